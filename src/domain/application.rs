@@ -1,0 +1,201 @@
+//! The Paid application (Paid申請): asking Paid to screen the pair (member, store).
+
+use super::member::{MemberStatus, PaymentMethod};
+use super::store::MemberApproval;
+
+text_enum! {
+    /// Where the application stands. A cache of what Paid last said, but for `none` and `pending`, which are ours.
+    ApplicationStatus {
+        /// Never applied, or the application was dropped (A3).
+        None = "none" ("", "none"),
+        /// To be submitted.
+        Pending = "pending" ("申請待ち", "pending"),
+        /// Paid accepted the submission; same meaning as under screening.
+        Submitted = "submitted" ("申請済", "submitted"),
+        /// Paid screens.
+        UnderReview = "under_review" ("審査中", "under review"),
+        /// Paid said no.
+        Declined = "declined" ("利用不可", "declined"),
+        /// Screened, but may not buy at present.
+        ApprovedInactive = "approved_inactive" ("利用可能-取引不可", "approved, trading stopped"),
+        /// May buy: the only status that may pay.
+        ApprovedActive = "approved_active" ("利用可能-取引中", "approved, trading"),
+    }
+}
+
+impl ApplicationStatus {
+    /// May an admin, a CSV row or a wish set `wanted` by hand? Everything else is Paid's.
+    pub fn may_be_set_by_hand(self, wanted: Self) -> bool {
+        use ApplicationStatus::{ApprovedActive, ApprovedInactive, Declined, None, Pending, Submitted, UnderReview};
+        match self {
+            None => matches!(wanted, Pending | None),
+            Pending => matches!(wanted, None | Pending),
+            Declined => matches!(wanted, Pending | None | Declined),
+            Submitted | UnderReview | ApprovedInactive | ApprovedActive => wanted == self,
+        }
+    }
+
+    /// What the cached status becomes when Paid answers `answer`.
+    ///
+    /// `pending` is ours and gives way only to an approval (A5).
+    pub fn after_answer(self, answer: Self) -> Self {
+        let approved = matches!(answer, Self::ApprovedActive | Self::ApprovedInactive);
+        if self == Self::Pending && !approved {
+            self
+        } else {
+            answer
+        }
+    }
+
+    /// What the buyer is told; screening details are not for the storefront.
+    pub fn for_buyer(self) -> BuyerState {
+        match self {
+            Self::None => BuyerState::None,
+            Self::Pending | Self::Submitted | Self::UnderReview => BuyerState::Applied,
+            Self::ApprovedActive => BuyerState::Available,
+            Self::Declined | Self::ApprovedInactive => BuyerState::Unavailable,
+        }
+    }
+}
+
+text_enum! {
+    /// What a buyer sees of the application on "my page".
+    BuyerState {
+        /// Not applied.
+        None = "none" ("未申請", "not applied"),
+        /// Applied; also where Paid refused the submission.
+        Applied = "applied" ("申請中", "applied"),
+        /// May buy on deferred payment.
+        Available = "available" ("利用可能", "available"),
+        /// May not.
+        Unavailable = "unavailable" ("利用不可", "unavailable"),
+    }
+}
+
+text_enum! {
+    /// The four patterns of a store that has Paid enabled.
+    Pattern {
+        /// Automatic approval, Paid for new members.
+        Pattern1 = "pattern_1" ("パターン1", "pattern 1"),
+        /// Manual approval, Paid for new members.
+        Pattern2 = "pattern_2" ("パターン2", "pattern 2"),
+        /// Automatic approval, no Paid for new members.
+        Pattern3 = "pattern_3" ("パターン3", "pattern 3"),
+        /// Manual approval, no Paid for new members.
+        Pattern4 = "pattern_4" ("パターン4", "pattern 4"),
+    }
+}
+
+impl Pattern {
+    /// The pattern that two settings make.
+    pub fn of(approval: MemberApproval, enable_for_new_members: bool) -> Self {
+        match approval {
+            MemberApproval::Automatic if enable_for_new_members => Self::Pattern1,
+            MemberApproval::Automatic => Self::Pattern3,
+            MemberApproval::Manual if enable_for_new_members => Self::Pattern2,
+            MemberApproval::Manual => Self::Pattern4,
+        }
+    }
+
+    /// Is Paid ticked on every new member?
+    pub fn ticks_paid_for_new_members(self) -> bool {
+        matches!(self, Self::Pattern1 | Self::Pattern2)
+    }
+
+    /// Does a registration with the wish submit the application at once (O1)?
+    pub fn submits_at_registration(self) -> bool {
+        matches!(self, Self::Pattern1 | Self::Pattern3)
+    }
+}
+
+/// How a new member begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    /// By the store's approval option.
+    pub status: MemberStatus,
+    /// The ticked methods.
+    pub payment_methods: Vec<PaymentMethod>,
+    /// `none`, or `pending` with the wish.
+    pub application_status: ApplicationStatus,
+    /// Submit without an admin (O1).
+    pub submit_at_once: bool,
+}
+
+/// How a member begins who registers on the storefront. `paid` is the pattern in force, `None` where Paid is disabled.
+pub fn beginning_of_registration(approval: MemberApproval, paid: Option<Pattern>, wants_paid: bool) -> Beginning {
+    let wants_paid = wants_paid && paid.is_some();
+    let ticked = wants_paid || paid.is_some_and(Pattern::ticks_paid_for_new_members);
+    Beginning {
+        status: match approval {
+            MemberApproval::Automatic => MemberStatus::Active,
+            MemberApproval::Manual => MemberStatus::PendingApproval,
+        },
+        payment_methods: default_methods(ticked),
+        application_status: if wants_paid {
+            ApplicationStatus::Pending
+        } else {
+            ApplicationStatus::None
+        },
+        submit_at_once: wants_paid && paid.is_some_and(Pattern::submits_at_registration),
+    }
+}
+
+/// The methods of a new member, in a fixed order.
+pub fn default_methods(paid: bool) -> Vec<PaymentMethod> {
+    let paid = paid.then_some(PaymentMethod::Paid);
+    paid.into_iter()
+        .chain([PaymentMethod::BankTransfer, PaymentMethod::CashOnDelivery])
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ApplicationStatus::{
+        ApprovedActive, ApprovedInactive, Declined, None as Unset, Pending, Submitted, UnderReview,
+    };
+
+    #[test]
+    fn by_hand_only_these_moves_are_allowed() {
+        let allowed = [
+            (Unset, Pending),
+            (Pending, Unset),
+            (Declined, Pending),
+            (Declined, Unset),
+        ];
+        for from in ApplicationStatus::ALL {
+            for to in ApplicationStatus::ALL {
+                let expected = from == to || allowed.contains(&(*from, *to));
+                assert_eq!(from.may_be_set_by_hand(*to), expected, "{from} -> {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn pending_gives_way_only_to_an_approval() {
+        for answer in [Submitted, UnderReview, Declined] {
+            assert_eq!(Pending.after_answer(answer), Pending);
+            assert_eq!(ApprovedActive.after_answer(answer), answer);
+        }
+        for answer in [ApprovedActive, ApprovedInactive] {
+            assert_eq!(Pending.after_answer(answer), answer);
+        }
+    }
+
+    #[test]
+    fn a_wish_ticks_paid_in_every_pattern_and_submits_only_under_automatic_approval() {
+        for approval in MemberApproval::ALL.iter().copied() {
+            for for_new in [true, false] {
+                let pattern = Some(Pattern::of(approval, for_new));
+                let wished = beginning_of_registration(approval, pattern, true);
+                assert!(wished.payment_methods.contains(&PaymentMethod::Paid));
+                assert_eq!(wished.application_status, Pending);
+                assert_eq!(wished.submit_at_once, approval == MemberApproval::Automatic);
+                let silent = beginning_of_registration(approval, pattern, false);
+                assert_eq!(silent.payment_methods.contains(&PaymentMethod::Paid), for_new);
+                assert_eq!(silent.application_status, Unset);
+                assert!(!silent.submit_at_once);
+            }
+        }
+    }
+}

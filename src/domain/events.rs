@@ -1,0 +1,72 @@
+//! The kinds of events in the log. Events carry ids, amounts, statuses and the names of changed personal fields, never
+//! their values, never a secret.
+
+text_enum! {
+    /// What happened.
+    EventType {
+        /// Credentials or switches of Paid were changed.
+        PaidSettingsChanged = "settings.paid_changed" ("Paid設定の変更", "Paid settings changed"),
+        /// The store's own options were changed.
+        StoreSettingsChanged = "settings.store_changed" ("店舗設定の変更", "store settings changed"),
+        /// A member registered or was created.
+        MemberCreated = "member.created" ("会員の登録", "member created"),
+        /// A member's profile or methods changed.
+        MemberChanged = "member.changed" ("会員情報の変更", "member changed"),
+        /// A member was approved, rejected, suspended or reactivated.
+        MemberStatusChanged = "member.status_changed" ("会員ステータスの変更", "member status changed"),
+        /// A member was removed or anonymised.
+        MemberDeleted = "member.deleted" ("会員の削除", "member deleted"),
+        /// Somebody asked for a new password.
+        PasswordResetRequested = "member.password_reset_requested" ("パスワード再設定の申込", "password reset requested"),
+        /// A password was set.
+        PasswordChanged = "member.password_changed" ("パスワードの変更", "password changed"),
+        /// The application status changed.
+        ApplicationChanged = "application.changed" ("Paid申請の変更", "application changed"),
+        /// A submission is on its way to Paid.
+        ApplicationRequested = "application.requested" ("Paid申請の送信", "application requested"),
+        /// Paid refused a submission.
+        ApplicationRefused = "application.refused" ("Paid申請の拒否", "application refused"),
+        /// A buyer used the banner.
+        ApplicationLinkUsed = "application.link_used" ("バナーの利用", "banner used"),
+        /// A product was created.
+        ProductCreated = "product.created" ("商品の登録", "product created"),
+        /// A product was changed.
+        ProductChanged = "product.changed" ("商品の変更", "product changed"),
+        /// A product was removed.
+        ProductDeleted = "product.deleted" ("商品の削除", "product deleted"),
+        /// An order asks Paid for its sale.
+        OrderRequested = "order.requested" ("受注の受付", "order requested"),
+        /// An order is placed.
+        OrderPlaced = "order.placed" ("受注", "order placed"),
+        /// Credit or the sale was refused; nothing is placed.
+        OrderRefused = "order.refused" ("受注の拒否", "order refused"),
+        /// Lines, fees, notes, label or method changed.
+        OrderChanged = "order.changed" ("受注の変更", "order changed"),
+        /// The shop cancelled the order.
+        OrderCancelled = "order.cancelled" ("受注取消", "order cancelled"),
+        /// An action on a payment is on its way to Paid.
+        PaymentRequested = "payment.requested" ("決済操作の送信", "payment action requested"),
+        /// Paid refused an action on a payment.
+        PaymentRefused = "payment.refused" ("決済操作の拒否", "payment action refused"),
+        /// The amount at Paid changed.
+        PaymentAmended = "payment.amended" ("決済金額の変更", "payment amended"),
+        /// The sale is fixed.
+        PaymentConfirmed = "payment.confirmed" ("売上確定", "payment confirmed"),
+        /// The sale is cancelled.
+        PaymentCancelled = "payment.cancelled" ("決済キャンセル", "payment cancelled"),
+        /// The sale did not come about.
+        PaymentFailed = "payment.failed" ("決済不成立", "payment failed"),
+        /// Something was found at Paid that Kakeuri did not ask for.
+        PaymentFoundAtPaid = "payment.found_at_paid" ("Paid側の変更の検出", "change found at Paid"),
+        /// A payment needs a human.
+        PaymentFlagged = "payment.flagged" ("要確認の決済", "payment flagged"),
+        /// A human resolved a difference.
+        PaymentResolved = "payment.resolved" ("差異の解消", "payment resolved"),
+        /// An operation ran out of retries.
+        OperationStuck = "operation.stuck" ("処理の停滞", "operation stuck"),
+        /// A bulk job was accepted.
+        JobCreated = "job.created" ("一括処理の受付", "job created"),
+        /// A bulk job ended.
+        JobFinished = "job.finished" ("一括処理の終了", "job finished"),
+    }
+}

@@ -1,0 +1,88 @@
+//! What is wrong with an input, all of it at once.
+
+/// One fault of one field.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct Fault {
+    /// JSON pointer to the field, or the name of a query parameter.
+    #[schema(example = "/lines/0/quantity")]
+    pub pointer: String,
+    /// Stable, machine-readable.
+    #[schema(example = "out_of_range")]
+    pub code: String,
+    /// For people.
+    pub message: String,
+    /// Paid's own code, where the rule is Paid's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(example = "B16")]
+    pub paid_code: Option<String>,
+}
+
+impl Fault {
+    /// A fault by Kakeuri's own rules.
+    pub fn new(pointer: impl Into<String>, code: &str, message: impl Into<String>) -> Self {
+        Self {
+            pointer: pointer.into(),
+            code: code.to_owned(),
+            message: message.into(),
+            paid_code: None,
+        }
+    }
+}
+
+/// Collects faults, so that a caller learns all of them from one answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// None yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a fault.
+    pub fn add(&mut self, pointer: impl Into<String>, code: &str, message: impl Into<String>) {
+        self.0.push(Fault::new(pointer, code, message));
+    }
+
+    /// Adds a fault unless `good`.
+    pub fn check(&mut self, good: bool, pointer: &str, code: &str, message: &str) {
+        if !good {
+            self.add(pointer, code, message);
+        }
+    }
+
+    /// Adds many.
+    pub fn extend(&mut self, faults: impl IntoIterator<Item = Fault>) {
+        self.0.extend(faults);
+    }
+
+    /// `Ok` if nothing was found.
+    pub fn into_result(self) -> Result<(), Self> {
+        if self.0.is_empty() { Ok(()) } else { Err(self) }
+    }
+
+    /// The faults found.
+    pub fn into_vec(self) -> Vec<Fault> {
+        self.0
+    }
+}
+
+/// Why something is not possible, for a machine and for people.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct Reason {
+    /// Stable, machine-readable.
+    #[schema(example = "not_approved")]
+    pub code: String,
+    /// For people.
+    pub message: String,
+}
+
+impl Reason {
+    /// A reason.
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Members (会員): buyer companies of a store.
+
+use super::money::whole_number;
+
+text_enum! {
+    /// Where a member stands with the store.
+    MemberStatus {
+        /// Registered, waits for the store's approval. May log in, may not order.
+        PendingApproval = "pending_approval" ("承認待ち", "pending approval"),
+        /// May log in and order.
+        Active = "active" ("有効", "active"),
+        /// The store said no.
+        Rejected = "rejected" ("否認", "rejected"),
+        /// Shut out for the time being.
+        Suspended = "suspended" ("停止中", "suspended"),
+    }
+}
+
+impl MemberStatus {
+    /// May such a member log in?
+    pub fn may_log_in(self) -> bool {
+        matches!(self, Self::PendingApproval | Self::Active)
+    }
+}
+
+text_enum! {
+    /// What an admin does to a member's status.
+    MemberAction {
+        /// 承認.
+        Approve = "approve" ("承認", "approve"),
+        /// 否認.
+        Reject = "reject" ("否認", "reject"),
+        /// 停止.
+        Suspend = "suspend" ("停止", "suspend"),
+        /// 再開.
+        Reactivate = "reactivate" ("再開", "reactivate"),
+    }
+}
+
+impl MemberStatus {
+    /// What the status becomes, or `None` where the action is not allowed.
+    pub fn after(self, action: MemberAction) -> Option<Self> {
+        use MemberAction::{Approve, Reactivate, Reject, Suspend};
+        use MemberStatus::{Active, PendingApproval, Rejected, Suspended};
+        match self {
+            PendingApproval => match action {
+                Approve => Some(Active),
+                Reject => Some(Rejected),
+                Suspend | Reactivate => None,
+            },
+            Active => match action {
+                Suspend => Some(Suspended),
+                Approve | Reject | Reactivate => None,
+            },
+            Rejected => match action {
+                Approve => Some(Active),
+                Reject | Suspend | Reactivate => None,
+            },
+            Suspended => match action {
+                Reactivate => Some(Active),
+                Approve | Reject | Suspend => None,
+            },
+        }
+    }
+}
+
+text_enum! {
+    /// How an order may be paid (決済方法).
+    PaymentMethod {
+        /// On deferred payment through Paid.
+        Paid = "paid" ("Paid", "Paid"),
+        /// By bank transfer.
+        BankTransfer = "bank_transfer" ("銀行振込", "bank transfer"),
+        /// Cash on delivery.
+        CashOnDelivery = "cash_on_delivery" ("代金引換", "cash on delivery"),
+    }
+}
+
+/// A person's name, with its reading.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PersonName {
+    /// 姓.
+    #[schema(example = "佐藤")]
+    pub family_name: String,
+    /// 名.
+    #[schema(example = "健一")]
+    pub given_name: String,
+    /// 姓カナ.
+    #[schema(example = "サトウ")]
+    pub family_name_kana: String,
+    /// 名カナ.
+    #[schema(example = "ケンイチ")]
+    pub given_name_kana: String,
+}
+
+/// What a member company says of itself. Absent texts are empty.
+///
+/// Only `company_name`, the contact's names, `email` and `phone` are needed to register; what Paid needs on top is
+/// asked for when Paid is wished (A1).
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Profile {
+    /// 会社名.
+    #[schema(example = "株式会社みなと商会")]
+    pub company_name: String,
+    /// 会社名カナ.
+    #[schema(example = "カブシキガイシャミナトショウカイ")]
+    pub company_name_kana: String,
+    /// 代表者.
+    pub representative: PersonName,
+    /// 担当者.
+    pub contact: PersonName,
+    /// 郵便番号, as `999-9999`.
+    #[schema(example = "231-0002")]
+    pub postal_code: String,
+    /// 都道府県.
+    #[schema(example = "神奈川県")]
+    pub prefecture: String,
+    /// 市区町村.
+    #[schema(example = "横浜市中区")]
+    pub city: String,
+    /// 町名番地.
+    #[schema(example = "海岸通4-1")]
+    pub street: String,
+    /// 建物名.
+    pub building: String,
+    /// 電話番号, half width with hyphens.
+    #[schema(example = "045-000-1234")]
+    pub phone: String,
+    /// 携帯電話番号, as `999-9999-9999`.
+    pub mobile_phone: String,
+    /// FAX番号.
+    pub fax: String,
+    /// メールアドレス; unique per store, compared trimmed and case-folded.
+    #[schema(example = "buyer@minato.example")]
+    pub email: String,
+    /// 設立年.
+    #[serde(deserialize_with = "optional_number")]
+    pub founded_year: Option<i64>,
+    /// 設立月, 1 to 12.
+    #[serde(deserialize_with = "optional_number")]
+    pub founded_month: Option<i64>,
+    /// 年商.
+    #[serde(deserialize_with = "optional_number")]
+    pub annual_sales: Option<i64>,
+    /// 業種番号: Paid's number of the industry.
+    #[serde(deserialize_with = "optional_number")]
+    pub business_type: Option<i64>,
+    /// 取扱ブランド.
+    pub brands: String,
+    /// 店舗数.
+    #[serde(deserialize_with = "optional_number")]
+    pub shop_count: Option<i64>,
+    /// Up to three web sites.
+    #[schema(max_items = 3)]
+    pub urls: Vec<String>,
+    /// PR: free text.
+    pub profile: String,
+    /// 締め日: 20, or 31 for the end of the month.
+    #[serde(deserialize_with = "optional_number")]
+    pub closing_day: Option<i64>,
+    /// 支払方法: how the buyer pays Paid, 1 or 2.
+    #[serde(deserialize_with = "optional_number")]
+    pub paid_payment_method: Option<i64>,
+}
+
+fn optional_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    #[derive(serde::Deserialize)]
+    struct Number(#[serde(deserialize_with = "whole_number")] i64);
+    <Option<Number> as serde::Deserialize>::deserialize(deserializer).map(|number| number.map(|Number(value)| value))
+}
+
+/// The form in which two e-mail addresses are compared: trimmed and case-folded.
+pub fn fold_email(email: &str) -> String {
+    email.trim().to_lowercase()
+}

@@ -1,0 +1,31 @@
+//! When an operation with an unknown outcome is driven again.
+
+use chrono::TimeDelta;
+
+/// Seconds to wait before each further drive. After the last one the operation is `stuck`.
+const DELAYS: [i64; 12] = [5, 10, 20, 40, 60, 120, 300, 600, 1200, 1800, 3600, 7200];
+
+/// A payment that is `processing` for longer shows in reconciliation.
+pub const PROCESSING_TOO_LONG: TimeDelta = TimeDelta::minutes(15);
+
+/// The wait after `drives` drives without a definite end, or `None` when it is enough.
+///
+/// `scale` multiplies the delays; tests set a small one.
+pub fn delay_after(drives: i32, scale: f64) -> Option<TimeDelta> {
+    let index = usize::try_from(drives - 1).ok()?;
+    let seconds = DELAYS.get(index)?;
+    Some(TimeDelta::milliseconds((*seconds as f64 * 1000.0 * scale) as i64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_recovery_comes_after_five_seconds_and_the_last_ends_in_stuck() {
+        assert_eq!(delay_after(1, 1.0), Some(TimeDelta::seconds(5)));
+        assert_eq!(delay_after(1, 0.01), Some(TimeDelta::milliseconds(50)));
+        assert_eq!(delay_after(12, 1.0), Some(TimeDelta::hours(2)));
+        assert_eq!(delay_after(13, 1.0), None);
+    }
+}

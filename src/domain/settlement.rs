@@ -1,0 +1,190 @@
+//! What an inquiry at Paid means: for an operation whose answer was lost, and for a payment that is refreshed.
+
+use super::money::Yen;
+use super::operation::OperationKind;
+use super::payment::PaymentStatus;
+
+/// A sale as Paid shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Sale {
+    /// Its state.
+    pub status: SaleStatus,
+    /// Its amount, tax included.
+    pub price: Yen,
+}
+
+text_enum! {
+    /// The state of a sale at Paid (the words are assumed).
+    SaleStatus {
+        /// Provisional.
+        Registered = "REGISTERED" ("仮売上", "registered"),
+        /// Fixed.
+        Fixed = "FIXED" ("確定", "fixed"),
+        /// Cancelled.
+        Canceled = "CANCELED" ("取消", "cancelled"),
+    }
+}
+
+impl SaleStatus {
+    /// The payment status that says the same.
+    pub fn as_payment(self) -> PaymentStatus {
+        match self {
+            Self::Registered => PaymentStatus::Unconfirmed,
+            Self::Fixed => PaymentStatus::Confirmed,
+            Self::Canceled => PaymentStatus::Cancelled,
+        }
+    }
+}
+
+/// What an open operation becomes when its sale was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It took effect: settle it. Where Paid shows more than was asked, that is adopted as found.
+    Done,
+    /// It did not take effect: send the same body again.
+    SendAgain,
+    /// It cannot take effect any more; what Paid shows is adopted as found.
+    RefusedAdopt,
+    /// It cannot take effect any more, and the payment is flagged `missing_at_paid`.
+    RefusedMissing,
+}
+
+/// The settlement table: rows are operations, columns what Paid shows.
+///
+/// `asked` is the amount the operation sends, `before` the amount at Paid when an amend was asked for.
+pub fn verdict(kind: OperationKind, asked: Yen, before: Yen, found: Option<Sale>) -> Verdict {
+    use OperationKind::{Amend, Apply, Cancel, Confirm, Register};
+    use SaleStatus::{Canceled, Fixed, Registered};
+    use Verdict::{Done, RefusedAdopt, RefusedMissing, SendAgain};
+    let Some(sale) = found else {
+        return match kind {
+            Register | Apply => SendAgain,
+            Amend | Confirm | Cancel => RefusedMissing,
+        };
+    };
+    match sale.status {
+        Registered => match kind {
+            Register => Done,
+            Amend if sale.price == asked => Done,
+            Amend if sale.price == before => SendAgain,
+            Amend => RefusedAdopt,
+            Confirm | Cancel | Apply => SendAgain,
+        },
+        Fixed => match kind {
+            Register | Confirm => Done,
+            Amend | Cancel | Apply => RefusedAdopt,
+        },
+        Canceled => match kind {
+            Register | Cancel => Done,
+            Amend | Confirm | Apply => RefusedAdopt,
+        },
+    }
+}
+
+/// What a refresh does to a payment (R7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adoption {
+    /// Paid shows what we know.
+    Same,
+    /// Paid's status and amount become the payment's.
+    Adopt(Sale),
+    /// A move back to open or out of `cancelled`: flagged, not adopted.
+    MovedBack,
+    /// Paid does not know the sale: flagged.
+    Missing,
+}
+
+/// Compares a settled payment with what Paid shows.
+pub fn adoption(status: PaymentStatus, amount: Yen, found: Option<Sale>) -> Adoption {
+    use PaymentStatus::{Cancelled, Confirmed, Failed, Processing, Unconfirmed};
+    use SaleStatus::{Canceled, Fixed, Registered};
+    let Some(sale) = found else {
+        return if status == Failed {
+            Adoption::Same
+        } else {
+            Adoption::Missing
+        };
+    };
+    let same_amount = if sale.price == amount {
+        Adoption::Same
+    } else {
+        Adoption::Adopt(sale)
+    };
+    match status {
+        Processing | Unconfirmed => match sale.status {
+            Registered if status == Unconfirmed => same_amount,
+            Registered | Fixed | Canceled => Adoption::Adopt(sale),
+        },
+        Confirmed => match sale.status {
+            Registered => Adoption::MovedBack,
+            Fixed => same_amount,
+            Canceled => Adoption::Adopt(sale),
+        },
+        Cancelled => match sale.status {
+            Registered | Fixed => Adoption::MovedBack,
+            Canceled => same_amount,
+        },
+        Failed => match sale.status {
+            Registered | Fixed => Adoption::MovedBack,
+            Canceled => Adoption::Same,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use OperationKind::{Amend, Cancel, Confirm, Register};
+    use SaleStatus::{Canceled, Fixed, Registered};
+    use Verdict::{Done, RefusedAdopt, RefusedMissing, SendAgain};
+
+    #[test]
+    fn the_settlement_table_is_the_one_of_the_manual() {
+        let (asked, before, other) = (Yen(1200), Yen(1000), Yen(700));
+        let sale = |status, price| Some(Sale { status, price });
+        for (kind, found, expected) in [
+            (Register, sale(Registered, asked), Done),
+            (Register, sale(Registered, other), Done),
+            (Register, sale(Fixed, asked), Done),
+            (Register, sale(Canceled, asked), Done),
+            (Register, None, SendAgain),
+            (Amend, sale(Registered, asked), Done),
+            (Amend, sale(Registered, before), SendAgain),
+            (Amend, sale(Registered, other), RefusedAdopt),
+            (Amend, sale(Fixed, asked), RefusedAdopt),
+            (Amend, sale(Canceled, before), RefusedAdopt),
+            (Amend, None, RefusedMissing),
+            (Confirm, sale(Registered, before), SendAgain),
+            (Confirm, sale(Fixed, before), Done),
+            (Confirm, sale(Canceled, before), RefusedAdopt),
+            (Confirm, None, RefusedMissing),
+            (Cancel, sale(Registered, before), SendAgain),
+            (Cancel, sale(Fixed, before), RefusedAdopt),
+            (Cancel, sale(Canceled, before), Done),
+            (Cancel, None, RefusedMissing),
+        ] {
+            assert_eq!(verdict(kind, asked, before, found), expected, "{kind} and {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_refresh_adopts_returns_and_never_a_move_back() {
+        let sale = |status| {
+            Some(Sale {
+                status,
+                price: Yen(500),
+            })
+        };
+        let at = |status, found| adoption(status, Yen(500), found);
+        assert_eq!(
+            at(PaymentStatus::Confirmed, sale(Canceled)),
+            Adoption::Adopt(sale(Canceled).unwrap())
+        );
+        assert_eq!(at(PaymentStatus::Confirmed, sale(Registered)), Adoption::MovedBack);
+        assert_eq!(at(PaymentStatus::Cancelled, sale(Registered)), Adoption::MovedBack);
+        assert_eq!(at(PaymentStatus::Cancelled, sale(Fixed)), Adoption::MovedBack);
+        assert_eq!(at(PaymentStatus::Unconfirmed, None), Adoption::Missing);
+        assert_eq!(at(PaymentStatus::Unconfirmed, sale(Registered)), Adoption::Same);
+        assert_eq!(at(PaymentStatus::Failed, None), Adoption::Same);
+    }
+}

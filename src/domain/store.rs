@@ -1,0 +1,52 @@
+//! A store's own choices.
+
+text_enum! {
+    /// Does a new member become active by itself (会員承認)? The store's option, not Paid's (S3).
+    MemberApproval {
+        /// A new member is active at once.
+        Automatic = "automatic" ("自動承認", "automatic"),
+        /// An admin approves each new member.
+        Manual = "manual" ("手動承認", "manual"),
+    }
+}
+
+text_enum! {
+    /// Which Paid a store talks to (S1). The address of each is the operator's.
+    Environment {
+        /// A stand-in for Paid.
+        Sandbox = "sandbox" ("テスト環境", "sandbox"),
+        /// Paid itself.
+        Live = "live" ("本番環境", "live"),
+    }
+}
+
+text_enum! {
+    /// What the last call to Paid, or the connection test, said about the credentials (S5).
+    Health {
+        /// Nothing was asked yet.
+        Unknown = "unknown" ("未確認", "unknown"),
+        /// Paid accepted the auth code.
+        Ok = "ok" ("正常", "ok"),
+        /// Paid refused the auth code (A02).
+        AuthFailed = "auth_failed" ("認証エラー", "authentication failed"),
+        /// No usable answer came.
+        Unreachable = "unreachable" ("接続不可", "unreachable"),
+    }
+}
+
+text_enum! {
+    /// What happens to a fraction of a yen of consumption tax (S6).
+    TaxRounding {
+        /// Cut off.
+        Floor = "floor" ("切り捨て", "floor"),
+        /// Half a yen and more goes up.
+        Round = "round" ("四捨五入", "round half up"),
+        /// Any fraction goes up.
+        Ceil = "ceil" ("切り上げ", "ceil"),
+    }
+}
+
+/// Is this a registration number of a qualified invoice issuer: `T` and 13 digits (S6)?
+pub fn is_invoice_registration_number(text: &str) -> bool {
+    text.len() == 14 && text.starts_with('T') && text[1..].bytes().all(|byte| byte.is_ascii_digit())
+}

@@ -1,0 +1,1 @@
+DROP TABLE signing_keys, password_tokens, sessions, admin_users, members;

@@ -1,0 +1,302 @@
+// Generated from the migrations; a test compares it with the database. Regenerate: see docs/ARCHITECTURE.md.
+
+diesel::table! {
+    admin_users (store_id, id) {
+        store_id -> Uuid,
+        id -> Uuid,
+        email -> Text,
+        email_key -> Text,
+        name -> Text,
+        role -> Text,
+        password_hash -> Nullable<Text>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    counters (store_id, name) {
+        store_id -> Uuid,
+        name -> Text,
+        value -> Int8,
+    }
+}
+
+diesel::table! {
+    events (store_id, seq) {
+        store_id -> Uuid,
+        seq -> Int8,
+        id -> Uuid,
+        #[sql_name = "type"]
+        type_ -> Text,
+        subject_type -> Text,
+        subject_id -> Uuid,
+        actor -> Text,
+        data -> Jsonb,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (store_id, caller, key) {
+        store_id -> Uuid,
+        caller -> Text,
+        key -> Text,
+        fingerprint -> Bytea,
+        subject -> Nullable<Uuid>,
+        locked_until -> Timestamptz,
+        lock_token -> Uuid,
+        status -> Nullable<Int2>,
+        answer_sealed -> Nullable<Bytea>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    job_items (store_id, job_id, position) {
+        store_id -> Uuid,
+        job_id -> Uuid,
+        position -> Int4,
+        subject -> Uuid,
+        outcome -> Text,
+        code -> Nullable<Text>,
+        errors -> Jsonb,
+    }
+}
+
+diesel::table! {
+    jobs (store_id, id) {
+        store_id -> Uuid,
+        id -> Uuid,
+        kind -> Text,
+        state -> Text,
+        actor -> Text,
+        total -> Int4,
+        next_try_at -> Timestamptz,
+        lease -> Nullable<Uuid>,
+        lease_until -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        started_at -> Nullable<Timestamptz>,
+        finished_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    members (store_id, id) {
+        store_id -> Uuid,
+        id -> Uuid,
+        number -> Text,
+        status -> Text,
+        profile -> Jsonb,
+        email_key -> Text,
+        password_hash -> Nullable<Text>,
+        payment_methods -> Array<Text>,
+        application_status -> Text,
+        reported_status -> Nullable<Text>,
+        customer_number -> Nullable<Text>,
+        number_imported -> Bool,
+        checked_at -> Nullable<Timestamptz>,
+        submitted_at -> Nullable<Timestamptz>,
+        link_used_at -> Nullable<Timestamptz>,
+        paid_id -> Nullable<Text>,
+        last_error -> Nullable<Jsonb>,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
+        search_text -> Text,
+    }
+}
+
+diesel::table! {
+    operations (store_id, id) {
+        store_id -> Uuid,
+        id -> Uuid,
+        kind -> Text,
+        order_id -> Nullable<Uuid>,
+        member_id -> Nullable<Uuid>,
+        environment -> Text,
+        paid_key -> Text,
+        body -> Jsonb,
+        plan -> Jsonb,
+        actor -> Text,
+        state -> Text,
+        may_have_arrived -> Bool,
+        giving_up -> Bool,
+        drives -> Int4,
+        next_try_at -> Timestamptz,
+        lease -> Nullable<Uuid>,
+        lease_until -> Nullable<Timestamptz>,
+        outcome -> Nullable<Jsonb>,
+        started_at -> Timestamptz,
+        settled_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    orders (store_id, id) {
+        store_id -> Uuid,
+        id -> Uuid,
+        number -> Text,
+        member_id -> Uuid,
+        placed_at -> Timestamptz,
+        cancelled_at -> Nullable<Timestamptz>,
+        handling_status -> Text,
+        payment_method -> Text,
+        lines -> Jsonb,
+        shipping_fee -> Int8,
+        payment_fee -> Int8,
+        tax_rounding -> Text,
+        totals -> Jsonb,
+        total -> Int8,
+        note -> Text,
+        internal_note -> Text,
+        announced -> Bool,
+        discarded_at -> Nullable<Timestamptz>,
+        version -> Int8,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    paid_settings (store_id) {
+        store_id -> Uuid,
+        merchant_id -> Nullable<Text>,
+        auth_code_sealed -> Nullable<Bytea>,
+        auth_code_last4 -> Nullable<Text>,
+        environment -> Text,
+        enabled -> Bool,
+        enable_for_new_members -> Bool,
+        show_member_banner -> Bool,
+        health -> Text,
+        health_at -> Nullable<Timestamptz>,
+        version -> Int8,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    password_tokens (store_id, id) {
+        store_id -> Uuid,
+        id -> Uuid,
+        member_id -> Uuid,
+        secret_hash -> Bytea,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        used_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    payments (store_id, order_id) {
+        store_id -> Uuid,
+        order_id -> Uuid,
+        status -> Text,
+        amount -> Int8,
+        environment -> Text,
+        credit_key -> Text,
+        customer_number -> Text,
+        checked_at -> Nullable<Timestamptz>,
+        confirmed_at -> Nullable<Timestamptz>,
+        fixed_on -> Nullable<Date>,
+        cancelled_at -> Nullable<Timestamptz>,
+        last_error -> Nullable<Jsonb>,
+        flag -> Nullable<Text>,
+        seen_status -> Nullable<Text>,
+        seen_amount -> Nullable<Int8>,
+        accepted_total -> Nullable<Int8>,
+        accepted_amount -> Nullable<Int8>,
+        created_at -> Timestamptz,
+        version -> Int8,
+    }
+}
+
+diesel::table! {
+    products (store_id, id) {
+        store_id -> Uuid,
+        id -> Uuid,
+        code -> Text,
+        name -> Text,
+        unit_price -> Int8,
+        tax_rate -> Int2,
+        active -> Bool,
+        paid_allowed -> Bool,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    provider_calls (store_id, id) {
+        store_id -> Uuid,
+        id -> Uuid,
+        order_id -> Nullable<Uuid>,
+        member_id -> Nullable<Uuid>,
+        operation_id -> Nullable<Uuid>,
+        call -> Text,
+        outcome -> Text,
+        codes -> Array<Text>,
+        http_status -> Nullable<Int2>,
+        duration_ms -> Int4,
+        called_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    sessions (store_id, id) {
+        store_id -> Uuid,
+        id -> Uuid,
+        member_id -> Nullable<Uuid>,
+        user_id -> Nullable<Uuid>,
+        refresh_hash -> Bytea,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        ended_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    signing_keys (kid) {
+        kid -> Text,
+        secret_sealed -> Bytea,
+        public_key -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    stores (store_id) {
+        store_id -> Uuid,
+        slug -> Text,
+        publishable_key -> Text,
+        name -> Text,
+        member_approval -> Text,
+        tax_rounding -> Text,
+        invoice_registration_number -> Nullable<Text>,
+        status_refresh_minutes -> Int4,
+        unconfirmed_alert_days -> Int4,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(
+    admin_users,
+    counters,
+    events,
+    idempotency_keys,
+    job_items,
+    jobs,
+    members,
+    operations,
+    orders,
+    paid_settings,
+    password_tokens,
+    payments,
+    products,
+    provider_calls,
+    sessions,
+    signing_keys,
+    stores,
+);

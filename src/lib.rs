@@ -1,6 +1,35 @@
 //! Kakeuri (掛売り): selling on deferred payment through Paid, as a JSON REST API.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`domain`] | decides: amounts, states, who may do what; pure |
+//! | [`db`] | PostgreSQL: one file per table |
+//! | [`paid`] | the only place that knows Paid's wire format |
+//! | [`operations`] | what needs both, or must survive a crash |
+//! | [`http`] | the only place that knows actix |
+//! | [`worker`] | the loop that drives on what is due |
+//! | [`sandbox`] | the stand-in for Paid |
+//! | [`devdb`] | the embedded PostgreSQL |
+//! | [`app`], [`config`], [`error`], [`clock`], [`crypto`], [`tokens`] | at the side |
+//!
+//! Direction of dependencies: `http`, `worker` → `operations` → `db`, `paid` → `domain`.
 
 #![warn(missing_docs)]
 
-pub mod devdb;
+// First: it declares the macros that the others use.
+#[macro_use]
 pub mod domain;
+
+pub mod app;
+pub mod clock;
+pub mod config;
+pub mod crypto;
+pub mod db;
+pub mod devdb;
+pub mod error;
+pub mod http;
+pub mod operations;
+pub mod paid;
+pub mod sandbox;
+pub mod tokens;
+pub mod worker;

@@ -1,0 +1,85 @@
+//! What every part of a running process shares. Built once in `main`, once per test.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::crypto::MasterKeys;
+use crate::db::{self, Connection, Pool};
+use crate::error::Error;
+use crate::paid;
+use crate::tokens::Tokens;
+
+/// The running service. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// The operator's settings.
+    pub config: Arc<Config>,
+    /// The time.
+    pub clock: Clock,
+    /// How Paid is spoken to.
+    pub paid: paid::Client,
+    /// What encrypts secrets at rest.
+    pub keys: Arc<MasterKeys>,
+    /// Signs and checks access tokens.
+    pub tokens: Tokens,
+    pool: Pool,
+    background: Background,
+}
+
+/// Where work goes on when its request has been answered: the main runtime, with connections of its own. The runtime
+/// of an HTTP worker, and the connections opened on it, end with the worker.
+#[derive(Clone)]
+struct Background {
+    runtime: Handle,
+    pool: Pool,
+    tasks: TaskTracker,
+}
+
+impl App {
+    /// Puts the parts together. `pool` serves background work until [`App::with_pool`] gives a request its own.
+    pub fn new(config: Config, clock: Clock, keys: MasterKeys, tokens: Tokens, pool: Pool) -> Self {
+        Self {
+            paid: paid::Client::new(config.paid.clone()),
+            config: Arc::new(config),
+            clock,
+            keys: Arc::new(keys),
+            tokens,
+            pool: pool.clone(),
+            background: Background { runtime: Handle::current(), pool, tasks: TaskTracker::new() },
+        }
+    }
+
+    /// The same service with the connections of one HTTP worker.
+    ///
+    /// A PostgreSQL connection is driven by the runtime that opened it; one pool per worker keeps queries from
+    /// crossing threads twice.
+    pub fn with_pool(&self, pool: Pool) -> Self {
+        Self { pool, ..self.clone() }
+    }
+
+    /// A database connection. Never held while waiting for Paid.
+    pub async fn db(&self) -> Result<Connection, Error> {
+        db::checkout(&self.pool).await
+    }
+
+    /// Runs `work` to its end even if nobody waits for it any more.
+    pub fn spawn<T, F>(&self, work: impl FnOnce(App) -> F) -> JoinHandle<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let app = self.with_pool(self.background.pool.clone());
+        self.background.tasks.spawn_on(work(app), &self.background.runtime)
+    }
+
+    /// Waits until everything spawned has ended. Nothing more may be spawned.
+    pub async fn finish(&self) {
+        self.background.tasks.close();
+        self.background.tasks.wait().await;
+    }
+}

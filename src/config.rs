@@ -1,0 +1,224 @@
+//! The settings of a process, from its environment. Every value is checked before the port opens; what is wrong or
+//! missing is said in one line that names the variable and the remedy.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+use crate::domain::store::Environment;
+use crate::paid;
+
+/// What the operator chose.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `KAKEURI_LISTEN`: where the API answers.
+    pub listen: SocketAddr,
+    /// `DATABASE_URL`; absent: the embedded PostgreSQL.
+    pub database_url: Option<SecretString>,
+    /// `KAKEURI_DATA_DIR`: the embedded database, generated keys, the inner sandbox's ledger.
+    pub data_dir: PathBuf,
+    /// `KAKEURI_PG_BIN`: the folder of the PostgreSQL binaries for the embedded database.
+    pub pg_bin: Option<PathBuf>,
+    /// `KAKEURI_MASTER_KEY`; absent: generated beside the embedded database.
+    pub master_key: Option<SecretString>,
+    /// `KAKEURI_SANDBOX_LISTEN`: where the inner sandbox answers.
+    pub sandbox_listen: SocketAddr,
+    /// `KAKEURI_PAID_SANDBOX_URL`: the address of the environment `sandbox`.
+    pub paid_sandbox_url: Option<Url>,
+    /// `KAKEURI_PAID_LIVE_URL`: the address of the environment `live`, which is refused without it.
+    pub paid_live_url: Option<Url>,
+    /// `KAKEURI_PAID_LINK_URL`: the address behind the banner (assumed), with `{merchant_id}` and `{b2b_member_id}`.
+    pub paid_link_url: Option<String>,
+    /// The assumed parts of Paid's protocol.
+    pub paid: paid::Config,
+    /// `KAKEURI_PAID_WAIT`: how long a request waits for Paid before it answers 202.
+    pub paid_wait: Duration,
+    /// `KAKEURI_RETRY_SCALE`: multiplies the delays of recovery.
+    pub retry_scale: f64,
+    /// `KAKEURI_RATE_LIMITS`: on unless `off`.
+    pub rate_limits: bool,
+    /// `KAKEURI_CORS_ORIGINS`: which front ends may call from a browser.
+    pub cors_origins: Vec<String>,
+    /// `KAKEURI_TRUSTED_PROXIES`: whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<std::net::IpAddr>,
+    /// `KAKEURI_TOKEN_TTL`: how long an access token is good.
+    pub token_ttl: Duration,
+    /// `KAKEURI_DEMO`: create the demo store; absent: only with the embedded database.
+    pub demo: Option<bool>,
+}
+
+/// A setting that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{variable}: {fault}")]
+pub struct BadSetting {
+    /// The variable.
+    pub variable: &'static str,
+    /// What is wrong, and the remedy.
+    pub fault: String,
+}
+
+type Checked<T> = Result<T, BadSetting>;
+
+impl Config {
+    /// Reads the process's environment.
+    pub fn from_env() -> Checked<Self> {
+        Self::read(&|name| std::env::var(name).ok())
+    }
+
+    /// Reads settings from any source.
+    pub fn read(source: &dyn Fn(&str) -> Option<String>) -> Checked<Self> {
+        let get = Reader(source);
+        Ok(Self {
+            listen: get.or("KAKEURI_LISTEN", "127.0.0.1:8080", address)?,
+            database_url: get.maybe("DATABASE_URL", database_url)?,
+            data_dir: get.or("KAKEURI_DATA_DIR", ".kakeuri", |text| Ok(PathBuf::from(text)))?,
+            pg_bin: get.maybe("KAKEURI_PG_BIN", |text| Ok(PathBuf::from(text)))?,
+            master_key: get.maybe("KAKEURI_MASTER_KEY", master_key)?,
+            sandbox_listen: get.or("KAKEURI_SANDBOX_LISTEN", "127.0.0.1:8081", address)?,
+            paid_sandbox_url: get.maybe("KAKEURI_PAID_SANDBOX_URL", base_url)?,
+            paid_live_url: get.maybe("KAKEURI_PAID_LIVE_URL", base_url)?,
+            paid_link_url: get.maybe("KAKEURI_PAID_LINK_URL", |text| Ok(text.to_owned()))?,
+            paid: paid_config(&get)?,
+            paid_wait: get.or("KAKEURI_PAID_WAIT", "10s", paid::config::duration)?,
+            retry_scale: get.or("KAKEURI_RETRY_SCALE", "1", scale)?,
+            rate_limits: get.or("KAKEURI_RATE_LIMITS", "on", switch)?,
+            cors_origins: get.or("KAKEURI_CORS_ORIGINS", "", origins)?,
+            trusted_proxies: get.or("KAKEURI_TRUSTED_PROXIES", "", proxies)?,
+            token_ttl: get.or("KAKEURI_TOKEN_TTL", "15m", paid::config::duration)?,
+            demo: get.maybe("KAKEURI_DEMO", switch)?,
+        })
+    }
+
+    /// The address of an environment, `None` where the operator has not set it.
+    pub fn paid_url(&self, environment: Environment) -> Option<&Url> {
+        match environment {
+            Environment::Sandbox => self.paid_sandbox_url.as_ref(),
+            Environment::Live => self.paid_live_url.as_ref(),
+        }
+    }
+}
+
+struct Reader<'a>(&'a dyn Fn(&str) -> Option<String>);
+
+impl Reader<'_> {
+    /// An empty value counts as absent, as it is what `VARIABLE= command` and compose files give.
+    fn maybe<T>(&self, variable: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Checked<Option<T>> {
+        let text = (self.0)(variable).filter(|text| !text.trim().is_empty());
+        text.map(|text| parse(text.trim()).map_err(|fault| BadSetting { variable, fault })).transpose()
+    }
+
+    fn or<T>(&self, variable: &'static str, default: &str, parse: impl Fn(&str) -> Result<T, String>) -> Checked<T> {
+        let text = (self.0)(variable).filter(|text| !text.trim().is_empty());
+        parse(text.as_deref().unwrap_or(default).trim()).map_err(|fault| BadSetting { variable, fault })
+    }
+}
+
+fn paid_config(get: &Reader<'_>) -> Checked<paid::Config> {
+    let default = paid::Config::default();
+    // Here an empty value is a choice: no capabilities.
+    let capabilities = (get.0)("KAKEURI_PAID_CAPABILITIES").map(|text| paid::config::capabilities(&text));
+    Ok(paid::Config {
+        capabilities: capabilities
+            .transpose()
+            .map_err(|fault| BadSetting { variable: "KAKEURI_PAID_CAPABILITIES", fault })?
+            .unwrap_or(default.capabilities),
+        paths: get.maybe("KAKEURI_PAID_PATHS", paid::config::paths)?.unwrap_or(default.paths),
+        status_map: get.maybe("KAKEURI_PAID_STATUS_MAP", paid::config::status_map)?.unwrap_or(default.status_map),
+        batch: get.maybe("KAKEURI_PAID_BATCH", paid::config::batch)?.unwrap_or(default.batch),
+        timeout: get.maybe("KAKEURI_PAID_TIMEOUT", paid::config::duration)?.unwrap_or(default.timeout),
+        duplicate_code: get.maybe("KAKEURI_PAID_DUPLICATE_CODE", paid::config::duplicate_code)?.unwrap_or(default.duplicate_code),
+    })
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("{text:?} is not an address and port such as 127.0.0.1:8080"))
+}
+
+fn database_url(text: &str) -> Result<SecretString, String> {
+    // The text may hold a password, so it is not repeated.
+    let known = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
+    if known { Ok(text.into()) } else { Err("it does not begin with postgresql://; leave it out for the embedded database".into()) }
+}
+
+fn master_key(text: &str) -> Result<SecretString, String> {
+    let key = SecretString::from(text);
+    crate::crypto::MasterKeys::parse(&key)
+        .map_err(|fault| format!("{fault}; give base64 of 32 random bytes, for example from `openssl rand -base64 32`"))?;
+    Ok(key)
+}
+
+fn base_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("{text:?} is not a URL: {error}"))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        _ => Err(format!("{text:?} must begin with http:// or https://")),
+    }
+}
+
+fn scale(text: &str) -> Result<f64, String> {
+    let scale: f64 = text.parse().map_err(|_| format!("{text:?} is not a number such as 1 or 0.01"))?;
+    if scale.is_finite() && scale > 0.0 { Ok(scale) } else { Err(format!("{text:?} is not above 0")) }
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "on" | "true" | "1" | "yes" => Ok(true),
+        "off" | "false" | "0" | "no" => Ok(false),
+        _ => Err(format!("{text:?} is neither on nor off")),
+    }
+}
+
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+fn origins(text: &str) -> Result<Vec<String>, String> {
+    let origin = |part: &str| match Url::parse(part) {
+        Ok(url) if url.origin().ascii_serialization() == part => Ok(part.to_owned()),
+        _ => Err(format!("{part:?} is not an origin such as https://shop.example, without a path")),
+    };
+    list(text).map(origin).collect()
+}
+
+fn proxies(text: &str) -> Result<Vec<std::net::IpAddr>, String> {
+    list(text).map(|part| part.parse().map_err(|_| format!("{part:?} is not an IP address"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Checked<Config> {
+        Config::read(&|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn with_no_environment_at_all_the_defaults_are_whole() {
+        let config = read(&[]).unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(config.paid_url(Environment::Live), None);
+        assert_eq!(config.token_ttl, Duration::from_secs(900));
+    }
+
+    #[test]
+    fn a_wrong_setting_names_its_variable_and_shows_no_secret() {
+        for (variable, value) in [
+            ("KAKEURI_LISTEN", "8080"),
+            ("DATABASE_URL", "mysql://root:hunter2@db"),
+            ("KAKEURI_MASTER_KEY", "hunter2"),
+            ("KAKEURI_PAID_LIVE_URL", "paid.jp"),
+            ("KAKEURI_RETRY_SCALE", "-1"),
+            ("KAKEURI_RATE_LIMITS", "maybe"),
+            ("KAKEURI_CORS_ORIGINS", "https://shop.example/path"),
+            ("KAKEURI_PAID_TIMEOUT", "soon"),
+            ("KAKEURI_PAID_CAPABILITIES", "teleport"),
+        ] {
+            let fault = read(&[(variable, value)]).unwrap_err().to_string();
+            assert!(fault.starts_with(variable), "{fault}");
+            assert!(!fault.contains("hunter2") && !fault.contains('\n'), "{fault}");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Secrets at rest, keyed hashes and random values. One cryptographic library for everything: aws-lc-rs, which TLS and
+//! the tokens use as well.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::{digest, hmac, rand};
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
+use secrecy::{ExposeSecret, SecretString};
+
+/// The master keys: the first encrypts, every one decrypts, so that a key can be replaced step by step.
+pub struct MasterKeys(Vec<MasterKey>);
+
+struct MasterKey {
+    id: [u8; KEY_ID_LEN],
+    cipher: LessSafeKey,
+    fingerprints: hmac::Key,
+}
+
+const KEY_ID_LEN: usize = 4;
+
+/// A sealed value could not be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a stored secret cannot be decrypted with the present KAKEURI_MASTER_KEY")]
+pub struct CannotOpen;
+
+impl MasterKeys {
+    /// Reads base64 of 32 bytes, or a comma-separated list of them, newest first.
+    pub fn parse(text: &SecretString) -> Result<Self, String> {
+        let keys: Result<Vec<_>, String> = text.expose_secret().split(',').map(|part| MasterKey::parse(part.trim())).collect();
+        Ok(Self(keys?))
+    }
+
+    /// A new key in the form [`MasterKeys::parse`] reads.
+    pub fn generate() -> SecretString {
+        BASE64_STANDARD.encode(random::<32>()).into()
+    }
+
+    /// Encrypts. `purpose` is bound to the result: it opens only for the same purpose.
+    pub fn seal(&self, purpose: &str, secret: &[u8]) -> Vec<u8> {
+        let key = &self.0[0];
+        let nonce = random::<NONCE_LEN>();
+        let mut sealed = secret.to_vec();
+        key.cipher
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(purpose), &mut sealed)
+            .expect("a value this short can be encrypted");
+        [&key.id[..], &nonce[..], &sealed[..]].concat()
+    }
+
+    /// Decrypts what [`MasterKeys::seal`] made for the same purpose, under any of the keys.
+    pub fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Vec<u8>, CannotOpen> {
+        let (id, rest) = sealed.split_at_checked(KEY_ID_LEN).ok_or(CannotOpen)?;
+        let (nonce, text) = rest.split_at_checked(NONCE_LEN).ok_or(CannotOpen)?;
+        let key = self.0.iter().find(|key| key.id == id).ok_or(CannotOpen)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CannotOpen)?;
+        let mut text = text.to_vec();
+        let plain = key.cipher.open_in_place(nonce, Aad::from(purpose), &mut text).map_err(|_| CannotOpen)?;
+        Ok(plain.to_vec())
+    }
+
+    /// A keyed hash of several parts, unambiguous in where one ends.
+    pub fn fingerprint(&self, parts: &[&[u8]]) -> Vec<u8> {
+        let mut context = hmac::Context::with_key(&self.0[self.0.len() - 1].fingerprints);
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        context.sign().as_ref().to_vec()
+    }
+}
+
+impl MasterKey {
+    fn parse(text: &str) -> Result<Self, String> {
+        let bytes = BASE64_STANDARD.decode(text).map_err(|_| "it is not base64".to_owned())?;
+        let cipher = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| "it is not 32 bytes long".to_owned())?;
+        let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &bytes), b"kakeuri fingerprints");
+        let mut id = [0; KEY_ID_LEN];
+        id.copy_from_slice(&digest::digest(&digest::SHA256, &bytes).as_ref()[..KEY_ID_LEN]);
+        Ok(Self {
+            id,
+            cipher: LessSafeKey::new(cipher),
+            fingerprints: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()),
+        })
+    }
+}
+
+/// Random bytes from the operating system.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}
+
+/// A random secret of 32 bytes, as text that fits a URL.
+pub fn random_secret() -> SecretString {
+    BASE64_URL_SAFE_NO_PAD.encode(random::<32>()).into()
+}
+
+/// The hash under which a random secret is stored. Random secrets need no slow hash; passwords do.
+pub fn hash_secret(secret: &str) -> Vec<u8> {
+    digest::digest(&digest::SHA256, secret.as_bytes()).as_ref().to_vec()
+}
+
+/// Compares two hashes in constant time.
+pub fn same(left: &[u8], right: &[u8]) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(left, right).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sealed_secret_opens_only_for_its_purpose_and_untouched() {
+        let keys = MasterKeys::parse(&MasterKeys::generate()).unwrap();
+        let sealed = keys.seal("store 1", b"secret");
+        assert_eq!(keys.open("store 1", &sealed).unwrap(), b"secret");
+        assert_eq!(keys.open("store 2", &sealed), Err(CannotOpen));
+        for index in 0..sealed.len() {
+            let mut touched = sealed.clone();
+            touched[index] ^= 1;
+            assert_eq!(keys.open("store 1", &touched), Err(CannotOpen), "byte {index}");
+        }
+        assert_eq!(keys.open("store 1", &[]), Err(CannotOpen));
+    }
+
+    #[test]
+    fn after_a_new_key_is_put_first_the_old_secrets_still_open() {
+        let (old, new) = (MasterKeys::generate(), MasterKeys::generate());
+        let sealed = MasterKeys::parse(&old).unwrap().seal("x", b"secret");
+        let both = MasterKeys::parse(&format!("{},{}", new.expose_secret(), old.expose_secret()).into()).unwrap();
+        assert_eq!(both.open("x", &sealed).unwrap(), b"secret");
+        assert_eq!(MasterKeys::parse(&new).unwrap().open("x", &sealed), Err(CannotOpen));
+    }
+
+    #[test]
+    fn the_parts_of_a_fingerprint_cannot_be_shifted() {
+        let keys = MasterKeys::parse(&MasterKeys::generate()).unwrap();
+        assert_ne!(keys.fingerprint(&[b"ab", b"c"]), keys.fingerprint(&[b"a", b"bc"]));
+    }
+}

@@ -1,0 +1,158 @@
+//! The event log: append-only, written in the transaction of the change it tells of.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::schema::events;
+use crate::domain::events::EventType;
+use crate::domain::{EventId, JobId, MemberId, OrderId, ProductId, StoreId};
+
+/// A line of the log.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = events)]
+pub struct Event {
+    /// The reading order.
+    pub seq: i64,
+    /// Its id.
+    pub id: EventId,
+    /// What happened.
+    #[diesel(column_name = type_)]
+    pub kind: String,
+    /// What kind of thing it happened to.
+    pub subject_type: String,
+    /// Which one.
+    pub subject_id: Uuid,
+    /// Who did it.
+    pub actor: String,
+    /// Ids, amounts, statuses, names of changed fields.
+    pub data: Value,
+    /// When.
+    pub created_at: DateTime<Utc>,
+}
+
+/// What an event is about.
+#[derive(Clone, Copy, Debug)]
+pub enum Subject {
+    /// The store itself.
+    Store(StoreId),
+    /// A member.
+    Member(MemberId),
+    /// An order or its payment.
+    Order(OrderId),
+    /// A product.
+    Product(ProductId),
+    /// A bulk job.
+    Job(JobId),
+}
+
+impl Subject {
+    fn columns(self) -> (&'static str, Uuid) {
+        match self {
+            Self::Store(id) => ("store", id.0),
+            Self::Member(id) => ("member", id.0),
+            Self::Order(id) => ("order", id.0),
+            Self::Product(id) => ("product", id.0),
+            Self::Job(id) => ("job", id.0),
+        }
+    }
+}
+
+/// Appends a line. To be called last in a transaction: from here to the commit a reader of the log may have to wait.
+pub async fn append(
+    store: StoreId,
+    kind: EventType,
+    subject: Subject,
+    actor: &str,
+    data: Value,
+    at: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    let (subject_type, subject_id) = subject.columns();
+    let row = (
+        events::store_id.eq(store),
+        // The trigger replaces it.
+        events::seq.eq(0),
+        events::id.eq(EventId::new()),
+        events::type_.eq(kind),
+        events::subject_type.eq(subject_type),
+        events::subject_id.eq(subject_id),
+        events::actor.eq(actor),
+        events::data.eq(data),
+        events::created_at.eq(at),
+    );
+    super::Cached(diesel::insert_into(events::table).values(row)).execute(conn).await.map(drop)
+}
+
+/// Which lines are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of this kind.
+    pub kind: Option<EventType>,
+    /// About this thing.
+    pub subject: Option<Uuid>,
+    /// By this actor.
+    pub actor: Option<String>,
+    /// Not before.
+    pub from: Option<DateTime<Utc>>,
+    /// Before.
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// The lines after a place in the reading order, oldest first.
+///
+/// Takes the log's lock for a moment, so that nothing can appear later at or before a place already read; see the
+/// migration. The time-out breaks the circle in which a writer that waits for a row waits, through this reader, for
+/// itself; the caller then reads again.
+pub async fn after(
+    store: StoreId,
+    seq: i64,
+    filter: &Filter,
+    limit: i64,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Vec<Event>> {
+    conn.transaction(async |conn| {
+        diesel::sql_query("SET LOCAL lock_timeout = '300ms'").execute(conn).await?;
+        diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1, 7))")
+            .bind::<diesel::sql_types::Text, _>(store.to_string())
+            .execute(conn)
+            .await?;
+        let mut query = events::table
+            .filter(events::store_id.eq(store))
+            .filter(events::seq.gt(seq))
+            .order(events::seq.asc())
+            .limit(limit)
+            .select(Event::as_select())
+            .into_boxed();
+        if let Some(kind) = filter.kind {
+            query = query.filter(events::type_.eq(kind));
+        }
+        if let Some(subject) = filter.subject {
+            query = query.filter(events::subject_id.eq(subject));
+        }
+        if let Some(actor) = &filter.actor {
+            query = query.filter(events::actor.eq(actor.clone()));
+        }
+        if let Some(from) = filter.from {
+            query = query.filter(events::created_at.ge(from));
+        }
+        if let Some(to) = filter.to {
+            query = query.filter(events::created_at.lt(to));
+        }
+        query.load(conn).await
+    })
+    .await
+}
+
+/// Every line about one thing, oldest first.
+pub async fn of_subject(store: StoreId, subject: Uuid, conn: &AsyncPgConnection) -> QueryResult<Vec<Event>> {
+    events::table
+        .filter(events::store_id.eq(store))
+        .filter(events::subject_id.eq(subject))
+        .order(events::seq.asc())
+        .select(Event::as_select())
+        .load(&mut &*conn)
+        .await
+}

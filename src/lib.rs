@@ -4,3 +4,4 @@
 
 pub mod devdb;
 pub mod domain;
+pub mod paid;

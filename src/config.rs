@@ -82,12 +82,12 @@ impl Config {
             paid_live_url: get.maybe("KAKEURI_PAID_LIVE_URL", base_url)?,
             paid_link_url: get.maybe("KAKEURI_PAID_LINK_URL", |text| Ok(text.to_owned()))?,
             paid: paid_config(&get)?,
-            paid_wait: get.or("KAKEURI_PAID_WAIT", "10s", paid::config::duration)?,
+            paid_wait: get.or("KAKEURI_PAID_WAIT", "10s", paid::Config::parse_timeout)?,
             retry_scale: get.or("KAKEURI_RETRY_SCALE", "1", scale)?,
             rate_limits: get.or("KAKEURI_RATE_LIMITS", "on", switch)?,
             cors_origins: get.or("KAKEURI_CORS_ORIGINS", "", origins)?,
             trusted_proxies: get.or("KAKEURI_TRUSTED_PROXIES", "", proxies)?,
-            token_ttl: get.or("KAKEURI_TOKEN_TTL", "15m", paid::config::duration)?,
+            token_ttl: get.or("KAKEURI_TOKEN_TTL", "15m", paid::Config::parse_timeout)?,
             demo: get.maybe("KAKEURI_DEMO", switch)?,
         })
     }
@@ -119,17 +119,18 @@ impl Reader<'_> {
 fn paid_config(get: &Reader<'_>) -> Checked<paid::Config> {
     let default = paid::Config::default();
     // Here an empty value is a choice: no capabilities.
-    let capabilities = (get.0)("KAKEURI_PAID_CAPABILITIES").map(|text| paid::config::capabilities(&text));
+    let capabilities = (get.0)("KAKEURI_PAID_CAPABILITIES").map(|text| paid::Capabilities::parse(&text));
     Ok(paid::Config {
         capabilities: capabilities
             .transpose()
             .map_err(|fault| BadSetting { variable: "KAKEURI_PAID_CAPABILITIES", fault })?
             .unwrap_or(default.capabilities),
-        paths: get.maybe("KAKEURI_PAID_PATHS", paid::config::paths)?.unwrap_or(default.paths),
-        status_map: get.maybe("KAKEURI_PAID_STATUS_MAP", paid::config::status_map)?.unwrap_or(default.status_map),
-        batch: get.maybe("KAKEURI_PAID_BATCH", paid::config::batch)?.unwrap_or(default.batch),
-        timeout: get.maybe("KAKEURI_PAID_TIMEOUT", paid::config::duration)?.unwrap_or(default.timeout),
-        duplicate_code: get.maybe("KAKEURI_PAID_DUPLICATE_CODE", paid::config::duplicate_code)?.unwrap_or(default.duplicate_code),
+        paths: get.maybe("KAKEURI_PAID_PATHS", paid::Config::parse_paths)?.unwrap_or(default.paths),
+        status_map: get.maybe("KAKEURI_PAID_STATUS_MAP", paid::Config::parse_status_map)?.unwrap_or(default.status_map),
+        batch: get.maybe("KAKEURI_PAID_BATCH", paid::Config::parse_batch)?.unwrap_or(default.batch),
+        timeout: get.maybe("KAKEURI_PAID_TIMEOUT", paid::Config::parse_timeout)?.unwrap_or(default.timeout),
+        duplicate_code: get.maybe("KAKEURI_PAID_DUPLICATE_CODE", paid::Config::parse_duplicate_code)?.unwrap_or(default.duplicate_code),
+        missing_codes: default.missing_codes,
     })
 }
 

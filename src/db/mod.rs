@@ -16,6 +16,7 @@ use crate::error::{Code, Error};
 
 pub mod counter;
 pub mod event;
+pub mod json;
 pub mod member;
 pub mod operation;
 pub mod order;
@@ -51,7 +52,7 @@ pub fn pool(url: &str, size: usize) -> Pool {
         .max_size(size)
         .wait_timeout(Some(CHECKOUT_TIMEOUT))
         .create_timeout(Some(CHECKOUT_TIMEOUT))
-        .runtime(deadpool::Runtime::Tokio1)
+        .runtime(::deadpool::Runtime::Tokio1)
         .build()
         .expect("a pool with time-outs has a runtime")
 }
@@ -104,4 +105,10 @@ pub fn violated_key(error: &diesel::result::Error) -> Option<&str> {
         diesel::result::Error::DatabaseError(UniqueViolation, info) => info.constraint_name(),
         _ => None,
     }
+}
+
+/// A `LIKE` pattern for "contains this text", whatever characters it has.
+fn contains(text: &str) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("%{escaped}%")
 }

@@ -5,3 +5,4 @@
 pub mod devdb;
 pub mod domain;
 pub mod paid;
+pub mod sandbox;

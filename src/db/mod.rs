@@ -14,18 +14,23 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::error::{Code, Error};
 
+pub mod admin_user;
 pub mod counter;
 pub mod event;
+pub mod idempotency_key;
 pub mod member;
 pub mod operation;
 pub mod order;
 pub mod paid_settings;
+pub mod password_token;
 pub mod payment;
 pub mod product;
 pub mod provider_call;
 #[rustfmt::skip]
 #[allow(missing_docs, reason = "generated")]
 pub mod schema;
+pub mod session;
+pub mod signing_key;
 pub mod store;
 
 /// Connections to one database.
@@ -51,7 +56,7 @@ pub fn pool(url: &str, size: usize) -> Pool {
         .max_size(size)
         .wait_timeout(Some(CHECKOUT_TIMEOUT))
         .create_timeout(Some(CHECKOUT_TIMEOUT))
-        .runtime(deadpool::Runtime::Tokio1)
+        .runtime(::deadpool::Runtime::Tokio1)
         .build()
         .expect("a pool with time-outs has a runtime")
 }
@@ -70,7 +75,9 @@ pub async fn checkout(pool: &Pool) -> Result<Connection, Error> {
 pub async fn migrate(pool: &Pool) -> anyhow::Result<usize> {
     let conn = pool.get().await?;
     let mut harness = AsyncMigrationHarness::new(conn);
-    let applied = harness.run_pending_migrations(MIGRATIONS).map_err(|error| anyhow::anyhow!(error))?;
+    let applied = harness
+        .run_pending_migrations(MIGRATIONS)
+        .map_err(|error| anyhow::anyhow!(error))?;
     Ok(applied.len())
 }
 

@@ -82,12 +82,12 @@ impl Config {
             paid_live_url: get.maybe("KAKEURI_PAID_LIVE_URL", base_url)?,
             paid_link_url: get.maybe("KAKEURI_PAID_LINK_URL", |text| Ok(text.to_owned()))?,
             paid: paid_config(&get)?,
-            paid_wait: get.or("KAKEURI_PAID_WAIT", "10s", paid::config::duration)?,
+            paid_wait: get.or("KAKEURI_PAID_WAIT", "10s", paid::Config::parse_timeout)?,
             retry_scale: get.or("KAKEURI_RETRY_SCALE", "1", scale)?,
             rate_limits: get.or("KAKEURI_RATE_LIMITS", "on", switch)?,
             cors_origins: get.or("KAKEURI_CORS_ORIGINS", "", origins)?,
             trusted_proxies: get.or("KAKEURI_TRUSTED_PROXIES", "", proxies)?,
-            token_ttl: get.or("KAKEURI_TOKEN_TTL", "15m", paid::config::duration)?,
+            token_ttl: get.or("KAKEURI_TOKEN_TTL", "15m", paid::Config::parse_timeout)?,
             demo: get.maybe("KAKEURI_DEMO", switch)?,
         })
     }
@@ -107,8 +107,7 @@ impl Reader<'_> {
     /// An empty value counts as absent, as it is what `VARIABLE= command` and compose files give.
     fn maybe<T>(&self, variable: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Checked<Option<T>> {
         let text = (self.0)(variable).filter(|text| !text.trim().is_empty());
-        text.map(|text| parse(text.trim()).map_err(|fault| BadSetting { variable, fault }))
-            .transpose()
+        text.map(|text| parse(text.trim()).map_err(|fault| BadSetting { variable, fault })).transpose()
     }
 
     fn or<T>(&self, variable: &'static str, default: &str, parse: impl Fn(&str) -> Result<T, String>) -> Checked<T> {
@@ -120,55 +119,35 @@ impl Reader<'_> {
 fn paid_config(get: &Reader<'_>) -> Checked<paid::Config> {
     let default = paid::Config::default();
     // Here an empty value is a choice: no capabilities.
-    let capabilities = (get.0)("KAKEURI_PAID_CAPABILITIES").map(|text| paid::config::capabilities(&text));
+    let capabilities = (get.0)("KAKEURI_PAID_CAPABILITIES").map(|text| paid::Capabilities::parse(&text));
     Ok(paid::Config {
         capabilities: capabilities
             .transpose()
-            .map_err(|fault| BadSetting {
-                variable: "KAKEURI_PAID_CAPABILITIES",
-                fault,
-            })?
+            .map_err(|fault| BadSetting { variable: "KAKEURI_PAID_CAPABILITIES", fault })?
             .unwrap_or(default.capabilities),
-        paths: get
-            .maybe("KAKEURI_PAID_PATHS", paid::config::paths)?
-            .unwrap_or(default.paths),
-        status_map: get
-            .maybe("KAKEURI_PAID_STATUS_MAP", paid::config::status_map)?
-            .unwrap_or(default.status_map),
-        batch: get
-            .maybe("KAKEURI_PAID_BATCH", paid::config::batch)?
-            .unwrap_or(default.batch),
-        timeout: get
-            .maybe("KAKEURI_PAID_TIMEOUT", paid::config::duration)?
-            .unwrap_or(default.timeout),
-        duplicate_code: get
-            .maybe("KAKEURI_PAID_DUPLICATE_CODE", paid::config::duplicate_code)?
-            .unwrap_or(default.duplicate_code),
+        paths: get.maybe("KAKEURI_PAID_PATHS", paid::Config::parse_paths)?.unwrap_or(default.paths),
+        status_map: get.maybe("KAKEURI_PAID_STATUS_MAP", paid::Config::parse_status_map)?.unwrap_or(default.status_map),
+        batch: get.maybe("KAKEURI_PAID_BATCH", paid::Config::parse_batch)?.unwrap_or(default.batch),
+        timeout: get.maybe("KAKEURI_PAID_TIMEOUT", paid::Config::parse_timeout)?.unwrap_or(default.timeout),
+        duplicate_code: get.maybe("KAKEURI_PAID_DUPLICATE_CODE", paid::Config::parse_duplicate_code)?.unwrap_or(default.duplicate_code),
+        missing_codes: default.missing_codes,
     })
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse()
-        .map_err(|_| format!("{text:?} is not an address and port such as 127.0.0.1:8080"))
+    text.parse().map_err(|_| format!("{text:?} is not an address and port such as 127.0.0.1:8080"))
 }
 
 fn database_url(text: &str) -> Result<SecretString, String> {
     // The text may hold a password, so it is not repeated.
-    let known = ["postgres://", "postgresql://"]
-        .iter()
-        .any(|scheme| text.starts_with(scheme));
-    if known {
-        Ok(text.into())
-    } else {
-        Err("it does not begin with postgresql://; leave it out for the embedded database".into())
-    }
+    let known = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
+    if known { Ok(text.into()) } else { Err("it does not begin with postgresql://; leave it out for the embedded database".into()) }
 }
 
 fn master_key(text: &str) -> Result<SecretString, String> {
     let key = SecretString::from(text);
-    crate::crypto::MasterKeys::parse(&key).map_err(|fault| {
-        format!("{fault}; give base64 of 32 random bytes, for example from `openssl rand -base64 32`")
-    })?;
+    crate::crypto::MasterKeys::parse(&key)
+        .map_err(|fault| format!("{fault}; give base64 of 32 random bytes, for example from `openssl rand -base64 32`"))?;
     Ok(key)
 }
 
@@ -181,14 +160,8 @@ fn base_url(text: &str) -> Result<Url, String> {
 }
 
 fn scale(text: &str) -> Result<f64, String> {
-    let scale: f64 = text
-        .parse()
-        .map_err(|_| format!("{text:?} is not a number such as 1 or 0.01"))?;
-    if scale.is_finite() && scale > 0.0 {
-        Ok(scale)
-    } else {
-        Err(format!("{text:?} is not above 0"))
-    }
+    let scale: f64 = text.parse().map_err(|_| format!("{text:?} is not a number such as 1 or 0.01"))?;
+    if scale.is_finite() && scale > 0.0 { Ok(scale) } else { Err(format!("{text:?} is not above 0")) }
 }
 
 fn switch(text: &str) -> Result<bool, String> {
@@ -206,17 +179,13 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
 fn origins(text: &str) -> Result<Vec<String>, String> {
     let origin = |part: &str| match Url::parse(part) {
         Ok(url) if url.origin().ascii_serialization() == part => Ok(part.to_owned()),
-        _ => Err(format!(
-            "{part:?} is not an origin such as https://shop.example, without a path"
-        )),
+        _ => Err(format!("{part:?} is not an origin such as https://shop.example, without a path")),
     };
     list(text).map(origin).collect()
 }
 
 fn proxies(text: &str) -> Result<Vec<std::net::IpAddr>, String> {
-    list(text)
-        .map(|part| part.parse().map_err(|_| format!("{part:?} is not an IP address")))
-        .collect()
+    list(text).map(|part| part.parse().map_err(|_| format!("{part:?} is not an IP address"))).collect()
 }
 
 #[cfg(test)]
@@ -224,12 +193,7 @@ mod tests {
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Checked<Config> {
-        Config::read(&|name| {
-            pairs
-                .iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| (*value).to_owned())
-        })
+        Config::read(&|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
     }
 
     #[test]

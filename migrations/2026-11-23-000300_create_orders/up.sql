@@ -57,6 +57,7 @@ CREATE TABLE payments (
     amount           BIGINT NOT NULL CHECK (amount >= 0),
     -- where the sale lives; it is driven only there
     environment      TEXT NOT NULL CHECK (environment IN ('sandbox', 'live')),
+    merchant_id      TEXT NOT NULL,
     -- b2bCreditId: random, stored before the call, never reused
     credit_key       TEXT NOT NULL,
     -- the b2bMemberId the sale was made with

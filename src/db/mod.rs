@@ -18,6 +18,7 @@ pub mod admin_user;
 pub mod counter;
 pub mod event;
 pub mod idempotency_key;
+pub mod json;
 pub mod member;
 pub mod operation;
 pub mod order;
@@ -75,9 +76,7 @@ pub async fn checkout(pool: &Pool) -> Result<Connection, Error> {
 pub async fn migrate(pool: &Pool) -> anyhow::Result<usize> {
     let conn = pool.get().await?;
     let mut harness = AsyncMigrationHarness::new(conn);
-    let applied = harness
-        .run_pending_migrations(MIGRATIONS)
-        .map_err(|error| anyhow::anyhow!(error))?;
+    let applied = harness.run_pending_migrations(MIGRATIONS).map_err(|error| anyhow::anyhow!(error))?;
     Ok(applied.len())
 }
 
@@ -111,4 +110,10 @@ pub fn violated_key(error: &diesel::result::Error) -> Option<&str> {
         diesel::result::Error::DatabaseError(UniqueViolation, info) => info.constraint_name(),
         _ => None,
     }
+}
+
+/// A `LIKE` pattern for "contains this text", whatever characters it has.
+fn contains(text: &str) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("%{escaped}%")
 }

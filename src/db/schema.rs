@@ -193,6 +193,7 @@ diesel::table! {
         status -> Text,
         amount -> Int8,
         environment -> Text,
+        merchant_id -> Text,
         credit_key -> Text,
         customer_number -> Text,
         checked_at -> Nullable<Timestamptz>,

@@ -1,6 +1,12 @@
 //! Operations: calls to Paid that move money or submit an application. Each is written down before it is sent and
 //! driven to a definite end, by whichever process gets to it.
 
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::money::Yen;
+use super::order::{OrderContent, Totals};
+use super::payment::HandlingStatus;
+
 text_enum! {
     /// What an operation asks of Paid.
     OperationKind {
@@ -38,4 +44,99 @@ impl OperationState {
     pub fn is_open(self) -> bool {
         matches!(self, Self::Open | Self::Stuck)
     }
+}
+
+/// What changes on our side when an operation settles.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Plan {
+    /// The order is placed.
+    Register {
+        /// What is asked of Paid.
+        amount: Yen,
+    },
+    /// The amount at Paid changes, and the order with it.
+    Amend {
+        /// The new amount.
+        amount: Yen,
+        /// The amount at Paid when it was asked.
+        before: Yen,
+        /// The new lines; absent where only Paid has to follow (a push).
+        edit: Option<Box<OrderEdit>>,
+    },
+    /// The sale is fixed.
+    Confirm {
+        /// The business date in Japan.
+        fixed_on: NaiveDate,
+    },
+    /// The sale is cancelled.
+    Cancel {
+        /// 受注取消: the order is cancelled with it.
+        cancel_order: bool,
+        /// Why.
+        reason: String,
+    },
+    /// The member is screened.
+    Apply,
+}
+
+impl Plan {
+    /// What is asked of Paid.
+    pub fn kind(&self) -> OperationKind {
+        match self {
+            Self::Register { .. } => OperationKind::Register,
+            Self::Amend { .. } => OperationKind::Amend,
+            Self::Confirm { .. } => OperationKind::Confirm,
+            Self::Cancel { .. } => OperationKind::Cancel,
+            Self::Apply => OperationKind::Apply,
+        }
+    }
+
+    /// The amounts the settlement table compares: asked, and at Paid before.
+    pub fn amounts(&self) -> (Yen, Yen) {
+        match self {
+            Self::Register { amount } => (*amount, *amount),
+            Self::Amend { amount, before, .. } => (*amount, *before),
+            Self::Confirm { .. } | Self::Cancel { .. } | Self::Apply => (Yen::ZERO, Yen::ZERO),
+        }
+    }
+}
+
+/// The new shape of an order, waiting for Paid's yes.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct OrderEdit {
+    /// Lines and fees.
+    pub content: OrderContent,
+    /// What they come to.
+    pub totals: Totals,
+    /// The buyer's note.
+    pub note: String,
+    /// The shop's note.
+    pub internal_note: String,
+    /// The label.
+    pub handling_status: HandlingStatus,
+}
+
+/// How a call, or an operation, ended short of success.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Outcome {
+    /// Paid's codes.
+    pub codes: Vec<String>,
+    /// In words, for the admin.
+    pub message: String,
+    /// Paid does not know the sale.
+    #[serde(default)]
+    pub missing: bool,
+}
+
+/// The last thing that went wrong with a payment or an application, as an admin sees it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct LastError {
+    /// Paid's codes.
+    #[schema(example = json!(["B16"]))]
+    pub codes: Vec<String>,
+    /// In words.
+    pub message: String,
+    /// When.
+    pub at: DateTime<Utc>,
 }

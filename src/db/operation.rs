@@ -1,0 +1,206 @@
+//! Operations: calls to Paid, written down before they are sent.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::json::Json;
+use super::schema::operations;
+use crate::domain::operation::{OperationKind, OperationState, Outcome, Plan};
+use crate::domain::store::Environment;
+use crate::domain::{MemberId, OperationId, OrderId, PaidKey, StoreId};
+
+/// An operation.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = operations, treat_none_as_null = true)]
+pub struct Operation {
+    /// Whose.
+    pub store_id: StoreId,
+    /// The id.
+    pub id: OperationId,
+    /// What is asked.
+    pub kind: OperationKind,
+    /// Of the payment of this order.
+    pub order_id: Option<OrderId>,
+    /// Or of the application of this member.
+    pub member_id: Option<MemberId>,
+    /// Where it is driven, and only there.
+    pub environment: Environment,
+    /// The key Paid knows the sale or the member by.
+    pub paid_key: PaidKey,
+    /// What is sent, without the auth code.
+    pub body: Value,
+    /// What changes on our side when it settles.
+    pub plan: Json<Plan>,
+    /// Who asked.
+    pub actor: String,
+    /// How far it is.
+    pub state: OperationState,
+    /// One send may have reached Paid.
+    pub may_have_arrived: bool,
+    /// An admin gave the sale up.
+    pub giving_up: bool,
+    /// Drives without a definite end.
+    pub drives: i32,
+    /// When it is due.
+    pub next_try_at: DateTime<Utc>,
+    /// Who drives it.
+    pub lease: Option<Uuid>,
+    /// Until when.
+    pub lease_until: Option<DateTime<Utc>>,
+    /// How it ended, or how the last drive did.
+    pub outcome: Option<Json<Outcome>>,
+    /// When it was asked for.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub settled_at: Option<DateTime<Utc>>,
+}
+
+impl Operation {
+    /// The codes and words of the last outcome.
+    pub fn last_outcome(&self) -> Outcome {
+        self.outcome.as_ref().map(|outcome| outcome.0.clone()).unwrap_or_default()
+    }
+}
+
+/// Writes an operation down.
+pub async fn insert(operation: &Operation, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    super::Cached(diesel::insert_into(operations::table).values(operation)).execute(conn).await.map(drop)
+}
+
+/// The operation with this id.
+pub async fn find(store: StoreId, id: OperationId, conn: &AsyncPgConnection) -> QueryResult<Option<Operation>> {
+    operations::table.find((store, id)).select(Operation::as_select()).first(&mut &*conn).await.optional()
+}
+
+/// The operation with this id, locked until the transaction ends. Lock its order or member first.
+pub async fn lock(store: StoreId, id: OperationId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Operation>> {
+    operations::table.find((store, id)).select(Operation::as_select()).for_update().first(conn).await.optional()
+}
+
+const UNSETTLED: [OperationState; 2] = [OperationState::Open, OperationState::Stuck];
+
+/// The operation that is open or stuck on an order's payment.
+pub async fn open_on_order(
+    store: StoreId,
+    order: OrderId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<Operation>> {
+    operations::table
+        .filter(operations::store_id.eq(store))
+        .filter(operations::order_id.eq(order))
+        .filter(operations::state.eq_any(UNSETTLED))
+        .select(Operation::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
+}
+
+/// The first operation on an order: the one that asked for its sale.
+pub async fn register_of(store: StoreId, order: OrderId, conn: &AsyncPgConnection) -> QueryResult<Option<Operation>> {
+    operations::table
+        .filter(operations::store_id.eq(store))
+        .filter(operations::order_id.eq(order))
+        .filter(operations::kind.eq(OperationKind::Register))
+        .select(Operation::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
+}
+
+/// The operation that is open or stuck on a member's application.
+pub async fn open_on_member(
+    store: StoreId,
+    member: MemberId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<Operation>> {
+    operations::table
+        .filter(operations::store_id.eq(store))
+        .filter(operations::member_id.eq(member))
+        .filter(operations::state.eq_any(UNSETTLED))
+        .select(Operation::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
+}
+
+/// Is any operation of the store open or stuck (S1)?
+pub async fn any_open(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<bool> {
+    let open =
+        operations::table.filter(operations::store_id.eq(store)).filter(operations::state.eq_any(UNSETTLED));
+    diesel::select(diesel::dsl::exists(open)).get_result(&mut &*conn).await
+}
+
+/// Writes a changed operation.
+pub async fn save(operation: &Operation, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    let row = operations::table.find((operation.store_id, operation.id));
+    super::Cached(diesel::update(row).set(operation)).execute(conn).await.map(drop)
+}
+
+/// Who takes a lease, and until when it holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Lease {
+    /// Drawn anew for each claim.
+    pub token: Uuid,
+    /// Now.
+    pub now: DateTime<Utc>,
+    /// Later than the longest call can last.
+    pub until: DateTime<Utc>,
+}
+
+/// Claims operations of any store that are due and that nobody drives; they are returned as they were before, but for
+/// the lease. From the claim on a send may have arrived, whatever becomes of this process.
+///
+/// The one query that looks across stores: it only finds work, each piece of which is then done for its store alone.
+pub async fn claim_due(lease: Lease, limit: i64, conn: &mut AsyncPgConnection) -> QueryResult<Vec<Operation>> {
+    conn.transaction(async |conn| {
+        let due = operations::table
+            .filter(operations::state.eq(OperationState::Open))
+            .filter(operations::next_try_at.le(lease.now))
+            .filter(operations::lease_until.is_null().or(operations::lease_until.le(lease.now)))
+            .order(operations::next_try_at.asc())
+            .limit(limit)
+            .select(Operation::as_select())
+            .for_update()
+            .skip_locked()
+            .load(conn)
+            .await?;
+        let mut claimed = Vec::with_capacity(due.len());
+        for operation in due {
+            claimed.push(take(operation, lease, conn).await?);
+        }
+        Ok(claimed)
+    })
+    .await
+}
+
+/// Claims one operation, stuck ones too, unless somebody drives it.
+pub async fn claim(
+    store: StoreId,
+    id: OperationId,
+    lease: Lease,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Option<Operation>> {
+    conn.transaction(async |conn| {
+        let Some(operation) = lock(store, id, conn).await? else { return Ok(None) };
+        let driven = operation.lease_until.is_some_and(|until| until > lease.now);
+        if !operation.state.is_open() || driven {
+            return Ok(None);
+        }
+        take(operation, lease, conn).await.map(Some)
+    })
+    .await
+}
+
+async fn take(operation: Operation, lease: Lease, conn: &mut AsyncPgConnection) -> QueryResult<Operation> {
+    let leased = Operation {
+        state: OperationState::Open,
+        lease: Some(lease.token),
+        lease_until: Some(lease.until),
+        ..operation
+    };
+    save(&Operation { may_have_arrived: true, ..leased.clone() }, conn).await?;
+    Ok(leased)
+}

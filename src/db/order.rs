@@ -1,0 +1,267 @@
+//! Orders (受注), and the view of an order with its member, its payment and its open operation.
+
+use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::json::Json;
+use super::operation::Operation;
+use super::payment::Payment;
+use super::schema::{members, operations, orders, payments};
+use crate::domain::member::{PaymentMethod, Profile};
+use crate::domain::order::{OrderContent, OrderLine, Totals};
+use crate::domain::payment::{HandlingStatus, PaymentStatus};
+use crate::domain::store::TaxRounding;
+use crate::domain::{MemberId, OrderId, StoreId, Yen};
+
+/// An order.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = orders, treat_none_as_null = true)]
+pub struct Order {
+    /// Whose.
+    pub store_id: StoreId,
+    /// The id.
+    pub id: OrderId,
+    /// The number people use, and Paid's `code`.
+    pub number: String,
+    /// Who bought.
+    pub member_id: MemberId,
+    /// When.
+    pub placed_at: DateTime<Utc>,
+    /// When the shop cancelled it.
+    pub cancelled_at: Option<DateTime<Utc>>,
+    /// The shop's label.
+    pub handling_status: HandlingStatus,
+    /// How it is paid.
+    pub payment_method: PaymentMethod,
+    /// What was bought.
+    pub lines: Json<Vec<OrderLine>>,
+    /// 送料.
+    pub shipping_fee: Yen,
+    /// 決済手数料.
+    pub payment_fee: Yen,
+    /// As the store had it when the order was placed.
+    pub tax_rounding: TaxRounding,
+    /// What it comes to.
+    pub totals: Json<Totals>,
+    /// `totals.total` again.
+    pub total: Yen,
+    /// The buyer's note.
+    pub note: String,
+    /// The shop's note.
+    pub internal_note: String,
+    /// The caller was told 202.
+    pub announced: bool,
+    /// The sale was refused while the caller waited: the order was never placed.
+    pub discarded_at: Option<DateTime<Utc>>,
+    /// Counts every change of the order, its payment and its open operation.
+    pub version: i64,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl Order {
+    /// What the order is made of.
+    pub fn content(&self) -> OrderContent {
+        OrderContent {
+            lines: self.lines.0.clone(),
+            shipping_fee: self.shipping_fee,
+            payment_fee: self.payment_fee,
+        }
+    }
+
+    /// Takes on another content with its totals.
+    pub fn set_content(&mut self, content: OrderContent, totals: Totals) {
+        self.lines = Json(content.lines);
+        self.shipping_fee = content.shipping_fee;
+        self.payment_fee = content.payment_fee;
+        self.total = totals.total;
+        self.totals = Json(totals);
+    }
+}
+
+/// The member of an order, as far as an order shows it.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = members)]
+pub struct Buyer {
+    /// The id.
+    pub id: MemberId,
+    /// The number people use.
+    pub number: String,
+    /// The profile, for the company's name.
+    pub profile: Json<Profile>,
+}
+
+/// An order with all that is shown with it.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(check_for_backend(Pg))]
+pub struct OrderView {
+    /// The order.
+    #[diesel(embed)]
+    pub order: Order,
+    /// Who bought.
+    #[diesel(embed)]
+    pub member: Buyer,
+    /// The payment, if it is paid with Paid.
+    #[diesel(embed)]
+    pub payment: Option<Payment>,
+    /// What is open on the payment.
+    #[diesel(embed)]
+    pub operation: Option<Operation>,
+}
+
+impl OrderView {
+    /// Do the order's total and the amount at Paid differ, in a state where that matters?
+    pub fn amount_mismatch(&self) -> bool {
+        let differs = |payment: &Payment| payment.status.shows_mismatch() && payment.amount != self.order.total;
+        self.payment.as_ref().is_some_and(differs)
+    }
+}
+
+/// Creates an order.
+pub async fn insert(order: &Order, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    super::Cached(diesel::insert_into(orders::table).values(order)).execute(conn).await.map(drop)
+}
+
+/// The order with this id, discarded ones too, locked until the transaction ends. The first lock to take.
+pub async fn lock(store: StoreId, id: OrderId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Order>> {
+    orders::table.find((store, id)).select(Order::as_select()).for_update().first(conn).await.optional()
+}
+
+/// Writes a changed order.
+pub async fn save(order: &mut Order, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    order.version += 1;
+    order.updated_at = now;
+    let row = orders::table.find((order.store_id, order.id));
+    super::Cached(diesel::update(row).set(&*order)).execute(conn).await.map(drop)
+}
+
+/// Orders with what is shown with them. A macro, as the type of the joins has no short name.
+macro_rules! views {
+    () => {
+        orders::table
+            .inner_join(
+                members::table.on(members::store_id.eq(orders::store_id).and(members::id.eq(orders::member_id))),
+            )
+            .left_join(
+                payments::table.on(payments::store_id.eq(orders::store_id).and(payments::order_id.eq(orders::id))),
+            )
+            .left_join(
+                operations::table.on(operations::store_id
+                    .eq(orders::store_id)
+                    .and(operations::order_id.eq(orders::id.nullable()))
+                    .and(operations::state.eq("open").or(operations::state.eq("stuck")))),
+            )
+            .filter(orders::discarded_at.is_null())
+    };
+}
+pub(super) use views;
+
+/// The order with this id; never a discarded one.
+pub async fn find(store: StoreId, id: OrderId, conn: &AsyncPgConnection) -> QueryResult<Option<OrderView>> {
+    views!()
+        .filter(orders::store_id.eq(store))
+        .filter(orders::id.eq(id))
+        .select(OrderView::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
+}
+
+/// Which orders are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of this member.
+    pub member_id: Option<MemberId>,
+    /// With this payment status.
+    pub payment_status: Option<PaymentStatus>,
+    /// With this label.
+    pub handling_status: Option<HandlingStatus>,
+    /// Paid like this.
+    pub payment_method: Option<PaymentMethod>,
+    /// Whose total and amount at Paid differ (`true`) or not (`false`).
+    pub amount_mismatch: Option<bool>,
+    /// Not before.
+    pub placed_from: Option<DateTime<Utc>>,
+    /// Before.
+    pub placed_to: Option<DateTime<Utc>>,
+    /// In the order's number, or the member's name or number.
+    pub q: Option<String>,
+}
+
+/// Adds the conditions of a filter to a boxed query.
+macro_rules! filtered {
+    ($query:expr, $store:expr, $filter:expr) => {{
+        let filter: &Filter = $filter;
+        let mut query = $query.filter(orders::store_id.eq($store)).into_boxed();
+        if let Some(member) = filter.member_id {
+            query = query.filter(orders::member_id.eq(member));
+        }
+        if let Some(status) = filter.payment_status {
+            query = query.filter(payments::status.nullable().eq(status));
+        }
+        if let Some(status) = filter.handling_status {
+            query = query.filter(orders::handling_status.eq(status));
+        }
+        if let Some(method) = filter.payment_method {
+            query = query.filter(orders::payment_method.eq(method));
+        }
+        if let Some(wanted) = filter.amount_mismatch {
+            let shown = payments::status.nullable().eq_any([PaymentStatus::Unconfirmed, PaymentStatus::Confirmed]);
+            let differs = shown.and(payments::amount.nullable().ne(orders::total.nullable()));
+            query = if wanted {
+                query.filter(differs)
+            } else {
+                query.filter(diesel::dsl::not(differs).or(payments::order_id.nullable().is_null()))
+            };
+        }
+        if let Some(from) = filter.placed_from {
+            query = query.filter(orders::placed_at.ge(from));
+        }
+        if let Some(to) = filter.placed_to {
+            query = query.filter(orders::placed_at.lt(to));
+        }
+        if let Some(text) = &filter.q {
+            let pattern = super::contains(&text.to_lowercase());
+            query = query.filter(orders::number.like(pattern.clone()).or(members::search_text.like(pattern)));
+        }
+        query
+    }};
+}
+
+/// Orders, newest first.
+pub async fn list(
+    store: StoreId,
+    filter: &Filter,
+    before: Option<OrderId>,
+    limit: i64,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<OrderView>> {
+    let mut query = filtered!(views!().select(OrderView::as_select()), store, filter);
+    if let Some(before) = before {
+        query = query.filter(orders::id.lt(before));
+    }
+    query.order(orders::id.desc()).limit(limit).load(&mut &*conn).await
+}
+
+/// How many there are.
+pub async fn count(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> QueryResult<i64> {
+    filtered!(views!().select(diesel::dsl::count_star()), store, filter).first(&mut &*conn).await
+}
+
+/// The ids of the orders that a filter takes in, for a bulk job.
+pub async fn ids(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> QueryResult<Vec<OrderId>> {
+    filtered!(views!().select(orders::id), store, filter).order(orders::id.desc()).load(&mut &*conn).await
+}
+
+/// Of `ids`, those that are orders of the store, with or without a payment.
+pub async fn existing(store: StoreId, ids: &[OrderId], conn: &AsyncPgConnection) -> QueryResult<Vec<OrderId>> {
+    orders::table
+        .filter(orders::store_id.eq(store))
+        .filter(orders::id.eq_any(ids))
+        .filter(orders::discarded_at.is_null())
+        .select(orders::id)
+        .load(&mut &*conn)
+        .await
+}

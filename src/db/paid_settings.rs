@@ -1,0 +1,101 @@
+//! A store's payment settings (決済設定): credentials and switches of Paid.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::schema::paid_settings;
+use crate::domain::StoreId;
+use crate::domain::store::{Environment, Health};
+
+/// The settings as stored. The auth code is encrypted and has no `Debug`.
+#[derive(Clone, Queryable, Selectable, Insertable, AsChangeset, Identifiable)]
+#[diesel(table_name = paid_settings, primary_key(store_id), treat_none_as_null = true)]
+pub struct PaidSettings {
+    /// Whose.
+    pub store_id: StoreId,
+    /// The store's id at Paid.
+    pub merchant_id: Option<String>,
+    /// Encrypted under the master key.
+    pub auth_code_sealed: Option<Vec<u8>>,
+    /// For the settings screen.
+    pub auth_code_last4: Option<String>,
+    /// Which Paid.
+    pub environment: Environment,
+    /// S2.
+    pub enabled: bool,
+    /// S2: 新規会員の決済を有効にする.
+    pub enable_for_new_members: bool,
+    /// S4.
+    pub show_member_banner: bool,
+    /// What the last call said about the credentials (S5).
+    pub health: Health,
+    /// When it said so.
+    pub health_at: Option<DateTime<Utc>>,
+    /// Counts changes.
+    pub version: i64,
+    /// When they last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl PaidSettings {
+    /// The settings of a store that has not set Paid up.
+    pub fn fresh(store: StoreId, now: DateTime<Utc>) -> Self {
+        Self {
+            store_id: store,
+            merchant_id: None,
+            auth_code_sealed: None,
+            auth_code_last4: None,
+            environment: Environment::Sandbox,
+            enabled: false,
+            enable_for_new_members: false,
+            show_member_banner: false,
+            health: Health::Unknown,
+            health_at: None,
+            version: 1,
+            updated_at: now,
+        }
+    }
+}
+
+/// Stores the settings of a new store.
+pub async fn insert(settings: &PaidSettings, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    diesel::insert_into(paid_settings::table).values(settings).execute(conn).await.map(drop)
+}
+
+/// The settings of a store.
+pub async fn find(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<PaidSettings> {
+    paid_settings::table.find(store).select(PaidSettings::as_select()).first(&mut &*conn).await
+}
+
+/// The settings of a store, locked until the transaction ends.
+pub async fn lock(store: StoreId, conn: &mut AsyncPgConnection) -> QueryResult<PaidSettings> {
+    paid_settings::table.find(store).select(PaidSettings::as_select()).for_update().first(conn).await
+}
+
+/// The settings of a store, safe from change (not from reading) until the transaction ends: an operation that is
+/// written down under a lock of this kind cannot meet a change of the environment.
+pub async fn share(store: StoreId, conn: &mut AsyncPgConnection) -> QueryResult<PaidSettings> {
+    paid_settings::table.find(store).select(PaidSettings::as_select()).for_key_share().first(conn).await
+}
+
+/// Writes changed settings.
+pub async fn save(settings: &mut PaidSettings, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    settings.version += 1;
+    settings.updated_at = now;
+    diesel::update(paid_settings::table.find(settings.store_id)).set(&*settings).execute(conn).await.map(drop)
+}
+
+/// Notes what a call said about the credentials; writes only what is new.
+pub async fn set_health(
+    store: StoreId,
+    health: Health,
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    diesel::update(paid_settings::table.find(store).filter(paid_settings::health.ne(health)))
+        .set((paid_settings::health.eq(health), paid_settings::health_at.eq(now)))
+        .execute(conn)
+        .await
+        .map(drop)
+}

@@ -1,0 +1,122 @@
+//! Payments: the sale at Paid behind an order on deferred payment.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::json::Json;
+use super::schema::payments;
+use crate::domain::operation::LastError;
+use crate::domain::payment::{PaymentFlag, PaymentStatus};
+use crate::domain::settlement::{Sale, SaleStatus};
+use crate::domain::store::Environment;
+use crate::domain::{OrderId, PaidKey, StoreId, Yen};
+
+/// A payment.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = payments, treat_none_as_null = true)]
+pub struct Payment {
+    /// Whose.
+    pub store_id: StoreId,
+    /// Of which order.
+    pub order_id: OrderId,
+    /// Where it stands.
+    pub status: PaymentStatus,
+    /// What Paid holds, tax included.
+    pub amount: Yen,
+    /// Where the sale lives.
+    pub environment: Environment,
+    /// Under which merchant the sale was made.
+    pub merchant_id: String,
+    /// `b2bCreditId`.
+    pub credit_key: PaidKey,
+    /// The `b2bMemberId` the sale was made with.
+    pub customer_number: PaidKey,
+    /// When Paid was last asked.
+    pub checked_at: Option<DateTime<Utc>>,
+    /// When it became `confirmed`.
+    pub confirmed_at: Option<DateTime<Utc>>,
+    /// The business date of the confirmation.
+    pub fixed_on: Option<NaiveDate>,
+    /// When it became `cancelled`.
+    pub cancelled_at: Option<DateTime<Utc>>,
+    /// The last thing that went wrong.
+    pub last_error: Option<Json<LastError>>,
+    /// Why a human should look at it.
+    pub flag: Option<PaymentFlag>,
+    /// What Paid last showed and was not adopted.
+    pub seen_status: Option<SaleStatus>,
+    /// With this amount.
+    pub seen_amount: Option<Yen>,
+    /// The order's total that a human accepted.
+    pub accepted_total: Option<Yen>,
+    /// The amount at Paid that a human accepted with it.
+    pub accepted_amount: Option<Yen>,
+    /// When it was asked for.
+    pub created_at: DateTime<Utc>,
+    /// Counts changes, so that an answer to an old question can be told.
+    pub version: i64,
+}
+
+impl Payment {
+    /// Takes over what Paid shows, and with it any flag.
+    pub fn adopt(&mut self, sale: Sale, now: DateTime<Utc>) {
+        let status = sale.status.as_payment();
+        self.amount = sale.price;
+        if status != self.status {
+            self.status = status;
+            match status {
+                PaymentStatus::Confirmed => self.confirmed_at = Some(now),
+                PaymentStatus::Cancelled => self.cancelled_at = Some(now),
+                PaymentStatus::Processing | PaymentStatus::Unconfirmed | PaymentStatus::Failed => {}
+            }
+        }
+        self.unflag();
+        self.checked_at = Some(now);
+    }
+
+    /// Marks the payment for a human, with what Paid showed.
+    pub fn flag(&mut self, flag: PaymentFlag, seen: Option<Sale>, now: DateTime<Utc>) {
+        self.flag = Some(flag);
+        self.seen_status = seen.map(|sale| sale.status);
+        self.seen_amount = seen.map(|sale| sale.price);
+        self.checked_at = Some(now);
+    }
+
+    /// Takes the mark away.
+    pub fn unflag(&mut self) {
+        self.flag = None;
+        self.seen_status = None;
+        self.seen_amount = None;
+    }
+
+    /// What Paid last showed, where it was not adopted.
+    pub fn seen(&self) -> Option<Sale> {
+        Some(Sale { status: self.seen_status?, price: self.seen_amount? })
+    }
+}
+
+/// Creates a payment.
+pub async fn insert(payment: &Payment, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    super::Cached(diesel::insert_into(payments::table).values(payment)).execute(conn).await.map(drop)
+}
+
+/// The payment of an order, locked until the transaction ends. Lock the order first.
+pub async fn lock(store: StoreId, order: OrderId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Payment>> {
+    payments::table.find((store, order)).select(Payment::as_select()).for_update().first(conn).await.optional()
+}
+
+/// Writes a changed payment.
+pub async fn save(payment: &mut Payment, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    payment.version += 1;
+    let row = payments::table.find((payment.store_id, payment.order_id));
+    super::Cached(diesel::update(row).set(&*payment)).execute(conn).await.map(drop)
+}
+
+/// Has the store a payment that somebody must still act on (S1)?
+pub async fn any_open(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<bool> {
+    let open = payments::table
+        .filter(payments::store_id.eq(store))
+        .filter(payments::status.eq_any([PaymentStatus::Processing, PaymentStatus::Unconfirmed]));
+    diesel::select(diesel::dsl::exists(open)).get_result(&mut &*conn).await
+}

@@ -1,0 +1,107 @@
+//! Products: the store's price list.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::schema::products;
+use crate::domain::{ProductId, StoreId, Yen};
+
+/// A product.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = products)]
+pub struct Product {
+    /// Whose.
+    pub store_id: StoreId,
+    /// The id.
+    pub id: ProductId,
+    /// What an order names it by; unique in the store.
+    pub code: String,
+    /// What people call it.
+    pub name: String,
+    /// Yen without tax.
+    pub unit_price: Yen,
+    /// Percent: 10, 8 or 0.
+    pub tax_rate: i16,
+    /// On sale.
+    pub active: bool,
+    /// May be bought on deferred payment.
+    pub paid_allowed: bool,
+    /// Counts changes.
+    pub version: i64,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Creates a product.
+pub async fn insert(product: &Product, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    diesel::insert_into(products::table).values(product).execute(conn).await.map(drop)
+}
+
+/// The product with this id.
+pub async fn find(store: StoreId, id: ProductId, conn: &AsyncPgConnection) -> QueryResult<Option<Product>> {
+    products::table.find((store, id)).select(Product::as_select()).first(&mut &*conn).await.optional()
+}
+
+/// The product with this id, locked until the transaction ends.
+pub async fn lock(store: StoreId, id: ProductId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Product>> {
+    products::table.find((store, id)).select(Product::as_select()).for_update().first(conn).await.optional()
+}
+
+/// The products with these codes; unknown codes are left out.
+pub async fn find_by_codes(store: StoreId, codes: &[&str], conn: &AsyncPgConnection) -> QueryResult<Vec<Product>> {
+    products::table
+        .filter(products::store_id.eq(store))
+        .filter(products::code.eq_any(codes))
+        .select(Product::as_select())
+        .load(&mut &*conn)
+        .await
+}
+
+/// Products, newest first; on sale only, where `active_only`.
+pub async fn list(
+    store: StoreId,
+    active_only: bool,
+    before: Option<ProductId>,
+    limit: i64,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<Product>> {
+    let mut query = products::table
+        .filter(products::store_id.eq(store))
+        .order(products::id.desc())
+        .limit(limit)
+        .select(Product::as_select())
+        .into_boxed();
+    if active_only {
+        query = query.filter(products::active);
+    }
+    if let Some(before) = before {
+        query = query.filter(products::id.lt(before));
+    }
+    query.load(&mut &*conn).await
+}
+
+/// How many there are.
+pub async fn count(store: StoreId, active_only: bool, conn: &AsyncPgConnection) -> QueryResult<i64> {
+    let all = products::table.filter(products::store_id.eq(store));
+    if active_only {
+        all.filter(products::active).count().get_result(&mut &*conn).await
+    } else {
+        all.count().get_result(&mut &*conn).await
+    }
+}
+
+/// Writes a changed product.
+pub async fn save(product: &mut Product, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    product.version += 1;
+    product.updated_at = now;
+    diesel::update(products::table.find((product.store_id, product.id))).set(&*product).execute(conn).await.map(drop)
+}
+
+/// Removes a product. Orders keep their own copy of what was bought.
+pub async fn delete(store: StoreId, id: ProductId, conn: &mut AsyncPgConnection) -> QueryResult<bool> {
+    let deleted = diesel::delete(products::table.find((store, id))).execute(conn).await?;
+    Ok(deleted == 1)
+}

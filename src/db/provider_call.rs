@@ -1,0 +1,53 @@
+//! Every call to Paid that concerns an order or a member, for the timeline. No body, no secret.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use uuid::Uuid;
+
+use super::schema::provider_calls;
+use crate::domain::{MemberId, OperationId, OrderId, StoreId};
+
+/// A call, and how it ended.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = provider_calls)]
+pub struct ProviderCall {
+    /// Whose.
+    pub store_id: StoreId,
+    /// The id.
+    pub id: Uuid,
+    /// The order it is about.
+    pub order_id: Option<OrderId>,
+    /// The member it is about.
+    pub member_id: Option<MemberId>,
+    /// The operation it belongs to.
+    pub operation_id: Option<OperationId>,
+    /// Which call.
+    pub call: String,
+    /// `done`, `refused` or `unknown`.
+    pub outcome: String,
+    /// Paid's codes.
+    pub codes: Vec<String>,
+    /// The HTTP status, if an answer came.
+    pub http_status: Option<i16>,
+    /// How long it took.
+    pub duration_ms: i32,
+    /// When it was made.
+    pub called_at: DateTime<Utc>,
+}
+
+/// Writes a call down.
+pub async fn insert(call: &ProviderCall, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    super::Cached(diesel::insert_into(provider_calls::table).values(call)).execute(conn).await.map(drop)
+}
+
+/// The calls about an order, oldest first.
+pub async fn of_order(store: StoreId, order: OrderId, conn: &AsyncPgConnection) -> QueryResult<Vec<ProviderCall>> {
+    provider_calls::table
+        .filter(provider_calls::store_id.eq(store))
+        .filter(provider_calls::order_id.eq(order))
+        .order(provider_calls::id.asc())
+        .select(ProviderCall::as_select())
+        .load(&mut &*conn)
+        .await
+}

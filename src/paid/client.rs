@@ -1,0 +1,255 @@
+//! Sends calls to Paid. The auth code travels inside the body, so no body is ever logged or put into an error: what
+//! leaves this module is the outcome, its codes and how long it took.
+
+use std::time::{Duration, Instant};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use url::Url;
+
+use super::codes::Codes;
+use super::config::Config;
+use super::outcome::{Answer, Attempt, Call, Unknown};
+use super::reading;
+use super::wire::{AnswerEnvelope, AnswerItem, Operation, PREFIX};
+use crate::domain::PaidKey;
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(3);
+/// An idle connection is closed before the other side does so, for a call that meets a closing connection ends
+/// unknown without need.
+const IDLE: Duration = Duration::from_secs(4);
+/// No honest answer is longer.
+const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
+/// No code of Paid is longer.
+const LONGEST_CODE: usize = 40;
+
+/// Who calls, and where to.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Where Paid is, without the path, as `http://127.0.0.1:8081`.
+    pub base_url: Url,
+    /// The store's secret; its `Debug` shows nothing.
+    pub auth_code: SecretString,
+}
+
+/// Speaks to Paid for any number of stores. Cheap to clone; clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    config: Config,
+}
+
+/// A usable answer, or why there is none.
+pub(super) struct Exchange {
+    pub answer: Result<AnswerEnvelope, Unknown>,
+    pub http_status: Option<u16>,
+    pub duration: Duration,
+}
+
+impl Client {
+    /// A client with its own pool of connections.
+    ///
+    /// # Panics
+    /// If the TLS library cannot be set up, in which case no call could ever be made.
+    pub fn new(config: Config) -> Self {
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT)
+            .timeout(config.timeout)
+            .pool_idle_timeout(IDLE)
+            .redirect(reqwest::redirect::Policy::none())
+            // A call that moves money is sent again by its operation, never by the transport.
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .http1_only()
+            .build()
+            .expect("the TLS library can be set up");
+        Self { http, config }
+    }
+
+    /// How Paid is spoken to.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Sends a call that moves money or submits an application, once.
+    ///
+    /// `body` comes from [`super::body`] or from the operation that stored it. `key` is what the answer must be about:
+    /// the key of the sale, or for `apply` the customer number.
+    pub async fn send(&self, account: &Account, operation: Operation, key: &PaidKey, body: &Value) -> Call {
+        let exchange = self.exchange(account, operation, body).await;
+        let answer = match exchange.answer {
+            Err(unknown) => Answer::Unknown(unknown),
+            Ok(answer) if operation == Operation::Apply => reading::application_outcome(&answer, key),
+            Ok(answer) => reading::sale_outcome(&answer, key),
+        };
+        let call = Call {
+            answer,
+            http_status: exchange.http_status,
+            duration: exchange.duration,
+        };
+        let reason = match &call.answer {
+            Answer::Unknown(unknown) => unknown.reason.as_str(),
+            Answer::Done { .. } | Answer::Refused(_) => "",
+        };
+        tracing::info!(
+            %operation,
+            %key,
+            outcome = call.outcome(),
+            codes = %call.codes(),
+            http_status = call.http_status,
+            duration_ms = call.duration.as_millis() as u64,
+            reason,
+            "called Paid"
+        );
+        call
+    }
+
+    /// One round trip.
+    pub(super) async fn exchange<B: serde::Serialize>(
+        &self,
+        account: &Account,
+        operation: Operation,
+        body: &B,
+    ) -> Exchange {
+        let started = Instant::now();
+        let mut http_status = None;
+        let answer = self.round_trip(account, operation, body, &mut http_status).await;
+        Exchange {
+            answer,
+            http_status,
+            duration: started.elapsed(),
+        }
+    }
+
+    async fn round_trip<B: serde::Serialize>(
+        &self,
+        account: &Account,
+        operation: Operation,
+        body: &B,
+        http_status: &mut Option<u16>,
+    ) -> Result<AnswerEnvelope, Unknown> {
+        let secret = account.auth_code.expose_secret();
+        let not_sent = |reason: &str| unknown(false, reason);
+        let request = Request {
+            header: RequestHeader { auth_code: secret },
+            body,
+        };
+        let bytes = serde_json::to_vec(&request).map_err(|_| not_sent("the request could not be written"))?;
+        let base = account.base_url.as_str().trim_end_matches('/');
+        let url = format!("{base}{PREFIX}{}", self.config.path(operation));
+        let request = self
+            .http
+            .post(url)
+            .header(reqwest::header::CONTENT_TYPE, "application/json; charset=UTF-8")
+            .header(reqwest::header::ACCEPT, "application/json")
+            .body(bytes);
+        let mut response = request.send().await.map_err(|error| transport_failure(&error))?;
+        let status = response.status().as_u16();
+        *http_status = Some(status);
+        if status != 200 {
+            return Err(unknown(true, &format!("Paid answered with HTTP status {status}")));
+        }
+        let mut text = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| transport_failure(&error))? {
+            if text.len() + chunk.len() > LONGEST_ANSWER {
+                return Err(unknown(true, "the answer is too long"));
+            }
+            text.extend_from_slice(&chunk);
+        }
+        // serde's own error may quote the answer, so it is not passed on.
+        let mut answer: AnswerEnvelope =
+            serde_json::from_slice(&text).map_err(|_| unknown(true, "the answer is not in Paid's format"))?;
+        scrub(&mut answer, secret);
+        Ok(answer)
+    }
+}
+
+impl Exchange {
+    /// What the log of attempts keeps.
+    pub(super) fn attempt(&self, operation: Operation, codes: Codes, failure: Option<String>) -> Attempt {
+        Attempt {
+            operation,
+            http_status: self.http_status,
+            duration: self.duration,
+            codes,
+            failure,
+        }
+    }
+}
+
+/// A request with its header. Deliberately without `Debug`.
+#[derive(serde::Serialize)]
+struct Request<'a, B> {
+    header: RequestHeader<'a>,
+    body: &'a B,
+}
+
+#[derive(serde::Serialize)]
+struct RequestHeader<'a> {
+    #[serde(rename = "apiAuthCode")]
+    auth_code: &'a str,
+}
+
+fn unknown(may_have_arrived: bool, reason: &str) -> Unknown {
+    Unknown {
+        may_have_arrived,
+        reason: reason.to_owned(),
+        codes: Codes::none(),
+    }
+}
+
+/// Only where no connection came about is it certain that nothing was sent.
+fn transport_failure(error: &reqwest::Error) -> Unknown {
+    if error.is_connect() || error.is_builder() {
+        let reason = if error.is_timeout() {
+            "no connection to Paid in time"
+        } else {
+            "no connection to Paid"
+        };
+        return unknown(false, reason);
+    }
+    if error.is_timeout() {
+        return unknown(true, "Paid did not answer in time");
+    }
+    unknown(true, "the connection to Paid broke before the answer was complete")
+}
+
+/// Codes and messages are stored and logged, so an answer that echoes the auth code must not carry it there.
+fn scrub(answer: &mut AnswerEnvelope, secret: &str) {
+    let hide = |text: &str| !secret.is_empty() && text.contains(secret);
+    let clean = |codes: &mut Codes| {
+        let tidy = |code: &str| {
+            if hide(code) {
+                "[redacted]".to_owned()
+            } else {
+                code.chars().take(LONGEST_CODE).collect()
+            }
+        };
+        *codes = codes.iter().map(tidy).collect();
+    };
+    let clean_item = |item: &mut AnswerItem| {
+        clean(&mut item.error);
+        for text in [
+            &mut item.message,
+            &mut item.status,
+            &mut item.paid_id,
+            &mut item.member_status_code,
+        ] {
+            if text.as_deref().is_some_and(hide) {
+                *text = None;
+            }
+        }
+    };
+    clean(&mut answer.header.error);
+    let Some(body) = &mut answer.body else { return };
+    clean(&mut body.error);
+    let mut items: Vec<&mut AnswerItem> = body.result.iter_mut().collect();
+    if let Some(results) = &mut body.results {
+        items.extend(results.successes.iter_mut().chain(&mut results.errors));
+    }
+    if let Some(results) = &mut body.detail_results {
+        items.extend(&mut results.detail_result);
+    }
+    items.into_iter().for_each(clean_item);
+}

@@ -1,0 +1,224 @@
+//! What an answer means. Pure: an answer in, an outcome out; knows no network.
+//!
+//! The header's status alone proves nothing: success needs the header *and* the item of our key, and both lists are
+//! read whatever the header says.
+
+use std::collections::BTreeMap;
+
+use super::codes::{self, Codes};
+use super::config::Config;
+use super::outcome::{Answer, CreditAnswer, Inquiry, ReportedStatus, StatusAnswer, Unknown};
+use super::wire::{AnswerBody, AnswerEnvelope, AnswerItem, SUCCESS};
+use crate::domain::settlement::{Sale, SaleStatus};
+use crate::domain::{PaidKey, Yen};
+
+/// The outcome of `register`, `fix`, `cancel` or `update` for one sale.
+pub fn sale_outcome(answer: &AnswerEnvelope, key: &PaidKey) -> Answer {
+    let items = answer
+        .body
+        .as_ref()
+        .and_then(|body| body.detail_results.as_ref())
+        .map_or(&[][..], |results| &results.detail_result);
+    let named = |item: &&AnswerItem| item.credit_id.as_deref() == Some(key.as_str());
+    let ours: Vec<_> = match items {
+        // Sales go one at a time, so a single item without a key can only be ours.
+        [only] if only.credit_id.is_none() => vec![only],
+        _ => items.iter().filter(named).collect(),
+    };
+    let item = match ours.as_slice() {
+        [] => return without_item(answer),
+        [item] => *item,
+        [first, rest @ ..] if rest.iter().all(|other| other == first) => *first,
+        _ => return unknown("the answer contradicts itself about this sale", Codes::none()),
+    };
+    let status = item.status.as_deref().unwrap_or_default();
+    let mut found = whole_codes(answer);
+    found.extend(&item.error);
+    if status == SUCCESS {
+        return if answer.header.status == SUCCESS && found.is_empty() {
+            Answer::Done { paid_id: None }
+        } else {
+            unknown("the answer reports success and failure at once", found)
+        };
+    }
+    if status == codes::NOT_FOUND {
+        found.add(codes::NOT_FOUND);
+    }
+    if found.is_empty() && !status.is_empty() {
+        // A refusal without a code still has to say something.
+        found.add(status);
+    }
+    refused(found, "the answer says nothing about this sale")
+}
+
+/// The outcome of `apply`.
+pub fn application_outcome(answer: &AnswerEnvelope, key: &PaidKey) -> Answer {
+    let result = answer.body.as_ref().and_then(|body| body.result.as_ref());
+    let found = whole_codes(answer);
+    let Some(result) = result.filter(|_| found.is_empty()) else {
+        return refused(found, "the answer says nothing about this application");
+    };
+    if answer.header.status != SUCCESS {
+        return unknown("the answer reports a failure without a code", Codes::none());
+    }
+    if result.member_id.as_deref() != Some(key.as_str()) {
+        return unknown("the answer is about another customer", Codes::none());
+    }
+    Answer::Done {
+        paid_id: result.paid_id.clone(),
+    }
+}
+
+/// What `check` says of each key, or the codes of the whole request.
+pub fn statuses(
+    answer: &AnswerEnvelope,
+    keys: &[PaidKey],
+    config: &Config,
+) -> Result<BTreeMap<PaidKey, StatusAnswer>, Codes> {
+    let lookup = Lookup::new(answer, |item| item.member_id.as_deref())?;
+    let of = |key: &PaidKey| match lookup.find(key) {
+        Found::Success(item) => item.member_status_code.as_ref().map_or(StatusAnswer::Unclear, |raw| {
+            StatusAnswer::Reported(reported(raw, config))
+        }),
+        Found::Error(item) if !item.error.is_empty() => StatusAnswer::Refused(item.error.clone()),
+        Found::Error(_) | Found::Nothing => StatusAnswer::Unclear,
+    };
+    Ok(keys.iter().map(|key| (key.clone(), of(key))).collect())
+}
+
+/// What `search` says of each sale, or the codes of the whole request.
+pub fn sales(answer: &AnswerEnvelope, keys: &[PaidKey], config: &Config) -> Result<BTreeMap<PaidKey, Inquiry>, Codes> {
+    let lookup = Lookup::new(answer, |item| item.credit_id.as_deref())?;
+    let missing = |codes: &Codes| config.missing_codes.iter().any(|code| codes.contains(code));
+    let of = |key: &PaidKey| match lookup.find(key) {
+        Found::Success(item) => {
+            let status = item.status.as_deref().and_then(SaleStatus::from_word);
+            match status.zip(item.price) {
+                Some((status, price)) if price >= 0 => Inquiry::Found(Sale {
+                    status,
+                    price: Yen(price),
+                }),
+                _ => Inquiry::Unclear(item.status.clone().into_iter().collect()),
+            }
+        }
+        Found::Error(item) if missing(&item.error) => Inquiry::NotFound,
+        Found::Error(item) => Inquiry::Unclear(item.error.clone()),
+        Found::Nothing => Inquiry::Unclear(Codes::none()),
+    };
+    Ok(keys.iter().map(|key| (key.clone(), of(key))).collect())
+}
+
+/// What `credit_check` says; `Err` holds the codes of an answer that says nothing about credit.
+pub fn credit(answer: &AnswerEnvelope, config: &Config) -> Result<CreditAnswer, Codes> {
+    let found = whole_codes(answer);
+    if found.is_request_fault() || found.is_server_failure() {
+        return Err(found);
+    }
+    let result = answer.body.as_ref().and_then(|body| body.result.clone());
+    let result = result.unwrap_or_default();
+    let told = result.credit_available.is_some() || result.message.is_some() || !found.is_empty();
+    if !told {
+        return Err(found);
+    }
+    Ok(CreditAnswer {
+        available: result.credit_available == Some(true) && answer.header.status == SUCCESS && found.is_empty(),
+        reported: result.member_status_code.as_ref().map(|raw| reported(raw, config)),
+        message: result.message,
+        codes: found,
+    })
+}
+
+fn reported(raw: &str, config: &Config) -> ReportedStatus {
+    ReportedStatus {
+        raw: raw.to_owned(),
+        status: config.status(raw),
+    }
+}
+
+/// The items of a batch read by key.
+struct Lookup<'a> {
+    successes: &'a [AnswerItem],
+    errors: &'a [AnswerItem],
+    key_of: fn(&AnswerItem) -> Option<&str>,
+}
+
+enum Found<'a> {
+    Success(&'a AnswerItem),
+    Error(&'a AnswerItem),
+    Nothing,
+}
+
+impl<'a> Lookup<'a> {
+    /// `Err` if the answer is about no key at all.
+    fn new(answer: &'a AnswerEnvelope, key_of: fn(&AnswerItem) -> Option<&str>) -> Result<Self, Codes> {
+        let results = answer.body.as_ref().and_then(|body| body.results.as_ref());
+        match results {
+            Some(results) if !(results.successes.is_empty() && results.errors.is_empty()) => Ok(Self {
+                successes: &results.successes,
+                errors: &results.errors,
+                key_of,
+            }),
+            _ => Err(whole_codes(answer)),
+        }
+    }
+
+    fn find(&self, key: &PaidKey) -> Found<'a> {
+        let named = |item: &&AnswerItem| (self.key_of)(item) == Some(key.as_str());
+        let success = self.successes.iter().find(named);
+        let error = self.errors.iter().find(named);
+        match (success, error) {
+            (Some(item), None) => Found::Success(item),
+            (None, Some(item)) => Found::Error(item),
+            // Both at once is no answer.
+            (Some(_), Some(_)) | (None, None) => Found::Nothing,
+        }
+    }
+}
+
+/// The codes of a whole request, wherever Paid put them.
+fn whole_codes(answer: &AnswerEnvelope) -> Codes {
+    let mut found = answer.header.error.clone();
+    if let Some(AnswerBody { error, result, .. }) = &answer.body {
+        found.extend(error);
+        if let Some(result) = result {
+            found.extend(&result.error);
+        }
+    }
+    found
+}
+
+/// Every code of an answer, for the log.
+pub fn all_codes(answer: &AnswerEnvelope) -> Codes {
+    let mut found = whole_codes(answer);
+    let body = answer.body.as_ref();
+    let results = body.and_then(|body| body.results.as_ref());
+    let sales = body.and_then(|body| body.detail_results.as_ref());
+    let items = results.map_or(&[][..], |results| &results.errors);
+    for item in items.iter().chain(sales.map_or(&[][..], |sales| &sales.detail_result)) {
+        found.extend(&item.error);
+    }
+    found
+}
+
+fn without_item(answer: &AnswerEnvelope) -> Answer {
+    refused(whole_codes(answer), "the answer says nothing about this sale")
+}
+
+/// Refused, unless the codes leave it open.
+fn refused(found: Codes, otherwise: &str) -> Answer {
+    if found.is_server_failure() {
+        return unknown("Paid reports a failure of its server", found);
+    }
+    if found.is_empty() {
+        return unknown(otherwise, found);
+    }
+    Answer::Refused(found)
+}
+
+fn unknown(reason: &str, codes: Codes) -> Answer {
+    Answer::Unknown(Unknown {
+        may_have_arrived: true,
+        reason: reason.to_owned(),
+        codes,
+    })
+}

@@ -138,6 +138,8 @@ pub struct Problem {
     pub application_status: Option<crate::domain::application::ApplicationStatus>,
     /// Seconds after which a repeat makes sense.
     pub retry_after: Option<u64>,
+    /// The rate limit that was hit, in calls per minute.
+    pub rate_limit: Option<u32>,
 }
 
 impl Code {
@@ -151,6 +153,7 @@ impl Code {
             paid_codes: Vec::new(),
             application_status: None,
             retry_after: None,
+            rate_limit: None,
         }
     }
 

@@ -14,19 +14,24 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::error::{Code, Error};
 
+pub mod admin_user;
 pub mod counter;
 pub mod event;
+pub mod idempotency_key;
 pub mod json;
 pub mod member;
 pub mod operation;
 pub mod order;
 pub mod paid_settings;
+pub mod password_token;
 pub mod payment;
 pub mod product;
 pub mod provider_call;
 #[rustfmt::skip]
 #[allow(missing_docs, reason = "generated")]
 pub mod schema;
+pub mod session;
+pub mod signing_key;
 pub mod store;
 
 /// Connections to one database.

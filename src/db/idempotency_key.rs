@@ -1,0 +1,237 @@
+//! What a caller's `Idempotency-Key` has led to. Kept for 24 hours.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use uuid::Uuid;
+
+use super::schema::idempotency_keys;
+use crate::domain::StoreId;
+use crate::error::{Code, Error};
+
+/// How long an answer is kept.
+pub const KEPT_HOURS: i64 = 24;
+
+/// A request under a key: who, which key, and the keyed hash of method, path and body.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The store.
+    pub store: StoreId,
+    /// `member:<id>`, `user:<id>`, `token:<subject>`; for a visitor the request itself.
+    pub caller: String,
+    /// The key.
+    pub key: String,
+    /// The keyed hash.
+    pub fingerprint: Vec<u8>,
+}
+
+/// What a claim of a key came to.
+#[derive(Debug)]
+pub enum Claim {
+    /// The request is the caller's to do. An earlier try that broke off may have made something already.
+    Held(Ticket),
+    /// It was done: the status and the sealed answer.
+    Answered(i16, Vec<u8>),
+    /// The key was used for another request.
+    Reused,
+    /// An earlier try still runs.
+    InProgress,
+}
+
+/// The right to do the work of a request exactly once. Without a key it promises nothing and does nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Ticket(Option<Held>);
+
+#[derive(Clone, Debug)]
+struct Held {
+    store: StoreId,
+    caller: String,
+    key: String,
+    lock_token: Uuid,
+    resumed: Option<Uuid>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = idempotency_keys)]
+struct Row {
+    fingerprint: Vec<u8>,
+    subject: Option<Uuid>,
+    locked_until: DateTime<Utc>,
+    lock_token: Uuid,
+    status: Option<i16>,
+    answer_sealed: Option<Vec<u8>>,
+    created_at: DateTime<Utc>,
+}
+
+/// Claims a key until `locked_until`.
+pub async fn claim(
+    request: &Request,
+    now: DateTime<Utc>,
+    locked_until: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Claim> {
+    let lock_token = Uuid::new_v4();
+    // Twice at most: a key that another request releases in between is free.
+    for _ in 0..2 {
+        if insert(request, lock_token, now, locked_until, conn).await? {
+            return Ok(Claim::Held(Ticket::held(request, lock_token, None)));
+        }
+        let Some(row) = find(request, conn).await? else {
+            continue;
+        };
+        if row.created_at <= now - TimeDelta::hours(KEPT_HOURS) && row.locked_until <= now {
+            forget(request, row.lock_token, conn).await?;
+            continue;
+        }
+        if !crate::crypto::same(&row.fingerprint, &request.fingerprint) {
+            return Ok(Claim::Reused);
+        }
+        if let (Some(status), Some(answer)) = (row.status, row.answer_sealed) {
+            return Ok(Claim::Answered(status, answer));
+        }
+        if row.locked_until > now || !take_over(request, row.lock_token, lock_token, locked_until, conn).await? {
+            return Ok(Claim::InProgress);
+        }
+        return Ok(Claim::Held(Ticket::held(request, lock_token, row.subject)));
+    }
+    Ok(Claim::InProgress)
+}
+
+async fn insert(
+    request: &Request,
+    lock_token: Uuid,
+    now: DateTime<Utc>,
+    locked_until: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<bool> {
+    let row = (
+        idempotency_keys::store_id.eq(request.store),
+        idempotency_keys::caller.eq(&request.caller),
+        idempotency_keys::key.eq(&request.key),
+        idempotency_keys::fingerprint.eq(&request.fingerprint),
+        idempotency_keys::locked_until.eq(locked_until),
+        idempotency_keys::lock_token.eq(lock_token),
+        idempotency_keys::created_at.eq(now),
+    );
+    let insert = diesel::insert_into(idempotency_keys::table)
+        .values(row)
+        .on_conflict_do_nothing();
+    Ok(super::Cached(insert).execute(conn).await? == 1)
+}
+
+async fn find(request: &Request, conn: &AsyncPgConnection) -> QueryResult<Option<Row>> {
+    idempotency_keys::table
+        .find((request.store, &request.caller, &request.key))
+        .select(Row::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
+}
+
+async fn forget(request: &Request, lock_token: Uuid, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    diesel::delete(idempotency_keys::table.find((request.store, &request.caller, &request.key)))
+        .filter(idempotency_keys::lock_token.eq(lock_token))
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+async fn take_over(
+    request: &Request,
+    old: Uuid,
+    new: Uuid,
+    locked_until: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<bool> {
+    let taken = diesel::update(idempotency_keys::table.find((request.store, &request.caller, &request.key)))
+        .filter(idempotency_keys::lock_token.eq(old))
+        .filter(idempotency_keys::status.is_null())
+        .set((
+            idempotency_keys::lock_token.eq(new),
+            idempotency_keys::locked_until.eq(locked_until),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(taken == 1)
+}
+
+impl Ticket {
+    fn held(request: &Request, lock_token: Uuid, resumed: Option<Uuid>) -> Self {
+        let Request { store, caller, key, .. } = request.clone();
+        Self(Some(Held {
+            store,
+            caller,
+            key,
+            lock_token,
+            resumed,
+        }))
+    }
+
+    /// Does a key stand behind it?
+    pub fn has_key(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// What an earlier try of the same request made before it broke off: the order, the operation or the member. The
+    /// work is then not done again; the answer is given from what is there.
+    pub fn resumed(&self) -> Option<Uuid> {
+        self.0.as_ref()?.resumed
+    }
+
+    /// Writes down what the request makes. To be called inside the transaction that makes it: either both are there
+    /// after a crash, or neither.
+    ///
+    /// Fails where another try took the key over meanwhile; the transaction must then roll back.
+    pub async fn record(&self, subject: Uuid, conn: &mut AsyncPgConnection) -> Result<(), Error> {
+        let Some(held) = &self.0 else { return Ok(()) };
+        let update = diesel::update(idempotency_keys::table.find((held.store, &held.caller, &held.key)))
+            .filter(idempotency_keys::lock_token.eq(held.lock_token))
+            .filter(idempotency_keys::status.is_null())
+            .set(idempotency_keys::subject.eq(subject));
+        match super::Cached(update).execute(conn).await? {
+            1 => Ok(()),
+            _ => Err(Code::RequestInProgress.because("Another request under this Idempotency-Key took over.")),
+        }
+    }
+
+    /// Keeps the answer for whoever repeats the request.
+    pub async fn answer(&self, status: i16, sealed: &[u8], conn: &mut AsyncPgConnection) -> QueryResult<()> {
+        let Some(held) = &self.0 else { return Ok(()) };
+        let update = diesel::update(idempotency_keys::table.find((held.store, &held.caller, &held.key)))
+            .filter(idempotency_keys::lock_token.eq(held.lock_token))
+            .set((
+                idempotency_keys::status.eq(status),
+                idempotency_keys::answer_sealed.eq(sealed),
+            ));
+        super::Cached(update).execute(conn).await.map(drop)
+    }
+
+    /// Lets the key go: free for any request if nothing was made, otherwise open to a repeat of the same one.
+    pub async fn release(&self, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+        let Some(held) = &self.0 else { return Ok(()) };
+        let row = idempotency_keys::table.find((held.store, &held.caller, &held.key));
+        let ours = idempotency_keys::lock_token
+            .eq(held.lock_token)
+            .and(idempotency_keys::status.is_null());
+        diesel::delete(row)
+            .filter(ours)
+            .filter(idempotency_keys::subject.is_null())
+            .execute(conn)
+            .await?;
+        diesel::update(row)
+            .filter(ours)
+            .set(idempotency_keys::locked_until.eq(now))
+            .execute(conn)
+            .await
+            .map(drop)
+    }
+}
+
+/// Drops what is too old to matter, of every store: upkeep of the service, not of a caller.
+pub async fn purge(now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<usize> {
+    let old = now - TimeDelta::hours(KEPT_HOURS);
+    diesel::delete(idempotency_keys::table.filter(idempotency_keys::created_at.lt(old)))
+        .filter(idempotency_keys::locked_until.lt(now))
+        .execute(conn)
+        .await
+}

@@ -1,0 +1,62 @@
+//! One-time tokens with which a member sets a password.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::schema::password_tokens;
+use crate::domain::{MemberId, PasswordTokenId, StoreId};
+
+/// A token; its secret is not kept.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = password_tokens)]
+pub struct PasswordToken {
+    /// The store.
+    pub store_id: StoreId,
+    /// Its id, the part of the token that is not secret.
+    pub id: PasswordTokenId,
+    /// Whose password it sets.
+    pub member_id: MemberId,
+    /// The hash of the secret.
+    pub secret_hash: Vec<u8>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it ends.
+    pub expires_at: DateTime<Utc>,
+    /// When it was used.
+    pub used_at: Option<DateTime<Utc>>,
+}
+
+/// Keeps a new token, which makes the member's older ones useless.
+pub async fn replace(token: &PasswordToken, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    diesel::update(password_tokens::table.filter(password_tokens::store_id.eq(token.store_id)))
+        .filter(password_tokens::member_id.eq(token.member_id))
+        .filter(password_tokens::used_at.is_null())
+        .set(password_tokens::used_at.eq(token.created_at))
+        .execute(conn)
+        .await?;
+    diesel::insert_into(password_tokens::table)
+        .values(token)
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+/// Uses a token up: whose it was, if it was good.
+pub async fn redeem(
+    store: StoreId,
+    id: PasswordTokenId,
+    secret_hash: &[u8],
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Option<MemberId>> {
+    diesel::update(password_tokens::table.find((store, id)))
+        .filter(password_tokens::secret_hash.eq(secret_hash))
+        .filter(password_tokens::used_at.is_null())
+        .filter(password_tokens::expires_at.gt(now))
+        .set(password_tokens::used_at.eq(now))
+        .returning(password_tokens::member_id)
+        .get_result(conn)
+        .await
+        .optional()
+}

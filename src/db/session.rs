@@ -1,0 +1,145 @@
+//! Logins of members and of staff, which can be refreshed and ended.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::admin_user::AdminUser;
+use super::member::Member;
+use super::schema::{admin_users, members, sessions};
+use crate::domain::{MemberId, SessionId, StoreId, UserId};
+
+/// A login.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = sessions)]
+pub struct Session {
+    /// The store it belongs to.
+    pub store_id: StoreId,
+    /// Its id, the `jti` of its access tokens.
+    pub id: SessionId,
+    /// The member who logged in,
+    pub member_id: Option<MemberId>,
+    /// or the member of the staff.
+    pub user_id: Option<UserId>,
+    /// The hash of the secret in the refresh token that is good now.
+    pub refresh_hash: Vec<u8>,
+    /// When.
+    pub created_at: DateTime<Utc>,
+    /// After this it can no longer be refreshed.
+    pub expires_at: DateTime<Utc>,
+    /// When it was ended.
+    pub ended_at: Option<DateTime<Utc>>,
+}
+
+/// Opens a session.
+pub async fn insert(session: &Session, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    diesel::insert_into(sessions::table)
+        .values(session)
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+/// The session, locked until the transaction ends.
+pub async fn lock(store: StoreId, id: SessionId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Session>> {
+    sessions::table
+        .find((store, id))
+        .select(Session::as_select())
+        .for_update()
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// The member behind a session that still stands.
+pub async fn member_of(
+    store: StoreId,
+    id: SessionId,
+    member: MemberId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<Member>> {
+    members::table
+        .inner_join(
+            sessions::table.on(sessions::store_id
+                .eq(members::store_id)
+                .and(sessions::member_id.eq(members::id.nullable()))),
+        )
+        .filter(members::store_id.eq(store))
+        .filter(members::id.eq(member))
+        .filter(members::deleted_at.is_null())
+        .filter(sessions::store_id.eq(store))
+        .filter(sessions::id.eq(id))
+        .filter(sessions::ended_at.is_null())
+        .select(Member::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
+}
+
+/// The member of the staff behind a session that still stands.
+pub async fn user_of(
+    store: StoreId,
+    id: SessionId,
+    user: UserId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<AdminUser>> {
+    admin_users::table
+        .inner_join(
+            sessions::table.on(sessions::store_id
+                .eq(admin_users::store_id)
+                .and(sessions::user_id.eq(admin_users::id.nullable()))),
+        )
+        .filter(admin_users::store_id.eq(store))
+        .filter(admin_users::id.eq(user))
+        .filter(sessions::store_id.eq(store))
+        .filter(sessions::id.eq(id))
+        .filter(sessions::ended_at.is_null())
+        .select(AdminUser::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
+}
+
+/// Gives a session its next refresh secret.
+pub async fn set_refresh_hash(
+    store: StoreId,
+    id: SessionId,
+    refresh_hash: &[u8],
+    expires_at: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    diesel::update(sessions::table.find((store, id)))
+        .set((
+            sessions::refresh_hash.eq(refresh_hash),
+            sessions::expires_at.eq(expires_at),
+        ))
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+/// Ends a session.
+pub async fn end(store: StoreId, id: SessionId, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    diesel::update(sessions::table.find((store, id)))
+        .filter(sessions::ended_at.is_null())
+        .set(sessions::ended_at.eq(now))
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+/// Ends every session of a member.
+pub async fn end_all_of_member(
+    store: StoreId,
+    member: MemberId,
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    diesel::update(sessions::table.filter(sessions::store_id.eq(store)))
+        .filter(sessions::member_id.eq(member))
+        .filter(sessions::ended_at.is_null())
+        .set(sessions::ended_at.eq(now))
+        .execute(conn)
+        .await
+        .map(drop)
+}

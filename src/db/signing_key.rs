@@ -1,0 +1,49 @@
+//! The keys that sign access tokens. They belong to the service, not to a store, so no store leads these queries.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+
+use super::schema::signing_keys;
+
+/// A key pair.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = signing_keys)]
+pub struct SigningKey {
+    /// Its name in a token's header.
+    pub kid: String,
+    /// PKCS#8 of the Ed25519 key, encrypted.
+    pub secret_sealed: Vec<u8>,
+    /// The public half.
+    pub public_key: Vec<u8>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Every key, the newest last. Where there is none yet, `first` makes it; of several processes that start together
+/// only one gets to.
+pub async fn all_or_first(
+    first: impl FnOnce() -> anyhow::Result<SigningKey> + Send,
+    conn: &mut AsyncPgConnection,
+) -> anyhow::Result<Vec<SigningKey>> {
+    conn.transaction(async |conn| {
+        diesel::sql_query("LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE")
+            .execute(conn)
+            .await?;
+        let keys: Vec<SigningKey> = signing_keys::table
+            .order((signing_keys::created_at.asc(), signing_keys::kid.asc()))
+            .select(SigningKey::as_select())
+            .load(conn)
+            .await?;
+        if !keys.is_empty() {
+            return Ok(keys);
+        }
+        let key = first()?;
+        diesel::insert_into(signing_keys::table)
+            .values(&key)
+            .execute(conn)
+            .await?;
+        Ok(vec![key])
+    })
+    .await
+}

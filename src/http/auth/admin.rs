@@ -1,0 +1,207 @@
+//! Callers of the admin API: the shop's staff, its partners, a developer's token.
+
+use std::cell::RefCell;
+use std::future::{Ready, ready};
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload};
+
+use super::{Caller, bearer};
+use crate::db;
+use crate::domain::permissions::Scope;
+use crate::domain::{SessionId, StoreId};
+use crate::error::{Code, Error, Problem};
+use crate::tokens::{Audience, Claims};
+
+/// What a route asks for, as a type: a route without one does not compile.
+pub trait Permission: 'static {
+    /// The scope; `None` where it depends on what is asked for, see [`AnyScope`].
+    const SCOPE: Option<Scope>;
+}
+
+/// A caller of the admin API who holds the scope `P`.
+#[derive(Clone)]
+pub struct Admin<P: Permission> {
+    /// The store.
+    pub store: StoreId,
+    /// Who, for the log of events: `user:<id>` or `token:<subject>`.
+    pub actor: String,
+    /// Whose session it is; `None` for a token without one.
+    pub session: Option<SessionId>,
+    found: Rc<Known>,
+    permission: PhantomData<P>,
+}
+
+/// For routes whose scope depends on the row, as that of a job does. The handler calls [`Admin::require`].
+#[derive(Clone, Copy, Debug)]
+pub struct AnyScope;
+
+impl Permission for AnyScope {
+    const SCOPE: Option<Scope> = None;
+}
+
+/// A type for each scope, of the same name.
+pub mod scopes {
+    use super::{Permission, Scope};
+
+    macro_rules! permissions {
+        ($($name:ident),+) => {
+            $(
+                #[doc = concat!("[`Scope::", stringify!($name), "`] as a type.")]
+                #[derive(Clone, Copy, Debug)]
+                pub struct $name;
+
+                impl Permission for $name {
+                    const SCOPE: Option<Scope> = Some(Scope::$name);
+                }
+            )+
+
+            // A new scope does not compile until it is listed.
+            const _: fn(Scope) = |scope| match scope {
+                $(Scope::$name => ()),+
+            };
+        };
+    }
+
+    permissions!(
+        SettingsRead,
+        SettingsWrite,
+        MembersRead,
+        MembersWrite,
+        ProductsWrite,
+        OrdersRead,
+        OrdersWrite,
+        PaymentsWrite,
+        EventsRead,
+        WebhooksWrite,
+        ClientsWrite,
+        UsersWrite
+    );
+}
+
+impl<P: Permission> Admin<P> {
+    /// Asks for a further scope.
+    pub fn require(&self, scope: Scope) -> Result<(), Error> {
+        self.found.require(scope)
+    }
+
+    /// Does the caller hold this scope?
+    pub fn allows(&self, scope: Scope) -> bool {
+        self.found.claims.allows(scope)
+    }
+
+    /// When the token ends, in seconds since 1970.
+    pub fn token_ends(&self) -> i64 {
+        self.found.claims.exp
+    }
+}
+
+impl<P: Permission> FromRequest for Admin<P> {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(pick_up(request))
+    }
+}
+
+fn pick_up<P: Permission>(request: &HttpRequest) -> Result<Admin<P>, Error> {
+    let extensions = request.extensions();
+    let found = extensions
+        .get::<Found>()
+        .ok_or_else(|| anyhow::anyhow!("this route is outside the admin API"))?;
+    let known = match &found.0 {
+        Ok(known) => known.clone(),
+        Err(problem) => return Err(problem.clone().into()),
+    };
+    if let Some(scope) = P::SCOPE {
+        known.require(scope)?;
+    }
+    Ok(Admin {
+        store: known.claims.store,
+        actor: known.actor.clone(),
+        session: known.session,
+        found: known,
+        permission: PhantomData,
+    })
+}
+
+/// What the credentials of a request came to.
+pub struct Found(Result<Rc<Known>, Problem>);
+
+struct Known {
+    claims: Arc<Claims>,
+    actor: String,
+    session: Option<SessionId>,
+    used: RefCell<Vec<Scope>>,
+}
+
+impl Known {
+    fn require(&self, scope: Scope) -> Result<(), Error> {
+        if !self.claims.allows(scope) {
+            return Err(
+                Code::MissingScope.because(format!("This needs the scope {scope}, which the token does not have."))
+            );
+        }
+        self.used.borrow_mut().push(scope);
+        Ok(())
+    }
+}
+
+impl Found {
+    pub(super) fn caller(&self) -> Option<Caller> {
+        let known = self.0.as_ref().ok()?;
+        Some(Caller {
+            store: known.claims.store,
+            name: Some(known.actor.clone()),
+        })
+    }
+
+    pub(super) fn scopes_used(&self) -> Vec<Scope> {
+        self.0
+            .as_ref()
+            .map(|known| known.used.borrow().clone())
+            .unwrap_or_default()
+    }
+
+    pub(super) fn require_all(&self, scopes: &[Scope]) -> Result<(), Error> {
+        match &self.0 {
+            Ok(known) => scopes.iter().try_for_each(|scope| known.require(*scope)),
+            Err(problem) => Err(problem.clone().into()),
+        }
+    }
+}
+
+/// Looks at the credentials.
+pub async fn look(request: &HttpRequest) -> Found {
+    Found(match check(request).await {
+        Ok(known) => Ok(Rc::new(known)),
+        Err(Error::Problem(problem)) => Err(*problem),
+        Err(Error::Internal(cause)) => Err(crate::http::error::internal(&cause)),
+    })
+}
+
+async fn check(request: &HttpRequest) -> Result<Known, Error> {
+    let claims = bearer::claims(request, Audience::Admin)?;
+    let mut session = None;
+    let actor = match claims.sub.strip_prefix("user:") {
+        None => format!("token:{}", claims.sub),
+        Some(user) => {
+            let user = user.parse().map_err(|_| bearer::invalid())?;
+            let conn = bearer::app(request)?.db().await?;
+            // The member of the staff may have been removed, or have logged out, since the token was made.
+            let stands = db::session::user_of(claims.store, SessionId(claims.jti), user, &conn).await?;
+            stands.ok_or_else(bearer::invalid)?;
+            session = Some(SessionId(claims.jti));
+            claims.sub.clone()
+        }
+    };
+    Ok(Known {
+        claims,
+        actor,
+        session,
+        used: RefCell::default(),
+    })
+}

@@ -1,0 +1,181 @@
+//! Callers of the storefront API: visitors, who name the store, and members, who have logged in.
+
+use std::future::{Ready, ready};
+
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload};
+
+use super::{Caller, bearer};
+use crate::db;
+use crate::db::member::Member;
+use crate::db::store::Store;
+use crate::domain::{MemberId, SessionId, StoreId};
+use crate::error::{Code, Error, OrNotFound as _, Problem};
+use crate::tokens::Audience;
+
+/// The header that names the store.
+const PUBLISHABLE_KEY: &str = "X-Publishable-Key";
+
+/// A member who is logged in.
+#[derive(Clone, Debug)]
+pub struct Buyer {
+    /// The store.
+    pub store: StoreId,
+    /// The member, as he is now.
+    pub member: Member,
+    /// His session.
+    pub session: SessionId,
+}
+
+/// Somebody who named the store by its publishable key.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    /// The store.
+    pub store: Store,
+}
+
+/// A visitor or a member.
+#[derive(Clone, Debug)]
+pub struct Shopper {
+    /// The store.
+    pub store: StoreId,
+    /// The member, where one is logged in.
+    pub member: Option<Member>,
+}
+
+impl Buyer {
+    /// Who, for the log of events.
+    pub fn actor(&self) -> String {
+        actor(self.member.id)
+    }
+}
+
+fn actor(member: MemberId) -> String {
+    format!("member:{member}")
+}
+
+/// What the credentials of a request came to.
+#[derive(Default)]
+pub struct Found {
+    member: Option<Result<Buyer, Problem>>,
+    store: Option<Result<Store, Problem>>,
+}
+
+impl Found {
+    pub(super) fn caller(&self) -> Option<Caller> {
+        match (&self.member, &self.store) {
+            (Some(Ok(buyer)), _) => Some(Caller {
+                store: buyer.store,
+                name: Some(buyer.actor()),
+            }),
+            (None, Some(Ok(store))) => Some(Caller {
+                store: store.store_id,
+                name: None,
+            }),
+            _ => None,
+        }
+    }
+
+    fn buyer(&self) -> Result<Buyer, Error> {
+        match &self.member {
+            Some(found) => found.clone().map_err(Into::into),
+            None => Err(Code::TokenMissing.because("Send an access token: Authorization: Bearer …")),
+        }
+    }
+
+    fn visitor(&self) -> Result<Visitor, Error> {
+        match &self.store {
+            Some(found) => found.clone().map(|store| Visitor { store }).map_err(Into::into),
+            None => Err(Code::TokenMissing.because(format!("Name the store: {PUBLISHABLE_KEY}: pk_…"))),
+        }
+    }
+
+    fn shopper(&self) -> Result<Shopper, Error> {
+        if self.member.is_some() {
+            return self.buyer().map(|buyer| Shopper {
+                store: buyer.store,
+                member: Some(buyer.member),
+            });
+        }
+        self.visitor().map(|visitor| Shopper {
+            store: visitor.store.store_id,
+            member: None,
+        })
+    }
+}
+
+/// Looks at the credentials.
+pub async fn look(request: &HttpRequest) -> Found {
+    let mut found = Found::default();
+    if request.headers().contains_key(AUTHORIZATION) {
+        found.member = Some(told(buyer(request).await));
+    }
+    if request.headers().contains_key(PUBLISHABLE_KEY) {
+        found.store = Some(told(store(request).await));
+    }
+    found
+}
+
+fn told<T>(result: Result<T, Error>) -> Result<T, Problem> {
+    result.map_err(|error| match error {
+        Error::Problem(problem) => *problem,
+        Error::Internal(cause) => crate::http::error::internal(&cause),
+    })
+}
+
+async fn buyer(request: &HttpRequest) -> Result<Buyer, Error> {
+    let claims = bearer::claims(request, Audience::Storefront)?;
+    let id = claims
+        .sub
+        .strip_prefix("member:")
+        .and_then(|id| id.parse().ok())
+        .ok_or_else(bearer::invalid)?;
+    let session = SessionId(claims.jti);
+    let conn = bearer::app(request)?.db().await?;
+    let member = db::session::member_of(claims.store, session, id, &conn)
+        .await?
+        .ok_or_else(bearer::invalid)?;
+    if !member.status.may_log_in() {
+        return Err(Code::MemberNotActive.because("The store has shut this account out. Ask the store."));
+    }
+    Ok(Buyer {
+        store: claims.store,
+        member,
+        session,
+    })
+}
+
+async fn store(request: &HttpRequest) -> Result<Store, Error> {
+    let unknown = || Code::TokenInvalid.because(format!("No store has this {PUBLISHABLE_KEY}."));
+    let header = request.headers().get(PUBLISHABLE_KEY).or_not_found()?;
+    let key = header.to_str().map_err(|_| unknown())?;
+    let conn = bearer::app(request)?.db().await?;
+    db::store::find_by_publishable_key(key, &conn)
+        .await?
+        .ok_or_else(unknown)
+}
+
+/// Implements the pick-up of a principal.
+macro_rules! principal {
+    ($name:ident, $pick:ident) => {
+        impl FromRequest for $name {
+            type Error = Error;
+            type Future = Ready<Result<Self, Error>>;
+
+            fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+                let extensions = request.extensions();
+                let outside = || anyhow::anyhow!("this route is outside the storefront API").into();
+                ready(
+                    extensions
+                        .get::<Found>()
+                        .ok_or_else(outside)
+                        .and_then(Found::$pick),
+                )
+            }
+        }
+    };
+}
+
+principal!(Buyer, buyer);
+principal!(Visitor, visitor);
+principal!(Shopper, shopper);

@@ -1,0 +1,233 @@
+//! Problems (RFC 9457): how an [`Error`] becomes an answer. The only place that knows statuses.
+//!
+//! Two forms, one per API: what only an admin may see has no field in the storefront's form, so that it cannot slip
+//! through.
+
+use actix_web::body::BoxBody;
+use actix_web::dev::ServiceResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+
+use super::requests::Asked;
+use crate::domain::application::ApplicationStatus;
+use crate::domain::{Fault, Reason};
+use crate::error::{Code, Error, Problem};
+
+/// The media type of every error answer.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Something went wrong, as the admin API says it (RFC 9457).
+#[derive(serde::Serialize, utoipa::ToSchema)]
+pub struct AdminProblem {
+    #[serde(flatten)]
+    common: StorefrontProblem,
+    /// Paid's codes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["B16"]))]
+    paid_codes: Vec<String>,
+    /// The member's application status, where it explains the problem.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    application_status: Option<ApplicationStatus>,
+}
+
+/// Something went wrong (RFC 9457).
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
+pub struct StorefrontProblem {
+    /// Where the code is explained.
+    #[serde(rename = "type")]
+    #[schema(example = "/docs/problems#invalid")]
+    kind: String,
+    /// What the code means, in the language asked for.
+    #[schema(example = "The input is not valid")]
+    title: &'static str,
+    /// The HTTP status again.
+    #[schema(example = 422)]
+    status: u16,
+    /// What happened and what to do.
+    detail: String,
+    /// Stable, machine-readable.
+    code: Code,
+    /// Names the request in the service's log.
+    request_id: String,
+    /// Every field that is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Fault>,
+    /// Why not, where several reasons may hold at once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<Reason>,
+}
+
+/// The status of a code.
+pub fn status(code: Code) -> StatusCode {
+    use Code::*;
+    let status = match code {
+        Malformed | IdempotencyKeyMissing => 400,
+        TokenMissing | TokenInvalid | TokenExpired | LoginFailed => 401,
+        CreditDeclined => 402,
+        WrongAudience | MissingScope | MemberNotActive => 403,
+        NotFound => 404,
+        MethodNotAllowed => 405,
+        EmailTaken | NumberTaken | ApplicationStatusOwnedByPaid | ApplicationNotPending => 409,
+        ApplicationOperationInProgress | PaidEmailTaken | PaidNumberTaken | CustomerNumberSet => 409,
+        PaidDisabled | BannerDisabled | OpenPayments | MemberHasOpenWork | MemberStatusForbids => 409,
+        PaidNotAvailable | PaymentMethodNotAvailable | PriceChanged | PaymentNotUnconfirmed => 409,
+        AmountMismatch | PaymentOperationInProgress | MissingAtPaid | RefusedByPaid => 409,
+        OrderStateForbids | ActionNotAllowed | RequestInProgress => 409,
+        Stale => 412,
+        BodyTooLarge => 413,
+        UnsupportedMediaType => 415,
+        ApplicationRefused | Invalid | IdempotencyKeyReused | LiveNotConfigured | ZeroTotal => 422,
+        RateLimited => 429,
+        Internal => 500,
+        NotSupportedByProvider => 501,
+        ProviderAuthFailed | ProviderRejectedRequest => 502,
+        ProviderUnavailable | Unavailable => 503,
+    };
+    StatusCode::from_u16(status).expect("the statuses above exist")
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        status(self.code().unwrap_or(Code::Internal))
+    }
+
+    /// Without a body: [`render`] writes it, knowing the request.
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::new(self.status_code())
+    }
+}
+
+/// The body of an answer whose handler failed; other answers stay as they are.
+pub fn render(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    let Some(error) = response.response().error() else {
+        return response;
+    };
+    let problem = match error.as_error::<Error>() {
+        Some(Error::Problem(problem)) => (**problem).clone(),
+        Some(Error::Internal(cause)) => internal(cause),
+        None => foreign(error, response.status()),
+    };
+    let rendered = answer(problem, &Asked::by(response.request()));
+    response.into_response(rendered)
+}
+
+pub(super) fn internal(cause: &anyhow::Error) -> Problem {
+    tracing::error!(error = format!("{cause:#}"), "internal error");
+    Code::Internal.problem("Something went wrong on our side. The log has it under the request id.")
+}
+
+/// What actix itself refused.
+pub(super) fn foreign(error: &actix_web::Error, status: StatusCode) -> Problem {
+    match status {
+        StatusCode::NOT_FOUND => Code::NotFound.problem("There is nothing at this address."),
+        StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed.problem("This address does not take this method."),
+        StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge.problem("The body is too large."),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMediaType.problem("Send application/json."),
+        status if status.is_client_error() => Code::Malformed.problem("The request cannot be read."),
+        _ => internal(&anyhow::anyhow!("{error}")),
+    }
+}
+
+/// A problem as an answer to a request.
+pub fn answer(problem: Problem, asked: &Asked) -> HttpResponse {
+    let code = problem.code;
+    let mut response = HttpResponse::build(status(code));
+    if let Some(seconds) = problem.retry_after {
+        response.insert_header((RETRY_AFTER, seconds));
+    }
+    if let Some(limit) = problem.rate_limit {
+        response.insert_header(("RateLimit-Limit", limit));
+        response.insert_header(("RateLimit-Remaining", 0));
+        response.insert_header(("RateLimit-Reset", problem.retry_after.unwrap_or(60)));
+    }
+    if let Some(challenge) = challenge(code) {
+        response.insert_header((WWW_AUTHENTICATE, challenge));
+    }
+    let common = common(&problem, asked);
+    response.content_type(PROBLEM_JSON);
+    // Everything outside the admin API gets the form for everybody.
+    if asked.admin {
+        response.json(AdminProblem {
+            common: StorefrontProblem {
+                errors: problem.errors,
+                ..common
+            },
+            paid_codes: problem.paid_codes,
+            application_status: problem.application_status,
+        })
+    } else {
+        let errors = problem
+            .errors
+            .into_iter()
+            .map(|fault| Fault {
+                paid_code: None,
+                ..fault
+            })
+            .collect();
+        response.json(StorefrontProblem { errors, ..common })
+    }
+}
+
+fn common(problem: &Problem, asked: &Asked) -> StorefrontProblem {
+    let (japanese, english) = problem.code.label();
+    StorefrontProblem {
+        kind: format!("/docs/problems#{}", problem.code),
+        title: if asked.japanese { japanese } else { english },
+        status: status(problem.code).as_u16(),
+        detail: problem.detail.clone(),
+        code: problem.code,
+        request_id: asked.request_id.to_string(),
+        errors: Vec::new(),
+        reasons: problem.reasons.clone(),
+    }
+}
+
+fn challenge(code: Code) -> Option<HeaderValue> {
+    match code {
+        Code::TokenMissing => Some(HeaderValue::from_static("Bearer realm=\"kakeuri\"")),
+        Code::TokenInvalid | Code::TokenExpired => Some(HeaderValue::from_static(
+            "Bearer realm=\"kakeuri\", error=\"invalid_token\"",
+        )),
+        Code::LoginFailed => Some(HeaderValue::from_static("Bearer realm=\"kakeuri\"")),
+        Code::MissingScope => Some(HeaderValue::from_static(
+            "Bearer realm=\"kakeuri\", error=\"insufficient_scope\"",
+        )),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn body(path: &str, problem: Problem) -> serde_json::Value {
+        let request = TestRequest::with_uri(path).to_http_request();
+        let response = answer(problem, &Asked::by(&request));
+        let bytes = actix_web::body::to_bytes(response.into_body());
+        let bytes = futures_util::FutureExt::now_or_never(bytes).unwrap().unwrap();
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    #[test]
+    fn the_storefront_never_learns_what_paid_said() {
+        let mut problem = Code::CreditDeclined.problem("No.");
+        problem.paid_codes = vec!["B16".into()];
+        problem.application_status = Some(ApplicationStatus::ApprovedActive);
+        problem.errors = vec![Fault {
+            paid_code: Some("M01".into()),
+            ..Fault::new("/email", "invalid", "No.")
+        }];
+        let admin = body("/v1/admin/orders", problem.clone()).to_string();
+        for path in ["/v1/storefront/orders", "/v1/vocabulary", "/v1/nowhere"] {
+            let shown = body(path, problem.clone()).to_string();
+            for secret in ["paid_code", "B16", "M01", "application_status", "approved_active"] {
+                assert!(!shown.contains(secret), "{path}: {shown}");
+                assert!(admin.contains(secret), "{admin}");
+            }
+        }
+    }
+}

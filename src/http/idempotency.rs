@@ -1,0 +1,290 @@
+//! `Idempotency-Key`: the same request again gets the same answer, and the work is done once.
+//!
+//! Works around the handlers: claims the key, lets the handler run without holding a connection, keeps the answer. A
+//! handler that makes something takes a [`Ticket`] and records in its own transaction what it made, so that after a
+//! crash the next try finds it.
+
+use std::future::{Ready, ready};
+
+use actix_web::body::{BoxBody, MessageBody, to_bytes};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::web::{Bytes, Data};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use chrono::TimeDelta;
+
+use super::{auth, body, error};
+use crate::app::App;
+use crate::db::idempotency_key::{self, Claim, Request};
+use crate::domain::permissions::Scope;
+use crate::error::{Code, Error, Problem};
+
+pub use crate::db::idempotency_key::Ticket;
+
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// The largest body of an import.
+pub const IMPORT_LIMIT: usize = 100 * 1024 * 1024;
+
+/// How much longer than the wait for Paid a request may hold its key.
+const MARGIN: TimeDelta = TimeDelta::seconds(20);
+
+/// A ticket for routes where the key is required.
+#[derive(Clone, Debug)]
+pub struct RequiredTicket(pub Ticket);
+
+impl FromRequest for Ticket {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(request.extensions().get::<Self>().cloned().unwrap_or_default()))
+    }
+}
+
+impl FromRequest for RequiredTicket {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let ticket = request.extensions().get::<Ticket>().cloned().filter(Ticket::has_key);
+        let missing = || {
+            Code::IdempotencyKeyMissing
+                .because("Send an Idempotency-Key, new for each order, so that a repeat orders nothing twice.")
+        };
+        ready(ticket.map(Self).ok_or_else(missing))
+    }
+}
+
+/// An answer as it is kept.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Kept {
+    headers: Vec<(String, String)>,
+    body: String,
+    /// Who repeats the request must still hold them.
+    scopes: Vec<Scope>,
+}
+
+/// The layer around the handlers of an API.
+pub async fn once(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let claimed = match claim(&mut request).await {
+        Ok(claimed) => claimed,
+        Err(error) => return Ok(request.error_response(error).map_into_boxed_body()),
+    };
+    let (app, wanted, ticket) = match claimed {
+        Claimed::Free => return next.call(request).await.map(ServiceResponse::map_into_boxed_body),
+        Claimed::Answered(response) => return Ok(request.into_response(response)),
+        Claimed::Held(app, wanted, ticket) => (app, wanted, ticket),
+    };
+    request.extensions_mut().insert(ticket.clone());
+    let guard = Held {
+        app: app.clone(),
+        ticket: Some(ticket),
+    };
+    let response = next.call(request).await?;
+    let response = error::render(response.map_into_boxed_body());
+    guard.settle(&wanted, response).await
+}
+
+enum Claimed {
+    /// No key, or nobody to keep an answer for.
+    Free,
+    Answered(HttpResponse),
+    Held(Data<App>, Request, Ticket),
+}
+
+async fn claim(request: &mut ServiceRequest) -> Result<Claimed, Error> {
+    if request.method() != Method::POST || is_session(request.path()) {
+        return Ok(Claimed::Free);
+    }
+    let Some(header) = request.headers().get(IDEMPOTENCY_KEY) else {
+        return Ok(Claimed::Free);
+    };
+    let key = checked(header)?;
+    // Without good credentials the handler says what is wrong with them.
+    let Some(caller) = auth::caller(request) else {
+        return Ok(Claimed::Free);
+    };
+    let app = request
+        .app_data::<Data<App>>()
+        .cloned()
+        .ok_or_else(|| anyhow::anyhow!("the service was not set up"))?;
+    let bytes = body::read(request.take_payload(), limit(request)).await?;
+    let target = request.uri().path_and_query().map_or("", |target| target.as_str());
+    let fingerprint = app.keys.fingerprint(&[b"POST", target.as_bytes(), &bytes]);
+    request.set_payload(whole(bytes));
+    let visitor = || format!("visitor:{}", BASE64_STANDARD.encode(&fingerprint));
+    let caller_name = caller.name.unwrap_or_else(visitor);
+    let wanted = Request {
+        store: caller.store,
+        caller: caller_name,
+        key,
+        fingerprint,
+    };
+    let now = app.clock.now();
+    let wait = TimeDelta::from_std(app.config.paid_wait).unwrap_or(MARGIN);
+    let claim = idempotency_key::claim(&wanted, now, now + wait + MARGIN, &mut *app.db().await?).await?;
+    match claim {
+        Claim::Held(ticket) => Ok(Claimed::Held(app, wanted, ticket)),
+        Claim::Answered(status, sealed) => replay(request, &app, &wanted, status, &sealed).map(Claimed::Answered),
+        Claim::Reused => {
+            Err(Code::IdempotencyKeyReused
+                .because("This Idempotency-Key was used for another request. Take a new one."))
+        }
+        Claim::InProgress => {
+            let problem =
+                Code::RequestInProgress.problem("The first request under this Idempotency-Key still runs. Try again.");
+            Err(Problem {
+                retry_after: Some(1),
+                ..problem
+            }
+            .into())
+        }
+    }
+}
+
+/// Sessions are never kept: their answers are credentials.
+fn is_session(path: &str) -> bool {
+    path.contains("/sessions") || path.ends_with("/oauth/token")
+}
+
+fn checked(header: &HeaderValue) -> Result<String, Error> {
+    let text = header.to_str().unwrap_or_default();
+    let printable = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    if text.is_empty() || text.len() > 255 || !printable {
+        return Err(Code::Malformed.because("An Idempotency-Key has 1 to 255 printable ASCII characters."));
+    }
+    Ok(text.to_owned())
+}
+
+fn limit(request: &ServiceRequest) -> usize {
+    if request.path().ends_with("/members/import") {
+        IMPORT_LIMIT
+    } else {
+        body::LIMIT
+    }
+}
+
+fn whole(bytes: Bytes) -> Payload {
+    let stream = futures_util::stream::once(async move { Ok(bytes) });
+    Payload::Stream {
+        payload: Box::pin(stream),
+    }
+}
+
+fn purpose(request: &Request) -> String {
+    format!("answer {} {} {}", request.store, request.caller, request.key)
+}
+
+fn replay(
+    asked: &ServiceRequest,
+    app: &App,
+    request: &Request,
+    status: i16,
+    sealed: &[u8],
+) -> Result<HttpResponse, Error> {
+    let kept: Kept = serde_json::from_slice(&app.keys.open(&purpose(request), sealed)?).map_err(anyhow::Error::from)?;
+    auth::holds(asked, &kept.scopes)?;
+    let status = u16::try_from(status)
+        .ok()
+        .and_then(|status| StatusCode::from_u16(status).ok());
+    let mut response = HttpResponse::build(status.ok_or_else(|| anyhow::anyhow!("the status kept is none"))?);
+    for (name, value) in kept.headers {
+        response.insert_header((name, value));
+    }
+    response.insert_header((IDEMPOTENCY_REPLAYED, "true"));
+    Ok(response.body(BASE64_STANDARD.decode(kept.body).map_err(anyhow::Error::from)?))
+}
+
+/// A claimed key. Where the request is dropped half way, as when the caller hangs up, the key is let go.
+struct Held {
+    app: Data<App>,
+    ticket: Option<Ticket>,
+}
+
+impl Held {
+    async fn settle(
+        mut self,
+        request: &Request,
+        response: ServiceResponse<BoxBody>,
+    ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+        let ticket = self.ticket.clone().unwrap_or_default();
+        let (asked, response) = response.into_parts();
+        let (head, body) = response.into_parts();
+        let bytes = to_bytes(body)
+            .await
+            .map_err(|_| Error::from(anyhow::anyhow!("an answer broke off")))?;
+        let settled = if is_kept(&head, &bytes) {
+            let kept = Kept {
+                headers: headers(&head),
+                body: BASE64_STANDARD.encode(&bytes),
+                scopes: auth::scopes_used(&asked),
+            };
+            let sealed = self.app.keys.seal(
+                &purpose(request),
+                &serde_json::to_vec(&kept).map_err(|error| Error::from(anyhow::Error::from(error)))?,
+            );
+            self.keep(&ticket, head.status(), &sealed).await
+        } else {
+            release(&self.app, &ticket).await
+        };
+        // The work is done and said so; without its answer kept, a repeat finds it by what the ticket recorded.
+        if let Err(error) = settled {
+            tracing::error!(%error, "an answer could not be kept under its Idempotency-Key");
+        }
+        self.ticket = None;
+        Ok(ServiceResponse::new(asked, head.set_body(bytes).map_into_boxed_body()))
+    }
+
+    async fn keep(&self, ticket: &Ticket, status: StatusCode, sealed: &[u8]) -> Result<(), Error> {
+        let status = i16::try_from(status.as_u16()).unwrap_or(i16::MAX);
+        Ok(ticket.answer(status, sealed, &mut *self.app.db().await?).await?)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.app.spawn(|app| async move {
+                if let Err(error) = release(&app, &ticket).await {
+                    tracing::error!(%error, "an Idempotency-Key could not be released");
+                }
+            });
+        }
+    }
+}
+
+async fn release(app: &App, ticket: &Ticket) -> Result<(), Error> {
+    Ok(ticket.release(app.clock.now(), &mut *app.db().await?).await?)
+}
+
+/// Kept: what a repeat would only get again. Not kept: what may be otherwise a moment later.
+fn is_kept(head: &HttpResponse<()>, body: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct WithCode {
+        code: Option<Code>,
+    }
+    let code = || {
+        serde_json::from_slice::<WithCode>(body)
+            .ok()
+            .and_then(|problem| problem.code)
+    };
+    match head.status().as_u16() {
+        200..300 | 402 | 422 => true,
+        409 => code().is_none_or(|code| !code.as_str().ends_with("_in_progress")),
+        _ => false,
+    }
+}
+
+fn headers(head: &HttpResponse<()>) -> Vec<(String, String)> {
+    let kept = [CONTENT_TYPE, ETAG, LOCATION];
+    let pair = |name: HeaderName| Some((name.to_string(), head.headers().get(&name)?.to_str().ok()?.to_owned()));
+    kept.into_iter().filter_map(pair).collect()
+}

@@ -1,0 +1,175 @@
+//! Query parameters: strict, every fault at once, named by the parameter.
+
+use std::future::{Ready, ready};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use serde::de::DeserializeOwned;
+
+use super::body::explain;
+use super::page::Page;
+use crate::domain::Faults;
+use crate::error::{Code, Error};
+
+/// The query parameters of a call.
+#[derive(Debug)]
+pub struct Params<T>(pub T);
+
+/// The query parameters of a list: where to read, and the filter.
+#[derive(Debug)]
+pub struct Listing<T> {
+    /// Where to read and how much.
+    pub page: Page,
+    /// Which rows are wanted.
+    pub filter: T,
+}
+
+/// A filter without parameters.
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct NoFilter {}
+
+type Pairs = Vec<(String, String)>;
+
+impl<T: DeserializeOwned> FromRequest for Params<T> {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(pairs(request.query_string()).and_then(|pairs| Ok(Self(read(pairs)?))))
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest for Listing<T> {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(listing(request.query_string()))
+    }
+}
+
+fn listing<T: DeserializeOwned>(query: &str) -> Result<Listing<T>, Error> {
+    let (place, filter): (Pairs, Pairs) = pairs(query)?
+        .into_iter()
+        .partition(|(name, _)| Page::NAMES.contains(&name.as_str()));
+    let page = read(place).and_then(|place| Page::checked(&place));
+    match (page, read(filter)) {
+        (Ok(page), Ok(filter)) => Ok(Listing { page, filter }),
+        (page, filter) => {
+            let mut faults = Faults::new();
+            faults.extend(
+                [page.err(), filter.err()]
+                    .into_iter()
+                    .flatten()
+                    .flat_map(Faults::into_vec),
+            );
+            Err(faults.into())
+        }
+    }
+}
+
+fn pairs(query: &str) -> Result<Pairs, Error> {
+    let pairs: Pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let replaced = pairs
+        .iter()
+        .any(|(name, value)| name.contains('\u{fffd}') || value.contains('\u{fffd}'));
+    if replaced && !query.to_ascii_uppercase().contains("%EF%BF%BD") {
+        return Err(Code::Malformed.because("The query is not valid UTF-8."));
+    }
+    Ok(pairs)
+}
+
+fn read<T: DeserializeOwned>(mut pairs: Pairs) -> Result<T, Faults> {
+    let mut faults = Faults::new();
+    for (name, value) in &pairs {
+        let nul = name.contains('\0') || value.contains('\0');
+        faults.check(
+            !nul,
+            &name.replace('\0', ""),
+            "nul_character",
+            "The character U+0000 is not allowed.",
+        );
+    }
+    let mut clean = faults.clone().into_result().is_ok();
+    loop {
+        let encoded = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(&pairs)
+            .finish();
+        let source = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(encoded.as_bytes()));
+        let error = match serde_path_to_error::deserialize::<_, T>(source) {
+            Ok(read) if clean => return Ok(read),
+            Ok(_) => return Err(faults),
+            Err(error) => error,
+        };
+        clean = false;
+        let message = error.inner().to_string();
+        let name = quoted(&message).unwrap_or_else(|| error.path().to_string());
+        let (code, text) = match explain(&message) {
+            ("unknown_field", _) => ("unknown_parameter", "There is no such parameter.".to_owned()),
+            _ if message.starts_with("duplicate field") => ("duplicate", "Give this parameter once.".to_owned()),
+            other => other,
+        };
+        faults.add(name.clone(), code, text);
+        let before = pairs.len();
+        pairs.retain(|(other, _)| *other != name);
+        if pairs.len() == before {
+            return Err(faults);
+        }
+    }
+}
+
+/// The name in "unknown field `x`", "missing field `x`" and "duplicate field `x`".
+fn quoted(message: &str) -> Option<String> {
+    let about_a_field = ["unknown field", "missing field", "duplicate field"]
+        .iter()
+        .any(|start| message.starts_with(start));
+    about_a_field.then(|| message.split('`').nth(1).map(str::to_owned))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::payment::PaymentStatus;
+
+    #[derive(Debug, Default, serde::Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Filter {
+        payment_status: Option<PaymentStatus>,
+        amount_mismatch: Option<bool>,
+        q: Option<String>,
+    }
+
+    fn faults(query: &str) -> Vec<(String, String)> {
+        match listing::<Filter>(query) {
+            Err(Error::Problem(problem)) => problem
+                .errors
+                .into_iter()
+                .map(|fault| (fault.pointer, fault.code))
+                .collect(),
+            other => panic!("{query}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn parameters_are_read_by_their_type() {
+        let read = listing::<Filter>("limit=7&payment_status=unconfirmed&amount_mismatch=true&q=a%26b+c").unwrap();
+        assert_eq!(read.page.limit, 7);
+        assert_eq!(read.filter.payment_status, Some(PaymentStatus::Unconfirmed));
+        assert_eq!(read.filter.amount_mismatch, Some(true));
+        assert_eq!(read.filter.q.as_deref(), Some("a&b c"));
+    }
+
+    #[test]
+    fn every_wrong_parameter_is_named() {
+        let pair = |name: &str, code: &str| (name.to_owned(), code.to_owned());
+        assert_eq!(
+            faults("colour=red&limit=0"),
+            [pair("limit", "out_of_range"), pair("colour", "unknown_parameter")]
+        );
+        assert_eq!(faults("payment_status=paid"), [pair("payment_status", "invalid_value")]);
+        assert_eq!(faults("q=a&q=b"), [pair("q", "duplicate")]);
+        assert_eq!(faults("q=%00"), [pair("q", "nul_character")]);
+        assert_eq!(faults("amount_mismatch=yes&x=1").len(), 2);
+        assert_eq!(listing::<Filter>("q=%ff").unwrap_err().code(), Some(Code::Malformed));
+    }
+}

@@ -1,0 +1,235 @@
+//! What every request goes through: an id, a line in the log, a count, and an answer in the common form even where the
+//! code below panicked.
+//!
+//! Logs hold the method, the route's pattern, the status and the duration; never a body, a header or the query.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, ResponseError};
+use futures_util::FutureExt as _;
+use tracing::Instrument as _;
+
+use super::error;
+use crate::error::Code;
+
+/// The header with the request's id.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What an error answer needs to know of the request.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Was the admin API asked?
+    pub admin: bool,
+    /// Are texts wanted in Japanese?
+    pub japanese: bool,
+    /// The request's id.
+    pub request_id: Rc<str>,
+}
+
+impl Asked {
+    /// What is known of a request.
+    pub fn by(request: &HttpRequest) -> Self {
+        if let Some(asked) = request.extensions().get::<Self>() {
+            return asked.clone();
+        }
+        Self {
+            admin: request.path().starts_with("/v1/admin"),
+            japanese: wants_japanese(request),
+            request_id: request_id(request).into(),
+        }
+    }
+}
+
+/// The caller's own id if it is a sane one, otherwise a new one.
+fn request_id(request: &HttpRequest) -> String {
+    let given = request
+        .headers()
+        .get(X_REQUEST_ID)
+        .and_then(|value| value.to_str().ok());
+    let sane = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+    given
+        .filter(sane)
+        .map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned)
+}
+
+/// The outermost layer.
+pub async fn every_request(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let asked = Asked::by(request.request());
+    request.extensions_mut().insert(asked.clone());
+    let (method, started) = (request.method().clone(), Instant::now());
+    let span = tracing::info_span!("request", id = %asked.request_id);
+    async move {
+        let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
+        let mut answered = match outcome {
+            Ok(Ok(response)) => Ok(error::render(response.map_into_boxed_body())),
+            Ok(Err(error)) => {
+                let status = error.as_response_error().status_code();
+                Err(Broken {
+                    problem: error::foreign(&error, status),
+                    asked: asked.clone(),
+                })
+            }
+            Err(panic) => {
+                tracing::error!(message = panic_message(&*panic), "a request panicked");
+                let problem =
+                    Code::Internal.problem("Something went wrong on our side. The log has it under the request id.");
+                Err(Broken {
+                    problem,
+                    asked: asked.clone(),
+                })
+            }
+        };
+        let (route, status) = match &mut answered {
+            Ok(response) => {
+                if let Ok(id) = HeaderValue::from_str(&asked.request_id) {
+                    response.headers_mut().insert(X_REQUEST_ID, id);
+                }
+                (
+                    response.request().match_pattern().unwrap_or_else(|| "none".into()),
+                    response.status(),
+                )
+            }
+            Err(broken) => ("none".into(), broken.status_code()),
+        };
+        observe(method.as_str(), &route, status, started);
+        answered.map_err(Into::into)
+    }
+    .instrument(span)
+    .await
+}
+
+fn observe(method: &str, route: &str, status: StatusCode, started: Instant) {
+    let duration = started.elapsed();
+    // A made-up method must not make a new time series.
+    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    let method = if known.contains(&method) { method } else { "OTHER" };
+    let labels = [
+        ("method", method.to_owned()),
+        ("route", route.to_owned()),
+        ("status", status.as_str().to_owned()),
+    ];
+    metrics::counter!("http_requests_total", &labels).increment(1);
+    metrics::histogram!("http_request_duration_seconds", &labels).record(duration.as_secs_f64());
+    tracing::info!(
+        method,
+        route,
+        status = status.as_u16(),
+        ms = duration.as_secs_f64() * 1000.0,
+        "answered"
+    );
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("of unknown cause")
+}
+
+/// An answer where the request itself is lost, with what was kept of it.
+#[derive(Debug)]
+struct Broken {
+    problem: crate::error::Problem,
+    asked: Asked,
+}
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.problem.detail)
+    }
+}
+
+impl ResponseError for Broken {
+    fn status_code(&self) -> StatusCode {
+        error::status(self.problem.code)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = error::answer(self.problem.clone(), &self.asked);
+        if let Ok(id) = HeaderValue::from_str(&self.asked.request_id) {
+            response.headers_mut().insert(X_REQUEST_ID, id);
+        }
+        response
+    }
+}
+
+/// Carries the present log span into work that outlives the request.
+pub fn in_this_span<F: Future>(work: F) -> tracing::instrument::Instrumented<F> {
+    work.in_current_span()
+}
+
+/// Does the caller prefer Japanese to English (`Accept-Language`)?
+pub fn wants_japanese(request: &HttpRequest) -> bool {
+    let Some(header) = request
+        .headers()
+        .get(ACCEPT_LANGUAGE)
+        .and_then(|value| value.to_str().ok())
+    else {
+        return false;
+    };
+    let weight = |language: &str| {
+        let range = |part: &str| {
+            let (tag, parameters) = part.split_once(';').unwrap_or((part, ""));
+            let primary = tag.trim().split('-').next().unwrap_or_default().to_ascii_lowercase();
+            let weight = parameters
+                .trim()
+                .strip_prefix("q=")
+                .map_or(1.0, |text| text.trim().parse().unwrap_or(0.0));
+            (primary == language).then_some(weight)
+        };
+        header.split(',').filter_map(range).fold(0.0, f32::max)
+    };
+    let japanese = weight("ja");
+    japanese > 0.0 && japanese >= weight("en")
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn a_sane_request_id_is_kept_and_any_other_replaced() {
+        let id = |given: &str| {
+            request_id(
+                &TestRequest::default()
+                    .insert_header((X_REQUEST_ID, given))
+                    .to_http_request(),
+            )
+        };
+        assert_eq!(id("abc-123"), "abc-123");
+        for bad in ["", "a b", "\u{e9}", &"x".repeat(129)] {
+            assert_ne!(id(bad), bad);
+        }
+    }
+
+    #[test]
+    fn the_language_is_the_preferred_of_the_two() {
+        for (header, japanese) in [
+            ("", false),
+            ("ja", true),
+            ("ja-JP,ja;q=0.9,en;q=0.8", true),
+            ("en-US,en;q=0.9,ja;q=0.8", false),
+            ("fr", false),
+            ("fr, ja;q=0.1", true),
+            ("ja;q=0", false),
+            ("ja;q=x", false),
+        ] {
+            let request = TestRequest::default()
+                .insert_header((ACCEPT_LANGUAGE, header))
+                .to_http_request();
+            assert_eq!(wants_japanese(&request), japanese, "{header}");
+        }
+    }
+}

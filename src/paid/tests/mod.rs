@@ -3,6 +3,7 @@
 mod fields;
 mod odd_answers;
 mod sandbox;
+mod secrets;
 
 use secrecy::SecretString;
 

@@ -22,9 +22,10 @@ use crate::domain::member::{MemberStatus, PaymentMethod};
 use crate::domain::operation::{OperationState, Plan};
 use crate::domain::order::{OrderContent, Totals, order_number};
 use crate::domain::payment::{HandlingStatus, PaymentStatus};
-use crate::domain::{MemberId, OperationId, OrderId, PaidKey, Reason, Yen};
+use crate::domain::{MemberId, OrderId, PaidKey, Reason, Yen};
 use crate::error::{Code, Error, OrNotFound};
 use crate::operations::provider::{self, About, Calls, Reader};
+use crate::operations::intent::{intent, write_intent};
 use crate::operations::{checkout, drive, reported};
 use crate::paid::{self, CreditAnswer, StatusAnswer};
 
@@ -267,46 +268,6 @@ impl Placing<'_> {
         }
         Ok(())
     }
-}
-
-/// An operation on a payment, leased to whoever writes it down.
-///
-/// In memory no send has arrived yet; [`write_intent`] stores that one may have, as a crash could come right after it.
-pub(in crate::operations) fn intent(
-    app: &App,
-    payment: &Payment,
-    plan: Plan,
-    body: serde_json::Value,
-    actor: &str,
-) -> Operation {
-    let lease = drive::lease(app);
-    Operation {
-        store_id: payment.store_id,
-        id: OperationId::new(),
-        kind: plan.kind(),
-        order_id: Some(payment.order_id),
-        member_id: None,
-        environment: payment.environment,
-        paid_key: payment.credit_key.clone(),
-        body,
-        plan: Json(plan),
-        actor: actor.to_owned(),
-        state: OperationState::Open,
-        may_have_arrived: false,
-        giving_up: false,
-        drives: 0,
-        next_try_at: lease.now,
-        lease: Some(lease.token),
-        lease_until: Some(lease.until),
-        outcome: None,
-        started_at: lease.now,
-        settled_at: None,
-    }
-}
-
-/// Stores an intent as one whose first send may have arrived.
-pub(in crate::operations) async fn write_intent(operation: &Operation, conn: &mut AsyncPgConnection) -> Result<(), Error> {
-    Ok(operation::insert(&Operation { may_have_arrived: true, ..operation.clone() }, conn).await?)
 }
 
 /// What the buyer's invoice from Paid calls the order.

@@ -5,12 +5,12 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::json::Json;
-use super::schema::payments;
+use super::schema::{operations, payments};
 use crate::domain::operation::LastError;
 use crate::domain::payment::{PaymentFlag, PaymentStatus};
 use crate::domain::settlement::{Sale, SaleStatus};
 use crate::domain::store::Environment;
-use crate::domain::{OrderId, PaidKey, StoreId, Yen};
+use crate::domain::{OperationId, OrderId, PaidKey, StoreId, Yen};
 
 /// A payment.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
@@ -119,4 +119,23 @@ pub async fn any_open(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<b
         .filter(payments::store_id.eq(store))
         .filter(payments::status.eq_any([PaymentStatus::Processing, PaymentStatus::Unconfirmed]));
     diesel::select(diesel::dsl::exists(open)).get_result(&mut &*conn).await
+}
+
+/// The payments of these orders, each with what is open on it.
+pub async fn find_many(
+    store: StoreId,
+    orders: &[OrderId],
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<(Payment, Option<OperationId>)>> {
+    let open = operations::store_id
+        .eq(payments::store_id)
+        .and(operations::order_id.eq(payments::order_id.nullable()))
+        .and(operations::state.eq("open").or(operations::state.eq("stuck")));
+    payments::table
+        .left_join(operations::table.on(open))
+        .filter(payments::store_id.eq(store))
+        .filter(payments::order_id.eq_any(orders))
+        .select((Payment::as_select(), operations::id.nullable()))
+        .load(&mut &*conn)
+        .await
 }

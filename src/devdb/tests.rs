@@ -79,30 +79,40 @@ impl Drop for Scratch {
     }
 }
 
-fn named() -> Option<PathBuf> {
-    env::var_os("KAKEURI_PG_BIN").map(PathBuf::from)
-}
-
 fn start(home: &Path) -> Result<DevDb, Error> {
-    DevDb::start(home, named().as_deref(), Durability::Fast)
+    DevDb::start(home, Some(&real_binaries()), Durability::Fast)
 }
 
-fn search(named: Option<PathBuf>, path: &[PathBuf]) -> Search {
+fn search(folders: &[PathBuf]) -> Search {
     Search {
-        named,
-        path: path.to_vec(),
-        installed: Vec::new(),
+        named: None,
+        folders: folders.to_vec(),
+        npm: None,
     }
 }
 
+/// Those that `serve` would find. If it had to fetch them, that is done once for all tests, below `target`.
 fn real_binaries() -> PathBuf {
+    let usual = Search::usual(env::var_os("KAKEURI_PG_BIN").as_deref().map(Path::new));
     let scratch = Scratch::new();
     let home = Home::claim(&scratch.home()).unwrap();
     let account = Account::for_server(&home).unwrap();
-    find::binaries(&Search::usual(named().as_deref()), &home, &scratch.0, account)
-        .unwrap()
-        .canonicalize()
-        .unwrap()
+    let bin = find::binaries(
+        &Search {
+            npm: None,
+            ..usual.clone()
+        },
+        &home,
+        &scratch.0,
+        account,
+    )
+    .or_else(|_| {
+        let home = Home::claim(&Path::new(env!("CARGO_MANIFEST_DIR")).join("target/devdb-binaries"))?;
+        let _gate = home.enter_gate()?;
+        home.mark()?;
+        find::binaries(&usual, &home, &home.server_folder(account)?, account)
+    });
+    bin.unwrap().canonicalize().unwrap()
 }
 
 fn sql(db: &DevDb, text: &str) {
@@ -198,7 +208,7 @@ fn the_first_start_creates_and_the_next_finds_what_was_written() {
 #[test]
 fn a_safe_server_waits_for_the_disk() {
     let scratch = Scratch::new();
-    let db = DevDb::start(&scratch.home(), named().as_deref(), Durability::Safe).unwrap();
+    let db = DevDb::start(&scratch.home(), Some(&real_binaries()), Durability::Safe).unwrap();
     sql(
         &db,
         "DO $$ BEGIN ASSERT current_setting('fsync')::bool AND current_setting('synchronous_commit')::bool; END $$",
@@ -355,12 +365,15 @@ fn a_folder_of_somebody_else_is_refused_untouched() {
 #[test]
 fn a_missing_postgresql_is_one_line_with_the_remedy() {
     let scratch = Scratch::new();
-    let error = DevDb::start_with(&scratch.home(), &search(None, &[]), Durability::Fast).unwrap_err();
+    let error = DevDb::start_with(&scratch.home(), &search(&[]), Durability::Fast).unwrap_err();
     assert_one_line(
         &error,
         &["apt-get install postgresql", "KAKEURI_PG_BIN", "DATABASE_URL"],
     );
-    let nowhere = search(Some(scratch.0.join("nowhere")), &[real_binaries()]);
+    let nowhere = Search {
+        named: Some(scratch.0.join("nowhere")),
+        ..search(&[real_binaries()])
+    };
     let error = DevDb::start_with(&scratch.home(), &nowhere, Durability::Fast).unwrap_err();
     assert_one_line(&error, &["nowhere", "KAKEURI_PG_BIN"]);
 }
@@ -369,13 +382,9 @@ fn a_missing_postgresql_is_one_line_with_the_remedy() {
 fn a_postgresql_that_is_too_old_is_skipped() {
     let scratch = Scratch::new();
     let old = scratch.fake_binaries("old", &[("postgres", "echo 'postgres (PostgreSQL) 14.9'")]);
-    let error = DevDb::start_with(
-        &scratch.home(),
-        &search(None, std::slice::from_ref(&old)),
-        Durability::Fast,
-    );
+    let error = DevDb::start_with(&scratch.home(), &search(std::slice::from_ref(&old)), Durability::Fast);
     assert_one_line(&error.unwrap_err(), &["15 or newer"]);
-    let both = search(None, &[old, real_binaries()]);
+    let both = search(&[old, real_binaries()]);
     sql(
         &DevDb::start_with(&scratch.home(), &both, Durability::Fast).unwrap(),
         "SELECT 1",
@@ -387,7 +396,7 @@ fn a_cluster_is_never_given_to_another_major_version() {
     let scratch = Scratch::new();
     drop(start(&scratch.home()).unwrap());
     let other = scratch.fake_binaries("other", &[("postgres", "echo 'postgres (PostgreSQL) 99.1'")]);
-    let error = DevDb::start_with(&scratch.home(), &search(None, &[other]), Durability::Fast).unwrap_err();
+    let error = DevDb::start_with(&scratch.home(), &search(&[other]), Durability::Fast).unwrap_err();
     assert_one_line(&error, &["server/data", "KAKEURI_PG_BIN"]);
 }
 
@@ -403,10 +412,10 @@ fn without_a_postgresql_the_npm_package_is_fetched_once_and_its_links_made() {
         mkdir -p "$to" && cp -R "${0%/*}/../package/." "$to" && echo fetched >> "${0%/*}/../times""#;
     scratch.script("npm/npm", unpack);
 
-    let with_npm = search(
-        None,
-        &[scratch.0.join("npm"), PathBuf::from("/usr/bin"), PathBuf::from("/bin")],
-    );
+    let with_npm = Search {
+        npm: Some(scratch.0.join("npm/npm")),
+        ..search(&[])
+    };
     for _ in 0..2 {
         sql(
             &DevDb::start_with(&scratch.home(), &with_npm, Durability::Fast).unwrap(),
@@ -422,7 +431,10 @@ fn without_a_postgresql_the_npm_package_is_fetched_once_and_its_links_made() {
 fn an_npm_without_network_is_one_line_with_the_remedy() {
     let scratch = Scratch::new();
     scratch.script("npm/npm", "exit 1");
-    let with_npm = search(None, &[scratch.0.join("npm")]);
+    let with_npm = Search {
+        npm: Some(scratch.0.join("npm/npm")),
+        ..search(&[])
+    };
     let error = DevDb::start_with(&scratch.home(), &with_npm, Durability::Fast).unwrap_err();
     assert_one_line(&error, &["apt-get install postgresql", "DATABASE_URL"]);
 }

@@ -1,1 +1,28 @@
-//! x
+//! What needs both the database and Paid, or must survive a crash. Called by requests and by the worker alike: one code
+//! path for the first try and for every retry.
+//!
+//! A call that moves money, and every submission of an application, goes in three steps: write the intent and commit;
+//! ask Paid; settle and commit. Nothing of the database is held while waiting for Paid.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`provider`] | a store's account at Paid; reads with a deadline; the record of every call |
+//! | [`drive`] | one drive of an operation, from its lease to its settlement |
+//! | [`sale`] | finds out what became of a sale |
+//! | [`settle`] | writes down how an operation on a sale ended |
+//! | [`checkout`] | what an order may be paid with, and what it costs |
+//! | [`order`] | places, edits and cancels orders |
+//! | [`payment`] | confirms, cancels and refreshes payments |
+//! | [`application`] | submits and refreshes Paid applications |
+//! | [`reconciliation`] | what needs a human, and what the human does |
+//!
+//! Locks are taken in one order: settings, order or member, operation, payment. Events are written last.
+
+pub mod checkout;
+pub mod drive;
+pub mod order;
+pub mod payment;
+pub mod provider;
+pub mod reconciliation;
+pub mod sale;
+pub mod settle;

@@ -11,6 +11,7 @@ mod client;
 pub mod codes;
 pub mod config;
 pub mod fields;
+mod lenient;
 mod outcome;
 mod reading;
 mod reads;
@@ -23,3 +24,6 @@ pub use outcome::{
     Answer, Attempt, Call, CreditAnswer, Inquiry, Read, ReadFailure, ReportedStatus, StatusAnswer, Unknown,
 };
 pub use wire::{MemberData, Operation};
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,14 @@
 //! Requests and answers as they stand on the wire. The sandbox speaks with the same types.
 //!
-//! Reading is tolerant, because Paid writes numbers and booleans as strings at times, and one item where a list is
-//! expected; whatever cannot be understood becomes "absent", never a guess. What an answer means is decided in
-//! `reading`.
+//! Reading is tolerant (see `lenient`). What an answer means is decided in `reading`.
 
 use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::codes::Codes;
+use super::lenient::{as_text, codes, flag, items, number, number_if_digits, object, text};
 use crate::domain::operation::OperationKind;
 
 /// The part of every path that is the same.
@@ -341,77 +339,4 @@ pub struct AnswerItem {
     /// Why not.
     #[serde(deserialize_with = "codes", skip_serializing_if = "Codes::is_empty")]
     pub error: Codes,
-}
-
-fn as_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.trim().to_owned()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
-fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let text = as_text(&Value::deserialize(deserializer)?);
-    Ok(text.filter(|text| !text.is_empty()))
-}
-
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::String(text) => text.trim().parse().ok(),
-        value => crate::domain::money::whole_number(value).ok(),
-    })
-}
-
-fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
-    let text = as_text(&Value::deserialize(deserializer)?).unwrap_or_default();
-    Ok(match text.to_ascii_lowercase().as_str() {
-        "true" | "1" => Some(true),
-        "false" | "0" => Some(false),
-        _ => None,
-    })
-}
-
-fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Codes, D::Error> {
-    let texts = match Value::deserialize(deserializer)? {
-        Value::Array(entries) => entries.iter().filter_map(code_of).collect(),
-        single => code_of(&single).into_iter().collect::<Vec<_>>(),
-    };
-    Ok(texts.into_iter().filter(|text| !text.is_empty()).collect())
-}
-
-fn code_of(entry: &Value) -> Option<String> {
-    as_text(entry).or_else(|| as_text(entry.get("code")?))
-}
-
-fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    // An empty result may stand as null, "" or [].
-    if !value.is_object() {
-        return Ok(None);
-    }
-    serde_json::from_value(value)
-        .map(Some)
-        .map_err(|_| serde::de::Error::custom("an unexpected shape"))
-}
-
-fn items<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<AnswerItem>, D::Error> {
-    let entries = match Value::deserialize(deserializer)? {
-        Value::Array(entries) => entries,
-        single @ Value::Object(_) => vec![single],
-        _ => Vec::new(),
-    };
-    let items = entries.into_iter().filter(Value::is_object).map(serde_json::from_value);
-    items
-        .collect::<Result<_, _>>()
-        .map_err(|_| serde::de::Error::custom("an unexpected shape"))
-}
-
-fn number_if_digits<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
-    match text.as_deref().map(|text| (text, text.parse::<i64>())) {
-        Some((_, Ok(number))) => serializer.serialize_i64(number),
-        Some((text, Err(_))) => serializer.serialize_str(text),
-        None => serializer.serialize_none(),
-    }
 }

@@ -1,0 +1,99 @@
+//! What an order costs and what it may be paid with, before anything is written down.
+
+use std::collections::HashMap;
+
+use diesel_async::AsyncPgConnection;
+
+use crate::db::member::Member;
+use crate::db::paid_settings::PaidSettings;
+use crate::db::product;
+use crate::db::store::Store;
+use crate::domain::application::ApplicationStatus;
+use crate::domain::member::{MemberStatus, PaymentMethod};
+use crate::domain::order::{OrderContent, OrderLine};
+use crate::domain::{Faults, Reason, Yen};
+use crate::error::Error;
+
+/// A line of a storefront order: it names a product and never a price.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Of the store's list.
+    pub product_code: String,
+    /// 1 or more.
+    pub quantity: i64,
+}
+
+/// Lines with prices, and the products among them that exclude Paid.
+#[derive(Clone, Debug)]
+pub struct Cart {
+    /// What the order is made of.
+    pub content: OrderContent,
+    /// Codes of products that may not be bought on deferred payment.
+    pub not_on_paid: Vec<String>,
+}
+
+/// Prices what a buyer wants from the store's list. Products off sale count as unknown.
+pub async fn price(store: &Store, wanted: &[Wanted], conn: &AsyncPgConnection) -> Result<Cart, Error> {
+    let codes: Vec<&str> = wanted.iter().map(|line| line.product_code.as_str()).collect();
+    let products = product::find_by_codes(store.store_id, &codes, conn).await?;
+    let on_sale: HashMap<&str, _> =
+        products.iter().filter(|product| product.active).map(|product| (product.code.as_str(), product)).collect();
+    let mut faults = Faults::new();
+    let mut lines = Vec::with_capacity(wanted.len());
+    let mut not_on_paid = Vec::new();
+    for (index, line) in wanted.iter().enumerate() {
+        let at = |field: &str| format!("/lines/{index}/{field}");
+        faults.check(line.quantity >= 1, &at("quantity"), "out_of_range", "A quantity is 1 or more.");
+        let Some(product) = on_sale.get(line.product_code.as_str()) else {
+            faults.add(at("product_code"), "unknown_product", "There is no such product on sale.");
+            continue;
+        };
+        if !product.paid_allowed {
+            not_on_paid.push(product.code.clone());
+        }
+        lines.push(OrderLine {
+            product_code: Some(product.code.clone()),
+            name: product.name.clone(),
+            unit_price: product.unit_price,
+            quantity: line.quantity,
+            tax_rate: product.tax_rate,
+        });
+    }
+    faults.into_result()?;
+    Ok(Cart { content: OrderContent { lines, shipping_fee: Yen::ZERO, payment_fee: Yen::ZERO }, not_on_paid })
+}
+
+/// The codes among these lines whose products exclude Paid.
+pub async fn excluded_from_paid(
+    store: &Store,
+    lines: &[OrderLine],
+    conn: &AsyncPgConnection,
+) -> Result<Vec<String>, Error> {
+    let codes: Vec<&str> = lines.iter().filter_map(|line| line.product_code.as_deref()).collect();
+    if codes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let products = product::find_by_codes(store.store_id, &codes, conn).await?;
+    Ok(products.into_iter().filter(|product| !product.paid_allowed).map(|product| product.code).collect())
+}
+
+/// Why Paid cannot be chosen, apart from what Paid itself says (R1).
+pub fn hindrances(settings: &PaidSettings, member: &Member, not_on_paid: &[String]) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    let mut hinder = |hinders: bool, code: &str, message: &str| {
+        if hinders {
+            reasons.push(Reason::new(code, message));
+        }
+    };
+    hinder(!settings.enabled, "paid_disabled", "The store does not offer Paid at present.");
+    hinder(member.status != MemberStatus::Active, "member_not_active", "The member is not active.");
+    hinder(!member.has(PaymentMethod::Paid), "paid_not_ticked", "Paid is not among the member's payment methods.");
+    hinder(!not_on_paid.is_empty(), "product_excluded", "A product in the cart cannot be bought on Paid.");
+    reasons
+}
+
+/// Why the status of the application forbids Paid, if it does (R1).
+pub fn status_hindrance(status: ApplicationStatus) -> Option<Reason> {
+    let approved = status == ApplicationStatus::ApprovedActive;
+    (!approved).then(|| Reason::new("not_approved", "Paid has not approved the member for trading."))
+}

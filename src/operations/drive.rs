@@ -1,0 +1,82 @@
+//! One drive of an operation, from its lease to its settlement: the same for the request that asked for it, for the
+//! worker, and for an admin who wants it driven now.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::provider::{About, Calls};
+use super::{application, sale, settle};
+use crate::app::App;
+use crate::db::operation::{self, Lease, Operation};
+use crate::db::paid_settings;
+use crate::domain::operation::OperationKind;
+use crate::error::Error;
+
+/// The most calls that one drive makes.
+const CALLS_PER_DRIVE: u32 = 2;
+
+/// What settling costs at most.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// A new lease that outlasts the longest drive.
+pub fn lease(app: &App) -> Lease {
+    let now = app.clock.now();
+    let longest = app.config.paid.timeout * CALLS_PER_DRIVE + MARGIN;
+    let until = now + TimeDelta::from_std(longest).unwrap_or(TimeDelta::hours(1));
+    Lease { token: Uuid::new_v4(), now, until }
+}
+
+/// Drives an operation whose lease the caller holds, and answers how it stands then.
+pub async fn drive(app: &App, operation: Operation) -> Result<Operation, Error> {
+    let store = operation.store_id;
+    let about =
+        About { order: operation.order_id, member: operation.member_id, operation: Some(operation.id) };
+    let settings = paid_settings::find(store, &*app.db().await?).await?;
+    let mut calls = Calls::new(app, store, about);
+    match operation.kind {
+        OperationKind::Apply => {
+            let finding = application::find_out(app, &settings, &operation, &mut calls).await;
+            application::settle(app, operation, finding, &calls).await
+        }
+        OperationKind::Register | OperationKind::Amend | OperationKind::Confirm | OperationKind::Cancel => {
+            let finding = sale::find_out(app, &settings, &operation, &mut calls).await;
+            settle::settle(app, operation, finding, &calls).await
+        }
+    }
+}
+
+/// Drives an operation that the caller has just written down, and waits for its end until `deadline`. The drive goes
+/// on by itself when nobody waits any more. `None`: not settled yet.
+pub async fn drive_until(app: &App, operation: Operation, deadline: Instant) -> Result<Option<Operation>, Error> {
+    let id = operation.id;
+    let driven = app.spawn(|app| async move {
+        let driven = drive(&app, operation).await;
+        if let Err(error) = &driven {
+            tracing::error!(operation = %id, %error, "an operation could not be driven");
+        }
+        driven
+    });
+    match tokio::time::timeout_at(deadline, driven).await {
+        Ok(Ok(Ok(operation))) if !operation.state.is_open() => Ok(Some(operation)),
+        // Open still, or broken off: recovery takes it up when its lease is over.
+        Ok(_) | Err(_) => Ok(None),
+    }
+}
+
+/// Claims what is due and drives it, `limit` operations at a time. Says how many were claimed.
+pub async fn drive_due(app: &App, limit: i64) -> Result<usize, Error> {
+    let due = operation::claim_due(lease(app), limit, &mut *app.db().await?).await?;
+    let count = due.len();
+    let drives: Vec<_> = due.into_iter().map(|operation| app.spawn(|app| async move { drive(&app, operation).await })).collect();
+    for driven in drives {
+        match driven.await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "an operation could not be driven"),
+            Err(error) => tracing::error!(%error, "driving an operation broke off"),
+        }
+    }
+    Ok(count)
+}

@@ -1,0 +1,323 @@
+//! Actions on a payment that stands: confirm (R4), cancel (R9), refresh (R7). What they have in common with editing and
+//! cancelling an order is here too: writing the intent down, and the answer once it is driven.
+
+use chrono::NaiveDate;
+use diesel_async::{AsyncConnection, AsyncPgConnection};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::order::{Progress, intent, view, write_intent};
+use super::provider::{self, About, Calls, Reader};
+use super::{drive, refresh};
+use crate::app::App;
+use crate::db::event::{self, Subject};
+use crate::db::idempotency_key::Ticket;
+use crate::db::operation::{self, Operation};
+use crate::db::order::{self, Order, OrderView};
+use crate::db::paid_settings;
+use crate::db::payment::{self, Payment};
+use crate::domain::events::EventType;
+use crate::domain::operation::{OperationKind, OperationState, Plan};
+use crate::domain::payment::{IllegalTransition, PaymentAction};
+use crate::domain::{OperationId, OrderId, StoreId, Yen};
+use crate::error::{Code, Error, OrNotFound, Problem};
+use crate::paid::{self, Inquiry};
+
+/// Who does something to an order, and under which conditions.
+pub struct Deed<'a> {
+    /// For the log.
+    pub actor: &'a str,
+    /// May the caller send calls to Paid for an order?
+    pub payments_write: bool,
+    /// The caller's `If-Match`.
+    pub check_version: &'a (dyn Fn(i64) -> Result<(), Error> + Sync),
+    /// The caller's `Idempotency-Key`.
+    pub ticket: &'a Ticket,
+}
+
+impl Deed<'_> {
+    /// Whatever sends a call to Paid for an order needs the scope `payments:write`.
+    pub fn require_payments_write(&self) -> Result<(), Error> {
+        if self.payments_write {
+            return Ok(());
+        }
+        Err(Code::MissingScope.because("This sends a call to Paid, which needs the scope payments:write."))
+    }
+}
+
+/// How a payment is confirmed.
+#[derive(Clone, Debug, Default)]
+pub struct Confirm {
+    /// What the caller believes to be the amount at Paid.
+    pub expected_amount: Option<Yen>,
+    /// Confirm though the order's total differs from the amount at Paid.
+    pub accept_mismatch: bool,
+    /// The business date; today in Japan where absent.
+    pub fixed_on: Option<NaiveDate>,
+}
+
+/// Confirms a payment. Where Paid can be asked, its amount and state are adopted first.
+pub async fn confirm(app: &App, store: StoreId, id: OrderId, wish: Confirm, deed: &Deed<'_>) -> Result<Progress, Error> {
+    if let Some(progress) = resume(app, store, id, deed).await? {
+        return Ok(progress);
+    }
+    let fixed_on = wish.fixed_on.unwrap_or_else(|| app.clock.today());
+    if fixed_on > app.clock.today() {
+        return Err(Error::invalid("/fixed_on", "out_of_range", "The date may not be in the future."));
+    }
+    let seen = view(app, store, id).await?;
+    (deed.check_version)(seen.order.version)?;
+    let payment = may_be_asked(&seen, PaymentAction::Confirm)?;
+    let mut known_version = seen.order.version;
+    if app.config.paid.capabilities.inquiry {
+        known_version = read_and_adopt(app, store, payment, deed).await?;
+    }
+    let check = |version| if version == known_version { Ok(()) } else { (deed.check_version)(version) };
+    let intent = ask(app, store, id, PaymentAction::Confirm, &check, deed, |order, payment| {
+        check_amounts(&wish, order.total, payment.amount)?;
+        let body = paid::body::confirm(&payment.customer_number, &payment.credit_key, fixed_on);
+        Ok((Plan::Confirm { fixed_on }, body))
+    });
+    let intent = intent.await?;
+    finish(app, store, id, Some(intent), deed).await
+}
+
+fn check_amounts(wish: &Confirm, total: Yen, at_paid: Yen) -> Result<(), Error> {
+    if let Some(expected) = wish.expected_amount.filter(|expected| *expected != at_paid) {
+        return Err(Code::AmountMismatch.because(format!("Paid holds {at_paid}, and {expected} was expected.")));
+    }
+    if total != at_paid && !wish.accept_mismatch {
+        return Err(Code::AmountMismatch.because(format!(
+            "The order comes to {total}, and Paid holds {at_paid}. Send accept_mismatch to confirm what Paid holds."
+        )));
+    }
+    Ok(())
+}
+
+/// Cancels a payment and leaves its order.
+pub async fn cancel(app: &App, store: StoreId, id: OrderId, reason: &str, deed: &Deed<'_>) -> Result<Progress, Error> {
+    if let Some(progress) = resume(app, store, id, deed).await? {
+        return Ok(progress);
+    }
+    let intent = ask(app, store, id, PaymentAction::Cancel, deed.check_version, deed, |_, payment| {
+        let body = paid::body::cancel(&payment.customer_number, &payment.credit_key);
+        Ok((Plan::Cancel { cancel_order: false, reason: reason.to_owned() }, body))
+    });
+    let intent = intent.await?;
+    finish(app, store, id, Some(intent), deed).await
+}
+
+/// Reads status and amount of one payment at Paid and adopts them (R7). An open operation is driven on instead.
+pub async fn refresh_one(app: &App, store: StoreId, id: OrderId, deed: &Deed<'_>) -> Result<Progress, Error> {
+    let seen = view(app, store, id).await?;
+    (deed.check_version)(seen.order.version)?;
+    let payment = seen.payment.ok_or_else(no_payment)?;
+    if let Some(open) = seen.operation {
+        return drive_now(app, store, id, open.id).await;
+    }
+    require_inquiry(app)?;
+    read_and_adopt_or_flag(app, store, &payment, deed).await?;
+    Ok(Progress { view: view(app, store, id).await?, processing: false })
+}
+
+/// Drives an operation now, unless somebody does already.
+pub async fn drive_now(app: &App, store: StoreId, id: OrderId, open: OperationId) -> Result<Progress, Error> {
+    let deadline = Instant::now() + app.config.paid_wait;
+    let claimed = operation::claim(store, open, drive::lease(app), &mut *app.db().await?).await?;
+    if let Some(operation) = claimed {
+        drive::drive_until(app, operation, deadline).await?;
+    }
+    let view = view(app, store, id).await?;
+    let processing = view.operation.is_some();
+    Ok(Progress { view, processing })
+}
+
+fn may_be_asked(seen: &OrderView, action: PaymentAction) -> Result<&Payment, Error> {
+    let payment = seen.payment.as_ref().ok_or_else(no_payment)?;
+    if seen.operation.is_some() {
+        return Err(in_progress());
+    }
+    payment.status.after(action).map_err(not_unconfirmed)?;
+    Ok(payment)
+}
+
+/// Reads a sale and adopts what Paid shows; says the order's version then. A sale that is missing stops the action.
+async fn read_and_adopt(app: &App, store: StoreId, payment: &Payment, deed: &Deed<'_>) -> Result<i64, Error> {
+    let inquiry = read_and_adopt_or_flag(app, store, payment, deed).await?;
+    if inquiry == Inquiry::NotFound {
+        return Err(missing());
+    }
+    Ok(view(app, store, payment.order_id).await?.order.version)
+}
+
+async fn read_and_adopt_or_flag(
+    app: &App,
+    store: StoreId,
+    payment: &Payment,
+    deed: &Deed<'_>,
+) -> Result<Inquiry, Error> {
+    let settings = paid_settings::find(store, &*app.db().await?).await?;
+    refresh::check_merchant(&settings, payment)?;
+    let account = provider::account(app, &settings, payment.environment)?;
+    let mut reader = Reader::new(app, account, Calls::new(app, store, About::order(payment.order_id)));
+    let read = reader.sales(std::slice::from_ref(&payment.credit_key)).await;
+    let conn = &mut *app.db().await?;
+    reader.calls.write(conn).await?;
+    let inquiry = read?.remove(&payment.credit_key).unwrap_or(Inquiry::Unclear(paid::Codes::none()));
+    if let Inquiry::Unclear(codes) = &inquiry {
+        let mut problem = Code::ProviderUnavailable.problem("Paid did not say how the sale stands. Try again.");
+        problem.paid_codes = codes.clone().into_vec();
+        return Err(problem.into());
+    }
+    refresh::adopt(app, payment, &inquiry, deed.actor, conn).await?;
+    Ok(inquiry)
+}
+
+/// Writes down that Paid is to be asked, after checking under the order's lock that it may be.
+async fn ask(
+    app: &App,
+    store: StoreId,
+    id: OrderId,
+    action: PaymentAction,
+    check_version: &(dyn Fn(i64) -> Result<(), Error> + Sync),
+    deed: &Deed<'_>,
+    plan: impl FnOnce(&Order, &Payment) -> Result<(Plan, Value), Error>,
+) -> Result<Operation, Error> {
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        paid_settings::share(store, conn).await?;
+        let mut order = order::lock(store, id, conn).await?.filter(|order| order.discarded_at.is_none()).or_not_found()?;
+        check_version(order.version)?;
+        let payment = payment::lock(store, id, conn).await?.ok_or_else(no_payment)?;
+        if operation::open_on_order(store, id, conn).await?.is_some() {
+            return Err(in_progress());
+        }
+        payment.status.after(action).map_err(not_unconfirmed)?;
+        let (plan, body) = plan(&order, &payment)?;
+        open(app, &mut order, &payment, plan, body, deed, conn).await
+    })
+    .await
+}
+
+/// Writes an operation on a locked order down, with its event.
+pub(super) async fn open(
+    app: &App,
+    order: &mut Order,
+    payment: &Payment,
+    plan: Plan,
+    body: Value,
+    deed: &Deed<'_>,
+    conn: &mut AsyncPgConnection,
+) -> Result<Operation, Error> {
+    let operation = intent(app, payment, plan, body, deed.actor);
+    let now = operation.started_at;
+    write_intent(&operation, conn).await?;
+    order::save(order, now, conn).await?;
+    deed.ticket.record(operation.id.0, conn).await?;
+    let data = json!({ "action": operation.kind, "operation_id": operation.id, "amount": payment.amount });
+    let subject = Subject::Order(order.id);
+    event::append(order.store_id, EventType::PaymentRequested, subject, deed.actor, data, now, conn).await?;
+    Ok(operation)
+}
+
+/// Drives what was written down, and gives the caller its end, or 202 when that takes too long.
+pub(super) async fn finish(
+    app: &App,
+    store: StoreId,
+    id: OrderId,
+    intent: Option<Operation>,
+    _: &Deed<'_>,
+) -> Result<Progress, Error> {
+    let Some(operation) = intent else {
+        return Ok(Progress { view: view(app, store, id).await?, processing: false });
+    };
+    let deadline = Instant::now() + app.config.paid_wait;
+    match drive::drive_until(app, operation, deadline).await? {
+        Some(settled) => answer(app, store, id, &settled).await,
+        None => Ok(Progress { view: view(app, store, id).await?, processing: true }),
+    }
+}
+
+/// An earlier try of this very request wrote an operation down, or did what needed none, before it broke off.
+pub(super) async fn resume(
+    app: &App,
+    store: StoreId,
+    id: OrderId,
+    deed: &Deed<'_>,
+) -> Result<Option<Progress>, Error> {
+    let Some(subject) = deed.ticket.resumed() else { return Ok(None) };
+    let earlier = operation::find(store, OperationId(subject), &*app.db().await?).await?;
+    match earlier {
+        Some(earlier) => answer(app, store, id, &earlier).await.map(Some),
+        None => Ok(Some(Progress { view: view(app, store, id).await?, processing: false })),
+    }
+}
+
+async fn answer(app: &App, store: StoreId, id: OrderId, operation: &Operation) -> Result<Progress, Error> {
+    let view = view(app, store, id).await?;
+    match operation.state {
+        OperationState::Refused => Err(refusal(operation, &view)),
+        OperationState::Open | OperationState::Stuck => Ok(Progress { view, processing: true }),
+        OperationState::Done | OperationState::Abandoned => Ok(Progress { view, processing: false }),
+    }
+}
+
+/// What a caller is told whose action Paid refused.
+fn refusal(operation: &Operation, view: &OrderView) -> Error {
+    let outcome = operation.last_outcome();
+    let codes: paid::Codes = outcome.codes.iter().cloned().collect();
+    let still_open = view.payment.as_ref().is_some_and(|payment| payment.status.is_open());
+    let raised = matches!(&operation.plan.0, Plan::Amend { amount, before, .. } if amount > before);
+    let mut problem = if codes.is_auth_failure() {
+        provider::auth_failed()
+    } else if codes.is_request_fault() {
+        provider::rejected()
+    } else if outcome.missing {
+        return missing();
+    } else if !still_open {
+        Code::PaymentNotUnconfirmed.problem("The sale is no longer open at Paid. Nothing was changed by this request.")
+    } else if operation.kind == OperationKind::Amend && raised && !codes.is_not_found() && !codes.is_empty() {
+        Code::CreditDeclined.problem("Paid does not cover the higher amount. Nothing was changed.")
+    } else {
+        Code::RefusedByPaid.problem("Paid refused. Nothing was changed.")
+    };
+    problem.paid_codes = outcome.codes;
+    problem.into()
+}
+
+/// An operation is open on the payment.
+pub(super) fn in_progress() -> Error {
+    let problem = Code::PaymentOperationInProgress
+        .problem("An action on this payment is under way. Wait for its end, or look at reconciliation.");
+    Problem { retry_after: Some(5), ..problem }.into()
+}
+
+/// The payment's state forbids the action.
+pub(super) fn not_unconfirmed(illegal: IllegalTransition) -> Error {
+    Code::PaymentNotUnconfirmed.because(format!("The payment is {}, so it cannot be asked to {}.", illegal.from, illegal.action))
+}
+
+fn no_payment() -> Error {
+    Code::PaymentNotUnconfirmed.because("The order has no payment at Paid.")
+}
+
+fn missing() -> Error {
+    Code::MissingAtPaid.because("Paid does not know the sale. The order stands in reconciliation.")
+}
+
+/// Can Paid be asked how a sale stands?
+pub(super) fn require_inquiry(app: &App) -> Result<(), Error> {
+    require(app.config.paid.capabilities.inquiry, "inquiry")
+}
+
+/// Can the amount of a sale be changed at Paid?
+pub(super) fn require_change_amount(app: &App) -> Result<(), Error> {
+    require(app.config.paid.capabilities.change_amount, "change_amount")
+}
+
+fn require(capability: bool, name: &str) -> Result<(), Error> {
+    if capability {
+        return Ok(());
+    }
+    Err(Code::NotSupportedByProvider.because(format!("The operator has switched the capability {name} off.")))
+}

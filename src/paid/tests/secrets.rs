@@ -1,0 +1,70 @@
+//! The auth code goes to Paid and nowhere else.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use super::{SECRET, account, key};
+use crate::domain::Yen;
+use crate::paid::{Client, Config, Operation, body};
+use crate::sandbox;
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[actix_web::test]
+async fn no_log_line_holds_the_auth_code_or_what_was_sold() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    // With one dispatcher alone, a log line that another test reaches first would be switched off for all.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let options = sandbox::Options {
+        listen: ([127, 0, 0, 1], 0).into(),
+        ..sandbox::Options::default()
+    };
+    let sandbox = sandbox::start(options).unwrap();
+    let account = account(sandbox.address);
+    actix_web::rt::spawn(sandbox.run());
+    let client = Client::new(Config::default());
+    let (member, sale) = (key("m1"), key("s1"));
+    let body = body::register(&member, "1001", "TEA SERVICE", Yen(100), &sale);
+    client.send(&account, Operation::Register, &sale, &body).await;
+    let read = client.credit_check(&account, &member, Yen(100)).await;
+    client.status(&account, &[member]).await;
+    client.sales(&account, &[sale]).await;
+    tracing::info!(?account, ?client, ?read, "everything there is");
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert!(
+        text.contains("called Paid") && text.contains("asked Paid") && text.contains("C02"),
+        "{text}"
+    );
+    assert!(!text.contains(SECRET) && !text.contains("TEA SERVICE"), "{text}");
+}
+
+#[test]
+fn calls_may_run_on_in_a_task_of_their_own() {
+    fn is_send<T: Send>(_: T) {}
+    let client = Client::new(Config::default());
+    let account = account(([127, 0, 0, 1], 1).into());
+    let member = key("m1");
+    let keys = [member.clone()];
+    let body = serde_json::Value::Null;
+    is_send(client.send(&account, Operation::Cancel, &member, &body));
+    is_send(client.status(&account, &keys));
+    is_send(client.sales(&account, &keys));
+    is_send(client.credit_check(&account, &member, Yen(1)));
+}

@@ -10,7 +10,7 @@
 //! | [`worker`] | the loop that drives on what is due |
 //! | [`sandbox`] | the stand-in for Paid |
 //! | [`devdb`] | the embedded PostgreSQL |
-//! | [`app`], [`config`], [`error`], [`clock`], [`crypto`], [`tokens`] | at the side |
+//! | [`app`], [`config`], [`error`], [`clock`], [`crypto`], [`passwords`], [`tokens`] | at the side |
 //!
 //! Direction of dependencies: `http`, `worker` → `operations` → `db`, `paid` → `domain`.
 
@@ -30,6 +30,7 @@ pub mod error;
 pub mod http;
 pub mod operations;
 pub mod paid;
+pub mod passwords;
 pub mod sandbox;
 pub mod tokens;
 pub mod worker;

@@ -23,6 +23,7 @@ pub mod member;
 pub mod operation;
 pub mod order;
 pub mod paid_settings;
+pub mod password;
 pub mod password_token;
 pub mod payment;
 pub mod product;
@@ -116,4 +117,11 @@ pub fn violated_key(error: &diesel::result::Error) -> Option<&str> {
 fn contains(text: &str) -> String {
     let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     format!("%{escaped}%")
+}
+
+/// The versions of the migrations compiled in.
+pub fn migration_versions() -> Vec<String> {
+    use diesel::migration::{Migration, MigrationSource};
+    let migrations = MigrationSource::<Pg>::migrations(&MIGRATIONS).unwrap_or_default();
+    migrations.iter().map(|migration| migration.name().version().to_string()).collect()
 }

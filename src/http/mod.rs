@@ -1,11 +1,85 @@
 //! HTTP: the only place that knows actix.
+//!
+//! How one adds a route: a handler with `#[utoipa::path]` in `admin/` or `storefront/`, whose first argument is its
+//! principal ([`auth`]), and one line in that scope's `mod.rs`.
 
+pub mod admin;
 pub mod auth;
 pub mod body;
 pub mod error;
 pub mod etag;
+mod fallback;
 pub mod idempotency;
+pub mod limits;
+pub mod openapi;
 pub mod page;
 pub mod path;
 pub mod query;
 pub mod requests;
+pub mod service;
+pub mod storefront;
+
+use std::io;
+use std::net::TcpListener;
+use std::num::NonZeroUsize;
+
+use actix_cors::Cors;
+use actix_web::dev::Server;
+use actix_web::middleware::{Compress, from_fn};
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{App as ActixApp, HttpServer};
+
+use crate::app::App;
+use crate::config::Config;
+use crate::db;
+use limits::Limits;
+use service::Stopping;
+
+/// How long requests in flight may go on after a stop, in seconds.
+const SHUTDOWN_TIMEOUT: u64 = 20;
+
+/// The connections of all workers together. More than a few per core only add latency.
+const CONNECTIONS: usize = 16;
+
+/// Every route.
+pub fn configure(config: &mut ServiceConfig) {
+    config.service(storefront::scope()).service(admin::scope());
+    service::routes(config);
+    config.default_service(actix_web::web::to(fallback::nothing_here));
+}
+
+/// The server, not yet running. Each of its workers has connections to `database_url` of its own.
+pub fn server(app: &App, database_url: &str, listener: TcpListener, stopping: &Stopping) -> io::Result<Server> {
+    service::start_metrics();
+    let workers = std::thread::available_parallelism().map_or(2, NonZeroUsize::get);
+    let connections = (CONNECTIONS / workers).max(4);
+    let (app, url, stopping) = (app.clone(), database_url.to_owned(), Data::new(stopping.clone()));
+    let limits = Data::new(Limits::new(&app.config));
+    let server = HttpServer::new(move || {
+        let app = app.with_pool(db::pool(&url, connections));
+        ActixApp::new()
+            .wrap(from_fn(requests::every_request))
+            .wrap(cors(&app.config))
+            .wrap(Compress::default())
+            .app_data(Data::new(app))
+            .app_data(limits.clone())
+            .app_data(stopping.clone())
+            .configure(configure)
+    });
+    Ok(server.workers(workers).shutdown_timeout(SHUTDOWN_TIMEOUT).disable_signals().listen(listener)?.run())
+}
+
+fn cors(config: &Config) -> Cors {
+    let exposed = [
+        "ETag",
+        "Location",
+        "Retry-After",
+        "RateLimit-Limit",
+        "RateLimit-Remaining",
+        "RateLimit-Reset",
+        "Idempotency-Replayed",
+        "X-Request-Id",
+    ];
+    let cors = Cors::default().allow_any_method().allow_any_header().expose_headers(exposed).max_age(3600);
+    config.cors_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+}

@@ -5,6 +5,7 @@
 
 mod admin;
 mod bearer;
+pub mod login;
 mod storefront;
 
 use actix_web::HttpMessage as _;

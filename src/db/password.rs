@@ -1,0 +1,63 @@
+//! Password hashes: kept out of the rows that everybody reads.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::schema::{admin_users, members};
+use crate::domain::member::MemberStatus;
+use crate::domain::permissions::Role;
+use crate::domain::{MemberId, StoreId, UserId};
+
+/// The member with this e-mail address, trimmed and case-folded: who, may he log in, and the hash.
+pub async fn of_member(
+    store: StoreId,
+    email_key: &str,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<(MemberId, MemberStatus, Option<String>)>> {
+    members::table
+        .filter(members::store_id.eq(store))
+        .filter(members::email_key.eq(email_key))
+        .filter(members::deleted_at.is_null())
+        .select((members::id, members::status, members::password_hash))
+        .first(&mut &*conn)
+        .await
+        .optional()
+}
+
+/// The member of the staff with this e-mail address, trimmed and case-folded.
+pub async fn of_user(
+    store: StoreId,
+    email_key: &str,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<(UserId, Role, Option<String>)>> {
+    admin_users::table
+        .filter(admin_users::store_id.eq(store))
+        .filter(admin_users::email_key.eq(email_key))
+        .select((admin_users::id, admin_users::role, admin_users::password_hash))
+        .first(&mut &*conn)
+        .await
+        .optional()
+}
+
+/// Has the member a password?
+pub async fn is_set(store: StoreId, member: MemberId, conn: &AsyncPgConnection) -> QueryResult<bool> {
+    let row = members::table.find((store, member));
+    let hash: Option<Option<String>> = row.select(members::password_hash).first(&mut &*conn).await.optional()?;
+    Ok(hash.flatten().is_some())
+}
+
+/// Sets a member's password.
+pub async fn set(
+    store: StoreId,
+    member: MemberId,
+    hash: &str,
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    diesel::update(members::table.find((store, member)))
+        .set((members::password_hash.eq(hash), members::updated_at.eq(now)))
+        .execute(conn)
+        .await
+        .map(drop)
+}

@@ -1,0 +1,109 @@
+//! Logins of the shop's staff.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, delete, post};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::app::App;
+use crate::db;
+use crate::domain::member::fold_email;
+use crate::error::{Code, Error};
+use crate::http::auth::login::{self, RefreshIn, SessionOut, Who};
+use crate::http::auth::{Admin, AnyScope};
+use crate::http::body::Body;
+use crate::http::limits::{Counted, Limited, Limits, address};
+use crate::passwords;
+use crate::tokens::Audience;
+
+/// The routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(create_session).service(refresh_session).service(end_session);
+}
+
+/// A login.
+#[derive(serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct AdminLoginIn {
+    /// The store's short name (slug).
+    #[schema(example = "minato")]
+    store: String,
+    #[schema(example = "owner@minato.example")]
+    email: String,
+    #[schema(example = "correct horse battery")]
+    password: String,
+}
+
+/// Log in as a member of the staff
+///
+/// A wrong store, a wrong address and a wrong password get the same answer after the same time.
+#[utoipa::path(
+    tag = "sessions",
+    request_body = AdminLoginIn,
+    responses(
+        (status = 201, description = "Logged in", body = SessionOut),
+        (status = 401, description = "`login_failed`: wrong store, address or password"),
+    )
+)]
+#[post("/sessions")]
+async fn create_session(
+    request: HttpRequest,
+    body: Body<AdminLoginIn>,
+    app: Data<App>,
+    limits: Data<Limits>,
+) -> Result<HttpResponse, Error> {
+    let Body(AdminLoginIn { store: slug, email, password }) = body;
+    let email = fold_email(&email);
+    let account = format!("{slug} {email}");
+    let who = [Counted::Address(address(&request, &app.config)), Counted::Account(&account), Counted::Store(&slug)];
+    limits.check(Limited::Login, &who)?;
+    let found = find(&app, &slug, &email).await?;
+    let hash = found.as_ref().and_then(|(_, _, hash)| hash.clone());
+    let right = passwords::verify(password, hash).await?;
+    let (store, who, _) = found.filter(|_| right).ok_or_else(login::failed)?;
+    Ok(HttpResponse::Created().json(login::open(&app, store, who).await?))
+}
+
+type Found = (crate::domain::StoreId, Who, Option<String>);
+
+async fn find(app: &App, slug: &str, email: &str) -> Result<Option<Found>, Error> {
+    let conn = app.db().await?;
+    let Some(store) = db::store::find_by_slug(slug, &conn).await? else { return Ok(None) };
+    let user = db::password::of_user(store.store_id, email, &conn).await?;
+    Ok(user.map(|(id, role, hash)| (store.store_id, Who::User(id, role), hash)))
+}
+
+/// Refresh a session
+#[utoipa::path(
+    tag = "sessions",
+    request_body = RefreshIn,
+    responses(
+        (status = 200, description = "The next tokens; the old refresh token is used up", body = SessionOut),
+        (status = 401, description = "`token_invalid`: the refresh token is not good (any more)"),
+    )
+)]
+#[post("/sessions/refresh")]
+async fn refresh_session(
+    request: HttpRequest,
+    body: Body<RefreshIn>,
+    app: Data<App>,
+    limits: Data<Limits>,
+) -> Result<HttpResponse, Error> {
+    limits.check(Limited::Login, &[Counted::Address(address(&request, &app.config))])?;
+    Ok(HttpResponse::Ok().json(login::refresh(&app, Audience::Admin, &body.0.refresh_token).await?))
+}
+
+/// Log out
+#[utoipa::path(
+    tag = "sessions",
+    security(("token" = [])),
+    responses(
+        (status = 204, description = "The session has ended; its tokens are refused from now on"),
+        (status = 404, description = "`not_found`: the token has no session"),
+    )
+)]
+#[delete("/sessions/current")]
+async fn end_session(admin: Admin<AnyScope>, app: Data<App>) -> Result<HttpResponse, Error> {
+    let without = || Code::NotFound.because("This token has no session; it ends by itself.");
+    login::end(&app, admin.store, admin.session.ok_or_else(without)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

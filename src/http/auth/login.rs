@@ -1,0 +1,149 @@
+//! Sessions: opened by a login, refreshed, ended. The same for members and for staff.
+
+use actix_web::web::Data;
+use chrono::TimeDelta;
+use diesel_async::AsyncConnection as _;
+use secrecy::ExposeSecret as _;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::crypto::{hash_secret, random_secret, same};
+use crate::db::session::{self, Session};
+use crate::db::{admin_user, member};
+use crate::domain::permissions::{Role, Scope};
+use crate::domain::{MemberId, SessionId, StoreId, UserId};
+use crate::error::{Code, Error};
+use crate::tokens::{Audience, Claims};
+
+/// How long a session lasts after its last refresh.
+const SESSION_TTL: TimeDelta = TimeDelta::days(30);
+
+/// Who logs in.
+#[derive(Clone, Copy, Debug)]
+pub enum Who {
+    /// A member.
+    Member(MemberId),
+    /// A member of the staff, with the role of the moment.
+    User(UserId, Role),
+}
+
+/// The tokens of a session.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+pub struct SessionOut {
+    /// For `Authorization: Bearer …`.
+    pub access_token: String,
+    /// Always `Bearer`.
+    #[schema(example = "Bearer")]
+    pub token_type: &'static str,
+    /// Seconds until the access token ends.
+    #[schema(example = 900)]
+    pub expires_in: i64,
+    /// Good once: the answer to a refresh brings the next one.
+    pub refresh_token: String,
+}
+
+/// The body of a refresh.
+#[derive(serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshIn {
+    /// The refresh token of the last answer.
+    pub refresh_token: String,
+}
+
+/// The answer to every failed login, whatever was wrong.
+pub fn failed() -> Error {
+    Code::LoginFailed.because("The e-mail address or the password is wrong.")
+}
+
+/// Opens a session.
+pub async fn open(app: &App, store: StoreId, who: Who) -> Result<SessionOut, Error> {
+    let secret = random_secret();
+    let now = app.clock.now();
+    let session = Session {
+        store_id: store,
+        id: SessionId::new(),
+        member_id: if let Who::Member(id) = who { Some(id) } else { None },
+        user_id: if let Who::User(id, _) = who { Some(id) } else { None },
+        refresh_hash: hash_secret(secret.expose_secret()),
+        created_at: now,
+        expires_at: now + SESSION_TTL,
+        ended_at: None,
+    };
+    session::insert(&session, &mut *app.db().await?).await?;
+    tokens(app, store, session.id, who, secret.expose_secret())
+}
+
+fn tokens(app: &App, store: StoreId, session: SessionId, who: Who, secret: &str) -> Result<SessionOut, Error> {
+    let ttl = TimeDelta::from_std(app.config.token_ttl).unwrap_or(TimeDelta::minutes(15));
+    let (audience, subject, scopes) = match who {
+        Who::Member(id) => (Audience::Storefront, format!("member:{id}"), Vec::new()),
+        Who::User(id, role) => (Audience::Admin, format!("user:{id}"), role.scopes()),
+    };
+    let claims = Claims::new(audience, store, subject, session.0, app.clock.now(), ttl).allowing(&scopes);
+    Ok(SessionOut {
+        access_token: app.tokens.sign(&claims)?,
+        token_type: "Bearer",
+        expires_in: ttl.num_seconds(),
+        refresh_token: format!("{store}.{session}.{secret}"),
+    })
+}
+
+/// The next tokens of a session.
+pub async fn refresh(app: &App, audience: Audience, token: &str) -> Result<SessionOut, Error> {
+    let refused = || Code::TokenInvalid.because("The refresh token is not valid, was used, or its session has ended. Log in again.");
+    let (store, id, given) = parse(token).ok_or_else(refused)?;
+    let next = random_secret();
+    let now = app.clock.now();
+    let mut conn = app.db().await?;
+    let who = conn
+        .transaction(async |conn| {
+            let session = session::lock(store, id, conn).await?.ok_or_else(refused)?;
+            let stands = session.ended_at.is_none() && session.expires_at > now;
+            if !stands || !same(&session.refresh_hash, &hash_secret(given)) {
+                return Err(refused());
+            }
+            let who = present(&session, conn).await?.ok_or_else(refused)?;
+            if audience != audience_of(who) {
+                return Err(refused());
+            }
+            let hash = hash_secret(next.expose_secret());
+            session::set_refresh_hash(store, id, &hash, now + SESSION_TTL, conn).await?;
+            Ok::<_, Error>(who)
+        })
+        .await?;
+    tokens(app, store, id, who, next.expose_secret())
+}
+
+fn parse(token: &str) -> Option<(StoreId, SessionId, &str)> {
+    let mut parts = token.splitn(3, '.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?))
+}
+
+fn audience_of(who: Who) -> Audience {
+    match who {
+        Who::Member(_) => Audience::Storefront,
+        Who::User(..) => Audience::Admin,
+    }
+}
+
+/// Whoever the session is of, if he may still log in.
+async fn present(session: &Session, conn: &diesel_async::AsyncPgConnection) -> Result<Option<Who>, Error> {
+    if let Some(id) = session.member_id {
+        let member = member::find(session.store_id, id, conn).await?;
+        return Ok(member.filter(|member| member.status.may_log_in()).map(|_| Who::Member(id)));
+    }
+    let Some(id) = session.user_id else { return Ok(None) };
+    let user = admin_user::find(session.store_id, id, conn).await?;
+    Ok(user.map(|user| Who::User(id, user.role)))
+}
+
+/// Ends a session.
+pub async fn end(app: &Data<App>, store: StoreId, id: SessionId) -> Result<(), Error> {
+    Ok(session::end(store, id, app.clock.now(), &mut *app.db().await?).await?)
+}
+
+/// A token of the admin API without a session, for a developer (`kakeuri token admin`).
+pub fn developer_token(app: &App, store: StoreId, scopes: &[Scope], ttl: TimeDelta) -> Result<String, Error> {
+    let claims = Claims::new(Audience::Admin, store, "cli".into(), Uuid::new_v4(), app.clock.now(), ttl);
+    Ok(app.tokens.sign(&claims.allowing(scopes))?)
+}

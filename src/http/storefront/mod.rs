@@ -1,0 +1,24 @@
+//! The storefront API: visitors and members. One line per resource.
+
+mod password;
+mod sessions;
+
+use actix_web::dev::HttpServiceFactory;
+use actix_web::middleware::from_fn;
+use utoipa_actix_web::OpenApiFactory;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::{auth, idempotency};
+
+/// Everything below `/v1/storefront`.
+pub fn scope() -> impl HttpServiceFactory + OpenApiFactory + 'static {
+    utoipa_actix_web::scope("/v1/storefront")
+        .wrap(from_fn(idempotency::once))
+        .wrap(from_fn(auth::storefront_credentials))
+        .configure(resources)
+}
+
+fn resources(config: &mut ServiceConfig<'_>) {
+    sessions::routes(config);
+    password::routes(config);
+}

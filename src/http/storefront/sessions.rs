@@ -1,0 +1,99 @@
+//! Logins of members.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, delete, post};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::app::App;
+use crate::db;
+use crate::domain::member::fold_email;
+use crate::error::{Code, Error};
+use crate::http::auth::login::{self, RefreshIn, SessionOut, Who};
+use crate::http::auth::{Buyer, Visitor};
+use crate::http::body::Body;
+use crate::http::limits::{Counted, Limited, Limits, address};
+use crate::passwords;
+use crate::tokens::Audience;
+
+/// The routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(create_session).service(refresh_session).service(end_session);
+}
+
+/// A login.
+#[derive(serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct LoginIn {
+    #[schema(example = "buyer@minato.example")]
+    email: String,
+    #[schema(example = "correct horse battery")]
+    password: String,
+}
+
+/// Log in as a member
+///
+/// A wrong address and a wrong password get the same answer after the same time.
+#[utoipa::path(
+    tag = "sessions",
+    security(("publishable_key" = [])),
+    request_body = LoginIn,
+    responses(
+        (status = 201, description = "Logged in", body = SessionOut),
+        (status = 401, description = "`login_failed`: wrong address or password"),
+        (status = 403, description = "`member_not_active`: the store has shut the account out"),
+    )
+)]
+#[post("/sessions")]
+async fn create_session(
+    visitor: Visitor,
+    request: HttpRequest,
+    body: Body<LoginIn>,
+    app: Data<App>,
+    limits: Data<Limits>,
+) -> Result<HttpResponse, Error> {
+    let Body(LoginIn { email, password }) = body;
+    let (store, slug, email) = (visitor.store.store_id, visitor.store.slug, fold_email(&email));
+    let account = format!("{store} {email}");
+    let who = [Counted::Address(address(&request, &app.config)), Counted::Account(&account), Counted::Store(&slug)];
+    limits.check(Limited::Login, &who)?;
+    let found = db::password::of_member(store, &email, &*app.db().await?).await?;
+    let hash = found.as_ref().and_then(|(_, _, hash)| hash.clone());
+    let right = passwords::verify(password, hash).await?;
+    let (id, status, _) = found.filter(|_| right).ok_or_else(login::failed)?;
+    if !status.may_log_in() {
+        return Err(Code::MemberNotActive.because("The store has shut this account out. Ask the store."));
+    }
+    Ok(HttpResponse::Created().json(login::open(&app, store, Who::Member(id)).await?))
+}
+
+/// Refresh a session
+#[utoipa::path(
+    tag = "sessions",
+    request_body = RefreshIn,
+    responses(
+        (status = 200, description = "The next tokens; the old refresh token is used up", body = SessionOut),
+        (status = 401, description = "`token_invalid`: the refresh token is not good (any more)"),
+    )
+)]
+#[post("/sessions/refresh")]
+async fn refresh_session(
+    request: HttpRequest,
+    body: Body<RefreshIn>,
+    app: Data<App>,
+    limits: Data<Limits>,
+) -> Result<HttpResponse, Error> {
+    limits.check(Limited::Login, &[Counted::Address(address(&request, &app.config))])?;
+    Ok(HttpResponse::Ok().json(login::refresh(&app, Audience::Storefront, &body.0.refresh_token).await?))
+}
+
+/// Log out
+#[utoipa::path(
+    tag = "sessions",
+    security(("token" = [])),
+    responses((status = 204, description = "The session has ended; its tokens are refused from now on"))
+)]
+#[delete("/sessions/current")]
+async fn end_session(buyer: Buyer, app: Data<App>) -> Result<HttpResponse, Error> {
+    login::end(&app, buyer.store, buyer.session).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

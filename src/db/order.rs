@@ -156,7 +156,6 @@ macro_rules! views {
             .filter(orders::discarded_at.is_null())
     };
 }
-pub(super) use views;
 
 /// The order with this id; never a discarded one.
 pub async fn find(store: StoreId, id: OrderId, conn: &AsyncPgConnection) -> QueryResult<Option<OrderView>> {

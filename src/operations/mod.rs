@@ -13,16 +13,22 @@
 //! | [`checkout`] | what an order may be paid with, and what it costs |
 //! | [`order`] | places, edits and cancels orders |
 //! | [`payment`] | confirms, cancels and refreshes payments |
+//! | [`refresh`] | takes over what Paid shows of a sale |
+//! | [`reported`] | takes over what Paid says of a member |
 //! | [`application`] | submits and refreshes Paid applications |
 //! | [`reconciliation`] | what needs a human, and what the human does |
 //!
 //! Locks are taken in one order: settings, order or member, operation, payment. Events are written last.
 
+pub mod application;
 pub mod checkout;
 pub mod drive;
+mod intent;
 pub mod order;
 pub mod payment;
 pub mod provider;
-pub mod reconciliation;
+// pub mod reconciliation;
+pub mod refresh;
+pub mod reported;
 pub mod sale;
 pub mod settle;

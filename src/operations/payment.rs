@@ -6,7 +6,8 @@ use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::order::{Progress, intent, view, write_intent};
+use super::intent::{intent, write_intent};
+use super::order::{Progress, view};
 use super::provider::{self, About, Calls, Reader};
 use super::{drive, refresh};
 use crate::app::App;
@@ -181,7 +182,7 @@ async fn ask(
     action: PaymentAction,
     check_version: &(dyn Fn(i64) -> Result<(), Error> + Sync),
     deed: &Deed<'_>,
-    plan: impl FnOnce(&Order, &Payment) -> Result<(Plan, Value), Error>,
+    plan: impl FnOnce(&Order, &Payment) -> Result<(Plan, Value), Error> + Send,
 ) -> Result<Operation, Error> {
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {

@@ -103,7 +103,7 @@ impl Calls {
             let auth_failed = attempt.codes.is_auth_failure();
             self.health = Some(health(attempt.http_status, auth_failed, attempt.failure.is_some()));
             let codes = attempt.codes.clone().into_vec();
-            self.push(attempt.operation.name(), outcome, codes, attempt.http_status, attempt.duration);
+            self.push(attempt.operation.as_str(), outcome, codes, attempt.http_status, attempt.duration);
         }
     }
 
@@ -165,24 +165,26 @@ impl<'a> Reader<'a> {
 
     /// The state of the sales under these keys.
     pub async fn sales(&mut self, keys: &[PaidKey]) -> Result<BTreeMap<PaidKey, Inquiry>, Error> {
-        let read = self.app.paid.sales(&self.account, keys);
-        self.wait(read).await
+        let read = tokio::time::timeout_at(self.deadline, self.app.paid.sales(&self.account, keys)).await;
+        self.noted(read.ok())
     }
 
     /// The status of the members under these keys.
     pub async fn statuses(&mut self, keys: &[PaidKey]) -> Result<BTreeMap<PaidKey, StatusAnswer>, Error> {
-        let read = self.app.paid.status(&self.account, keys);
-        self.wait(read).await
+        let read = tokio::time::timeout_at(self.deadline, self.app.paid.status(&self.account, keys)).await;
+        self.noted(read.ok())
     }
 
     /// May this member buy for this amount now?
     pub async fn credit(&mut self, member: &PaidKey, price: Yen) -> Result<CreditAnswer, Error> {
-        let read = self.app.paid.credit_check(&self.account, member, price);
-        self.wait(read).await
+        let asked = self.app.paid.credit_check(&self.account, member, price);
+        let read = tokio::time::timeout_at(self.deadline, asked).await;
+        self.noted(read.ok())
     }
 
-    async fn wait<T>(&mut self, read: impl Future<Output = Read<T>>) -> Result<T, Error> {
-        let Ok(read) = tokio::time::timeout_at(self.deadline, read).await else {
+    /// Notes a read; `None` is one that the deadline cut off.
+    fn noted<T>(&mut self, read: Option<Read<T>>) -> Result<T, Error> {
+        let Some(read) = read else {
             self.calls.health = Some(Health::Unreachable);
             return Err(unavailable());
         };

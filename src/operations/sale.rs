@@ -103,9 +103,9 @@ impl Asking<'_> {
     }
 
     async fn send(mut self) -> Finding {
-        let call = call_of(self.operation.kind);
+        let call = paid::Operation::from(self.operation.kind);
         let sent = self.app.paid.send(&self.account, call, &self.operation.paid_key, &self.operation.body).await;
-        self.calls.note(call.name(), &sent);
+        self.calls.note(call.as_str(), &sent);
         let earlier = self.operation.may_have_arrived;
         match sent.answer {
             Answer::Done { .. } => Finding::done(),
@@ -154,7 +154,7 @@ impl Asking<'_> {
         };
         let body = paid::body::cancel(&member, &self.operation.paid_key);
         let sent = self.app.paid.send(&self.account, paid::Operation::Cancel, &self.operation.paid_key, &body).await;
-        self.calls.note(paid::Operation::Cancel.name(), &sent);
+        self.calls.note(paid::Operation::Cancel.as_str(), &sent);
         match sent.answer {
             Answer::Done { .. } => Finding::GivenUp,
             Answer::Unknown(unknown) => Finding::open(unknown.codes, unknown.reason, true),
@@ -191,15 +191,5 @@ impl Asking<'_> {
             Ok(mut answers) => answers.remove(key).unwrap_or(Inquiry::Unclear(Codes::none())),
             Err(failure) => Inquiry::Unclear(failure.codes().clone()),
         }
-    }
-}
-
-fn call_of(kind: OperationKind) -> paid::Operation {
-    match kind {
-        OperationKind::Register => paid::Operation::Register,
-        OperationKind::Amend => paid::Operation::Update,
-        OperationKind::Confirm => paid::Operation::Fix,
-        OperationKind::Cancel => paid::Operation::Cancel,
-        OperationKind::Apply => paid::Operation::Apply,
     }
 }

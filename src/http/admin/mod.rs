@@ -1,5 +1,10 @@
 //! The admin API: the shop's staff and its partners. One line per resource.
 
+mod events;
+mod order_out;
+pub(super) mod orders;
+mod payments;
+mod products;
 mod sessions;
 
 use actix_web::dev::HttpServiceFactory;
@@ -19,4 +24,8 @@ pub fn scope() -> impl HttpServiceFactory + OpenApiFactory + 'static {
 
 fn resources(config: &mut ServiceConfig<'_>) {
     sessions::routes(config);
+    products::routes(config);
+    orders::routes(config);
+    payments::routes(config);
+    events::routes(config);
 }

@@ -156,3 +156,10 @@ pub async fn of_subject(store: StoreId, subject: Uuid, conn: &AsyncPgConnection)
         .load(&mut &*conn)
         .await
 }
+
+/// Was a read of the log given up because writers held its lock? The time-out has no kind of its own in diesel, and
+/// its text depends on the server's language.
+pub fn was_held_up(error: &diesel::result::Error) -> bool {
+    use diesel::result::DatabaseErrorKind::Unknown;
+    matches!(error, diesel::result::Error::DatabaseError(Unknown, _))
+}

@@ -1,5 +1,11 @@
 //! The admin API: the shop's staff and its partners. One line per resource.
 
+mod events;
+mod order_out;
+pub(super) mod orders;
+mod payments;
+mod products;
+mod reconciliation;
 mod sessions;
 
 use actix_web::dev::HttpServiceFactory;
@@ -19,4 +25,9 @@ pub fn scope() -> impl HttpServiceFactory + OpenApiFactory + 'static {
 
 fn resources(config: &mut ServiceConfig<'_>) {
     sessions::routes(config);
+    products::routes(config);
+    orders::routes(config);
+    payments::routes(config);
+    reconciliation::routes(config);
+    events::routes(config);
 }

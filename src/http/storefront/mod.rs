@@ -1,6 +1,9 @@
 //! The storefront API: visitors and members. One line per resource.
 
+mod orders;
 mod password;
+mod payment_methods;
+mod products;
 mod sessions;
 
 use actix_web::dev::HttpServiceFactory;
@@ -21,4 +24,7 @@ pub fn scope() -> impl HttpServiceFactory + OpenApiFactory + 'static {
 fn resources(config: &mut ServiceConfig<'_>) {
     sessions::routes(config);
     password::routes(config);
+    products::routes(config);
+    payment_methods::routes(config);
+    orders::routes(config);
 }

@@ -1,5 +1,6 @@
 //! Placing an order (R1, R2): the credit check, then the provisional sale; only then is the order complete.
 
+use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
 
@@ -70,7 +71,7 @@ pub async fn place(app: &App, store: &Store, new: NewOrder, ticket: &Ticket) -> 
     if totals.total < Yen(1) {
         return Err(Code::ZeroTotal.because("A sale at Paid is at least 1 yen."));
     }
-    let placing = Placing { app, store, new, totals };
+    let placing = Placing { app, store, id: OrderId::new(), new, totals };
     placing.with_paid(member, ticket).await
 }
 
@@ -94,7 +95,7 @@ async fn place_without_paid(
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     let number = counter::next(store.store_id, counter::Counted::Order, conn).await?;
-    let order = draft(store, &new, totals, number, now);
+    let order = draft(store, OrderId::new(), &new, totals, number, now);
     conn.transaction(async |conn| {
         order::insert(&order, conn).await?;
         ticket.record(order.id.0, conn).await?;
@@ -108,10 +109,10 @@ async fn place_without_paid(
     Ok(Progress { view, processing: false })
 }
 
-fn draft(store: &Store, new: &NewOrder, totals: Totals, number: i64, now: chrono::DateTime<chrono::Utc>) -> Order {
+fn draft(store: &Store, id: OrderId, new: &NewOrder, totals: Totals, number: i64, now: DateTime<Utc>) -> Order {
     Order {
         store_id: store.store_id,
-        id: OrderId::new(),
+        id,
         number: order_number(number),
         member_id: new.member_id,
         placed_at: now,
@@ -136,6 +137,8 @@ fn draft(store: &Store, new: &NewOrder, totals: Totals, number: i64, now: chrono
 struct Placing<'a> {
     app: &'a App,
     store: &'a Store,
+    /// Known before the order is there, so that the credit check stands in its timeline.
+    id: OrderId,
     new: NewOrder,
     totals: Totals,
 }
@@ -151,17 +154,17 @@ impl Placing<'_> {
         }
         let key = member.customer_number.clone().ok_or_else(|| not_available(Vec::new(), &member))?;
         let account = provider::account(self.app, &settings, settings.environment)?;
-        let calls = Calls::new(self.app, self.store.store_id, About::member(member.id));
+        let about = About { order: Some(self.id), member: Some(member.id), operation: None };
+        let calls = Calls::new(self.app, self.store.store_id, about);
         let mut reader = Reader::new(self.app, account, calls);
         let checked = self.check_credit(&mut reader, member, &key).await;
         let deadline = reader.deadline();
         reader.calls.write(&mut *self.app.db().await?).await?;
         let member = checked?;
         let operation = self.write_down(&settings, &member, key, ticket).await?;
-        let order_id = operation.order_id.ok_or_else(Error::not_found)?;
         match drive::drive_until(self.app, operation, deadline).await? {
-            Some(settled) => answer(self.app, self.store, order_id, &settled).await,
-            None => announce(self.app, self.store, order_id).await,
+            Some(settled) => answer(self.app, self.store, self.id, &settled).await,
+            None => announce(self.app, self.store, self.id).await,
         }
     }
 
@@ -208,7 +211,7 @@ impl Placing<'_> {
         let now = self.app.clock.now();
         let conn = &mut *self.app.db().await?;
         let number = counter::next(self.store.store_id, counter::Counted::Order, conn).await?;
-        let order = draft(self.store, &self.new, self.totals.clone(), number, now);
+        let order = draft(self.store, self.id, &self.new, self.totals.clone(), number, now);
         let payment = Payment {
             store_id: self.store.store_id,
             order_id: order.id,

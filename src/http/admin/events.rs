@@ -1,0 +1,225 @@
+//! The event log, and the timeline of one order.
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::db::event::{self, Event, Filter};
+use crate::db::provider_call::{self, ProviderCall};
+use crate::db::order;
+use crate::domain::events::EventType;
+use crate::domain::{EventId, OperationId, OrderId};
+use crate::error::{Code, Error, OrNotFound, Problem};
+use crate::http::auth::Admin;
+use crate::http::auth::scopes::{EventsRead, OrdersRead};
+use crate::http::path::Id;
+use crate::http::query::Params;
+
+/// The routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(list_events).service(get_timeline);
+}
+
+/// Where to read the log, and which of its lines are wanted.
+#[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+struct EventQuery {
+    /// How many lines.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<i64>,
+    /// `next_cursor` of an earlier answer; without it the log is read from its beginning.
+    cursor: Option<String>,
+    /// What happened.
+    #[serde(rename = "type")]
+    #[param(rename = "type")]
+    kind: Option<EventType>,
+    /// The member, order, product or job it happened to.
+    subject: Option<Uuid>,
+    /// Who did it, as `user:<id>`.
+    actor: Option<String>,
+    /// Written at this moment or later.
+    from: Option<DateTime<Utc>>,
+    /// Written before this moment.
+    to: Option<DateTime<Utc>>,
+}
+
+/// A line of the event log.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Event)]
+struct EventOut {
+    id: EventId,
+    #[schema(value_type = EventType)]
+    #[serde(rename = "type")]
+    kind: String,
+    subject: SubjectOut,
+    /// `user:<id>`, `member:<id>`, `token:<subject>` or `system`.
+    #[schema(example = "user:0199a1b2-0000-7000-8000-000000000001")]
+    actor: String,
+    /// Ids, amounts, statuses and the names of changed fields; never a personal value.
+    #[schema(value_type = Object, example = json!({ "amount": 4120 }))]
+    data: Value,
+    created_at: DateTime<Utc>,
+}
+
+/// What an event is about.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = EventSubject)]
+struct SubjectOut {
+    #[serde(rename = "type")]
+    #[schema(example = "order")]
+    kind: String,
+    id: Uuid,
+}
+
+/// A part of the event log, oldest first.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+struct EventList {
+    data: Vec<EventOut>,
+    /// Always given: go on from here, also when nothing more is there yet.
+    next_cursor: String,
+}
+
+impl From<Event> for EventOut {
+    fn from(event: Event) -> Self {
+        Self {
+            id: event.id,
+            kind: event.kind,
+            subject: SubjectOut { kind: event.subject_type, id: event.subject_id },
+            actor: event.actor,
+            data: event.data,
+            created_at: event.created_at,
+        }
+    }
+}
+
+/// Read the event log, oldest first
+///
+/// Nothing ever appears behind a cursor that was passed.
+#[utoipa::path(
+    tag = "events",
+    params(EventQuery),
+    responses((status = 200, description = "The lines after the cursor", body = EventList))
+)]
+#[get("/events")]
+async fn list_events(
+    admin: Admin<EventsRead>,
+    query: Params<EventQuery>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let query = query.0;
+    let limit = query.limit.unwrap_or(50);
+    if !(1..=200).contains(&limit) {
+        return Err(Error::invalid("limit", "out_of_range", "Expected a whole number from 1 to 200."));
+    }
+    let after = match query.cursor.as_deref() {
+        None => 0,
+        Some(cursor) => parse(cursor)?,
+    };
+    let filter =
+        Filter { kind: query.kind, subject: query.subject, actor: query.actor, from: query.from, to: query.to };
+    let events = read(&app, admin.store, after, &filter, limit).await?;
+    let next = events.last().map_or(after, |event| event.seq);
+    let data = events.into_iter().map(EventOut::from).collect();
+    Ok(HttpResponse::Ok().json(EventList { data, next_cursor: format!("e{next}") }))
+}
+
+fn parse(cursor: &str) -> Result<i64, Error> {
+    let place = cursor.strip_prefix('e').and_then(|digits| digits.parse().ok()).filter(|place| *place >= 0);
+    place.ok_or_else(|| Error::invalid("cursor", "bad_cursor", "This is not a next_cursor of this list."))
+}
+
+/// How often a read of the log is tried while writers hold it up.
+const TRIES: u32 = 10;
+
+async fn read(
+    app: &App,
+    store: crate::domain::StoreId,
+    after: i64,
+    filter: &Filter,
+    limit: i64,
+) -> Result<Vec<Event>, Error> {
+    for _ in 0..TRIES {
+        match event::after(store, after, filter, limit, &mut *app.db().await?).await {
+            Err(error) if event::was_held_up(&error) => {}
+            read => return Ok(read?),
+        }
+    }
+    let problem = Code::Unavailable.problem("The event log is being written to at length. Try again.");
+    Err(Problem { retry_after: Some(1), ..problem }.into())
+}
+
+/// A line of an order's timeline: an event, or a call to Paid.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[schema(as = TimelineEntry)]
+enum TimelineEntry {
+    /// A line of the event log.
+    Event(EventOut),
+    /// A call to Paid.
+    ProviderCall(ProviderCallOut),
+}
+
+/// A call to Paid.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = ProviderCall)]
+struct ProviderCallOut {
+    id: Uuid,
+    /// The operation it belongs to; `null` for a read.
+    operation_id: Option<OperationId>,
+    /// Which call.
+    #[schema(example = "register")]
+    call: String,
+    /// `done`, `refused` or `unknown`.
+    #[schema(example = "done")]
+    outcome: String,
+    /// Paid's codes.
+    codes: Vec<String>,
+    http_status: Option<i16>,
+    duration_ms: i32,
+    created_at: DateTime<Utc>,
+}
+
+/// Everything that happened to an order, oldest first.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+struct Timeline {
+    data: Vec<TimelineEntry>,
+}
+
+impl From<ProviderCall> for ProviderCallOut {
+    fn from(call: ProviderCall) -> Self {
+        Self {
+            id: call.id,
+            operation_id: call.operation_id,
+            call: call.call,
+            outcome: call.outcome,
+            codes: call.codes,
+            http_status: call.http_status,
+            duration_ms: call.duration_ms,
+            created_at: call.called_at,
+        }
+    }
+}
+
+/// Everything that happened to an order, with every call to Paid
+#[utoipa::path(
+    tag = "orders",
+    responses((status = 200, description = "Events and calls to Paid, oldest first", body = Timeline))
+)]
+#[get("/orders/{id}/timeline")]
+async fn get_timeline(admin: Admin<OrdersRead>, id: Id<OrderId>, app: Data<App>) -> Result<HttpResponse, Error> {
+    let conn = &*app.db().await?;
+    order::find(admin.store, id.0, conn).await?.or_not_found()?;
+    let events = event::of_subject(admin.store, id.0.0, conn).await?;
+    let calls = provider_call::of_order(admin.store, id.0, conn).await?;
+    let events = events.into_iter().map(|event| (event.created_at, TimelineEntry::Event(event.into())));
+    let calls = calls.into_iter().map(|call| (call.called_at, TimelineEntry::ProviderCall(call.into())));
+    let mut entries: Vec<_> = events.chain(calls).collect();
+    entries.sort_by_key(|(at, _)| *at);
+    let data = entries.into_iter().map(|(_, entry)| entry).collect();
+    Ok(HttpResponse::Ok().json(Timeline { data }))
+}

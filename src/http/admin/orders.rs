@@ -1,0 +1,334 @@
+//! Orders, for the shop.
+
+use actix_web::http::header::LOCATION;
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, patch, post};
+use chrono::{DateTime, Utc};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::order_out::OrderOut;
+use crate::app::App;
+use crate::db::order::Filter;
+use crate::db::{order, store};
+use crate::domain::member::PaymentMethod;
+use crate::domain::order::{OrderContent, OrderLine};
+use crate::domain::payment::{HandlingStatus, PaymentStatus};
+use crate::domain::permissions::Scope;
+use crate::domain::{MemberId, OrderId, Yen};
+use crate::error::{Error, OrNotFound};
+use crate::http::auth::scopes::{OrdersRead, OrdersWrite};
+use crate::http::auth::{Admin, Permission};
+use crate::http::body::{Body, OptionalBody};
+use crate::http::etag::{IfMatch, etag};
+use crate::http::idempotency::{RequiredTicket, Ticket};
+use crate::http::page::PageParams;
+use crate::http::path::Id;
+use crate::http::query::Listing;
+use crate::operations::checkout;
+use crate::operations::order::{self as orders, CancelOrder, Edit, NewOrder, Progress};
+use crate::operations::payment::Deed;
+
+/// The routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(list_orders).service(create_order).service(get_order).service(update_order).service(cancel_order);
+}
+
+/// Which orders are wanted.
+#[derive(Clone, Debug, Default, serde::Deserialize, utoipa::IntoParams, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+#[schema(as = OrderFilter)]
+pub struct OrderFilter {
+    /// 決済状況.
+    pub payment_status: Option<PaymentStatus>,
+    /// 対応状況.
+    pub handling_status: Option<HandlingStatus>,
+    /// 決済方法.
+    pub payment_method: Option<PaymentMethod>,
+    /// Of this member.
+    pub member_id: Option<MemberId>,
+    /// Do the order's total and the amount at Paid differ?
+    pub amount_mismatch: Option<bool>,
+    /// Placed at this moment or later.
+    pub placed_from: Option<DateTime<Utc>>,
+    /// Placed before this moment.
+    pub placed_to: Option<DateTime<Utc>>,
+    /// In the order's number, or the member's company name, reading, number or e-mail.
+    pub q: Option<String>,
+}
+
+impl From<OrderFilter> for Filter {
+    fn from(filter: OrderFilter) -> Self {
+        Self {
+            member_id: filter.member_id,
+            payment_status: filter.payment_status,
+            handling_status: filter.handling_status,
+            payment_method: filter.payment_method,
+            amount_mismatch: filter.amount_mismatch,
+            placed_from: filter.placed_from,
+            placed_to: filter.placed_to,
+            q: filter.q,
+        }
+    }
+}
+
+/// A page of orders.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+struct OrderList {
+    data: Vec<OrderOut>,
+    next_cursor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<i64>,
+}
+
+/// List orders, newest first
+#[utoipa::path(
+    tag = "orders",
+    params(PageParams, OrderFilter),
+    responses((status = 200, description = "A page of orders", body = OrderList))
+)]
+#[get("/orders")]
+async fn list_orders(
+    admin: Admin<OrdersRead>,
+    query: Listing<OrderFilter>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let Listing { page, filter } = query;
+    let (filter, conn) = (filter.into(), app.db().await?);
+    let mut rows = order::list(admin.store, &filter, page.after.map(OrderId), page.probe(), &conn).await?;
+    let next_cursor = page.cut(&mut rows, |row| row.order.id.0);
+    let total = if page.include_total { Some(order::count(admin.store, &filter, &conn).await?) } else { None };
+    let data = rows.into_iter().map(OrderOut::from).collect();
+    Ok(HttpResponse::Ok().json(OrderList { data, next_cursor, total }))
+}
+
+/// An order with the shop's own lines and prices.
+#[derive(serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = OrderIn)]
+struct OrderIn {
+    member_id: MemberId,
+    payment_method: PaymentMethod,
+    /// Unit prices are without tax; a negative one is a discount (値引き), quantity 0 a return.
+    lines: Vec<OrderLine>,
+    /// 送料, yen without tax.
+    #[serde(default)]
+    #[schema(example = 800)]
+    shipping_fee: Yen,
+    /// 決済手数料, yen without tax.
+    #[serde(default)]
+    #[schema(example = 0)]
+    payment_fee: Yen,
+    #[serde(default)]
+    #[schema(max_length = 2000)]
+    note: String,
+    #[serde(default)]
+    #[schema(max_length = 2000)]
+    internal_note: String,
+}
+
+/// Place an order for a member
+///
+/// Paid with Paid, it is placed only when Paid has covered the amount (与信枠チェック, then 仮売上). While Paid has not
+/// answered, the answer is 202 and the order is `processing`; ask for it under its `Location`.
+#[utoipa::path(
+    tag = "orders",
+    request_body = OrderIn,
+    responses(
+        (status = 201, description = "Placed", body = OrderOut),
+        (status = 202, description = "Paid has not answered yet; the order is `processing`", body = OrderOut),
+        (status = 402, description = "`credit_declined`: Paid does not cover the amount; nothing is placed"),
+        (status = 409, description = "`paid_not_available` with reasons"),
+        (status = 502, description = "`provider_auth_failed`, `provider_rejected_request`"),
+        (status = 503, description = "`provider_unavailable`: nothing was sent"),
+    )
+)]
+#[post("/orders")]
+async fn create_order(
+    admin: Admin<OrdersWrite>,
+    ticket: RequiredTicket,
+    body: Body<OrderIn>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let new = body.0;
+    if new.payment_method == PaymentMethod::Paid {
+        admin.require(Scope::PaymentsWrite)?;
+    }
+    check_notes(Some(&new.note), Some(&new.internal_note))?;
+    let (store, not_on_paid) = {
+        let conn = app.db().await?;
+        let store = store::find(admin.store, &conn).await?.or_not_found()?;
+        let excluded = checkout::excluded_from_paid(&store, &new.lines, &conn).await?;
+        (store, excluded)
+    };
+    let new = NewOrder {
+        member_id: new.member_id,
+        payment_method: new.payment_method,
+        content: OrderContent { lines: new.lines, shipping_fee: new.shipping_fee, payment_fee: new.payment_fee },
+        not_on_paid,
+        note: new.note,
+        internal_note: new.internal_note,
+        expected_total: None,
+        actor: admin.actor.clone(),
+    };
+    Ok(placed(orders::place(&app, &store, new, &ticket.0).await?))
+}
+
+pub fn check_notes(note: Option<&str>, internal_note: Option<&str>) -> Result<(), Error> {
+    let mut faults = crate::domain::Faults::new();
+    for (pointer, text) in [("/note", note), ("/internal_note", internal_note)] {
+        let long = text.is_some_and(|text| text.chars().count() > 2000);
+        faults.check(!long, pointer, "too_long", "At most 2000 characters.");
+    }
+    Ok(faults.into_result()?)
+}
+
+fn placed(progress: Progress) -> HttpResponse {
+    let location = format!("/v1/admin/orders/{}", progress.view.order.id);
+    let mut response = if progress.processing { HttpResponse::Accepted() } else { HttpResponse::Created() };
+    response.insert_header((LOCATION, location)).insert_header(etag(progress.view.order.version));
+    response.json(OrderOut::from(progress.view))
+}
+
+/// The answer to an action on an order: 200, or 202 while Paid has not answered.
+pub(super) fn acted(progress: Progress) -> HttpResponse {
+    let mut response = if progress.processing { HttpResponse::Accepted() } else { HttpResponse::Ok() };
+    if progress.processing {
+        response.insert_header((LOCATION, format!("/v1/admin/orders/{}", progress.view.order.id)));
+    }
+    response.insert_header(etag(progress.view.order.version)).json(OrderOut::from(progress.view))
+}
+
+/// Read an order
+#[utoipa::path(tag = "orders", responses((status = 200, description = "The order", body = OrderOut)))]
+#[get("/orders/{id}")]
+async fn get_order(admin: Admin<OrdersRead>, id: Id<OrderId>, app: Data<App>) -> Result<HttpResponse, Error> {
+    let view = order::find(admin.store, id.0, &*app.db().await?).await?.or_not_found()?;
+    Ok(HttpResponse::Ok().insert_header(etag(view.order.version)).json(OrderOut::from(view)))
+}
+
+/// What changes; absent fields stay.
+#[derive(Default, serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schema(as = OrderPatch)]
+struct OrderPatch {
+    /// All lines anew.
+    lines: Option<Vec<OrderLine>>,
+    /// 送料, yen without tax.
+    shipping_fee: Option<Yen>,
+    /// 決済手数料, yen without tax.
+    payment_fee: Option<Yen>,
+    #[schema(max_length = 2000)]
+    note: Option<String>,
+    #[schema(max_length = 2000)]
+    internal_note: Option<String>,
+    handling_status: Option<HandlingStatus>,
+    /// Shall the amount at Paid follow? Must be stated when lines or fees of an `unconfirmed` Paid order change.
+    update_paid_amount: Option<bool>,
+    /// Another method than Paid, after the payment was cancelled or failed.
+    payment_method: Option<PaymentMethod>,
+}
+
+/// Change an order
+///
+/// With `update_paid_amount: true` the amount at Paid changes too: both sides change or neither does, and the order
+/// keeps its old lines until Paid has said yes.
+#[utoipa::path(
+    tag = "orders",
+    params(IfMatch),
+    request_body = OrderPatch,
+    responses(
+        (status = 200, description = "Changed", body = OrderOut),
+        (status = 202, description = "Paid has not answered yet; the order is as before", body = OrderOut),
+        (status = 402, description = "`credit_declined`: Paid does not cover the higher amount; nothing is changed"),
+        (status = 409, description = "`payment_not_unconfirmed`, `payment_operation_in_progress`"),
+        (status = 501, description = "`not_supported_by_provider`: the amount cannot be changed at Paid"),
+        (status = 502, description = "`provider_auth_failed`, `provider_rejected_request`"),
+    )
+)]
+#[patch("/orders/{id}")]
+async fn update_order(
+    admin: Admin<OrdersWrite>,
+    id: Id<OrderId>,
+    if_match: IfMatch,
+    body: Body<OrderPatch>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let patch = body.0;
+    check_notes(patch.note.as_deref(), patch.internal_note.as_deref())?;
+    let edit = Edit {
+        lines: patch.lines,
+        shipping_fee: patch.shipping_fee,
+        payment_fee: patch.payment_fee,
+        note: patch.note,
+        internal_note: patch.internal_note,
+        handling_status: patch.handling_status,
+        update_paid_amount: patch.update_paid_amount,
+        payment_method: patch.payment_method,
+    };
+    let (ticket, check) = (Ticket::default(), |version| if_match.check(version));
+    Ok(acted(orders::edit(&app, admin.store, id.0, edit, &deed(&admin, &check, &ticket)).await?))
+}
+
+/// How an order is cancelled.
+#[derive(serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schema(as = CancelOrderIn)]
+struct CancelOrderIn {
+    /// Give the sale at Paid up too. With `false` the order is cancelled at once and the answer warns that the payment
+    /// stays open.
+    #[schema(default = true)]
+    cancel_payment: bool,
+    #[schema(max_length = 2000, example = "在庫切れ")]
+    reason: String,
+}
+
+impl Default for CancelOrderIn {
+    fn default() -> Self {
+        Self { cancel_payment: true, reason: String::new() }
+    }
+}
+
+/// Cancel an order (受注取消)
+#[utoipa::path(
+    tag = "orders",
+    params(IfMatch),
+    request_body = CancelOrderIn,
+    responses(
+        (status = 200, description = "Cancelled", body = OrderOut),
+        (status = 202, description = "Paid has not answered yet; the order is as before", body = OrderOut),
+        (status = 409, description = "`payment_not_unconfirmed`, `payment_operation_in_progress`, `order_state_forbids`"),
+        (status = 502, description = "`provider_auth_failed`, `provider_rejected_request`"),
+    )
+)]
+#[post("/orders/{id}/cancel")]
+async fn cancel_order(
+    admin: Admin<OrdersWrite>,
+    id: Id<OrderId>,
+    if_match: IfMatch,
+    ticket: Ticket,
+    body: OptionalBody<CancelOrderIn>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let OptionalBody(CancelOrderIn { cancel_payment, reason }) = body;
+    check_reason(&reason)?;
+    let check = |version| if_match.check(version);
+    let wish = CancelOrder { cancel_payment, reason };
+    Ok(acted(orders::cancel(&app, admin.store, id.0, wish, &deed(&admin, &check, &ticket)).await?))
+}
+
+pub(super) fn check_reason(reason: &str) -> Result<(), Error> {
+    if reason.chars().count() <= 2000 {
+        return Ok(());
+    }
+    Err(Error::invalid("/reason", "too_long", "At most 2000 characters."))
+}
+
+/// Who acts, under which conditions.
+pub(super) fn deed<'a, P: Permission>(
+    admin: &'a Admin<P>,
+    check_version: &'a (dyn Fn(i64) -> Result<(), Error> + Sync),
+    ticket: &'a Ticket,
+) -> Deed<'a> {
+    Deed { actor: &admin.actor, payments_write: admin.allows(Scope::PaymentsWrite), check_version, ticket }
+}

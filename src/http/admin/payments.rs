@@ -1,0 +1,133 @@
+//! Actions on the payment of one order.
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, post};
+use chrono::NaiveDate;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::order_out::OrderOut;
+use super::orders::{acted, check_reason, deed};
+use crate::app::App;
+use crate::domain::{OrderId, Yen};
+use crate::error::Error;
+use crate::http::auth::Admin;
+use crate::http::auth::scopes::PaymentsWrite;
+use crate::http::body::OptionalBody;
+use crate::http::etag::IfMatch;
+use crate::http::idempotency::Ticket;
+use crate::http::path::Id;
+use crate::operations::payment::{self, Confirm};
+
+/// The routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(confirm_payment).service(cancel_payment).service(refresh_payment);
+}
+
+/// How a payment is confirmed.
+#[derive(Default, serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schema(as = ConfirmIn)]
+struct ConfirmIn {
+    /// What you believe Paid holds; another amount is a 409 `amount_mismatch`.
+    #[schema(example = 4120)]
+    expected_amount: Option<Yen>,
+    /// Confirm what Paid holds though the order's total differs.
+    accept_mismatch: bool,
+    /// The business date in Japan; today where absent, never in the future.
+    fixed_on: Option<NaiveDate>,
+}
+
+/// Confirm the payment of an order at Paid (売上確定)
+///
+/// Where Paid can be asked, amount and state are read and adopted first. Answers 202 with the order unchanged when Paid
+/// has not said yes or no in time; the confirmation then goes on by itself.
+#[utoipa::path(
+    tag = "payments",
+    params(IfMatch),
+    request_body = ConfirmIn,
+    responses(
+        (status = 200, description = "Confirmed", body = OrderOut),
+        (status = 202, description = "Paid has not answered yet", body = OrderOut),
+        (status = 409, description = "`payment_not_unconfirmed`, `amount_mismatch`, `payment_operation_in_progress`, \
+            `missing_at_paid`, `refused_by_paid`"),
+        (status = 502, description = "`provider_auth_failed`, `provider_rejected_request`"),
+        (status = 503, description = "`provider_unavailable`: the sale could not be read, nothing was sent"),
+    )
+)]
+#[post("/orders/{id}/payment/confirm")]
+async fn confirm_payment(
+    admin: Admin<PaymentsWrite>,
+    id: Id<OrderId>,
+    if_match: IfMatch,
+    ticket: Ticket,
+    body: OptionalBody<ConfirmIn>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let OptionalBody(ConfirmIn { expected_amount, accept_mismatch, fixed_on }) = body;
+    let check = |version| if_match.check(version);
+    let wish = Confirm { expected_amount, accept_mismatch, fixed_on };
+    Ok(acted(payment::confirm(&app, admin.store, id.0, wish, &deed(&admin, &check, &ticket)).await?))
+}
+
+/// Why a payment is cancelled.
+#[derive(Default, serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schema(as = CancelPaymentIn)]
+struct CancelPaymentIn {
+    #[schema(max_length = 2000, example = "銀行振込に変更")]
+    reason: String,
+}
+
+/// Cancel the payment of an order at Paid and leave the order
+#[utoipa::path(
+    tag = "payments",
+    params(IfMatch),
+    request_body = CancelPaymentIn,
+    responses(
+        (status = 200, description = "Cancelled", body = OrderOut),
+        (status = 202, description = "Paid has not answered yet", body = OrderOut),
+        (status = 409, description = "`payment_not_unconfirmed`, `payment_operation_in_progress`, `missing_at_paid`"),
+        (status = 502, description = "`provider_auth_failed`, `provider_rejected_request`"),
+    )
+)]
+#[post("/orders/{id}/payment/cancel")]
+async fn cancel_payment(
+    admin: Admin<PaymentsWrite>,
+    id: Id<OrderId>,
+    if_match: IfMatch,
+    ticket: Ticket,
+    body: OptionalBody<CancelPaymentIn>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let reason = body.0.reason;
+    check_reason(&reason)?;
+    let check = |version| if_match.check(version);
+    Ok(acted(payment::cancel(&app, admin.store, id.0, &reason, &deed(&admin, &check, &ticket)).await?))
+}
+
+/// Read the payment's state back from Paid (決済状態更新)
+///
+/// What Paid shows is adopted; a move back is flagged instead. An operation that is still open is driven on.
+#[utoipa::path(
+    tag = "payments",
+    params(IfMatch),
+    responses(
+        (status = 200, description = "The order as Paid shows it", body = OrderOut),
+        (status = 202, description = "An operation is still open", body = OrderOut),
+        (status = 409, description = "`payment_not_unconfirmed`: the order has no payment at Paid"),
+        (status = 501, description = "`not_supported_by_provider`"),
+        (status = 502, description = "`provider_auth_failed`, `provider_rejected_request`"),
+        (status = 503, description = "`provider_unavailable`"),
+    )
+)]
+#[post("/orders/{id}/payment/refresh")]
+async fn refresh_payment(
+    admin: Admin<PaymentsWrite>,
+    id: Id<OrderId>,
+    if_match: IfMatch,
+    ticket: Ticket,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let check = |version| if_match.check(version);
+    Ok(acted(payment::refresh_one(&app, admin.store, id.0, &deed(&admin, &check, &ticket)).await?))
+}

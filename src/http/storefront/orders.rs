@@ -1,0 +1,252 @@
+//! A member's own orders: quoted, placed, read. Prices never come from the buyer.
+
+use actix_web::http::header::LOCATION;
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
+use chrono::{DateTime, Utc};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::payment_methods::{MethodOut, methods};
+use crate::app::App;
+use crate::db::order::{Filter, OrderView};
+use crate::db::store::Store;
+use crate::db::{order, store};
+use crate::domain::member::PaymentMethod;
+use crate::domain::money::whole_number;
+use crate::domain::order::{MAX_LINES, OrderLine, Totals};
+use crate::domain::payment::{HandlingStatus, PaymentStatus};
+use crate::domain::{OrderId, Yen};
+use crate::error::{Error, OrNotFound};
+use crate::http::admin::orders::check_notes;
+use crate::http::auth::Buyer;
+use crate::http::body::Body;
+use crate::http::etag::etag;
+use crate::http::idempotency::RequiredTicket;
+use crate::http::page::PageParams;
+use crate::http::path::Id;
+use crate::http::query::{Listing, NoFilter};
+use crate::operations::checkout::{self, Cart, Wanted};
+use crate::operations::order::{self as orders, NewOrder};
+
+/// The routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(quote_order).service(create_order).service(list_orders).service(get_order);
+}
+
+/// A line names a product of the store's list and never a price.
+#[derive(Clone, Debug, serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = CartLine)]
+struct CartLine {
+    #[schema(example = "TEA-100")]
+    product_code: String,
+    #[serde(deserialize_with = "whole_number")]
+    #[schema(example = 3, minimum = 1)]
+    quantity: i64,
+}
+
+/// What a buyer wants to know the price of.
+#[derive(serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct QuoteIn {
+    #[schema(max_items = 500)]
+    lines: Vec<CartLine>,
+}
+
+/// What it comes to, and how it may be paid.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Quote)]
+struct QuoteOut {
+    totals: Totals,
+    payment_methods: Vec<MethodOut>,
+}
+
+/// Quote an order without placing it
+#[utoipa::path(
+    tag = "orders",
+    request_body = QuoteIn,
+    responses((status = 200, description = "Totals with tax, and the payment methods", body = QuoteOut))
+)]
+#[post("/orders/quote")]
+async fn quote_order(buyer: Buyer, body: Body<QuoteIn>, app: Data<App>) -> Result<HttpResponse, Error> {
+    let (store, cart) = price(&app, &buyer, body.0.lines).await?;
+    let totals = cart.content.totals(store.tax_rounding)?;
+    let payment_methods = methods(&app, &buyer, &cart.not_on_paid).await?;
+    Ok(HttpResponse::Ok().json(QuoteOut { totals, payment_methods }))
+}
+
+async fn price(app: &App, buyer: &Buyer, lines: Vec<CartLine>) -> Result<(Store, Cart), Error> {
+    if lines.len() > MAX_LINES {
+        return Err(Error::invalid("/lines", "too_many", "An order has at most 500 lines."));
+    }
+    let wanted: Vec<Wanted> =
+        lines.into_iter().map(|line| Wanted { product_code: line.product_code, quantity: line.quantity }).collect();
+    let conn = app.db().await?;
+    let store = store::find(buyer.store, &conn).await?.or_not_found()?;
+    let cart = checkout::price(&store, &wanted, &conn).await?;
+    Ok((store, cart))
+}
+
+/// An order.
+#[derive(serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = OrderIn)]
+struct OrderIn {
+    payment_method: PaymentMethod,
+    #[schema(max_items = 500)]
+    lines: Vec<CartLine>,
+    #[serde(default)]
+    #[schema(max_length = 2000)]
+    note: String,
+    /// The total the buyer was shown, yen with tax; another one is a 409 `price_changed`.
+    #[serde(default)]
+    #[schema(example = 3888)]
+    expected_total: Option<Yen>,
+}
+
+/// Place an order
+///
+/// Paid with Paid, it is placed only when Paid has covered the amount. While Paid has not answered, the answer is 202
+/// and the order is `processing`; ask for it under its `Location`.
+#[utoipa::path(
+    tag = "orders",
+    request_body = OrderIn,
+    responses(
+        (status = 201, description = "Placed", body = OwnOrderOut),
+        (status = 202, description = "Paid has not answered yet; the order is `processing`", body = OwnOrderOut),
+        (status = 402, description = "`credit_declined`: Paid does not cover the amount; nothing is placed"),
+        (status = 409, description = "`paid_not_available` with reasons, `price_changed`"),
+        (status = 502, description = "`provider_auth_failed`, `provider_rejected_request`"),
+        (status = 503, description = "`provider_unavailable`: nothing was sent"),
+    )
+)]
+#[post("/orders")]
+async fn create_order(
+    buyer: Buyer,
+    ticket: RequiredTicket,
+    body: Body<OrderIn>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let OrderIn { payment_method, lines, note, expected_total } = body.0;
+    check_notes(Some(&note), None)?;
+    let (store, cart) = price(&app, &buyer, lines).await?;
+    let new = NewOrder {
+        member_id: buyer.member.id,
+        payment_method,
+        content: cart.content,
+        not_on_paid: cart.not_on_paid,
+        note,
+        internal_note: String::new(),
+        expected_total,
+        actor: buyer.actor(),
+    };
+    let progress = orders::place(&app, &store, new, &ticket.0).await?;
+    let mut response = if progress.processing { HttpResponse::Accepted() } else { HttpResponse::Created() };
+    let location = format!("/v1/storefront/orders/{}", progress.view.order.id);
+    response.insert_header((LOCATION, location)).insert_header(etag(progress.view.order.version));
+    Ok(response.json(OwnOrderOut::from(progress.view)))
+}
+
+/// An order as its buyer sees it.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Order)]
+struct OwnOrderOut {
+    id: OrderId,
+    #[schema(example = "00000042")]
+    number: String,
+    member: OwnMemberOut,
+    placed_at: DateTime<Utc>,
+    cancelled_at: Option<DateTime<Utc>>,
+    handling_status: HandlingStatus,
+    payment_method: PaymentMethod,
+    lines: Vec<OrderLine>,
+    #[schema(example = 0)]
+    shipping_fee: Yen,
+    #[schema(example = 0)]
+    payment_fee: Yen,
+    tax_rounding: crate::domain::store::TaxRounding,
+    totals: Totals,
+    /// `null` for an order that is not paid with Paid.
+    payment: Option<OwnPaymentOut>,
+    note: String,
+}
+
+/// The buyer himself.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = OrderMember)]
+struct OwnMemberOut {
+    id: crate::domain::MemberId,
+    #[schema(example = "M000007")]
+    number: String,
+    #[schema(example = "株式会社みなと商会")]
+    company_name: String,
+}
+
+/// How the payment stands.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Payment)]
+struct OwnPaymentOut {
+    status: PaymentStatus,
+}
+
+impl From<OrderView> for OwnOrderOut {
+    fn from(view: OrderView) -> Self {
+        let order = view.order;
+        Self {
+            id: order.id,
+            number: order.number,
+            member: OwnMemberOut {
+                id: view.member.id,
+                number: view.member.number,
+                company_name: view.member.profile.0.company_name,
+            },
+            placed_at: order.placed_at,
+            cancelled_at: order.cancelled_at,
+            handling_status: order.handling_status,
+            payment_method: order.payment_method,
+            lines: order.lines.0,
+            shipping_fee: order.shipping_fee,
+            payment_fee: order.payment_fee,
+            tax_rounding: order.tax_rounding,
+            totals: order.totals.0,
+            payment: view.payment.map(|payment| OwnPaymentOut { status: payment.status }),
+            note: order.note,
+        }
+    }
+}
+
+/// A page of the member's own orders.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = OrderList)]
+struct OwnOrderList {
+    data: Vec<OwnOrderOut>,
+    next_cursor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<i64>,
+}
+
+/// List own orders, newest first
+#[utoipa::path(
+    tag = "orders",
+    params(PageParams),
+    responses((status = 200, description = "A page of orders", body = OwnOrderList))
+)]
+#[get("/orders")]
+async fn list_orders(buyer: Buyer, query: Listing<NoFilter>, app: Data<App>) -> Result<HttpResponse, Error> {
+    let (page, conn) = (query.page, app.db().await?);
+    let filter = Filter { member_id: Some(buyer.member.id), ..Filter::default() };
+    let mut rows = order::list(buyer.store, &filter, page.after.map(OrderId), page.probe(), &conn).await?;
+    let next_cursor = page.cut(&mut rows, |row| row.order.id.0);
+    let total = if page.include_total { Some(order::count(buyer.store, &filter, &conn).await?) } else { None };
+    let data = rows.into_iter().map(OwnOrderOut::from).collect();
+    Ok(HttpResponse::Ok().json(OwnOrderList { data, next_cursor, total }))
+}
+
+/// Read an own order
+#[utoipa::path(tag = "orders", responses((status = 200, description = "The order", body = OwnOrderOut)))]
+#[get("/orders/{id}")]
+async fn get_order(buyer: Buyer, id: Id<OrderId>, app: Data<App>) -> Result<HttpResponse, Error> {
+    let view = order::find(buyer.store, id.0, &*app.db().await?).await?;
+    let view = view.filter(|view| view.order.member_id == buyer.member.id).or_not_found()?;
+    Ok(HttpResponse::Ok().insert_header(etag(view.order.version)).json(OwnOrderOut::from(view)))
+}

@@ -1,0 +1,92 @@
+//! How a member may pay (R1), from the cached status: nothing here asks Paid.
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get};
+use chrono::{DateTime, Utc};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::app::App;
+use crate::db::{paid_settings, product};
+use crate::domain::Reason;
+use crate::domain::member::{MemberStatus, PaymentMethod};
+use crate::error::Error;
+use crate::http::auth::Buyer;
+use crate::http::query::Params;
+use crate::operations::checkout;
+
+/// The routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(list_payment_methods);
+}
+
+/// Which cart is meant.
+#[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+struct CartQuery {
+    /// The products in the cart, separated by commas: one of them may exclude Paid.
+    product_codes: Option<String>,
+}
+
+/// A payment method.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = PaymentMethodAvailability)]
+pub struct MethodOut {
+    method: PaymentMethod,
+    available: bool,
+    /// Why not.
+    reasons: Vec<Reason>,
+    /// How old the knowledge about Paid is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checked_at: Option<DateTime<Utc>>,
+}
+
+/// How the member may pay
+#[utoipa::path(
+    tag = "orders",
+    params(CartQuery),
+    responses((status = 200, description = "Every method, with the reasons where it is not available",
+        body = Vec<MethodOut>))
+)]
+#[get("/payment-methods")]
+async fn list_payment_methods(
+    buyer: Buyer,
+    query: Params<CartQuery>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let codes = query.0.product_codes.unwrap_or_default();
+    let codes: Vec<&str> = codes.split(',').map(str::trim).filter(|code| !code.is_empty()).collect();
+    let products = product::find_by_codes(buyer.store, &codes, &*app.db().await?).await?;
+    let excluded: Vec<String> =
+        products.into_iter().filter(|product| !product.paid_allowed).map(|product| product.code).collect();
+    Ok(HttpResponse::Ok().json(methods(&app, &buyer, &excluded).await?))
+}
+
+/// Every method, for a cart in which these products exclude Paid.
+pub async fn methods(app: &App, buyer: &Buyer, not_on_paid: &[String]) -> Result<Vec<MethodOut>, Error> {
+    let settings = paid_settings::find(buyer.store, &*app.db().await?).await?;
+    let method = |method: &PaymentMethod| {
+        let reasons = match method {
+            PaymentMethod::Paid => {
+                let mut reasons = checkout::hindrances(&settings, &buyer.member, not_on_paid);
+                reasons.extend(checkout::status_hindrance(buyer.member.application_status));
+                reasons
+            }
+            PaymentMethod::BankTransfer | PaymentMethod::CashOnDelivery => hindrances(buyer, *method),
+        };
+        let checked_at = buyer.member.checked_at.filter(|_| *method == PaymentMethod::Paid);
+        MethodOut { method: *method, available: reasons.is_empty(), reasons, checked_at }
+    };
+    Ok(PaymentMethod::ALL.iter().map(method).collect())
+}
+
+fn hindrances(buyer: &Buyer, method: PaymentMethod) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    if buyer.member.status != MemberStatus::Active {
+        reasons.push(Reason::new("member_not_active", "The store has not approved the account yet."));
+    }
+    if !buyer.member.has(method) {
+        reasons.push(Reason::new("method_not_ticked", "The store does not offer this method to the account."));
+    }
+    reasons
+}

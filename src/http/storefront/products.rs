@@ -1,0 +1,78 @@
+//! The price list, as buyers see it.
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::app::App;
+use crate::db::product::{self, Product};
+use crate::domain::{ProductId, Yen};
+use crate::error::Error;
+use crate::http::auth::Shopper;
+use crate::http::page::PageParams;
+use crate::http::query::{Listing, NoFilter};
+
+/// The routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(list_products);
+}
+
+/// A product on sale.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Product)]
+struct OnSaleOut {
+    id: ProductId,
+    /// What an order names it by.
+    #[schema(example = "TEA-100")]
+    code: String,
+    #[schema(example = "宇治煎茶 100g")]
+    name: String,
+    /// Yen without tax.
+    #[schema(example = 1200)]
+    unit_price: Yen,
+    /// Percent: 10, 8 or 0.
+    #[schema(example = 8)]
+    tax_rate: i16,
+    /// May be bought on deferred payment.
+    paid_allowed: bool,
+}
+
+/// A page of products on sale.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = ProductList)]
+struct OnSaleList {
+    data: Vec<OnSaleOut>,
+    next_cursor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<i64>,
+}
+
+impl From<Product> for OnSaleOut {
+    fn from(product: Product) -> Self {
+        Self {
+            id: product.id,
+            code: product.code,
+            name: product.name,
+            unit_price: product.unit_price,
+            tax_rate: product.tax_rate,
+            paid_allowed: product.paid_allowed,
+        }
+    }
+}
+
+/// List the products on sale, newest first
+#[utoipa::path(
+    tag = "products",
+    security(("publishable_key" = []), ("token" = [])),
+    params(PageParams),
+    responses((status = 200, description = "A page of products", body = OnSaleList))
+)]
+#[get("/products")]
+async fn list_products(shopper: Shopper, query: Listing<NoFilter>, app: Data<App>) -> Result<HttpResponse, Error> {
+    let (page, conn) = (query.page, app.db().await?);
+    let mut rows = product::list(shopper.store, true, page.after.map(ProductId), page.probe(), &conn).await?;
+    let next_cursor = page.cut(&mut rows, |row| row.id.0);
+    let total = if page.include_total { Some(product::count(shopper.store, true, &conn).await?) } else { None };
+    let data = rows.into_iter().map(OnSaleOut::from).collect();
+    Ok(HttpResponse::Ok().json(OnSaleList { data, next_cursor, total }))
+}

@@ -11,6 +11,7 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool};
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use futures_util::FutureExt as _;
 
 use crate::error::{Code, Error};
 
@@ -34,6 +35,7 @@ pub mod schema;
 pub mod session;
 pub mod signing_key;
 pub mod store;
+mod tls;
 
 /// Connections to one database.
 pub type Pool = deadpool::Pool<AsyncPgConnection>;
@@ -53,6 +55,7 @@ pub fn pool(url: &str, size: usize) -> Pool {
     // Looks only whether a transaction was left open; a query to test the connection would cost more than most
     // requests.
     config.recycling_method = RecyclingMethod::Fast;
+    config.custom_setup = Box::new(|url| tls::connect(url).boxed());
     let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(url, config);
     deadpool::Pool::builder(manager)
         .max_size(size)

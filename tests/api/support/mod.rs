@@ -1,5 +1,7 @@
 //! What the tests stand on: a whole service per test, and clients that speak the domain.
 
+#![allow(dead_code, reason = "a kit: not every test uses every part")]
+
 mod client;
 mod database;
 mod sandbox;
@@ -26,7 +28,7 @@ use kakeuri::http::service::Stopping;
 use kakeuri::tokens::Tokens;
 use kakeuri::{db, passwords};
 
-pub use client::Client;
+pub use client::{Answer, Client};
 pub use database::Database;
 pub use sandbox::Sandbox;
 
@@ -34,6 +36,7 @@ pub use sandbox::Sandbox;
 pub const PASSWORD: &str = "correct horse battery";
 
 /// A running service with a store of its own, on a database of its own.
+
 pub struct TestApp {
     /// The service.
     pub app: App,

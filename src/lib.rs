@@ -36,4 +36,3 @@ pub mod passwords;
 pub mod sandbox;
 pub mod tokens;
 pub mod worker;
-// pub mod worker;

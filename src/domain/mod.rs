@@ -10,6 +10,7 @@ pub mod application;
 pub mod events;
 pub mod fault;
 pub mod ids;
+pub mod job;
 pub mod keys;
 pub mod member;
 pub mod money;

@@ -16,6 +16,7 @@
 //! | [`refresh`] | takes over what Paid shows of a sale |
 //! | [`reported`] | takes over what Paid says of a member |
 //! | [`application`] | submits and refreshes Paid applications |
+//! | [`job`] | bulk work, item by item |
 //! | [`reconciliation`] | what needs a human, and what the human does |
 //!
 //! Locks are taken in one order: settings, order or member, operation, payment. Events are written last.
@@ -24,6 +25,7 @@ pub mod application;
 pub mod checkout;
 pub mod drive;
 mod intent;
+pub mod job;
 pub mod order;
 pub mod payment;
 pub mod provider;

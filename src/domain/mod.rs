@@ -18,6 +18,7 @@ pub mod operation;
 pub mod order;
 pub mod payment;
 pub mod permissions;
+pub mod profile;
 pub mod reconciliation;
 pub mod retry;
 pub mod settlement;

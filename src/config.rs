@@ -46,6 +46,8 @@ pub struct Config {
     pub trusted_proxies: Vec<std::net::IpAddr>,
     /// `KAKEURI_TOKEN_TTL`: how long an access token is good.
     pub token_ttl: Duration,
+    /// `KAKEURI_METRICS_LISTEN`: another address for `/metrics`; absent: the API's own.
+    pub metrics_listen: Option<SocketAddr>,
     /// `KAKEURI_DEMO`: create the demo store; absent: only with the embedded database.
     pub demo: Option<bool>,
 }
@@ -88,6 +90,7 @@ impl Config {
             cors_origins: get.or("KAKEURI_CORS_ORIGINS", "", origins)?,
             trusted_proxies: get.or("KAKEURI_TRUSTED_PROXIES", "", proxies)?,
             token_ttl: get.or("KAKEURI_TOKEN_TTL", "15m", paid::Config::parse_timeout)?,
+            metrics_listen: get.maybe("KAKEURI_METRICS_LISTEN", address)?,
             demo: get.maybe("KAKEURI_DEMO", switch)?,
         })
     }

@@ -10,6 +10,7 @@
 //! | [`worker`] | the loop that drives on what is due |
 //! | [`sandbox`] | the stand-in for Paid |
 //! | [`devdb`] | the embedded PostgreSQL |
+//! | [`demo`] | a store to look at, for newcomers |
 //! | [`app`], [`config`], [`error`], [`clock`], [`crypto`], [`passwords`], [`tokens`] | at the side |
 //!
 //! Direction of dependencies: `http`, `worker` → `operations` → `db`, `paid` → `domain`.
@@ -25,6 +26,7 @@ pub mod clock;
 pub mod config;
 pub mod crypto;
 pub mod db;
+pub mod demo;
 pub mod devdb;
 pub mod error;
 pub mod http;

@@ -9,7 +9,7 @@ use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool};
-use diesel_async::{AsyncMigrationHarness, AsyncPgConnection};
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::error::{Code, Error};
@@ -75,10 +75,15 @@ pub async fn checkout(pool: &Pool) -> Result<Connection, Error> {
 
 /// Applies what is missing, and says how many migrations that were. Needs tokio's multi-threaded runtime.
 pub async fn migrate(pool: &Pool) -> anyhow::Result<usize> {
-    let conn = pool.get().await?;
+    let mut conn = pool.get().await?;
+    // Several processes may start at once on an empty database.
+    diesel::sql_query("SELECT pg_advisory_lock(7101)").execute(&mut conn).await?;
     let mut harness = AsyncMigrationHarness::new(conn);
-    let applied = harness.run_pending_migrations(MIGRATIONS).map_err(|error| anyhow::anyhow!(error))?;
-    Ok(applied.len())
+    let applied = harness.run_pending_migrations(MIGRATIONS).map(|applied| applied.len());
+    let applied = applied.map_err(|error| anyhow::anyhow!(error));
+    let mut conn = harness.into_inner();
+    diesel::sql_query("SELECT pg_advisory_unlock(7101)").execute(&mut conn).await?;
+    applied
 }
 
 /// A statement whose SQL never varies in shape, so that its plan may be kept by the connection. Diesel itself never

@@ -55,6 +55,7 @@ pub fn server(app: &App, database_url: &str, listener: TcpListener, stopping: &S
     let connections = (CONNECTIONS / workers).max(4);
     let (app, url, stopping) = (app.clone(), database_url.to_owned(), Data::new(stopping.clone()));
     let limits = Data::new(Limits::new(&app.config));
+    let own_metrics = app.config.metrics_listen.is_none();
     let server = HttpServer::new(move || {
         let app = app.with_pool(db::pool(&url, connections));
         ActixApp::new()
@@ -64,9 +65,17 @@ pub fn server(app: &App, database_url: &str, listener: TcpListener, stopping: &S
             .app_data(Data::new(app))
             .app_data(limits.clone())
             .app_data(stopping.clone())
+            .configure(|config| if own_metrics { drop(config.service(service::metrics)) })
             .configure(configure)
     });
     Ok(server.workers(workers).shutdown_timeout(SHUTDOWN_TIMEOUT).disable_signals().listen(listener)?.run())
+}
+
+/// A server that answers `/metrics` and nothing else, where the operator wants it apart.
+pub fn metrics_server(address: std::net::SocketAddr) -> io::Result<Server> {
+    service::start_metrics();
+    let server = HttpServer::new(|| ActixApp::new().service(service::metrics)).workers(1).disable_signals();
+    Ok(server.bind(address)?.run())
 }
 
 fn cors(config: &Config) -> Cors {

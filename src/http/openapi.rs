@@ -232,3 +232,10 @@ pub fn routes() -> Vec<(String, Vec<String>)> {
     let methods = |value: &Value| value.as_object().into_iter().flat_map(Map::keys).map(|name| name.to_uppercase()).collect();
     paths.flatten().map(|(path, value)| (path.clone(), methods(value))).collect()
 }
+
+/// A document as it is committed.
+pub fn text(document: &Value) -> String {
+    let mut text = serde_json::to_string_pretty(document).expect("a document is JSON");
+    text.push('\n');
+    text
+}

@@ -34,7 +34,7 @@ pub type Stopping = CancellationToken;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig) {
-    config.service(healthz).service(readyz).service(metrics).service(jwks);
+    config.service(healthz).service(readyz).service(jwks);
     docs::routes(config);
     config.service(vocabulary::get_vocabulary);
 }
@@ -87,7 +87,7 @@ pub fn start_metrics() {
 
 /// The counters, as Prometheus reads them.
 #[get("/metrics")]
-async fn metrics() -> HttpResponse {
+pub async fn metrics() -> HttpResponse {
     let handle = METRICS.get().and_then(Option::as_ref);
     let text = handle.map(|handle| {
         handle.run_upkeep();

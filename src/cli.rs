@@ -1,0 +1,283 @@
+//! The command line.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, bail};
+use chrono::TimeDelta;
+use clap::{Args, Parser, Subcommand};
+use diesel_async::AsyncConnection as _;
+use kakeuri::config::Config;
+use kakeuri::crypto::random_secret;
+use kakeuri::db::admin_user::{self, AdminUser};
+use kakeuri::db::store::{self, Store};
+use kakeuri::db::{password, violated_key};
+use kakeuri::domain::member::fold_email;
+use kakeuri::domain::permissions::{Role, Scope};
+use kakeuri::domain::store::{MemberApproval, TaxRounding};
+use kakeuri::domain::{StoreId, UserId};
+use kakeuri::http::auth::login::{self, Who};
+use kakeuri::http::openapi;
+use kakeuri::{passwords, sandbox};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+use tracing_subscriber::EnvFilter;
+
+use crate::boot::{self, Booted};
+use crate::serve::{self, Serve};
+
+/// Kakeuri (掛売り): the back end for selling on deferred payment through Paid.
+#[derive(Parser)]
+#[command(version, about, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Answer requests (the default)
+    Serve(Serve),
+    /// Only drive on what is due, beside other processes that serve
+    Work,
+    /// Bring the database up to date
+    Migrate,
+    /// Write openapi/storefront.json and openapi/admin.json
+    Openapi {
+        /// Only compare; fail if they differ
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run the stand-in for Paid
+    Sandbox(SandboxArgs),
+    /// Manage stores
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Print an access token
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+#[derive(Args)]
+struct SandboxArgs {
+    /// Where it listens
+    #[arg(long, default_value = "127.0.0.1:8081")]
+    listen: SocketAddr,
+    /// Where its ledger is kept; without a file it is forgotten at the end
+    #[arg(long)]
+    state: Option<PathBuf>,
+    /// The most items in one request
+    #[arg(long, default_value_t = 100)]
+    max_items: usize,
+}
+
+#[derive(Subcommand)]
+enum StoreCommand {
+    /// Create a store with its owner
+    Create {
+        /// The short name used at a login
+        #[arg(long)]
+        slug: String,
+        /// The name people see
+        #[arg(long)]
+        name: String,
+        /// The owner's e-mail address
+        #[arg(long)]
+        owner_email: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum TokenCommand {
+    /// For the admin API
+    Admin {
+        /// The store's slug or id
+        #[arg(long)]
+        store: String,
+        /// The scopes of a role; without it and --scope, the owner's
+        #[arg(long, conflicts_with = "scope")]
+        role: Option<Role>,
+        /// Scopes, separated by spaces
+        #[arg(long)]
+        scope: Option<String>,
+    },
+    /// For the storefront API
+    Member {
+        /// The store's slug or id
+        #[arg(long)]
+        store: String,
+        /// The member's e-mail address
+        #[arg(long)]
+        member: String,
+    },
+}
+
+/// Does what was asked for.
+pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    let command = cli.command.unwrap_or(Command::Serve(cli.serve));
+    let long_running = matches!(command, Command::Serve(_) | Command::Work | Command::Sandbox(_));
+    start_log(if long_running { "info" } else { "warn" });
+    match command {
+        Command::Openapi { check } => write_documents(check),
+        Command::Sandbox(args) => run_sandbox(args).await,
+        Command::Serve(options) => serve::serve(Config::from_env()?, options).await,
+        Command::Work => serve::work(Config::from_env()?).await,
+        Command::Migrate => migrate(&Config::from_env()?).await,
+        Command::Store(StoreCommand::Create { slug, name, owner_email, json }) => {
+            let booted = boot::boot(Config::from_env()?, false).await?;
+            create_store(&booted, &slug, &name, owner_email, json).await
+        }
+        Command::Token(command) => {
+            let booted = boot::boot(Config::from_env()?, false).await?;
+            println!("{}", token(&booted, command).await?);
+            Ok(())
+        }
+    }
+}
+
+/// Logs go to standard error: standard output belongs to what a command prints.
+fn start_log(default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::IsTerminal::is_terminal(&std::io::stderr()) { log.compact().init() } else { log.json().init() }
+}
+
+async fn migrate(config: &Config) -> anyhow::Result<()> {
+    let database = boot::database(config).await?;
+    println!("{} migrations applied; the database is current", database.applied);
+    Ok(())
+}
+
+async fn run_sandbox(args: SandboxArgs) -> anyhow::Result<()> {
+    let options = sandbox::Options { listen: args.listen, state: args.state, max_items: args.max_items };
+    let sandbox = sandbox::start(options)
+        .with_context(|| format!("--listen {}: the sandbox cannot start; choose another address", args.listen))?;
+    println!("The Paid sandbox answers at http://{}", sandbox.address);
+    let handle = sandbox.handle();
+    tokio::spawn(async move {
+        serve::stop_signal().await;
+        handle.stop(true).await;
+    });
+    Ok(sandbox.run().await?)
+}
+
+fn write_documents(check: bool) -> anyhow::Result<()> {
+    let documents = openapi::documents();
+    for (name, document) in [("storefront", &documents.storefront), ("admin", &documents.admin)] {
+        let path = Path::new("openapi").join(format!("{name}.json"));
+        let text = openapi::text(document);
+        if !check {
+            fs::create_dir_all("openapi")?;
+            fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+        } else if fs::read_to_string(&path).unwrap_or_default() != text {
+            bail!("{} is not what the code says; run `kakeuri openapi` and commit it", path.display());
+        }
+    }
+    Ok(())
+}
+
+async fn create_store(booted: &Booted, slug: &str, name: &str, email: Option<String>, as_json: bool) -> anyhow::Result<()> {
+    let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if !(2..=40).contains(&slug.len()) || !slug.bytes().all(word) {
+        bail!("--slug: {slug:?} has other than 2 to 40 characters of a-z, 0-9 and '-'");
+    }
+    if name.trim().is_empty() || name.contains('\0') {
+        bail!("--name: give the name people see");
+    }
+    let email = email.unwrap_or_else(|| format!("owner@{slug}.example"));
+    let now = booted.app.clock.now();
+    let store = Store {
+        store_id: StoreId::new(),
+        slug: slug.to_owned(),
+        publishable_key: format!("pk_{}", random_secret().expose_secret()),
+        name: name.trim().to_owned(),
+        member_approval: MemberApproval::Automatic,
+        tax_rounding: TaxRounding::Floor,
+        invoice_registration_number: None,
+        status_refresh_minutes: 0,
+        unconfirmed_alert_days: 30,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    let password = random_secret().expose_secret()[..20].to_owned();
+    let owner = AdminUser {
+        store_id: store.store_id,
+        id: UserId::new(),
+        email_key: fold_email(&email),
+        email: email.clone(),
+        name: "Owner".into(),
+        role: Role::Owner,
+        password_hash: Some(passwords::hash(password.clone()).await?),
+        created_at: now,
+    };
+    let mut conn = booted.app.db().await?;
+    let made = conn.transaction(async |conn| {
+        store::insert(&store, conn).await?;
+        admin_user::insert(&owner, conn).await
+    });
+    made.await.map_err(|error| match violated_key(&error) {
+        Some("stores_slug_key") => anyhow!("--slug: there is a store called {slug:?} already"),
+        _ => error.into(),
+    })?;
+    let made = json!({
+        "store_id": store.store_id,
+        "publishable_key": store.publishable_key,
+        "owner": { "email": email, "password": password },
+    });
+    print_store(&made, as_json);
+    Ok(())
+}
+
+fn print_store(made: &Value, as_json: bool) {
+    if as_json {
+        println!("{made}");
+        return;
+    }
+    println!("store            {}", made["store_id"].as_str().unwrap_or_default());
+    println!("publishable key  {}", made["publishable_key"].as_str().unwrap_or_default());
+    let owner = &made["owner"];
+    let text = |field: &str| owner[field].as_str().unwrap_or_default().to_owned();
+    println!("owner            {} with the password {}", text("email"), text("password"));
+}
+
+async fn find_store(booted: &Booted, named: &str) -> anyhow::Result<Store> {
+    let conn = booted.app.db().await?;
+    let found = match named.parse() {
+        Ok(id) => store::find(id, &conn).await?,
+        Err(_) => store::find_by_slug(named, &conn).await?,
+    };
+    found.ok_or_else(|| anyhow!("--store: there is no store {named:?}; make one with `kakeuri store create`"))
+}
+
+async fn token(booted: &Booted, command: TokenCommand) -> anyhow::Result<String> {
+    let app = &booted.app;
+    match command {
+        TokenCommand::Admin { store, role, scope } => {
+            let store = find_store(booted, &store).await?;
+            let scopes = match scope {
+                Some(words) => scopes(&words)?,
+                None => role.unwrap_or(Role::Owner).scopes(),
+            };
+            let ttl = TimeDelta::from_std(app.config.token_ttl)?;
+            Ok(login::developer_token(app, store.store_id, &scopes, ttl)?)
+        }
+        TokenCommand::Member { store, member } => {
+            let store = find_store(booted, &store).await?.store_id;
+            let found = password::of_member(store, &fold_email(&member), &*app.db().await?).await?;
+            let (id, _, _) = found.ok_or_else(|| anyhow!("--member: the store has no member {member:?}"))?;
+            Ok(login::open(app, store, Who::Member(id)).await?.access_token)
+        }
+    }
+}
+
+fn scopes(words: &str) -> anyhow::Result<Vec<Scope>> {
+    let words = words.split([' ', ',']).filter(|word| !word.is_empty());
+    words.map(|word| word.parse().map_err(|fault: String| anyhow!("--scope: {fault}"))).collect()
+}

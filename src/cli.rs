@@ -7,16 +7,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail};
 use chrono::TimeDelta;
 use clap::{Args, Parser, Subcommand};
-use diesel_async::AsyncConnection as _;
 use kakeuri::config::Config;
 use kakeuri::crypto::random_secret;
-use kakeuri::db::admin_user::{self, AdminUser};
+use kakeuri::db::admin_user::AdminUser;
 use kakeuri::db::store::{self, Store};
 use kakeuri::db::{password, violated_key};
 use kakeuri::domain::member::fold_email;
 use kakeuri::domain::permissions::{Role, Scope};
-use kakeuri::domain::store::{MemberApproval, TaxRounding};
-use kakeuri::domain::{StoreId, UserId};
+use kakeuri::domain::UserId;
 use kakeuri::http::auth::login::{self, Who};
 use kakeuri::http::openapi;
 use kakeuri::{passwords, sandbox};
@@ -192,20 +190,7 @@ async fn create_store(booted: &Booted, slug: &str, name: &str, email: Option<Str
     }
     let email = email.unwrap_or_else(|| format!("owner@{slug}.example"));
     let now = booted.app.clock.now();
-    let store = Store {
-        store_id: StoreId::new(),
-        slug: slug.to_owned(),
-        publishable_key: format!("pk_{}", random_secret().expose_secret()),
-        name: name.trim().to_owned(),
-        member_approval: MemberApproval::Automatic,
-        tax_rounding: TaxRounding::Floor,
-        invoice_registration_number: None,
-        status_refresh_minutes: 0,
-        unconfirmed_alert_days: 30,
-        version: 1,
-        created_at: now,
-        updated_at: now,
-    };
+    let store = store::fresh(slug, name.trim(), now);
     let password = random_secret().expose_secret()[..20].to_owned();
     let owner = AdminUser {
         store_id: store.store_id,
@@ -217,12 +202,8 @@ async fn create_store(booted: &Booted, slug: &str, name: &str, email: Option<Str
         password_hash: Some(passwords::hash(password.clone()).await?),
         created_at: now,
     };
-    let mut conn = booted.app.db().await?;
-    let made = conn.transaction(async |conn| {
-        store::insert(&store, conn).await?;
-        admin_user::insert(&owner, conn).await
-    });
-    made.await.map_err(|error| match violated_key(&error) {
+    let opened = store::open(&store, &owner, &mut *booted.app.db().await?).await;
+    opened.map_err(|error| match violated_key(&error) {
         Some("stores_slug_key") => anyhow!("--slug: there is a store called {slug:?} already"),
         _ => error.into(),
     })?;

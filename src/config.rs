@@ -84,12 +84,12 @@ impl Config {
             paid_live_url: get.maybe("KAKEURI_PAID_LIVE_URL", base_url)?,
             paid_link_url: get.maybe("KAKEURI_PAID_LINK_URL", |text| Ok(text.to_owned()))?,
             paid: paid_config(&get)?,
-            paid_wait: get.or("KAKEURI_PAID_WAIT", "10s", paid::Config::parse_timeout)?,
+            paid_wait: get.or("KAKEURI_PAID_WAIT", "10s", duration)?,
             retry_scale: get.or("KAKEURI_RETRY_SCALE", "1", scale)?,
             rate_limits: get.or("KAKEURI_RATE_LIMITS", "on", switch)?,
             cors_origins: get.or("KAKEURI_CORS_ORIGINS", "", origins)?,
             trusted_proxies: get.or("KAKEURI_TRUSTED_PROXIES", "", proxies)?,
-            token_ttl: get.or("KAKEURI_TOKEN_TTL", "15m", paid::Config::parse_timeout)?,
+            token_ttl: get.or("KAKEURI_TOKEN_TTL", "15m", duration)?,
             metrics_listen: get.maybe("KAKEURI_METRICS_LISTEN", address)?,
             demo: get.maybe("KAKEURI_DEMO", switch)?,
         })
@@ -160,6 +160,20 @@ fn base_url(text: &str) -> Result<Url, String> {
         "http" | "https" => Ok(url),
         _ => Err(format!("{text:?} must begin with http:// or https://")),
     }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: Option<u64> = digits.parse().ok().filter(|number| *number > 0);
+    let found = number.and_then(|number| match &text[digits.len()..] {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => Some(Duration::from_secs(number)),
+        "m" => number.checked_mul(60).map(Duration::from_secs),
+        "h" => number.checked_mul(3600).map(Duration::from_secs),
+        _ => None,
+    });
+    let found = found.filter(|duration| *duration <= Duration::from_secs(365 * 86_400));
+    found.ok_or_else(|| format!("{text:?} is not a duration such as 30s, 15m or 12h"))
 }
 
 fn scale(text: &str) -> Result<f64, String> {

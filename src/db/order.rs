@@ -10,6 +10,7 @@ use super::operation::Operation;
 use super::payment::Payment;
 use super::schema::{members, operations, orders, payments};
 use crate::domain::member::{PaymentMethod, Profile};
+use crate::domain::operation::OperationState;
 use crate::domain::order::{OrderContent, OrderLine, Totals};
 use crate::domain::payment::{HandlingStatus, PaymentStatus};
 use crate::domain::store::TaxRounding;
@@ -263,4 +264,57 @@ pub async fn existing(store: StoreId, ids: &[OrderId], conn: &AsyncPgConnection)
         .select(orders::id)
         .load(&mut &*conn)
         .await
+}
+
+/// Which payments count as waiting for too long.
+#[derive(Clone, Copy, Debug)]
+pub struct TooLong {
+    /// `processing` since before this moment.
+    pub processing: DateTime<Utc>,
+    /// `unconfirmed` since before this moment.
+    pub unconfirmed: DateTime<Utc>,
+}
+
+/// Keeps the orders that need a human (R12). What was accepted stays off, but for work that is not finished.
+macro_rules! unreconciled {
+    ($query:expr, $store:expr, $too_long:expr) => {{
+        let too_long: TooLong = $too_long;
+        let shown = payments::status.eq_any([PaymentStatus::Unconfirmed, PaymentStatus::Confirmed]);
+        let open = payments::status.eq_any([PaymentStatus::Processing, PaymentStatus::Unconfirmed]);
+        let differs = shown.and(payments::amount.ne(orders::total));
+        let cancelled = orders::handling_status.eq(HandlingStatus::Cancelled).and(open);
+        let unconfirmed =
+            payments::status.eq(PaymentStatus::Unconfirmed).and(payments::created_at.lt(too_long.unconfirmed));
+        let accepted = payments::accepted_total
+            .is_not_distinct_from(orders::total.nullable())
+            .and(payments::accepted_amount.is_not_distinct_from(payments::amount.nullable()));
+        let fresh =
+            diesel::dsl::not(accepted).and(differs.or(cancelled).or(unconfirmed).or(payments::flag.is_not_null()));
+        let unfinished = payments::status
+            .eq(PaymentStatus::Processing)
+            .and(payments::created_at.lt(too_long.processing))
+            .or(operations::state.nullable().is_not_distinct_from(OperationState::Stuck));
+        $query.filter(orders::store_id.eq($store)).filter(fresh.or(unfinished).nullable())
+    }};
+}
+
+/// The orders that need a human, newest first.
+pub async fn list_unreconciled(
+    store: StoreId,
+    too_long: TooLong,
+    before: Option<OrderId>,
+    limit: i64,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<OrderView>> {
+    let query = unreconciled!(views!(), store, too_long).select(OrderView::as_select());
+    let mut query = query.order(orders::id.desc()).limit(limit).into_boxed();
+    if let Some(before) = before {
+        query = query.filter(orders::id.lt(before));
+    }
+    query.load(&mut &*conn).await
+}
+
+/// How many orders need a human.
+pub async fn count_unreconciled(store: StoreId, too_long: TooLong, conn: &AsyncPgConnection) -> QueryResult<i64> {
+    unreconciled!(views!(), store, too_long).count().get_result(&mut &*conn).await
 }

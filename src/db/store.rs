@@ -2,8 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
+use super::admin_user::{self, AdminUser};
+use super::paid_settings::{self, PaidSettings};
 use super::schema::stores;
 use crate::domain::StoreId;
 use crate::domain::store::{MemberApproval, TaxRounding};
@@ -59,6 +61,35 @@ pub struct StoreOptions {
 /// Creates a store.
 pub async fn insert(store: &Store, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     diesel::insert_into(stores::table).values(store).execute(conn).await.map(drop)
+}
+
+/// A store with nothing set up yet, as of now.
+pub fn fresh(slug: &str, name: &str, now: DateTime<Utc>) -> Store {
+    let key = crate::crypto::random_secret();
+    Store {
+        store_id: StoreId::new(),
+        slug: slug.to_owned(),
+        publishable_key: format!("pk_{}", secrecy::ExposeSecret::expose_secret(&key)),
+        name: name.to_owned(),
+        member_approval: MemberApproval::Automatic,
+        tax_rounding: TaxRounding::Floor,
+        invoice_registration_number: None,
+        status_refresh_minutes: 0,
+        unconfirmed_alert_days: 30,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// Opens a store: with its payment settings and its first owner.
+pub async fn open(store: &Store, owner: &AdminUser, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    conn.transaction(async |conn| {
+        insert(store, conn).await?;
+        paid_settings::insert(&PaidSettings::fresh(store.store_id, store.created_at), conn).await?;
+        admin_user::insert(owner, conn).await
+    })
+    .await
 }
 
 /// The store with this id.

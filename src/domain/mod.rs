@@ -17,6 +17,7 @@ pub mod operation;
 pub mod order;
 pub mod payment;
 pub mod permissions;
+pub mod reconciliation;
 pub mod retry;
 pub mod settlement;
 pub mod store;

@@ -112,26 +112,27 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
 pub fn from_value<T: DeserializeOwned>(mut value: Value) -> Result<T, Error> {
     let mut faults = Faults::new();
     find_nul(&value, &mut String::new(), &mut faults);
-    let mut found = usize::from(faults.clone().into_result().is_err());
-    while found < MOST_FAULTS {
+    let clean = faults.clone().into_result().is_ok();
+    let mut wrong: Vec<String> = Vec::new();
+    while wrong.len() < MOST_FAULTS {
         let error = match serde_path_to_error::deserialize::<_, T>(value.clone()) {
-            Ok(read) if found == 0 => return Ok(read),
+            Ok(read) if clean && wrong.is_empty() => return Ok(read),
             Ok(_) => break,
             Err(error) => error,
         };
-        found += 1;
         let mut steps = steps(error.path());
         let message = error.inner().to_string();
         let missing = backticked(&message, "missing field");
         steps.extend(missing.map(str::to_owned));
-        let (code, text) = explain(&message);
-        faults.add(pointer(&steps), code, text);
+        let place = pointer(&steps);
+        // A field that was taken away below as wrong is not missing as well.
+        if !wrong.contains(&place) {
+            let (code, text) = explain(&message);
+            faults.add(place.clone(), code, text);
+        }
+        wrong.push(place);
         // Take the fault away and look on, so that the caller learns all of them at once.
-        let repaired = if missing.is_some() {
-            fill::<T>(&mut value, &steps)
-        } else {
-            remove(&mut value, &steps)
-        };
+        let repaired = if missing.is_some() { fill::<T>(&mut value, &steps) } else { remove(&mut value, &steps) };
         if !repaired {
             break;
         }

@@ -65,7 +65,11 @@ pub fn server(app: &App, database_url: &str, listener: TcpListener, stopping: &S
             .app_data(Data::new(app))
             .app_data(limits.clone())
             .app_data(stopping.clone())
-            .configure(|config| if own_metrics { drop(config.service(service::metrics)) })
+            .configure(|config| {
+                if own_metrics {
+                    config.service(service::metrics);
+                }
+            })
             .configure(configure)
     });
     Ok(server.workers(workers).shutdown_timeout(SHUTDOWN_TIMEOUT).disable_signals().listen(listener)?.run())

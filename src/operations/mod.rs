@@ -27,7 +27,7 @@ mod intent;
 pub mod order;
 pub mod payment;
 pub mod provider;
-// pub mod reconciliation;
+pub mod reconciliation;
 pub mod refresh;
 pub mod reported;
 pub mod sale;

@@ -5,6 +5,7 @@ mod order_out;
 pub(super) mod orders;
 mod payments;
 mod products;
+mod reconciliation;
 mod sessions;
 
 use actix_web::dev::HttpServiceFactory;
@@ -27,5 +28,6 @@ fn resources(config: &mut ServiceConfig<'_>) {
     products::routes(config);
     orders::routes(config);
     payments::routes(config);
+    reconciliation::routes(config);
     events::routes(config);
 }

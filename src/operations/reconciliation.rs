@@ -1,0 +1,223 @@
+//! What needs a human (R12), and what the human does about it.
+
+use chrono::TimeDelta;
+use diesel_async::AsyncConnection;
+use serde_json::json;
+
+use super::order::{Progress, view};
+use super::payment::{self as payments, Deed, finish};
+use super::settle;
+use crate::app::App;
+use crate::db::event::{self, Subject};
+use crate::db::operation::{self, Operation};
+use crate::db::order::{self, OrderView, TooLong};
+use crate::db::paid_settings;
+use crate::db::payment;
+use crate::db::store::Store;
+use crate::domain::events::EventType;
+use crate::domain::operation::{OperationState, Outcome, Plan};
+use crate::domain::payment::{PaymentAction, PaymentStatus};
+use crate::domain::reconciliation::{Resolution, Situation};
+use crate::domain::retry::PROCESSING_TOO_LONG;
+use crate::domain::{OrderId, StoreId};
+use crate::error::{Code, Error, OrNotFound};
+use crate::paid;
+
+/// What a human decided.
+#[derive(Clone, Debug)]
+pub struct Resolve {
+    /// What to do.
+    pub action: Resolution,
+    /// Why; kept in the event log.
+    pub reason: String,
+    /// With `accept`: take over what Paid last showed.
+    pub adopt: bool,
+}
+
+/// Since when a payment counts as waiting for too long.
+pub fn too_long(app: &App, store: &Store) -> TooLong {
+    let now = app.clock.now();
+    let scaled = PROCESSING_TOO_LONG.num_milliseconds() as f64 * app.config.retry_scale;
+    TooLong {
+        processing: now - TimeDelta::milliseconds(scaled as i64),
+        unconfirmed: now - TimeDelta::days(i64::from(store.unconfirmed_alert_days)),
+    }
+}
+
+/// What is known of an order's payment; `None` for an order that is not paid with Paid.
+pub fn situation(view: &OrderView, too_long: TooLong) -> Option<Situation> {
+    let payment = view.payment.as_ref()?;
+    let limit = match payment.status {
+        PaymentStatus::Processing => Some(too_long.processing),
+        PaymentStatus::Unconfirmed => Some(too_long.unconfirmed),
+        PaymentStatus::Confirmed | PaymentStatus::Cancelled | PaymentStatus::Failed => None,
+    };
+    Some(Situation {
+        total: view.order.total,
+        handling_status: view.order.handling_status,
+        status: payment.status,
+        amount: payment.amount,
+        flag: payment.flag,
+        operation: view.operation.as_ref().map(|operation| (operation.kind, operation.state)),
+        too_long: limit.is_some_and(|limit| payment.created_at < limit),
+        accepted: payment.accepted_total == Some(view.order.total) && payment.accepted_amount == Some(payment.amount),
+    })
+}
+
+/// Carries a human's decision out.
+pub async fn resolve(
+    app: &App,
+    store: StoreId,
+    id: OrderId,
+    wish: Resolve,
+    deed: &Deed<'_>,
+) -> Result<Progress, Error> {
+    if let Some(progress) = payments::resume(app, store, id, deed).await? {
+        return Ok(progress);
+    }
+    let seen = view(app, store, id).await?;
+    let open = seen.operation.as_ref().map(|operation| operation.id);
+    match (wish.action, open) {
+        (Resolution::Retry, Some(open)) => {
+            note(app, store, id, &wish, deed).await?;
+            payments::drive_now(app, store, id, open).await
+        }
+        (Resolution::Abandon, Some(_)) => {
+            let open = give_up(app, store, id, &wish, deed).await?;
+            payments::drive_now(app, store, id, open.id).await
+        }
+        (Resolution::Push, None) => push(app, store, id, &wish, deed).await,
+        (Resolution::Accept, _) => accept(app, store, id, &wish, deed).await,
+        (Resolution::Retry | Resolution::Abandon, None) | (Resolution::Push, Some(_)) => Err(not_allowed(wish.action)),
+    }
+}
+
+fn not_allowed(action: Resolution) -> Error {
+    Code::ActionNotAllowed.because(format!("{action} is not among the allowed actions of this order now."))
+}
+
+async fn note(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Deed<'_>) -> Result<(), Error> {
+    let data = json!({ "action": wish.action, "reason": wish.reason });
+    let (now, conn) = (app.clock.now(), &mut *app.db().await?);
+    let subject = Subject::Order(id);
+    Ok(event::append(store, EventType::PaymentResolved, subject, deed.actor, data, now, conn).await?)
+}
+
+/// A register is from now on driven to `cancelled` at Paid, then to `failed`.
+async fn give_up(
+    app: &App,
+    store: StoreId,
+    id: OrderId,
+    wish: &Resolve,
+    deed: &Deed<'_>,
+) -> Result<Operation, Error> {
+    let now = app.clock.now();
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        let mut order = order::lock(store, id, conn).await?.or_not_found()?;
+        (deed.check_version)(order.version)?;
+        let open = operation::open_on_order(store, id, conn).await?.ok_or_else(|| not_allowed(wish.action))?;
+        let mut open = operation::lock(store, open.id, conn).await?.or_not_found()?;
+        if !matches!(open.plan.0, Plan::Register { .. }) {
+            return Err(not_allowed(wish.action));
+        }
+        if open.lease_until.is_some_and(|until| until > now) {
+            return Err(payments::in_progress());
+        }
+        open.giving_up = true;
+        open.state = OperationState::Open;
+        open.drives = 0;
+        open.next_try_at = now;
+        operation::save(&open, conn).await?;
+        // Whatever comes of it, the caller has been told of this order.
+        order.announced = true;
+        order::save(&mut order, now, conn).await?;
+        deed.ticket.record(open.id.0, conn).await?;
+        let data = json!({ "action": wish.action, "reason": wish.reason, "operation_id": open.id });
+        event::append(store, EventType::PaymentResolved, Subject::Order(id), deed.actor, data, now, conn).await?;
+        Ok(open)
+    })
+    .await
+}
+
+/// The shop's amount goes to Paid.
+async fn push(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Deed<'_>) -> Result<Progress, Error> {
+    payments::require_change_amount(app)?;
+    let conn = &mut *app.db().await?;
+    let intent = conn
+        .transaction(async |conn| {
+            paid_settings::share(store, conn).await?;
+            let mut order = order::lock(store, id, conn).await?.or_not_found()?;
+            (deed.check_version)(order.version)?;
+            let payment = payment::lock(store, id, conn).await?.ok_or_else(|| not_allowed(wish.action))?;
+            if operation::open_on_order(store, id, conn).await?.is_some() {
+                return Err(payments::in_progress());
+            }
+            payment.status.after(PaymentAction::Amend).map_err(payments::not_unconfirmed)?;
+            if payment.amount == order.total || order.total.0 < 1 {
+                return Err(not_allowed(wish.action));
+            }
+            let (amount, before) = (order.total, payment.amount);
+            let body = paid::body::amend(&payment.customer_number, &payment.credit_key, amount);
+            let plan = Plan::Amend { amount, before, edit: None };
+            payments::open(app, &mut order, &payment, plan, body, deed, conn).await
+        })
+        .await?;
+    note(app, store, id, wish, deed).await?;
+    finish(app, store, id, Some(intent), deed).await
+}
+
+/// The difference stands as it is, or what Paid last showed is taken over; an operation that is stuck is closed.
+async fn accept(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Deed<'_>) -> Result<Progress, Error> {
+    let now = app.clock.now();
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        let mut order = order::lock(store, id, conn).await?.or_not_found()?;
+        (deed.check_version)(order.version)?;
+        let open = operation::open_on_order(store, id, conn).await?;
+        let mut payment = payment::lock(store, id, conn).await?.ok_or_else(|| not_allowed(wish.action))?;
+        if let Some(open) = open {
+            close_stuck(store, open, wish, now, conn).await?;
+        }
+        if wish.adopt {
+            let seen = payment.seen().ok_or_else(|| {
+                Code::ActionNotAllowed.because("Paid has shown nothing that was not taken over; refresh the payment.")
+            })?;
+            payment.adopt(seen, now);
+        }
+        payment.accepted_total = Some(order.total);
+        payment.accepted_amount = Some(payment.amount);
+        payment::save(&mut payment, conn).await?;
+        order::save(&mut order, now, conn).await?;
+        deed.ticket.record(id.0, conn).await?;
+        let data = json!({
+            "action": wish.action,
+            "reason": wish.reason,
+            "adopt": wish.adopt,
+            "total": order.total,
+            "amount": payment.amount,
+            "status": payment.status,
+        });
+        event::append(store, EventType::PaymentResolved, Subject::Order(id), deed.actor, data, now, conn).await?;
+        Ok::<_, Error>(())
+    })
+    .await?;
+    Ok(Progress { view: view(app, store, id).await?, processing: false })
+}
+
+async fn close_stuck(
+    store: StoreId,
+    open: Operation,
+    wish: &Resolve,
+    now: chrono::DateTime<chrono::Utc>,
+    conn: &mut diesel_async::AsyncPgConnection,
+) -> Result<(), Error> {
+    let mut open = operation::lock(store, open.id, conn).await?.or_not_found()?;
+    let register = matches!(open.plan.0, Plan::Register { .. });
+    if open.state != OperationState::Stuck || register {
+        return Err(not_allowed(wish.action));
+    }
+    let outcome = Outcome { message: format!("closed by a human: {}", wish.reason), ..open.last_outcome() };
+    settle::close(&mut open, OperationState::Abandoned, Some(outcome), now);
+    Ok(operation::save(&open, conn).await?)
+}

@@ -1,0 +1,221 @@
+//! What the tests stand on: a whole service per test, and clients that speak the domain.
+
+mod client;
+mod database;
+mod sandbox;
+
+use std::net::TcpListener;
+
+use actix_web::dev::ServerHandle;
+use chrono::TimeDelta;
+use kakeuri::app::App;
+use kakeuri::clock::Clock;
+use kakeuri::config::Config;
+use kakeuri::crypto::MasterKeys;
+use kakeuri::db::admin_user::AdminUser;
+use kakeuri::db::json::Json;
+use kakeuri::db::member::{self, Member};
+use kakeuri::db::store::{self, Store};
+use kakeuri::domain::application::{ApplicationStatus, default_methods};
+use kakeuri::domain::member::{MemberStatus, PersonName, Profile, fold_email};
+use kakeuri::domain::permissions::{Role, Scope};
+use kakeuri::domain::{MemberId, UserId};
+use kakeuri::http;
+use kakeuri::http::auth::login::{self, Who};
+use kakeuri::http::service::Stopping;
+use kakeuri::tokens::Tokens;
+use kakeuri::{db, passwords};
+
+pub use client::Client;
+pub use database::Database;
+pub use sandbox::Sandbox;
+
+/// The password of everybody in the tests.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// A running service with a store of its own, on a database of its own.
+pub struct TestApp {
+    /// The service.
+    pub app: App,
+    /// Where it answers, as `http://127.0.0.1:port`.
+    pub address: String,
+    /// The store.
+    pub store: Store,
+    /// Its owner.
+    pub owner: UserId,
+    /// Paid, as this store sees it.
+    pub sandbox: Sandbox,
+    /// What ends streams and turns `/readyz` false.
+    pub stopping: Stopping,
+    server: ServerHandle,
+    // Last: dropped when nothing uses it any more.
+    _database: Database,
+}
+
+impl TestApp {
+    /// A service with the defaults.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// A service with these settings of the environment.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let database = Database::create();
+        let sandbox = Sandbox::new();
+        let sandbox_url = sandbox.url();
+        let defaults = [("KAKEURI_RATE_LIMITS", "off"), ("KAKEURI_PAID_SANDBOX_URL", &sandbox_url), ("KAKEURI_PAID_WAIT", "5s")];
+        let find = |name: &str| settings.iter().chain(&defaults).find(|(key, _)| *key == name);
+        let config = Config::read(&|name| find(name).map(|(_, value)| (*value).to_owned())).unwrap();
+        let clock = Clock::manual();
+        let keys = MasterKeys::parse(&MasterKeys::generate()).unwrap();
+        let pool = db::pool(&database.url, 4);
+        let tokens = Tokens::load(&keys, &clock, &mut pool.get().await.unwrap()).await.unwrap();
+        let app = App::new(config, clock, keys, tokens, pool);
+        let (store, owner) = open_store(&app, "minato").await;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let stopping = Stopping::new();
+        let server = http::server(&app, &database.url, listener, &stopping).unwrap();
+        let handle = server.handle();
+        tokio::spawn(server);
+        Self { app, address, store, owner, sandbox, stopping, server: handle, _database: database }
+    }
+
+    /// Lets time pass for everything but Paid.
+    pub async fn let_time_pass(&self, by: TimeDelta) {
+        self.app.clock.advance(by);
+    }
+
+    /// A client that says nothing of itself.
+    pub fn stranger(&self) -> Client {
+        Client::new(&self.address)
+    }
+
+    /// A client with the store's publishable key.
+    pub fn visitor(&self) -> Client {
+        self.stranger().with("X-Publishable-Key", &self.store.publishable_key)
+    }
+
+    /// A client with the owner's scopes.
+    pub fn admin(&self) -> Client {
+        self.admin_with(&Role::Owner.scopes())
+    }
+
+    /// A client of the admin API with these scopes.
+    pub fn admin_with(&self, scopes: &[Scope]) -> Client {
+        self.admin_of(&self.store, scopes)
+    }
+
+    /// A client of the admin API of some store.
+    pub fn admin_of(&self, store: &Store, scopes: &[Scope]) -> Client {
+        let token = login::developer_token(&self.app, store.store_id, scopes, TimeDelta::days(1)).unwrap();
+        self.stranger().bearer(&token)
+    }
+
+    /// A client of a member who has logged in.
+    pub async fn buyer(&self, member: MemberId) -> Client {
+        let session = login::open(&self.app, self.store.store_id, Who::Member(member)).await.unwrap();
+        self.stranger().bearer(&session.access_token)
+    }
+
+    /// A further store, with its owner.
+    pub async fn another_store(&self) -> Store {
+        open_store(&self.app, "hokuto").await.0
+    }
+
+    /// An active member with a password, whom Paid does not know.
+    pub async fn member(&self) -> MemberId {
+        self.member_with(|_| ()).await
+    }
+
+    /// A member as the test wants him.
+    pub async fn member_with(&self, change: impl FnOnce(&mut Member)) -> MemberId {
+        let now = self.app.clock.now();
+        let id = MemberId::new();
+        let email = format!("{}@minato.example", id.0.simple());
+        let mut member = Member {
+            store_id: self.store.store_id,
+            id,
+            number: id.0.simple().to_string(),
+            status: MemberStatus::Active,
+            email_key: fold_email(&email),
+            profile: Json(profile(&email)),
+            payment_methods: default_methods(true),
+            application_status: ApplicationStatus::None,
+            reported_status: None,
+            customer_number: None,
+            number_imported: false,
+            checked_at: None,
+            submitted_at: None,
+            link_used_at: None,
+            paid_id: None,
+            last_error: None,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+            deleted_at: None,
+        };
+        change(&mut member);
+        let mut conn = self.app.db().await.unwrap();
+        member::insert(&member, &mut conn).await.unwrap();
+        let hash = passwords::hash(PASSWORD.into()).await.unwrap();
+        db::password::set(member.store_id, member.id, &hash, now, &mut conn).await.unwrap();
+        member.id
+    }
+
+    /// A member's e-mail address.
+    pub async fn email_of(&self, member: MemberId) -> String {
+        let conn = self.app.db().await.unwrap();
+        member::find(self.store.store_id, member, &conn).await.unwrap().unwrap().email_key
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        // Sends the order to stop; nobody waits for the end.
+        drop(self.server.stop(false));
+        self.stopping.cancel();
+    }
+}
+
+async fn open_store(app: &App, slug: &str) -> (Store, UserId) {
+    let now = app.clock.now();
+    let store = store::fresh(slug, "みなと商店", now);
+    let owner = AdminUser {
+        store_id: store.store_id,
+        id: UserId::new(),
+        email: "Owner@minato.example".into(),
+        email_key: "owner@minato.example".into(),
+        name: "Owner".into(),
+        role: Role::Owner,
+        password_hash: Some(passwords::hash(PASSWORD.into()).await.unwrap()),
+        created_at: now,
+    };
+    store::open(&store, &owner, &mut app.db().await.unwrap()).await.unwrap();
+    (store, owner.id)
+}
+
+/// A profile with all that Paid asks for.
+pub fn profile(email: &str) -> Profile {
+    let person = PersonName {
+        family_name: "佐藤".into(),
+        given_name: "健一".into(),
+        family_name_kana: "サトウ".into(),
+        given_name_kana: "ケンイチ".into(),
+    };
+    Profile {
+        company_name: "株式会社みなと商会".into(),
+        company_name_kana: "カブシキガイシャミナトショウカイ".into(),
+        representative: person.clone(),
+        contact: person,
+        postal_code: "231-0002".into(),
+        prefecture: "神奈川県".into(),
+        city: "横浜市中区".into(),
+        street: "海岸通4-1".into(),
+        phone: "045-000-1234".into(),
+        email: email.into(),
+        founded_year: Some(1998),
+        founded_month: Some(4),
+        ..Profile::default()
+    }
+}

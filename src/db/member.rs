@@ -1,15 +1,19 @@
 //! Members (会員).
 
 use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::json::Json;
-use super::schema::members;
+use super::operation::{self, Operation};
+use super::schema::{members, operations, orders, payments};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
-use crate::domain::operation::LastError;
+use crate::domain::operation::{LastError, OperationState};
+use crate::domain::payment::PaymentStatus;
 use crate::domain::{MemberId, PaidKey, StoreId};
+use crate::error::{Code, Error};
 
 /// A member as stored. The password hash stays out: only a login reads it.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
@@ -63,6 +67,14 @@ impl Member {
         self.payment_methods.contains(&method)
     }
 
+    /// Ticks `method`; the methods keep their order.
+    pub fn tick(&mut self, method: PaymentMethod) {
+        if !self.has(method) {
+            self.payment_methods.push(method);
+            self.payment_methods.sort_unstable();
+        }
+    }
+
     /// Does Paid know, or may it know, this member under its key: submitted, linked or imported (A5)?
     pub fn is_known_to_paid(&self) -> bool {
         self.customer_number.is_some()
@@ -93,4 +105,230 @@ pub async fn save(member: &mut Member, now: DateTime<Utc>, conn: &mut AsyncPgCon
     member.updated_at = now;
     let row = members::table.find((member.store_id, member.id));
     super::Cached(diesel::update(row).set(&*member)).execute(conn).await.map(drop)
+}
+
+/// Those of `ids` that are members and not deleted.
+pub async fn find_many(store: StoreId, ids: &[MemberId], conn: &AsyncPgConnection) -> QueryResult<Vec<Member>> {
+    present(store).filter(members::id.eq_any(ids)).select(Member::as_select()).load(&mut &*conn).await
+}
+
+/// Those of `ids` that are members and not deleted, locked in the order of their ids so that two of these cannot wait
+/// for each other.
+pub async fn lock_many(store: StoreId, ids: &[MemberId], conn: &mut AsyncPgConnection) -> QueryResult<Vec<Member>> {
+    members::table
+        .filter(members::store_id.eq(store))
+        .filter(members::deleted_at.is_null())
+        .filter(members::id.eq_any(ids))
+        .order(members::id.asc())
+        .select(Member::as_select())
+        .for_update()
+        .load(conn)
+        .await
+}
+
+/// Notes for many that Paid was asked and told nothing new.
+pub async fn set_checked(
+    store: StoreId,
+    ids: &[MemberId],
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    diesel::update(members::table.filter(members::store_id.eq(store)).filter(members::id.eq_any(ids)))
+        .set((members::checked_at.eq(now), members::version.eq(members::version + 1)))
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+/// A member with what is open on its application.
+#[derive(Clone, Debug)]
+pub struct MemberView {
+    /// The member.
+    pub member: Member,
+    /// The submission under way.
+    pub operation: Option<Operation>,
+}
+
+/// A member as it is shown.
+pub async fn view(store: StoreId, id: MemberId, conn: &AsyncPgConnection) -> QueryResult<Option<MemberView>> {
+    let Some(member) = find(store, id, conn).await? else { return Ok(None) };
+    let operation = operation::open_on_member(store, id, conn).await?;
+    Ok(Some(MemberView { member, operation }))
+}
+
+/// Which members are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// With this status.
+    pub status: Option<MemberStatus>,
+    /// Whose application stands so.
+    pub application_status: Option<ApplicationStatus>,
+    /// With this method ticked.
+    pub payment_method: Option<PaymentMethod>,
+    /// In company, reading, e-mail or number.
+    pub q: Option<String>,
+    /// About whom Paid was not asked since.
+    pub checked_before: Option<DateTime<Utc>>,
+    /// Created not before.
+    pub created_from: Option<DateTime<Utc>>,
+    /// Created before.
+    pub created_to: Option<DateTime<Utc>>,
+    /// Whom Paid knows, or may know, under their key.
+    pub known_to_paid: bool,
+}
+
+fn present<'a>(store: StoreId) -> members::BoxedQuery<'a, Pg> {
+    members::table.filter(members::store_id.eq(store)).filter(members::deleted_at.is_null()).into_boxed()
+}
+
+fn filtered<'a>(store: StoreId, filter: &Filter) -> members::BoxedQuery<'a, Pg> {
+    let mut query = present(store);
+    if let Some(status) = filter.status {
+        query = query.filter(members::status.eq(status));
+    }
+    if let Some(status) = filter.application_status {
+        query = query.filter(members::application_status.eq(status));
+    }
+    if let Some(method) = filter.payment_method {
+        query = query.filter(members::payment_methods.contains(vec![method]));
+    }
+    if let Some(text) = &filter.q {
+        query = query.filter(members::search_text.like(super::contains(&text.to_lowercase())));
+    }
+    if let Some(before) = filter.checked_before {
+        query = query.filter(members::checked_at.is_null().or(members::checked_at.lt(before)));
+    }
+    if let Some(from) = filter.created_from {
+        query = query.filter(members::created_at.ge(from));
+    }
+    if let Some(to) = filter.created_to {
+        query = query.filter(members::created_at.lt(to));
+    }
+    if filter.known_to_paid {
+        let known = members::submitted_at.is_not_null().or(members::link_used_at.is_not_null());
+        query = query.filter(members::customer_number.is_not_null()).filter(known.or(members::number_imported));
+    }
+    query
+}
+
+/// Members, newest first.
+pub async fn list(
+    store: StoreId,
+    filter: &Filter,
+    before: Option<MemberId>,
+    limit: i64,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<MemberView>> {
+    let mut query = filtered(store, filter);
+    if let Some(before) = before {
+        query = query.filter(members::id.lt(before));
+    }
+    let found: Vec<Member> =
+        query.order(members::id.desc()).limit(limit).select(Member::as_select()).load(&mut &*conn).await?;
+    let ids: Vec<MemberId> = found.iter().map(|member| member.id).collect();
+    let mut open = operation::open_on_members(store, &ids, conn).await?;
+    let view = |member: Member| MemberView { operation: open.remove(&member.id), member };
+    Ok(found.into_iter().map(view).collect())
+}
+
+/// How many there are.
+pub async fn count(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> QueryResult<i64> {
+    filtered(store, filter).count().get_result(&mut &*conn).await
+}
+
+/// The ids of the members that a filter takes in, for a bulk job.
+pub async fn ids(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> QueryResult<Vec<MemberId>> {
+    filtered(store, filter).order(members::id.desc()).select(members::id).load(&mut &*conn).await
+}
+
+/// Of `ids`, those that are members of the store.
+pub async fn existing(store: StoreId, ids: &[MemberId], conn: &AsyncPgConnection) -> QueryResult<Vec<MemberId>> {
+    present(store).filter(members::id.eq_any(ids)).select(members::id).load(&mut &*conn).await
+}
+
+/// Removes a member of whom nothing is kept; its sessions and tokens go with it.
+pub async fn delete(store: StoreId, id: MemberId, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    diesel::delete(members::table.find((store, id))).execute(conn).await.map(drop)
+}
+
+/// Takes out of a deleted member what names a person or a company. The keys at Paid stay, so that they are never used
+/// again (A8).
+pub async fn anonymise(member: &mut Member, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    member.profile = Json(Profile::default());
+    // Unique per store, and the address is free for others.
+    member.email_key = format!("deleted:{}", member.id);
+    member.last_error = None;
+    member.deleted_at = Some(now);
+    save(member, now, conn).await?;
+    diesel::update(members::table.find((member.store_id, member.id)))
+        .set(members::password_hash.eq(None::<String>))
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+/// Has the member an order?
+pub async fn has_orders(store: StoreId, id: MemberId, conn: &AsyncPgConnection) -> QueryResult<bool> {
+    let orders = orders::table.filter(orders::store_id.eq(store)).filter(orders::member_id.eq(id));
+    diesel::select(diesel::dsl::exists(orders)).get_result(&mut &*conn).await
+}
+
+/// Has the member an operation under way, or a payment that somebody must still act on (A8)?
+pub async fn has_open_work(store: StoreId, id: MemberId, conn: &AsyncPgConnection) -> QueryResult<bool> {
+    let open = payments::table
+        .inner_join(orders::table.on(orders::store_id.eq(payments::store_id).and(orders::id.eq(payments::order_id))))
+        .left_join(
+            operations::table.on(operations::store_id
+                .eq(orders::store_id)
+                .and(operations::order_id.eq(orders::id.nullable()))
+                .and(operations::state.eq_any([OperationState::Open, OperationState::Stuck]))),
+        )
+        .filter(payments::store_id.eq(store))
+        .filter(orders::member_id.eq(id))
+        .filter(
+            payments::status
+                .eq_any([PaymentStatus::Processing, PaymentStatus::Unconfirmed])
+                .or(operations::id.nullable().is_not_null()),
+        );
+    let paying: bool = diesel::select(diesel::dsl::exists(open)).get_result(&mut &*conn).await?;
+    Ok(paying || operation::open_on_member(store, id, conn).await?.is_some())
+}
+
+/// Starts every application of a store anew (S1): what stood at one account means nothing at another, and no key is
+/// used twice. Says how many members had anything to forget.
+pub async fn reset_applications(store: StoreId, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<usize> {
+    let touched = members::customer_number.is_not_null().or(members::application_status.ne(ApplicationStatus::None));
+    diesel::update(members::table.filter(members::store_id.eq(store)).filter(members::deleted_at.is_null()).filter(touched))
+        .set((
+            members::application_status.eq(ApplicationStatus::None),
+            members::reported_status.eq(None::<String>),
+            members::customer_number.eq(None::<PaidKey>),
+            members::number_imported.eq(false),
+            members::checked_at.eq(None::<DateTime<Utc>>),
+            members::submitted_at.eq(None::<DateTime<Utc>>),
+            members::link_used_at.eq(None::<DateTime<Utc>>),
+            members::paid_id.eq(None::<String>),
+            members::last_error.eq(None::<Json<LastError>>),
+            members::version.eq(members::version + 1),
+            members::updated_at.eq(now),
+        ))
+        .execute(conn)
+        .await
+}
+
+/// What a member is created or changed with is already another's, if that is what `error` says.
+pub fn taken(error: diesel::result::Error) -> Error {
+    match super::violated_key(&error) {
+        Some("members_store_id_email_key_key") => {
+            Code::EmailTaken.because("Another member of this store has this e-mail address.")
+        }
+        Some("members_store_id_number_key") => Code::NumberTaken.because("Another member of this store has this number."),
+        Some("members_customer_number") => {
+            Code::NumberTaken.because("Another member of this store has this customer number at Paid.")
+        }
+        _ => error.into(),
+    }
 }

@@ -1,5 +1,7 @@
 //! Operations: calls to Paid, written down before they are sent.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
@@ -120,6 +122,40 @@ pub async fn open_on_member(
         .filter(operations::store_id.eq(store))
         .filter(operations::member_id.eq(member))
         .filter(operations::state.eq_any(UNSETTLED))
+        .select(Operation::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
+}
+
+/// The operations that are open or stuck on the applications of these members.
+pub async fn open_on_members(
+    store: StoreId,
+    members: &[MemberId],
+    conn: &AsyncPgConnection,
+) -> QueryResult<HashMap<MemberId, Operation>> {
+    let open: Vec<Operation> = operations::table
+        .filter(operations::store_id.eq(store))
+        .filter(operations::member_id.eq_any(members))
+        .filter(operations::state.eq_any(UNSETTLED))
+        .select(Operation::as_select())
+        .load(&mut &*conn)
+        .await?;
+    Ok(open.into_iter().filter_map(|operation| Some((operation.member_id?, operation))).collect())
+}
+
+/// The last operation on a member's application that was written down at or after a moment.
+pub async fn latest_on_member(
+    store: StoreId,
+    member: MemberId,
+    since: DateTime<Utc>,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<Operation>> {
+    operations::table
+        .filter(operations::store_id.eq(store))
+        .filter(operations::member_id.eq(member))
+        .filter(operations::started_at.ge(since))
+        .order(operations::id.desc())
         .select(Operation::as_select())
         .first(&mut &*conn)
         .await

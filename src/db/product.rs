@@ -105,3 +105,15 @@ pub async fn delete(store: StoreId, id: ProductId, conn: &mut AsyncPgConnection)
     let deleted = diesel::delete(products::table.find((store, id))).execute(conn).await?;
     Ok(deleted == 1)
 }
+
+/// The codes of products that may not be bought on deferred payment; the first 100.
+pub async fn codes_excluded_from_paid(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<Vec<String>> {
+    products::table
+        .filter(products::store_id.eq(store))
+        .filter(products::paid_allowed.eq(false))
+        .order(products::code.asc())
+        .limit(100)
+        .select(products::code)
+        .load(&mut &*conn)
+        .await
+}

@@ -51,3 +51,21 @@ pub async fn of_order(store: StoreId, order: OrderId, conn: &AsyncPgConnection) 
         .load(&mut &*conn)
         .await
 }
+
+/// The last call of a kind about a member.
+pub async fn last_of_member(
+    store: StoreId,
+    member: MemberId,
+    call: &str,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<ProviderCall>> {
+    provider_calls::table
+        .filter(provider_calls::store_id.eq(store))
+        .filter(provider_calls::member_id.eq(member))
+        .filter(provider_calls::call.eq(call))
+        .order(provider_calls::id.desc())
+        .select(ProviderCall::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
+}

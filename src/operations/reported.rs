@@ -1,7 +1,8 @@
 //! A member's status as Paid just told it, taken into the cache.
 
+use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::db::event::{self, Subject};
@@ -28,25 +29,34 @@ pub async fn take(
         if member.version != asked.version {
             return Ok(member);
         }
-        let before = member.application_status;
-        let told = reported.status.unwrap_or(match before {
-            ApplicationStatus::ApprovedActive => ApplicationStatus::ApprovedInactive,
-            other => other,
-        });
-        member.application_status = before.after_answer(told);
-        member.reported_status = reported.status.is_none().then(|| reported.raw.clone());
-        member.checked_at = Some(now);
+        let news = enter(&mut member, reported, now);
         member::save(&mut member, now, conn).await?;
-        if member.application_status != before || member.reported_status != asked.reported_status {
-            let data = json!({
-                "from": before,
-                "to": member.application_status,
-                "reported_status": member.reported_status,
-            });
+        if let Some(data) = news {
             let subject = Subject::Member(member.id);
             event::append(member.store_id, EventType::ApplicationChanged, subject, actor, data, now, conn).await?;
         }
         Ok(member)
     })
     .await
+}
+
+/// Puts an answer into a member's row, and says what is new about it for the log.
+///
+/// A refusal stays shown for as long as the application waits to be submitted again.
+pub(super) fn enter(member: &mut Member, reported: &ReportedStatus, now: DateTime<Utc>) -> Option<Value> {
+    let (before, shown) = (member.application_status, member.reported_status.clone());
+    let told = reported.status.unwrap_or(match before {
+        ApplicationStatus::ApprovedActive => ApplicationStatus::ApprovedInactive,
+        other => other,
+    });
+    member.application_status = before.after_answer(told);
+    member.reported_status = reported.status.is_none().then(|| reported.raw.clone());
+    member.checked_at = Some(now);
+    if member.application_status != ApplicationStatus::Pending {
+        member.last_error = None;
+    }
+    let news = member.application_status != before || member.reported_status != shown;
+    news.then(|| {
+        json!({ "from": before, "to": member.application_status, "reported_status": member.reported_status })
+    })
 }

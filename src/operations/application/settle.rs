@@ -1,0 +1,110 @@
+//! Writes down how a drive of a submission ended: one transaction that first checks that the operation is still open
+//! under its own lease.
+
+use chrono::{DateTime, Utc};
+use diesel_async::{AsyncConnection, AsyncPgConnection};
+use serde_json::{Value, json};
+
+use super::find_out::Finding;
+use crate::app::App;
+use crate::db::event::{self, Subject};
+use crate::db::json::Json;
+use crate::db::member::{self, Member};
+use crate::db::operation::{self, Operation};
+use crate::domain::application::ApplicationStatus;
+use crate::domain::events::EventType;
+use crate::domain::operation::{LastError, OperationState, Outcome};
+use crate::error::Error;
+use crate::operations::provider::Calls;
+use crate::operations::{reported, settle as sale};
+use crate::paid::ReportedStatus;
+use crate::paid::codes::DUPLICATE;
+
+/// Settles a submission, or puts off its next drive. Answers the operation as it stands now, which is another process's
+/// work if that took over meanwhile.
+pub async fn settle(app: &App, operation: Operation, finding: Finding, calls: &Calls) -> Result<Operation, Error> {
+    let now = app.clock.now();
+    let scale = app.config.retry_scale;
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        calls.write(conn).await?;
+        let (store, member_id) = (operation.store_id, operation.member_id.ok_or_else(missing_row)?);
+        let member = member::lock(store, member_id, conn).await?.ok_or_else(missing_row)?;
+        let current = operation::lock(store, operation.id, conn).await?.ok_or_else(missing_row)?;
+        if current.state != OperationState::Open || current.lease != operation.lease {
+            return Ok(current);
+        }
+        Settlement { operation: current, member, now }.finish(finding, scale, conn).await
+    })
+    .await
+}
+
+fn missing_row() -> Error {
+    anyhow::anyhow!("a submission without its member").into()
+}
+
+struct Settlement {
+    operation: Operation,
+    member: Member,
+    now: DateTime<Utc>,
+}
+
+impl Settlement {
+    async fn finish(mut self, finding: Finding, scale: f64, conn: &mut AsyncPgConnection) -> Result<Operation, Error> {
+        let event = match finding {
+            Finding::Landed { paid_id, reported, already_linked } => self.landed(paid_id, reported, already_linked),
+            Finding::Refused(outcome) => self.refused(outcome),
+            Finding::Open { outcome, may_have_arrived } => {
+                sale::put_off(&mut self.operation, outcome, may_have_arrived, self.now, scale);
+                if self.operation.state == OperationState::Open {
+                    operation::save(&self.operation, conn).await?;
+                    return Ok(self.operation);
+                }
+                self.stuck()
+            }
+        };
+        operation::save(&self.operation, conn).await?;
+        member::save(&mut self.member, self.now, conn).await?;
+        let (kind, mut data) = event;
+        data["operation_id"] = json!(self.operation.id);
+        let subject = Subject::Member(self.member.id);
+        event::append(self.member.store_id, kind, subject, &self.operation.actor, data, self.now, conn).await?;
+        Ok(self.operation)
+    }
+
+    fn landed(
+        &mut self,
+        paid_id: Option<String>,
+        reported: Option<ReportedStatus>,
+        already_linked: bool,
+    ) -> (EventType, Value) {
+        let before = self.member.application_status;
+        self.member.application_status = ApplicationStatus::Submitted;
+        self.member.submitted_at = Some(self.now);
+        self.member.last_error = None;
+        self.member.reported_status = None;
+        if paid_id.is_some() {
+            self.member.paid_id = paid_id;
+        }
+        if let Some(reported) = reported {
+            reported::enter(&mut self.member, &reported, self.now);
+        }
+        let outcome = already_linked.then(|| Outcome { codes: vec![DUPLICATE.to_owned()], ..Outcome::default() });
+        sale::close(&mut self.operation, OperationState::Done, outcome, self.now);
+        let to = self.member.application_status;
+        (EventType::ApplicationChanged, json!({ "from": before, "to": to, "already_linked": already_linked }))
+    }
+
+    /// The application stays `pending`, with the codes for the admin to see (A2).
+    fn refused(&mut self, outcome: Outcome) -> (EventType, Value) {
+        let (codes, message) = (outcome.codes.clone(), outcome.message.clone());
+        self.member.last_error = Some(Json(LastError { codes: codes.clone(), message, at: self.now }));
+        sale::close(&mut self.operation, OperationState::Refused, Some(outcome), self.now);
+        (EventType::ApplicationRefused, json!({ "codes": codes }))
+    }
+
+    fn stuck(&mut self) -> (EventType, Value) {
+        let codes = self.operation.last_outcome().codes;
+        (EventType::OperationStuck, json!({ "action": self.operation.kind, "codes": codes }))
+    }
+}

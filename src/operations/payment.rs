@@ -378,7 +378,7 @@ fn missing() -> Error {
 }
 
 /// Can Paid be asked how a sale stands?
-pub(super) fn require_inquiry(app: &App) -> Result<(), Error> {
+pub fn require_inquiry(app: &App) -> Result<(), Error> {
     require(app.config.paid.capabilities.inquiry, "inquiry")
 }
 

@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, get};
 
 use crate::domain::application::{ApplicationStatus, BuyerState, Pattern};
 use crate::domain::events::EventType;
+use crate::domain::job::{ItemOutcome, JobKind, JobState};
 use crate::domain::member::{MemberAction, MemberStatus, PaymentMethod};
 use crate::domain::operation::{OperationKind, OperationState};
 use crate::domain::payment::{HandlingStatus, PaymentAction, PaymentFlag, PaymentStatus};
@@ -60,6 +61,9 @@ pub fn enumerations() -> Vec<Enumeration> {
         EventType,
         HandlingStatus,
         Health,
+        ItemOutcome,
+        JobKind,
+        JobState,
         MemberAction,
         MemberApproval,
         MemberStatus,

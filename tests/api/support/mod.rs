@@ -5,6 +5,7 @@
 mod client;
 mod database;
 mod money;
+mod people;
 mod sandbox;
 
 use std::net::TcpListener;
@@ -31,6 +32,7 @@ use kakeuri::{db, passwords};
 
 pub use client::{Answer, Client};
 pub use database::Database;
+pub use people::{is_ticked, registration};
 pub use money::{lines, new_key, order_body};
 pub use sandbox::Sandbox;
 

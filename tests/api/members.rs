@@ -67,13 +67,13 @@ async fn an_address_and_a_number_belong_to_one_member() {
     let mut first = body("a@minato.example");
     first["number"] = json!("M000001");
     app.admin().post(MEMBERS, first).await.expect(201);
-    app.admin().post(MEMBERS, body("A@minato.example")).await.problem(409, "email_taken");
-    let mut other = body("b@minato.example");
-    other["number"] = json!("M000001");
-    app.admin().post(MEMBERS, other).await.problem(409, "number_taken");
     // A number that an admin has chosen is passed over.
     let drawn = app.admin().post(MEMBERS, body("b@minato.example")).await.expect(201);
     assert_eq!(drawn.body["number"], "M000002");
+    app.admin().post(MEMBERS, body("A@minato.example")).await.problem(409, "email_taken");
+    let mut other = body("c@minato.example");
+    other["number"] = json!("M000001");
+    app.admin().post(MEMBERS, other).await.problem(409, "number_taken");
 }
 
 #[actix_web::test]

@@ -35,4 +35,4 @@ pub mod paid;
 pub mod passwords;
 pub mod sandbox;
 pub mod tokens;
-// pub mod worker;
+pub mod worker;

@@ -18,6 +18,7 @@ pub mod admin_user;
 pub mod counter;
 pub mod event;
 pub mod idempotency_key;
+pub mod job;
 pub mod json;
 pub mod member;
 pub mod operation;

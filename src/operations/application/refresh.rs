@@ -30,8 +30,11 @@ pub enum Refreshed {
     Refused(Codes),
     /// Nothing was ever submitted, linked or imported: there is nothing to ask for.
     NotSubmitted,
-    /// A submission is under way; it was driven on instead.
-    DrivenOn,
+    /// A submission was under way; it was driven on instead.
+    DrivenOn {
+        /// It still is.
+        open: bool,
+    },
     /// Paid gave no usable answer.
     Unknown,
     /// The member is no longer there.
@@ -91,10 +94,11 @@ pub async fn refresh_many(
     let mut to_ask = Vec::new();
     for member in members {
         if let Some(operation) = open.get(&member.id) {
-            if let Some(operation) = claim(app, store, operation.id).await? {
-                drive::drive(app, operation).await?;
-            }
-            outcomes.insert(member.id, Refreshed::DrivenOn);
+            let open = match claim(app, store, operation.id).await? {
+                Some(operation) => drive::drive(app, operation).await?.state.is_open(),
+                None => true,
+            };
+            outcomes.insert(member.id, Refreshed::DrivenOn { open });
         } else if member.is_known_to_paid() {
             outcomes.insert(member.id, Refreshed::Unknown);
             to_ask.push(member);

@@ -272,7 +272,7 @@ fn faulty(faults: Vec<Fault>) -> Error {
 }
 
 /// A code of Paid as a fault of the field it is about.
-fn fault_of(code: &str) -> Fault {
+pub fn fault_of(code: &str) -> Fault {
     let pointer = fields::field_of(code).map_or("", |field| field.pointer);
     let text = codes::meaning(code).map_or_else(|| "Paid gives no reason that is known here.".to_owned(), |(_, en)| en);
     Fault { paid_code: Some(code.to_owned()), ..Fault::new(pointer, "refused_by_paid", text) }

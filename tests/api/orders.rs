@@ -241,7 +241,7 @@ async fn a_wrong_order_names_every_fault_and_reaches_nobody() {
     let answer = buyer.key("k").post("/v1/storefront/orders", body).await.problem(422, "invalid");
     assert_eq!(answer.pointers(), ["/lines/0/product_code", "/lines/1/quantity"]);
     let priced = json!({ "payment_method": "paid", "lines": [{ "product_code": "TEA-100", "quantity": 1, "unit_price": 1 }] });
-    let answer = buyer.key("k").post("/v1/storefront/orders", priced).await.problem(422, "invalid");
+    let answer = buyer.key("k2").post("/v1/storefront/orders", priced).await.problem(422, "invalid");
     assert_eq!(answer.pointers(), ["/lines/0/unit_price"]);
     assert!(app.sandbox.calls().await.iter().all(|call| call["operation"] != "register"));
 }

@@ -39,7 +39,6 @@ pub use sandbox::Sandbox;
 pub const PASSWORD: &str = "correct horse battery";
 
 /// A running service with a store of its own, on a database of its own.
-
 pub struct TestApp {
     /// The service.
     pub app: App,

@@ -17,11 +17,25 @@ use crate::error::{Code, Error, Problem};
 /// The media type of every error answer.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
+/// Something went wrong (RFC 9457).
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
+pub struct StorefrontProblem {
+    #[serde(flatten)]
+    common: ProblemBase,
+    /// Every field that is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldFault>,
+}
+
 /// Something went wrong, as the admin API says it (RFC 9457).
 #[derive(serde::Serialize, utoipa::ToSchema)]
 pub struct AdminProblem {
     #[serde(flatten)]
-    common: StorefrontProblem,
+    common: ProblemBase,
+    /// Every field that is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Fault>,
     /// Paid's codes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["B16"]))]
@@ -31,10 +45,9 @@ pub struct AdminProblem {
     application_status: Option<ApplicationStatus>,
 }
 
-/// Something went wrong (RFC 9457).
+/// What every problem says.
 #[derive(serde::Serialize, utoipa::ToSchema)]
-#[schema(as = Problem)]
-pub struct StorefrontProblem {
+pub struct ProblemBase {
     /// Where the code is explained.
     #[serde(rename = "type")]
     #[schema(example = "/docs/problems#invalid")]
@@ -51,12 +64,22 @@ pub struct StorefrontProblem {
     code: Code,
     /// Names the request in the service's log.
     request_id: String,
-    /// Every field that is wrong.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<Fault>,
     /// Why not, where several reasons may hold at once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<Reason>,
+}
+
+/// One fault of one field, without what Paid said of it.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+pub struct FieldFault {
+    /// JSON pointer to the field, or the name of a query parameter.
+    #[schema(example = "/lines/0/quantity")]
+    pointer: String,
+    /// Stable, machine-readable.
+    #[schema(example = "out_of_range")]
+    code: String,
+    /// For people.
+    message: String,
 }
 
 /// The status of a code.
@@ -149,37 +172,22 @@ pub fn answer(problem: Problem, asked: &Asked) -> HttpResponse {
     response.content_type(PROBLEM_JSON);
     // Everything outside the admin API gets the form for everybody.
     if asked.admin {
-        response.json(AdminProblem {
-            common: StorefrontProblem {
-                errors: problem.errors,
-                ..common
-            },
-            paid_codes: problem.paid_codes,
-            application_status: problem.application_status,
-        })
-    } else {
-        let errors = problem
-            .errors
-            .into_iter()
-            .map(|fault| Fault {
-                paid_code: None,
-                ..fault
-            })
-            .collect();
-        response.json(StorefrontProblem { errors, ..common })
+        let Problem { errors, paid_codes, application_status, .. } = problem;
+        return response.json(AdminProblem { common, errors, paid_codes, application_status });
     }
+    let shown = |Fault { pointer, code, message, .. }| FieldFault { pointer, code, message };
+    response.json(StorefrontProblem { common, errors: problem.errors.into_iter().map(shown).collect() })
 }
 
-fn common(problem: &Problem, asked: &Asked) -> StorefrontProblem {
+fn common(problem: &Problem, asked: &Asked) -> ProblemBase {
     let (japanese, english) = problem.code.label();
-    StorefrontProblem {
+    ProblemBase {
         kind: format!("/docs/problems#{}", problem.code),
         title: if asked.japanese { japanese } else { english },
         status: status(problem.code).as_u16(),
         detail: problem.detail.clone(),
         code: problem.code,
         request_id: asked.request_id.to_string(),
-        errors: Vec::new(),
         reasons: problem.reasons.clone(),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use actix_web::dev::ResourceDef;
 use actix_web::http::header::ALLOW;
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse};
 
 use super::requests::Asked;
 use super::{error, openapi, service};
@@ -12,8 +12,6 @@ use crate::error::Code;
 
 /// 404, or 405 with the methods there are.
 pub async fn nothing_here(request: HttpRequest) -> HttpResponse {
-    // What was found out about the caller's credentials is of no use here.
-    request.extensions_mut().insert(Asked::by(&request));
     let allowed = methods_at(request.path());
     if allowed.is_empty() {
         return error::answer(Code::NotFound.problem("There is nothing at this address."), &Asked::by(&request));

@@ -1,11 +1,19 @@
 //! The service from outside: over HTTP, with a real database and a real sandbox.
 
+mod events;
 mod guards;
 mod house;
 mod idempotency;
 mod migrations;
 mod openapi;
+mod orders;
+mod payments;
 mod problems;
+mod products;
+mod quotes;
+mod reconciliation;
+mod refresh;
 mod service;
 mod sessions;
+mod settlement;
 mod support;

@@ -95,7 +95,6 @@ async fn refresh_session(
 /// Log out
 #[utoipa::path(
     tag = "sessions",
-    security(("token" = [])),
     responses(
         (status = 204, description = "The session has ended; its tokens are refused from now on"),
         (status = 404, description = "`not_found`: the token has no session"),

@@ -40,7 +40,6 @@ struct PasswordResetIn {
 /// The answer is the same whether there is such a member or not.
 #[utoipa::path(
     tag = "password",
-    security(("publishable_key" = [])),
     request_body = PasswordResetIn,
     responses((status = 202, description = "Noted; the store sends a link if it knows the address"))
 )]
@@ -86,7 +85,6 @@ struct PasswordIn {
 /// Uses the token up and ends every session of the member.
 #[utoipa::path(
     tag = "password",
-    security(("publishable_key" = [])),
     request_body = PasswordIn,
     responses((status = 204, description = "The password is set"))
 )]

@@ -35,7 +35,6 @@ struct LoginIn {
 /// A wrong address and a wrong password get the same answer after the same time.
 #[utoipa::path(
     tag = "sessions",
-    security(("publishable_key" = [])),
     request_body = LoginIn,
     responses(
         (status = 201, description = "Logged in", body = SessionOut),
@@ -89,7 +88,6 @@ async fn refresh_session(
 /// Log out
 #[utoipa::path(
     tag = "sessions",
-    security(("token" = [])),
     responses((status = 204, description = "The session has ended; its tokens are refused from now on"))
 )]
 #[delete("/sessions/current")]

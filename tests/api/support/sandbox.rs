@@ -90,6 +90,16 @@ impl Sandbox {
         self.control(reqwest::Method::PUT, &format!("/sales/{id}"), Some(sale)).await;
     }
 
+    /// Removes a sale, as by hand in Paid's console.
+    pub async fn delete_sale(&self, id: &str) {
+        self.control(reqwest::Method::DELETE, &format!("/sales/{id}"), None).await;
+    }
+
+    /// A buyer who is already a Paid member uses the banner.
+    pub async fn link(&self, id: &str) {
+        self.control(reqwest::Method::POST, &format!("/members/{id}/link"), None).await;
+    }
+
     /// Every call that arrived.
     pub async fn calls(&self) -> Vec<Value> {
         self.list("/calls").await

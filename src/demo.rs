@@ -12,27 +12,27 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
-use diesel_async::{AsyncConnection as _, AsyncPgConnection};
+use diesel_async::AsyncConnection as _;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use crate::app::App;
 use crate::db::admin_user::{self, AdminUser};
-use crate::db::counter::{self, Counted};
 use crate::db::event::{self, Subject};
 use crate::db::idempotency_key::Ticket;
-use crate::db::json::Json;
-use crate::db::member::{self, Member};
+use crate::db::member::Member;
 use crate::db::product::{self, Product};
 use crate::db::store::{self, Store};
 use crate::db::{paid_settings, password};
 use crate::domain::application::default_methods;
 use crate::domain::events::EventType;
-use crate::domain::member::{MemberStatus, fold_email};
+use crate::domain::member::{MemberAction, MemberStatus, fold_email};
 use crate::domain::permissions::Role;
-use crate::domain::store::Environment;
-use crate::domain::{MemberId, PaidKey, ProductId, StoreId, UserId, Yen};
+use crate::domain::store::{Environment, Health, MemberApproval};
+use crate::domain::{MemberId, ProductId, StoreId, UserId, Yen};
 use crate::error::{Code, Error};
+use crate::operations::member::{self, NewMember, Registration};
+use crate::operations::settings::{self, PaidChange};
 use crate::operations::{application, provider};
 use crate::{crypto, passwords};
 use data::{COMPANIES, Company, GOODS, Way};
@@ -109,12 +109,12 @@ async fn describe(app: &App, store: Store) -> Result<Option<Demo>, Error> {
 
 async fn make(app: &App) -> Result<Store, Error> {
     let password = kept_password(app).map_err(anyhow::Error::from)?;
-    let hash = passwords::hash(password).await?;
+    let hash = passwords::hash(password.clone()).await?;
     let (store, owner) = open_store(app, &hash).await?;
-    reach_sandbox(app, &store).await?;
-    add_products(app, &store).await?;
     let shop = format!("user:{owner}");
-    let members = add_members(app, &store, &shop, &hash).await?;
+    enable_paid(app, &store, &shop).await?;
+    add_products(app, &store, &shop).await?;
+    let members = add_members(app, &store, &shop, &password, &hash).await?;
     orders::place_all(app, &store, &shop, &members).await?;
     let named = store::set_slug(store.store_id, SLUG, &mut *app.db().await?).await;
     // Another process that started at the same moment may have been first.
@@ -141,11 +141,14 @@ fn kept_password(app: &App) -> io::Result<String> {
     Ok(fs::read_to_string(&path)?.trim().to_owned())
 }
 
-/// The store under a name that nobody knows, with its staff and its settings.
+/// The store under a name that nobody knows, with its staff.
 async fn open_store(app: &App, hash: &str) -> Result<(Store, UserId), Error> {
     let now = app.clock.now();
     let name = format!("{SLUG}-{}", hex(&crypto::random::<6>()));
-    let store = store::fresh(&name, "見本商店（デモ）", now);
+    let mut store = store::fresh(&name, "見本商店（デモ）", now);
+    // Two members are to be seen waiting for approval and rejected.
+    store.member_approval = MemberApproval::Manual;
+    store.invoice_registration_number = Some("T0000000000000".into());
     let users = STAFF.map(|(email, name, role)| AdminUser {
         store_id: store.store_id,
         id: UserId::new(),
@@ -156,27 +159,11 @@ async fn open_store(app: &App, hash: &str) -> Result<(Store, UserId), Error> {
         password_hash: Some(hash.to_owned()),
         created_at: now,
     });
-    let auth_code = format!("demo{}", hex(&crypto::random::<12>()));
     let conn = &mut *app.db().await?;
-    conn.transaction(async |conn| {
-        store::open(&store, &users[0], conn).await?;
-        for user in &users[1..] {
-            admin_user::insert(user, conn).await?;
-        }
-        let mut settings = paid_settings::lock(store.store_id, conn).await?;
-        let purpose = provider::auth_code_purpose(store.store_id);
-        settings.merchant_id = Some("DEMO0001".into());
-        settings.auth_code_sealed = Some(app.keys.seal(&purpose, auth_code.as_bytes()));
-        settings.auth_code_last4 = Some(auth_code[auth_code.len() - 4..].to_owned());
-        settings.enabled = true;
-        settings.show_member_banner = true;
-        paid_settings::save(&mut settings, now, conn).await?;
-        let (subject, actor) = (Subject::Store(store.store_id), format!("user:{}", users[0].id));
-        let data = json!({ "changed": ["merchant_id", "api_auth_code", "enabled", "show_member_banner"] });
-        event::append(store.store_id, EventType::PaidSettingsChanged, subject, &actor, data, now, conn).await?;
-        Ok::<_, Error>(())
-    })
-    .await?;
+    store::open(&store, &users[0], conn).await?;
+    for user in &users[1..] {
+        admin_user::insert(user, conn).await?;
+    }
     Ok((store, users[0].id))
 }
 
@@ -184,16 +171,25 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Is there a sandbox to make the store's members and sales known to?
-async fn reach_sandbox(app: &App, store: &Store) -> Result<(), Error> {
-    let settings = paid_settings::find(store.store_id, &*app.db().await?).await?;
-    let account = provider::account(app, &settings, Environment::Sandbox)?;
-    let nobody = [PaidKey::from_random(crypto::random())];
-    let read = app.paid.status(&account, &nobody).await;
-    read.result.map(drop).map_err(|failure| provider::read_failed(&failure))
+/// Sets Paid up under an auth code of the store's own, if there is a sandbox that answers to it.
+async fn enable_paid(app: &App, store: &Store, actor: &str) -> Result<(), Error> {
+    let auth_code = format!("demo{}", hex(&crypto::random::<12>()));
+    let change = PaidChange {
+        merchant_id: Some("DEMO0001".into()),
+        api_auth_code: Some(auth_code.into()),
+        environment: Environment::Sandbox,
+        enabled: true,
+        enable_for_new_members: false,
+        show_member_banner: true,
+    };
+    settings::change_paid(app, store.store_id, actor, |_| Ok(change)).await?;
+    match settings::test_connection(app, store.store_id).await?.health {
+        Health::Ok => Ok(()),
+        health => Err(Code::ProviderUnavailable.because(format!("The Paid sandbox does not answer ({health})."))),
+    }
 }
 
-async fn add_products(app: &App, store: &Store) -> Result<(), Error> {
+async fn add_products(app: &App, store: &Store, actor: &str) -> Result<(), Error> {
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
@@ -212,6 +208,8 @@ async fn add_products(app: &App, store: &Store) -> Result<(), Error> {
                 updated_at: now,
             };
             product::insert(&product, conn).await?;
+            let (subject, data) = (Subject::Product(product.id), json!({ "code": code, "unit_price": price }));
+            event::append(store.store_id, EventType::ProductCreated, subject, actor, data, now, conn).await?;
         }
         Ok::<_, Error>(())
     })
@@ -219,64 +217,61 @@ async fn add_products(app: &App, store: &Store) -> Result<(), Error> {
 }
 
 /// All members, in the order of the list, as far as their way to Paid goes.
-async fn add_members(app: &App, store: &Store, actor: &str, hash: &str) -> Result<Vec<Member>, Error> {
+async fn add_members(app: &App, store: &Store, actor: &str, password: &str, hash: &str) -> Result<Vec<Member>, Error> {
     let mut members = Vec::with_capacity(COMPANIES.len());
     for company in &COMPANIES {
-        members.push(add_member(app, store, company, actor, hash).await?);
-    }
-    for (member, company) in members.iter_mut().zip(&COMPANIES) {
-        let (id, check, ticket) = (member.id, |_: i64| Ok(()), Ticket::default());
-        if matches!(company.way, Way::Submitted | Way::Refreshed) {
-            let deed = application::Deed { actor, check_version: &check, ticket: &ticket };
-            match application::submit(app, store.store_id, id, &deed).await {
-                // One of them is refused by Paid on purpose.
-                Err(error) if error.code() != Some(Code::ApplicationRefused) => return Err(error),
-                Ok(_) | Err(_) => {}
-            }
+        let member = match company.status {
+            MemberStatus::Active | MemberStatus::Suspended => create(app, store, company, actor, hash).await?,
+            MemberStatus::PendingApproval | MemberStatus::Rejected => register(app, store, company, password).await?,
+        };
+        let action = match company.status {
+            MemberStatus::Active | MemberStatus::PendingApproval => None,
+            MemberStatus::Suspended => Some(MemberAction::Suspend),
+            MemberStatus::Rejected => Some(MemberAction::Reject),
+        };
+        if let Some(action) = action {
+            let (check_version, ticket) = (|_: i64| Ok(()), Ticket::default());
+            let deed = member::Deed { actor, check_version: &check_version, ticket: &ticket };
+            member::act(app, store.store_id, member.id, action, &deed).await?;
         }
-        if company.way == Way::Refreshed {
-            *member = application::refresh(app, store.store_id, id, actor, &check).await?;
-        }
+        members.push(apply(app, company, member, actor).await?);
     }
     Ok(members)
 }
 
-async fn add_member(app: &App, store: &Store, company: &Company, actor: &str, hash: &str) -> Result<Member, Error> {
-    let now = app.clock.now();
-    let conn: &mut AsyncPgConnection = &mut *app.db().await?;
-    let number = counter::next(store.store_id, Counted::Member, conn).await?;
-    let new = Member {
-        store_id: store.store_id,
-        id: MemberId::new(),
-        number: format!("M{number:06}"),
-        status: company.status,
-        profile: Json(company.profile()),
-        email_key: fold_email(&company.email()),
-        payment_methods: default_methods(company.way != Way::None),
-        application_status: company.application_status(),
-        reported_status: None,
-        customer_number: None,
-        number_imported: false,
-        checked_at: None,
-        submitted_at: None,
-        link_used_at: None,
-        paid_id: None,
-        last_error: None,
-        version: 1,
-        created_at: now,
-        updated_at: now,
-        deleted_at: None,
+/// As the shop does, with a password that the member would otherwise have set with a token.
+async fn create(app: &App, store: &Store, company: &Company, actor: &str, hash: &str) -> Result<Member, Error> {
+    let new = NewMember {
+        profile: company.profile(),
+        payment_methods: Some(default_methods(company.way != Way::None)),
+        application_status: Some(company.application_status()),
+        ..NewMember::default()
     };
-    conn.transaction(async |conn| {
-        member::insert(&new, conn).await?;
-        if company.status != MemberStatus::Rejected {
-            password::set(store.store_id, new.id, hash, now, conn).await?;
+    let member = member::create(app, store.store_id, new, actor, &Ticket::default()).await?;
+    password::set(store.store_id, member.id, hash, app.clock.now(), &mut *app.db().await?).await?;
+    Ok(member)
+}
+
+/// As the member does.
+async fn register(app: &App, store: &Store, company: &Company, password: &str) -> Result<Member, Error> {
+    let wants_paid = company.way != Way::None;
+    let new = Registration { profile: company.profile(), password: password.to_owned(), wants_paid };
+    member::register(app, store, new, &Ticket::default()).await
+}
+
+/// Submits and refreshes, as far as the member is to go.
+async fn apply(app: &App, company: &Company, member: Member, actor: &str) -> Result<Member, Error> {
+    let (check_version, ticket) = (|_: i64| Ok(()), Ticket::default());
+    if matches!(company.way, Way::Submitted | Way::Refreshed) {
+        let deed = application::Deed { actor, check_version: &check_version, ticket: &ticket };
+        match application::submit(app, member.store_id, member.id, &deed).await {
+            // One of them is refused by Paid on purpose.
+            Err(error) if error.code() != Some(Code::ApplicationRefused) => return Err(error),
+            Ok(_) | Err(_) => {}
         }
-        let data = json!({ "status": new.status, "application_status": new.application_status });
-        let subject = Subject::Member(new.id);
-        event::append(store.store_id, EventType::MemberCreated, subject, actor, data, now, conn).await?;
-        Ok::<_, Error>(())
-    })
-    .await?;
-    Ok(new)
+    }
+    if company.way == Way::Refreshed {
+        return application::refresh(app, member.store_id, member.id, actor, &check_version).await;
+    }
+    Ok(member)
 }

@@ -1,11 +1,108 @@
-//! The loop that drives on what is due.
+//! The loop that drives on what is due: operations whose outcome is not known, bulk jobs, scheduled refreshes, upkeep.
+//!
+//! Any number of workers may run on one database: each piece of work is claimed. Nothing here is fatal; what goes wrong
+//! is logged and tried again. Knows no HTTP.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::db::{idempotency_key, operation};
+use crate::error::Error;
+use crate::operations::{drive, job};
 
-/// Works until it is told to stop.
+/// How many operations one process drives at once: a slow one must not hold up the others.
+const OPERATIONS: usize = 16;
+
+/// How many jobs one process works on at once.
+const JOBS: usize = 4;
+
+/// How long to sleep when nothing is due.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How often upkeep is done, and schedules are looked at.
+const UPKEEP: Duration = Duration::from_secs(60);
+
+/// Works until it is told to stop. What is under way then goes on in the background of `app`.
 pub async fn run(app: App, stop: CancellationToken) {
-    drop(app);
-    stop.cancelled().await;
+    let pause = PAUSE.mul_f64(app.config.retry_scale.clamp(0.02, 1.0));
+    let (operations, jobs) = (Arc::new(Semaphore::new(OPERATIONS)), Arc::new(Semaphore::new(JOBS)));
+    let mut upkeep_due = Instant::now();
+    while !stop.is_cancelled() {
+        if Instant::now() >= upkeep_due {
+            upkeep_due = Instant::now() + UPKEEP;
+            log("upkeep", upkeep(&app).await);
+        }
+        let begun = [
+            log("claiming operations", begin_operations(&app, &operations).await),
+            log("claiming jobs", begin_jobs(&app, &jobs).await),
+        ];
+        if begun.iter().all(|begun| *begun == 0) {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+}
+
+/// Does everything that is due at the present time, and waits for it: for tests, with a clock of their own.
+pub async fn run_once(app: &App) -> Result<(), Error> {
+    upkeep(app).await?;
+    while drive::drive_due(app, 16).await? + job::run_due(app, 4).await? > 0 {}
+    Ok(())
+}
+
+fn log(what: &str, done: Result<usize, Error>) -> usize {
+    done.unwrap_or_else(|error| {
+        tracing::error!(%error, "the worker failed at {what}; it goes on");
+        0
+    })
+}
+
+async fn upkeep(app: &App) -> Result<usize, Error> {
+    let purged = idempotency_key::purge(app.clock.now(), &mut *app.db().await?).await?;
+    Ok(purged + job::schedule_due(app).await?)
+}
+
+async fn begin_operations(app: &App, slots: &Arc<Semaphore>) -> Result<usize, Error> {
+    let free = slots.available_permits();
+    if free == 0 {
+        return Ok(0);
+    }
+    let due = operation::claim_due(drive::lease(app), free as i64, &mut *app.db().await?).await?;
+    let count = due.len();
+    for operation in due {
+        let slot = slots.clone().try_acquire_owned();
+        app.spawn(|app| async move {
+            let _slot = slot;
+            if let Err(error) = drive::drive(&app, operation).await {
+                tracing::error!(%error, "an operation could not be driven");
+            }
+        });
+    }
+    Ok(count)
+}
+
+async fn begin_jobs(app: &App, slots: &Arc<Semaphore>) -> Result<usize, Error> {
+    let free = slots.available_permits();
+    if free == 0 {
+        return Ok(0);
+    }
+    let due = job::claim_due(app, free as i64).await?;
+    let count = due.len();
+    for claimed in due {
+        let slot = slots.clone().try_acquire_owned();
+        app.spawn(|app| async move {
+            let _slot = slot;
+            if let Err(error) = job::work(&app, &claimed).await {
+                tracing::error!(job = %claimed.id, %error, "a portion of a job could not be done");
+            }
+        });
+    }
+    Ok(count)
 }

@@ -15,7 +15,10 @@
 //! | [`payment`] | confirms, cancels and refreshes payments |
 //! | [`refresh`] | takes over what Paid shows of a sale |
 //! | [`reported`] | takes over what Paid says of a member |
+//! | [`member`] | creates, registers, changes and removes members |
+//! | [`settings`] | changes a store's settings, and tests them |
 //! | [`application`] | submits and refreshes Paid applications |
+//! | [`job`] | bulk work, item by item |
 //! | [`reconciliation`] | what needs a human, and what the human does |
 //!
 //! Locks are taken in one order: settings, order or member, operation, payment. Events are written last.
@@ -24,6 +27,8 @@ pub mod application;
 pub mod checkout;
 pub mod drive;
 mod intent;
+pub mod job;
+pub mod member;
 pub mod order;
 pub mod payment;
 pub mod provider;
@@ -31,4 +36,5 @@ pub mod reconciliation;
 pub mod refresh;
 pub mod reported;
 pub mod sale;
+pub mod settings;
 pub mod settle;

@@ -1,0 +1,195 @@
+//! Changes of a member: by an admin or a CSV row, by the member itself, and of its status with the store.
+
+use diesel_async::{AsyncConnection, AsyncPgConnection};
+use serde_json::json;
+
+use super::{Deed, check_number, note};
+use crate::app::App;
+use crate::db::json::Json;
+use crate::db::member::{self, Member};
+use crate::db::{operation, paid_settings};
+use crate::domain::application::ApplicationStatus;
+use crate::domain::events::EventType;
+use crate::domain::member::{MemberAction, PaymentMethod, Profile, fold_email};
+use crate::domain::{Faults, MemberId, PaidKey, StoreId};
+use crate::error::{Code, Error, OrNotFound};
+use crate::operations::application;
+
+/// What an admin changes; what is absent stays.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// What the member says of itself, whole.
+    pub profile: Option<Profile>,
+    /// The number people use.
+    pub number: Option<String>,
+    /// The ticked methods.
+    pub payment_methods: Option<Vec<PaymentMethod>>,
+    /// By hand only as [`ApplicationStatus::may_be_set_by_hand`] allows.
+    pub application_status: Option<ApplicationStatus>,
+    /// Once, for a member that was never submitted (A7).
+    pub customer_number: Option<PaidKey>,
+}
+
+/// Changes a member. `wanted` is asked under the member's lock what is to change.
+pub async fn change(
+    app: &App,
+    store: StoreId,
+    id: MemberId,
+    deed: &Deed<'_>,
+    wanted: impl FnOnce(&Member) -> Result<Change, Error> + Send,
+) -> Result<Member, Error> {
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        paid_settings::share(store, conn).await?;
+        let mut member = member::lock(store, id, conn).await?.or_not_found()?;
+        (deed.check_version)(member.version)?;
+        let wanted = wanted(&member)?;
+        let before = member.clone();
+        set_profile(&mut member, &wanted)?;
+        set_application(&mut member, &wanted, conn).await?;
+        save(app, &before, member, deed.actor, conn).await
+    })
+    .await
+}
+
+/// Changes what a member says of itself.
+pub async fn change_own(
+    app: &App,
+    store: StoreId,
+    id: MemberId,
+    deed: &Deed<'_>,
+    wanted: impl FnOnce(&Profile) -> Result<Profile, Error> + Send,
+) -> Result<Member, Error> {
+    let change_profile = |member: &Member| {
+        Ok(Change { profile: Some(wanted(&member.profile.0)?), ..Change::default() })
+    };
+    change(app, store, id, deed, change_profile).await
+}
+
+fn set_profile(member: &mut Member, wanted: &Change) -> Result<(), Error> {
+    let mut faults = Faults::new();
+    if let Some(number) = &wanted.number {
+        check_number(number, &mut faults);
+        member.number.clone_from(number);
+    }
+    if let Some(profile) = &wanted.profile {
+        let mut profile = profile.clone();
+        profile.tidy();
+        profile.check(&mut faults);
+        member.email_key = fold_email(&profile.email);
+        member.profile = Json(profile);
+    }
+    if let Some(methods) = &wanted.payment_methods {
+        member.payment_methods.clone_from(methods);
+        member.payment_methods.sort_unstable();
+        member.payment_methods.dedup();
+    }
+    Ok(faults.into_result()?)
+}
+
+async fn set_application(member: &mut Member, wanted: &Change, conn: &mut AsyncPgConnection) -> Result<(), Error> {
+    let status = wanted.application_status.filter(|status| *status != member.application_status);
+    let number = wanted.customer_number.as_ref().filter(|number| Some(*number) != member.customer_number.as_ref());
+    if status.is_none() && number.is_none() {
+        return Ok(());
+    }
+    if operation::open_on_member(member.store_id, member.id, conn).await?.is_some() {
+        return Err(application::in_progress());
+    }
+    if let Some(status) = status {
+        if !member.application_status.may_be_set_by_hand(status) {
+            return Err(owned_by_paid(member.application_status, status));
+        }
+        member.application_status = status;
+        if status == ApplicationStatus::None {
+            member.last_error = None;
+        }
+    }
+    if let Some(number) = number {
+        if member.customer_number.is_some() {
+            return Err(Code::CustomerNumberSet.because("The customer number at Paid is set already, and it stays."));
+        }
+        member.customer_number = Some(number.clone());
+        member.number_imported = true;
+    }
+    Ok(())
+}
+
+pub(super) fn owned_by_paid(from: ApplicationStatus, to: ApplicationStatus) -> Error {
+    Code::ApplicationStatusOwnedByPaid.because(format!(
+        "An application that is {from} cannot be set to {to} by hand. By hand it moves between none and pending, and \
+         from declined to either."
+    ))
+}
+
+async fn save(
+    app: &App,
+    before: &Member,
+    mut member: Member,
+    actor: &str,
+    conn: &mut AsyncPgConnection,
+) -> Result<Member, Error> {
+    let mut fields = before.profile.0.changed_fields(&member.profile.0);
+    for (changed, name) in [
+        (before.number != member.number, "number"),
+        (before.payment_methods != member.payment_methods, "payment_methods"),
+        (before.customer_number != member.customer_number, "paid.customer_number"),
+    ] {
+        fields.extend(changed.then(|| name.to_owned()));
+    }
+    let (from, to) = (before.application_status, member.application_status);
+    if fields.is_empty() && from == to {
+        return Ok(member);
+    }
+    member::save(&mut member, app.clock.now(), conn).await.map_err(member::taken)?;
+    if !fields.is_empty() {
+        let data = json!({ "fields": fields, "payment_methods": member.payment_methods });
+        note(&member, EventType::MemberChanged, actor, data, conn).await?;
+    }
+    if from != to {
+        note(&member, EventType::ApplicationChanged, actor, json!({ "from": from, "to": to }), conn).await?;
+    }
+    Ok(member)
+}
+
+/// Approves, rejects, suspends or reactivates a member.
+pub async fn act(
+    app: &App,
+    store: StoreId,
+    id: MemberId,
+    action: MemberAction,
+    deed: &Deed<'_>,
+) -> Result<Member, Error> {
+    let now = app.clock.now();
+    let conn = &mut *app.db().await?;
+    if deed.ticket.resumed().is_some() {
+        return member::find(store, id, conn).await?.or_not_found();
+    }
+    conn.transaction(async |conn| {
+        let mut member = member::lock(store, id, conn).await?.or_not_found()?;
+        (deed.check_version)(member.version)?;
+        let before = member.status;
+        let after = before.after(action).ok_or_else(|| {
+            Code::MemberStatusForbids.because(format!("The status {before} does not allow to {action}."))
+        })?;
+        member.status = after;
+        let drops = action == MemberAction::Reject && member.application_status == ApplicationStatus::Pending;
+        if drops {
+            if operation::open_on_member(store, id, conn).await?.is_some() {
+                return Err(application::in_progress());
+            }
+            member.application_status = ApplicationStatus::None;
+            member.last_error = None;
+        }
+        member::save(&mut member, now, conn).await?;
+        deed.ticket.record(id.0, conn).await?;
+        let data = json!({ "from": before, "to": after });
+        note(&member, EventType::MemberStatusChanged, deed.actor, data, conn).await?;
+        if drops {
+            let data = json!({ "from": ApplicationStatus::Pending, "to": ApplicationStatus::None });
+            note(&member, EventType::ApplicationChanged, deed.actor, data, conn).await?;
+        }
+        Ok(member)
+    })
+    .await
+}

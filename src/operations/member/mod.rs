@@ -1,0 +1,42 @@
+//! Members (会員): created by an admin, registered by themselves, changed, approved, removed. One way for every caller:
+//! the admin's form, the storefront, a CSV row.
+
+mod change;
+mod create;
+mod remove;
+
+pub use change::{Change, act, change, change_own};
+pub use create::{NewMember, Registration, create, register};
+pub use remove::remove;
+
+use crate::db::event::{self, Subject};
+use crate::db::idempotency_key::Ticket;
+use crate::db::member::Member;
+use crate::domain::Faults;
+use crate::domain::events::EventType;
+
+/// Who does something to a member, and under which conditions.
+pub struct Deed<'a> {
+    /// For the log.
+    pub actor: &'a str,
+    /// The caller's `If-Match`.
+    pub check_version: &'a (dyn Fn(i64) -> Result<(), crate::error::Error> + Sync),
+    /// The caller's `Idempotency-Key`.
+    pub ticket: &'a Ticket,
+}
+
+/// A line of the log about a member.
+async fn note(
+    member: &Member,
+    kind: EventType,
+    actor: &str,
+    data: serde_json::Value,
+    conn: &mut diesel_async::AsyncPgConnection,
+) -> diesel::QueryResult<()> {
+    event::append(member.store_id, kind, Subject::Member(member.id), actor, data, member.updated_at, conn).await
+}
+
+fn check_number(number: &str, faults: &mut Faults) {
+    let good = (1..=50).contains(&number.chars().count()) && !number.chars().any(|c| c.is_control() || c.is_whitespace());
+    faults.check(good, "/number", "malformed", "A number has 1 to 50 characters without white space.");
+}

@@ -1,0 +1,36 @@
+//! Removing a member (A8).
+
+use diesel_async::AsyncConnection;
+use serde_json::json;
+
+use super::{Deed, note};
+use crate::app::App;
+use crate::db::{member, operation, session};
+use crate::domain::events::EventType;
+use crate::domain::{MemberId, StoreId};
+use crate::error::{Code, Error, OrNotFound};
+
+/// Removes a member. One of whom anything must be kept (a key at Paid, an order) is anonymised instead.
+pub async fn remove(app: &App, store: StoreId, id: MemberId, deed: &Deed<'_>) -> Result<(), Error> {
+    let now = app.clock.now();
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        let mut member = member::lock(store, id, conn).await?.or_not_found()?;
+        (deed.check_version)(member.version)?;
+        if member::has_open_work(store, id, conn).await? {
+            return Err(Code::MemberHasOpenWork
+                .because("A payment or a submission of this member is still open. Settle or cancel it first."));
+        }
+        let kept = member.customer_number.is_some()
+            || member::has_orders(store, id, conn).await?
+            || operation::any_on_member(store, id, conn).await?;
+        if kept {
+            member::anonymise(&mut member, now, conn).await?;
+            session::end_all_of_member(store, id, now, conn).await?;
+        } else {
+            member::delete(store, id, conn).await?;
+        }
+        Ok(note(&member, EventType::MemberDeleted, deed.actor, json!({ "anonymised": kept }), conn).await?)
+    })
+    .await
+}

@@ -1,0 +1,257 @@
+//! A store's settings: credentials and switches of Paid (S1, S2, S4), the store's own options (S3, S6), and the
+//! connection test (S5).
+
+use chrono::{DateTime, Utc};
+use diesel_async::{AsyncConnection, AsyncPgConnection};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::provider::{self, About, Calls};
+use crate::app::App;
+use crate::crypto;
+use crate::db::event::{self, Subject};
+use crate::db::paid_settings::{self, PaidSettings};
+use crate::db::store::{self, Store, StoreOptions};
+use crate::db::{member, operation, payment};
+use crate::domain::events::EventType;
+use crate::domain::store::{Environment, Health, is_invoice_registration_number};
+use crate::domain::{Faults, PaidKey, StoreId};
+use crate::error::{Code, Error, OrNotFound};
+use crate::paid::{Codes, StatusAnswer};
+
+/// The payment settings as they are to be.
+pub struct PaidChange {
+    /// The store's id at Paid.
+    pub merchant_id: Option<String>,
+    /// A new auth code; absent: the stored one stays.
+    pub api_auth_code: Option<SecretString>,
+    /// Which Paid.
+    pub environment: Environment,
+    /// S2.
+    pub enabled: bool,
+    /// S2.
+    pub enable_for_new_members: bool,
+    /// S4.
+    pub show_member_banner: bool,
+}
+
+/// Changes the payment settings. `wanted` is asked under their lock how they are to be.
+pub async fn change_paid(
+    app: &App,
+    store: StoreId,
+    actor: &str,
+    wanted: impl FnOnce(&PaidSettings) -> Result<PaidChange, Error> + Send,
+) -> Result<PaidSettings, Error> {
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        let before = paid_settings::lock(store, conn).await?;
+        let wanted = wanted(&before)?;
+        check(app, &before, &wanted)?;
+        let now = app.clock.now();
+        let reset = move_account(&before, &wanted, now, conn).await?;
+        let mut after = PaidSettings {
+            merchant_id: wanted.merchant_id,
+            environment: wanted.environment,
+            enabled: wanted.enabled,
+            enable_for_new_members: wanted.enable_for_new_members,
+            show_member_banner: wanted.show_member_banner,
+            ..before.clone()
+        };
+        if let Some(code) = &wanted.api_auth_code {
+            let code = code.expose_secret();
+            after.auth_code_sealed = Some(app.keys.seal(&provider::auth_code_purpose(store), code.as_bytes()));
+            after.auth_code_last4 = Some(last4(code));
+        }
+        if wanted.api_auth_code.is_some() || reset.is_some() {
+            (after.health, after.health_at) = (Health::Unknown, None);
+        }
+        let fields = changed(&before, &after, wanted.api_auth_code.is_some());
+        if fields.is_empty() {
+            return Ok(before);
+        }
+        paid_settings::save(&mut after, now, conn).await?;
+        let data = json!({
+            "fields": fields, "environment": after.environment, "enabled": after.enabled,
+            "applications_reset": reset,
+        });
+        event::append(store, EventType::PaidSettingsChanged, Subject::Store(store), actor, data, now, conn).await?;
+        Ok(after)
+    })
+    .await
+}
+
+fn check(app: &App, before: &PaidSettings, wanted: &PaidChange) -> Result<(), Error> {
+    let mut faults = Faults::new();
+    if let Some(merchant) = &wanted.merchant_id {
+        let good = (1..=50).contains(&merchant.chars().count()) && merchant.chars().all(|c| c.is_ascii_graphic());
+        faults.check(good, "/merchant_id", "malformed", "A merchant id has 1 to 50 letters, digits or signs.");
+    }
+    if let Some(code) = &wanted.api_auth_code {
+        let code = code.expose_secret();
+        let good = (1..=200).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic());
+        faults.check(good, "/api_auth_code", "malformed", "An auth code has 1 to 200 letters, digits or signs.");
+    }
+    if wanted.enabled {
+        let needed = "Paid can be enabled only with both credentials.";
+        faults.check(wanted.merchant_id.is_some(), "/merchant_id", "required", needed);
+        let has_code = wanted.api_auth_code.is_some() || before.auth_code_sealed.is_some();
+        faults.check(has_code, "/api_auth_code", "required", needed);
+    }
+    faults.into_result()?;
+    let chosen = wanted.environment != before.environment || (wanted.enabled && !before.enabled);
+    if chosen && app.config.paid_url(wanted.environment).is_none() {
+        return Err(provider::live_not_configured(wanted.environment));
+    }
+    Ok(())
+}
+
+/// Another account at Paid knows nothing of what stands at the present one: nothing may be open, and every application
+/// begins anew (S1). Says how many did, where the account changed at all.
+async fn move_account(
+    before: &PaidSettings,
+    wanted: &PaidChange,
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> Result<Option<usize>, Error> {
+    // Without a merchant id nothing was ever sent, so there is nothing to lose.
+    let had_account = before.merchant_id.is_some();
+    let moves = wanted.merchant_id != before.merchant_id || wanted.environment != before.environment;
+    if !had_account || !moves {
+        return Ok(None);
+    }
+    let store = before.store_id;
+    if operation::any_open(store, conn).await? || payment::any_open(store, conn).await? {
+        return Err(Code::OpenPayments.because(
+            "Payments or submissions are still open at the present account. Settle them before you change it.",
+        ));
+    }
+    Ok(Some(member::reset_applications(store, now, conn).await?))
+}
+
+/// Enough to tell two codes apart, never more than half of a short one.
+fn last4(code: &str) -> String {
+    let shown = (code.len() / 2).min(4);
+    code[code.len() - shown..].to_owned()
+}
+
+fn changed(before: &PaidSettings, after: &PaidSettings, new_code: bool) -> Vec<&'static str> {
+    let fields = [
+        (before.merchant_id != after.merchant_id, "merchant_id"),
+        (new_code, "api_auth_code"),
+        (before.environment != after.environment, "environment"),
+        (before.enabled != after.enabled, "enabled"),
+        (before.enable_for_new_members != after.enable_for_new_members, "enable_for_new_members"),
+        (before.show_member_banner != after.show_member_banner, "show_member_banner"),
+    ];
+    fields.into_iter().filter(|(changed, _)| *changed).map(|(_, name)| name).collect()
+}
+
+/// What a connection test found.
+#[derive(Clone, Debug)]
+pub struct Tested {
+    /// `ok`, `auth_failed` or `unreachable`.
+    pub health: Health,
+    /// Paid's codes.
+    pub codes: Codes,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// Asks Paid for the status of a key that cannot exist: that it does not is the best answer (S5).
+pub async fn test_connection(app: &App, store: StoreId) -> Result<Tested, Error> {
+    let deadline = Instant::now() + app.config.paid_wait;
+    let settings = paid_settings::find(store, &*app.db().await?).await?;
+    let account = provider::account(app, &settings, settings.environment)?;
+    let key = PaidKey::from_random(crypto::random());
+    let mut calls = Calls::new(app, store, About::default());
+    let asked = tokio::time::timeout_at(deadline, app.paid.status(&account, std::slice::from_ref(&key))).await;
+    let (health, codes) = match asked {
+        Err(_) => (Health::Unreachable, Codes::none()),
+        Ok(read) => {
+            calls.note_read(&read.attempts);
+            match read.result {
+                Ok(mut answers) => match answers.remove(&key) {
+                    Some(StatusAnswer::Reported(_)) => (Health::Ok, Codes::none()),
+                    Some(StatusAnswer::Refused(codes)) => (Health::Ok, codes),
+                    Some(StatusAnswer::Unclear) | None => (Health::Unreachable, Codes::none()),
+                },
+                Err(failure) if failure.codes().is_auth_failure() => (Health::AuthFailed, failure.codes().clone()),
+                Err(failure) if failure.codes().is_unknown_member() => (Health::Ok, failure.codes().clone()),
+                Err(failure) => (Health::Unreachable, failure.codes().clone()),
+            }
+        }
+    };
+    let at = app.clock.now();
+    let conn = &mut *app.db().await?;
+    calls.write(conn).await?;
+    paid_settings::set_health(store, health, at, conn).await?;
+    Ok(Tested { health, codes, at })
+}
+
+/// Changes the store's own options. `wanted` is asked under the store's lock how they are to be.
+pub async fn change_store(
+    app: &App,
+    id: StoreId,
+    actor: &str,
+    wanted: impl FnOnce(&Store) -> Result<StoreOptions, Error> + Send,
+) -> Result<Store, Error> {
+    let now = app.clock.now();
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        let before = store::lock(id, conn).await?.or_not_found()?;
+        let mut options = wanted(&before)?;
+        options.name = options.name.trim().to_owned();
+        check_options(&options)?;
+        let fields = changed_options(&before, &options);
+        if fields.is_empty() {
+            return Ok(before);
+        }
+        let after = store::set_options(id, &options, now, conn).await?;
+        let data = json!({
+            "fields": fields, "member_approval": after.member_approval, "tax_rounding": after.tax_rounding,
+        });
+        event::append(id, EventType::StoreSettingsChanged, Subject::Store(id), actor, data, now, conn).await?;
+        Ok(after)
+    })
+    .await
+}
+
+fn check_options(options: &StoreOptions) -> Result<(), Error> {
+    let mut faults = Faults::new();
+    let name = (1..=100).contains(&options.name.chars().count());
+    faults.check(name, "/name", "out_of_range", "1 to 100 characters.");
+    let number = options.invoice_registration_number.as_deref().is_none_or(is_invoice_registration_number);
+    faults.check(number, "/invoice_registration_number", "malformed", "T and 13 digits, as T1234567890123.");
+    let minutes = options.status_refresh_minutes;
+    let minutes = minutes == 0 || (15..=10_080).contains(&minutes);
+    faults.check(minutes, "/status_refresh_minutes", "out_of_range", "0 (off), or 15 to 10080 minutes.");
+    let days = (1..=3650).contains(&options.unconfirmed_alert_days);
+    faults.check(days, "/unconfirmed_alert_days", "out_of_range", "1 to 3650 days.");
+    Ok(faults.into_result()?)
+}
+
+fn changed_options(before: &Store, after: &StoreOptions) -> Vec<&'static str> {
+    let number = before.invoice_registration_number != after.invoice_registration_number;
+    let fields = [
+        (before.name != after.name, "name"),
+        (before.member_approval != after.member_approval, "member_approval"),
+        (before.tax_rounding != after.tax_rounding, "tax_rounding"),
+        (number, "invoice_registration_number"),
+        (before.status_refresh_minutes != after.status_refresh_minutes, "status_refresh_minutes"),
+        (before.unconfirmed_alert_days != after.unconfirmed_alert_days, "unconfirmed_alert_days"),
+    ];
+    fields.into_iter().filter(|(changed, _)| *changed).map(|(_, name)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_auth_code_is_not_shown_whole() {
+        assert_eq!(last4("0123456789abcdef"), "cdef");
+        assert_eq!(last4("abcd"), "cd");
+        assert_eq!(last4("a"), "");
+    }
+}

@@ -133,6 +133,11 @@ pub async fn find_by_publishable_key(key: &str, conn: &AsyncPgConnection) -> Que
     named.select(Store::as_select()).first(&mut &*conn).await.optional()
 }
 
+/// Gives a store another short name.
+pub async fn set_slug(store: StoreId, slug: &str, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    diesel::update(stores::table.find(store)).set(stores::slug.eq(slug)).execute(conn).await.map(drop)
+}
+
 /// Changes a store's options.
 pub async fn set_options(
     store: StoreId,

@@ -36,8 +36,12 @@ const LAST_STEPS: Duration = Duration::from_secs(3);
 
 /// Serves until it is told to stop.
 pub async fn serve(config: Config, options: Serve) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(config.listen)
-        .with_context(|| format!("KAKEURI_LISTEN: {} cannot be opened; choose another address", config.listen))?;
+    let listener = TcpListener::bind(config.listen).with_context(|| {
+        format!(
+            "KAKEURI_LISTEN: {} cannot be opened; choose another address",
+            config.listen
+        )
+    })?;
     let address = listener.local_addr()?;
     let mut config = config;
     let inner_sandbox = start_sandbox(&mut config, options)?;
@@ -46,7 +50,11 @@ pub async fn serve(config: Config, options: Serve) -> anyhow::Result<()> {
     let stopping = CancellationToken::new();
     let sandbox_task = inner_sandbox.map(|sandbox| (sandbox.handle(), tokio::spawn(sandbox.run())));
     let watchdog = booted.embedded.as_ref().map(|devdb| tokio::spawn(watch(devdb.clone())));
-    let demo = if app.config.demo.unwrap_or(booted.embedded.is_some()) { demo::ensure(&app).await? } else { None };
+    let demo = if app.config.demo.unwrap_or(booted.embedded.is_some()) {
+        demo::ensure(&app).await?
+    } else {
+        None
+    };
     let worker = (!options.no_worker).then(|| tokio::spawn(worker::run(app.clone(), stopping.clone())));
     let server = http::server(&app, &booted.database_url, listener, &stopping)?;
     let metrics = start_metrics(&app)?;
@@ -99,7 +107,9 @@ pub async fn work(config: Config) -> anyhow::Result<()> {
 /// Waits for the signal to stop. True for SIGTERM, which others send; false for the terminal's Ctrl-C.
 pub async fn stop_signal() -> bool {
     let terminate = signal(SignalKind::terminate());
-    let Ok(mut terminate) = terminate else { return tokio::signal::ctrl_c().await.is_err() };
+    let Ok(mut terminate) = terminate else {
+        return tokio::signal::ctrl_c().await.is_err();
+    };
     tokio::select! {
         _ = terminate.recv() => true,
         _ = tokio::signal::ctrl_c() => false,
@@ -114,17 +124,28 @@ fn start_sandbox(config: &mut Config, options: Serve) -> anyhow::Result<Option<s
     }
     let listen = config.sandbox_listen;
     let state = config.data_dir.join("sandbox.jsonl");
-    std::fs::create_dir_all(&config.data_dir)
-        .with_context(|| format!("KAKEURI_DATA_DIR: {} cannot be made; choose another", config.data_dir.display()))?;
-    let options = sandbox::Options { listen, state: Some(state), ..sandbox::Options::default() };
-    let sandbox = sandbox::start(options)
-        .with_context(|| format!("KAKEURI_SANDBOX_LISTEN: the sandbox cannot start on {listen}; choose another address"))?;
+    std::fs::create_dir_all(&config.data_dir).with_context(|| {
+        format!(
+            "KAKEURI_DATA_DIR: {} cannot be made; choose another",
+            config.data_dir.display()
+        )
+    })?;
+    let options = sandbox::Options {
+        listen,
+        state: Some(state),
+        ..sandbox::Options::default()
+    };
+    let sandbox = sandbox::start(options).with_context(|| {
+        format!("KAKEURI_SANDBOX_LISTEN: the sandbox cannot start on {listen}; choose another address")
+    })?;
     config.paid_sandbox_url = Some(format!("http://{}/", sandbox.address).parse()?);
     Ok(Some(sandbox))
 }
 
 fn start_metrics(app: &App) -> anyhow::Result<Option<actix_web::dev::ServerHandle>> {
-    let Some(address) = app.config.metrics_listen else { return Ok(None) };
+    let Some(address) = app.config.metrics_listen else {
+        return Ok(None);
+    };
     let server = http::metrics_server(address)
         .with_context(|| format!("KAKEURI_METRICS_LISTEN: {address} cannot be opened; choose another address"))?;
     let handle = server.handle();

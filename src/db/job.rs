@@ -235,3 +235,14 @@ pub async fn any_since(
         .filter(jobs::created_at.gt(since));
     diesel::select(diesel::dsl::exists(later)).get_result(&mut &*conn).await
 }
+
+/// How many items of a job have this outcome.
+pub async fn count_items(
+    store: StoreId,
+    id: JobId,
+    outcome: ItemOutcome,
+    conn: &AsyncPgConnection,
+) -> QueryResult<i64> {
+    let of_job = job_items::table.filter(job_items::store_id.eq(store)).filter(job_items::job_id.eq(id));
+    of_job.filter(job_items::outcome.eq(outcome)).count().get_result(&mut &*conn).await
+}

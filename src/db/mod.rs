@@ -11,6 +11,7 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool};
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use futures_util::FutureExt as _;
 
 use crate::error::{Code, Error};
 
@@ -35,6 +36,7 @@ pub mod schema;
 pub mod session;
 pub mod signing_key;
 pub mod store;
+mod tls;
 
 /// Connections to one database.
 pub type Pool = deadpool::Pool<AsyncPgConnection>;
@@ -54,6 +56,7 @@ pub fn pool(url: &str, size: usize) -> Pool {
     // Looks only whether a transaction was left open; a query to test the connection would cost more than most
     // requests.
     config.recycling_method = RecyclingMethod::Fast;
+    config.custom_setup = Box::new(|url| tls::connect(url).boxed());
     let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(url, config);
     deadpool::Pool::builder(manager)
         .max_size(size)
@@ -78,12 +81,16 @@ pub async fn checkout(pool: &Pool) -> Result<Connection, Error> {
 pub async fn migrate(pool: &Pool) -> anyhow::Result<usize> {
     let mut conn = pool.get().await?;
     // Several processes may start at once on an empty database.
-    diesel::sql_query("SELECT pg_advisory_lock(7101)").execute(&mut conn).await?;
+    diesel::sql_query("SELECT pg_advisory_lock(7101)")
+        .execute(&mut conn)
+        .await?;
     let mut harness = AsyncMigrationHarness::new(conn);
     let applied = harness.run_pending_migrations(MIGRATIONS).map(|applied| applied.len());
     let applied = applied.map_err(|error| anyhow::anyhow!(error));
     let mut conn = harness.into_inner();
-    diesel::sql_query("SELECT pg_advisory_unlock(7101)").execute(&mut conn).await?;
+    diesel::sql_query("SELECT pg_advisory_unlock(7101)")
+        .execute(&mut conn)
+        .await?;
     applied
 }
 
@@ -129,5 +136,8 @@ fn contains(text: &str) -> String {
 pub fn migration_versions() -> Vec<String> {
     use diesel::migration::{Migration, MigrationSource};
     let migrations = MigrationSource::<Pg>::migrations(&MIGRATIONS).unwrap_or_default();
-    migrations.iter().map(|migration| migration.name().version().to_string()).collect()
+    migrations
+        .iter()
+        .map(|migration| migration.name().version().to_string())
+        .collect()
 }

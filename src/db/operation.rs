@@ -63,33 +63,46 @@ pub struct Operation {
 impl Operation {
     /// The codes and words of the last outcome.
     pub fn last_outcome(&self) -> Outcome {
-        self.outcome.as_ref().map(|outcome| outcome.0.clone()).unwrap_or_default()
+        self.outcome
+            .as_ref()
+            .map(|outcome| outcome.0.clone())
+            .unwrap_or_default()
     }
 }
 
 /// Writes an operation down.
 pub async fn insert(operation: &Operation, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    super::Cached(diesel::insert_into(operations::table).values(operation)).execute(conn).await.map(drop)
+    super::Cached(diesel::insert_into(operations::table).values(operation))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// The operation with this id.
 pub async fn find(store: StoreId, id: OperationId, conn: &AsyncPgConnection) -> QueryResult<Option<Operation>> {
-    operations::table.find((store, id)).select(Operation::as_select()).first(&mut &*conn).await.optional()
+    operations::table
+        .find((store, id))
+        .select(Operation::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
 }
 
 /// The operation with this id, locked until the transaction ends. Lock its order or member first.
 pub async fn lock(store: StoreId, id: OperationId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Operation>> {
-    operations::table.find((store, id)).select(Operation::as_select()).for_update().first(conn).await.optional()
+    operations::table
+        .find((store, id))
+        .select(Operation::as_select())
+        .for_update()
+        .first(conn)
+        .await
+        .optional()
 }
 
 const UNSETTLED: [OperationState; 2] = [OperationState::Open, OperationState::Stuck];
 
 /// The operation that is open or stuck on an order's payment.
-pub async fn open_on_order(
-    store: StoreId,
-    order: OrderId,
-    conn: &AsyncPgConnection,
-) -> QueryResult<Option<Operation>> {
+pub async fn open_on_order(store: StoreId, order: OrderId, conn: &AsyncPgConnection) -> QueryResult<Option<Operation>> {
     operations::table
         .filter(operations::store_id.eq(store))
         .filter(operations::order_id.eq(order))
@@ -141,7 +154,10 @@ pub async fn open_on_members(
         .select(Operation::as_select())
         .load(&mut &*conn)
         .await?;
-    Ok(open.into_iter().filter_map(|operation| Some((operation.member_id?, operation))).collect())
+    Ok(open
+        .into_iter()
+        .filter_map(|operation| Some((operation.member_id?, operation)))
+        .collect())
 }
 
 /// The last operation on a member's application that was written down at or after a moment.
@@ -170,15 +186,19 @@ pub async fn any_on_member(store: StoreId, member: MemberId, conn: &AsyncPgConne
 
 /// Is any operation of the store open or stuck (S1)?
 pub async fn any_open(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<bool> {
-    let open =
-        operations::table.filter(operations::store_id.eq(store)).filter(operations::state.eq_any(UNSETTLED));
+    let open = operations::table
+        .filter(operations::store_id.eq(store))
+        .filter(operations::state.eq_any(UNSETTLED));
     diesel::select(diesel::dsl::exists(open)).get_result(&mut &*conn).await
 }
 
 /// Writes a changed operation.
 pub async fn save(operation: &Operation, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     let row = operations::table.find((operation.store_id, operation.id));
-    super::Cached(diesel::update(row).set(operation)).execute(conn).await.map(drop)
+    super::Cached(diesel::update(row).set(operation))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Who takes a lease, and until when it holds.
@@ -201,7 +221,11 @@ pub async fn claim_due(lease: Lease, limit: i64, conn: &mut AsyncPgConnection) -
         let due = operations::table
             .filter(operations::state.eq(OperationState::Open))
             .filter(operations::next_try_at.le(lease.now))
-            .filter(operations::lease_until.is_null().or(operations::lease_until.le(lease.now)))
+            .filter(
+                operations::lease_until
+                    .is_null()
+                    .or(operations::lease_until.le(lease.now)),
+            )
             .order(operations::next_try_at.asc())
             .limit(limit)
             .select(Operation::as_select())
@@ -226,7 +250,9 @@ pub async fn claim(
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<Option<Operation>> {
     conn.transaction(async |conn| {
-        let Some(operation) = lock(store, id, conn).await? else { return Ok(None) };
+        let Some(operation) = lock(store, id, conn).await? else {
+            return Ok(None);
+        };
         let driven = operation.lease_until.is_some_and(|until| until > lease.now);
         if !operation.state.is_open() || driven {
             return Ok(None);
@@ -243,6 +269,13 @@ async fn take(operation: Operation, lease: Lease, conn: &mut AsyncPgConnection) 
         lease_until: Some(lease.until),
         ..operation
     };
-    save(&Operation { may_have_arrived: true, ..leased.clone() }, conn).await?;
+    save(
+        &Operation {
+            may_have_arrived: true,
+            ..leased.clone()
+        },
+        conn,
+    )
+    .await?;
     Ok(leased)
 }

@@ -92,25 +92,40 @@ impl Payment {
 
     /// What Paid last showed, where it was not adopted.
     pub fn seen(&self) -> Option<Sale> {
-        Some(Sale { status: self.seen_status?, price: self.seen_amount? })
+        Some(Sale {
+            status: self.seen_status?,
+            price: self.seen_amount?,
+        })
     }
 }
 
 /// Creates a payment.
 pub async fn insert(payment: &Payment, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    super::Cached(diesel::insert_into(payments::table).values(payment)).execute(conn).await.map(drop)
+    super::Cached(diesel::insert_into(payments::table).values(payment))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// The payment of an order, locked until the transaction ends. Lock the order first.
 pub async fn lock(store: StoreId, order: OrderId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Payment>> {
-    payments::table.find((store, order)).select(Payment::as_select()).for_update().first(conn).await.optional()
+    payments::table
+        .find((store, order))
+        .select(Payment::as_select())
+        .for_update()
+        .first(conn)
+        .await
+        .optional()
 }
 
 /// Writes a changed payment.
 pub async fn save(payment: &mut Payment, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     payment.version += 1;
     let row = payments::table.find((payment.store_id, payment.order_id));
-    super::Cached(diesel::update(row).set(&*payment)).execute(conn).await.map(drop)
+    super::Cached(diesel::update(row).set(&*payment))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Has the store a payment that somebody must still act on (S1)?

@@ -60,7 +60,11 @@ pub struct StoreOptions {
 
 /// Creates a store.
 pub async fn insert(store: &Store, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::insert_into(stores::table).values(store).execute(conn).await.map(drop)
+    diesel::insert_into(stores::table)
+        .values(store)
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// A store with nothing set up yet, as of now.
@@ -94,17 +98,33 @@ pub async fn open(store: &Store, owner: &AdminUser, conn: &mut AsyncPgConnection
 
 /// The store with this id.
 pub async fn find(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<Option<Store>> {
-    stores::table.find(store).select(Store::as_select()).first(&mut &*conn).await.optional()
+    stores::table
+        .find(store)
+        .select(Store::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
 }
 
 /// The store with this id, locked until the transaction ends.
 pub async fn lock(store: StoreId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Store>> {
-    stores::table.find(store).select(Store::as_select()).for_update().first(conn).await.optional()
+    stores::table
+        .find(store)
+        .select(Store::as_select())
+        .for_update()
+        .first(conn)
+        .await
+        .optional()
 }
 
 /// The store a login names.
 pub async fn find_by_slug(slug: &str, conn: &AsyncPgConnection) -> QueryResult<Option<Store>> {
-    stores::table.filter(stores::slug.eq(slug)).select(Store::as_select()).first(&mut &*conn).await.optional()
+    stores::table
+        .filter(stores::slug.eq(slug))
+        .select(Store::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
 }
 
 /// The store a publishable key names.
@@ -126,7 +146,11 @@ pub async fn set_options(
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<Store> {
     diesel::update(stores::table.find(store))
-        .set((options, stores::updated_at.eq(now), stores::version.eq(stores::version + 1)))
+        .set((
+            options,
+            stores::updated_at.eq(now),
+            stores::version.eq(stores::version + 1),
+        ))
         .returning(Store::as_returning())
         .get_result(conn)
         .await

@@ -132,7 +132,11 @@ pub fn from_value<T: DeserializeOwned>(mut value: Value) -> Result<T, Error> {
         }
         wrong.push(place);
         // Take the fault away and look on, so that the caller learns all of them at once.
-        let repaired = if missing.is_some() { fill::<T>(&mut value, &steps) } else { remove(&mut value, &steps) };
+        let repaired = if missing.is_some() {
+            fill::<T>(&mut value, &steps)
+        } else {
+            remove(&mut value, &steps)
+        };
         if !repaired {
             break;
         }

@@ -172,11 +172,26 @@ pub fn answer(problem: Problem, asked: &Asked) -> HttpResponse {
     response.content_type(PROBLEM_JSON);
     // Everything outside the admin API gets the form for everybody.
     if asked.admin {
-        let Problem { errors, paid_codes, application_status, .. } = problem;
-        return response.json(AdminProblem { common, errors, paid_codes, application_status });
+        let Problem {
+            errors,
+            paid_codes,
+            application_status,
+            ..
+        } = problem;
+        return response.json(AdminProblem {
+            common,
+            errors,
+            paid_codes,
+            application_status,
+        });
     }
-    let shown = |Fault { pointer, code, message, .. }| FieldFault { pointer, code, message };
-    response.json(StorefrontProblem { common, errors: problem.errors.into_iter().map(shown).collect() })
+    let shown = |Fault {
+                     pointer, code, message, ..
+                 }| FieldFault { pointer, code, message };
+    response.json(StorefrontProblem {
+        common,
+        errors: problem.errors.into_iter().map(shown).collect(),
+    })
 }
 
 fn common(problem: &Problem, asked: &Asked) -> ProblemBase {

@@ -15,13 +15,7 @@ use crate::error::Error;
 /// An operation on a payment, leased to whoever writes it down.
 ///
 /// In memory no send has arrived yet; [`write_intent`] stores that one may have, as a crash could come right after it.
-pub(super) fn intent(
-    app: &App,
-    payment: &Payment,
-    plan: Plan,
-    body: Value,
-    actor: &str,
-) -> Operation {
+pub(super) fn intent(app: &App, payment: &Payment, plan: Plan, body: Value, actor: &str) -> Operation {
     let lease = drive::lease(app);
     Operation {
         store_id: payment.store_id,
@@ -49,5 +43,12 @@ pub(super) fn intent(
 
 /// Stores an intent as one whose first send may have arrived.
 pub(super) async fn write_intent(operation: &Operation, conn: &mut AsyncPgConnection) -> Result<(), Error> {
-    Ok(operation::insert(&Operation { may_have_arrived: true, ..operation.clone() }, conn).await?)
+    Ok(operation::insert(
+        &Operation {
+            may_have_arrived: true,
+            ..operation.clone()
+        },
+        conn,
+    )
+    .await?)
 }

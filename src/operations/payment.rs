@@ -58,13 +58,23 @@ pub struct Confirm {
 }
 
 /// Confirms a payment. Where Paid can be asked, its amount and state are adopted first.
-pub async fn confirm(app: &App, store: StoreId, id: OrderId, wish: Confirm, deed: &Deed<'_>) -> Result<Progress, Error> {
+pub async fn confirm(
+    app: &App,
+    store: StoreId,
+    id: OrderId,
+    wish: Confirm,
+    deed: &Deed<'_>,
+) -> Result<Progress, Error> {
     if let Some(progress) = resume(app, store, id, deed).await? {
         return Ok(progress);
     }
     let fixed_on = wish.fixed_on.unwrap_or_else(|| app.clock.today());
     if fixed_on > app.clock.today() {
-        return Err(Error::invalid("/fixed_on", "out_of_range", "The date may not be in the future."));
+        return Err(Error::invalid(
+            "/fixed_on",
+            "out_of_range",
+            "The date may not be in the future.",
+        ));
     }
     let seen = view(app, store, id).await?;
     (deed.check_version)(seen.order.version)?;
@@ -73,12 +83,26 @@ pub async fn confirm(app: &App, store: StoreId, id: OrderId, wish: Confirm, deed
     if app.config.paid.capabilities.inquiry {
         known_version = read_and_adopt(app, store, payment, deed).await?;
     }
-    let check = |version| if version == known_version { Ok(()) } else { (deed.check_version)(version) };
-    let intent = ask(app, store, id, PaymentAction::Confirm, &check, deed, |order, payment| {
-        check_amounts(&wish, order.total, payment.amount)?;
-        let body = paid::body::confirm(&payment.customer_number, &payment.credit_key, fixed_on);
-        Ok((Plan::Confirm { fixed_on }, body))
-    });
+    let check = |version| {
+        if version == known_version {
+            Ok(())
+        } else {
+            (deed.check_version)(version)
+        }
+    };
+    let intent = ask(
+        app,
+        store,
+        id,
+        PaymentAction::Confirm,
+        &check,
+        deed,
+        |order, payment| {
+            check_amounts(&wish, order.total, payment.amount)?;
+            let body = paid::body::confirm(&payment.customer_number, &payment.credit_key, fixed_on);
+            Ok((Plan::Confirm { fixed_on }, body))
+        },
+    );
     let intent = intent.await?;
     finish(app, store, id, Some(intent), deed).await
 }
@@ -100,10 +124,24 @@ pub async fn cancel(app: &App, store: StoreId, id: OrderId, reason: &str, deed: 
     if let Some(progress) = resume(app, store, id, deed).await? {
         return Ok(progress);
     }
-    let intent = ask(app, store, id, PaymentAction::Cancel, deed.check_version, deed, |_, payment| {
-        let body = paid::body::cancel(&payment.customer_number, &payment.credit_key);
-        Ok((Plan::Cancel { cancel_order: false, reason: reason.to_owned() }, body))
-    });
+    let intent = ask(
+        app,
+        store,
+        id,
+        PaymentAction::Cancel,
+        deed.check_version,
+        deed,
+        |_, payment| {
+            let body = paid::body::cancel(&payment.customer_number, &payment.credit_key);
+            Ok((
+                Plan::Cancel {
+                    cancel_order: false,
+                    reason: reason.to_owned(),
+                },
+                body,
+            ))
+        },
+    );
     let intent = intent.await?;
     finish(app, store, id, Some(intent), deed).await
 }
@@ -118,7 +156,10 @@ pub async fn refresh_one(app: &App, store: StoreId, id: OrderId, deed: &Deed<'_>
     }
     require_inquiry(app)?;
     read_and_adopt_or_flag(app, store, &payment, deed).await?;
-    Ok(Progress { view: view(app, store, id).await?, processing: false })
+    Ok(Progress {
+        view: view(app, store, id).await?,
+        processing: false,
+    })
 }
 
 /// Drives an operation now, unless somebody does already.
@@ -164,7 +205,9 @@ async fn read_and_adopt_or_flag(
     let read = reader.sales(std::slice::from_ref(&payment.credit_key)).await;
     let conn = &mut *app.db().await?;
     reader.calls.write(conn).await?;
-    let inquiry = read?.remove(&payment.credit_key).unwrap_or(Inquiry::Unclear(paid::Codes::none()));
+    let inquiry = read?
+        .remove(&payment.credit_key)
+        .unwrap_or(Inquiry::Unclear(paid::Codes::none()));
     if let Inquiry::Unclear(codes) = &inquiry {
         let mut problem = Code::ProviderUnavailable.problem("Paid did not say how the sale stands. Try again.");
         problem.paid_codes = codes.clone().into_vec();
@@ -187,7 +230,10 @@ async fn ask(
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         paid_settings::share(store, conn).await?;
-        let mut order = order::lock(store, id, conn).await?.filter(|order| order.discarded_at.is_none()).or_not_found()?;
+        let mut order = order::lock(store, id, conn)
+            .await?
+            .filter(|order| order.discarded_at.is_none())
+            .or_not_found()?;
         check_version(order.version)?;
         let payment = payment::lock(store, id, conn).await?.ok_or_else(no_payment)?;
         if operation::open_on_order(store, id, conn).await?.is_some() {
@@ -217,7 +263,16 @@ pub(super) async fn open(
     deed.ticket.record(operation.id.0, conn).await?;
     let data = json!({ "action": operation.kind, "operation_id": operation.id, "amount": payment.amount });
     let subject = Subject::Order(order.id);
-    event::append(order.store_id, EventType::PaymentRequested, subject, deed.actor, data, now, conn).await?;
+    event::append(
+        order.store_id,
+        EventType::PaymentRequested,
+        subject,
+        deed.actor,
+        data,
+        now,
+        conn,
+    )
+    .await?;
     Ok(operation)
 }
 
@@ -230,27 +285,33 @@ pub(super) async fn finish(
     _: &Deed<'_>,
 ) -> Result<Progress, Error> {
     let Some(operation) = intent else {
-        return Ok(Progress { view: view(app, store, id).await?, processing: false });
+        return Ok(Progress {
+            view: view(app, store, id).await?,
+            processing: false,
+        });
     };
     let deadline = Instant::now() + app.config.paid_wait;
     match drive::drive_until(app, operation, deadline).await? {
         Some(settled) => answer(app, store, id, &settled).await,
-        None => Ok(Progress { view: view(app, store, id).await?, processing: true }),
+        None => Ok(Progress {
+            view: view(app, store, id).await?,
+            processing: true,
+        }),
     }
 }
 
 /// An earlier try of this very request wrote an operation down, or did what needed none, before it broke off.
-pub(super) async fn resume(
-    app: &App,
-    store: StoreId,
-    id: OrderId,
-    deed: &Deed<'_>,
-) -> Result<Option<Progress>, Error> {
-    let Some(subject) = deed.ticket.resumed() else { return Ok(None) };
+pub(super) async fn resume(app: &App, store: StoreId, id: OrderId, deed: &Deed<'_>) -> Result<Option<Progress>, Error> {
+    let Some(subject) = deed.ticket.resumed() else {
+        return Ok(None);
+    };
     let earlier = operation::find(store, OperationId(subject), &*app.db().await?).await?;
     match earlier {
         Some(earlier) => answer(app, store, id, &earlier).await.map(Some),
-        None => Ok(Some(Progress { view: view(app, store, id).await?, processing: false })),
+        None => Ok(Some(Progress {
+            view: view(app, store, id).await?,
+            processing: false,
+        })),
     }
 }
 
@@ -259,7 +320,10 @@ async fn answer(app: &App, store: StoreId, id: OrderId, operation: &Operation) -
     match operation.state {
         OperationState::Refused => Err(refusal(operation, &view)),
         OperationState::Open | OperationState::Stuck => Ok(Progress { view, processing: true }),
-        OperationState::Done | OperationState::Abandoned => Ok(Progress { view, processing: false }),
+        OperationState::Done | OperationState::Abandoned => Ok(Progress {
+            view,
+            processing: false,
+        }),
     }
 }
 
@@ -290,12 +354,19 @@ fn refusal(operation: &Operation, view: &OrderView) -> Error {
 pub(super) fn in_progress() -> Error {
     let problem = Code::PaymentOperationInProgress
         .problem("An action on this payment is under way. Wait for its end, or look at reconciliation.");
-    Problem { retry_after: Some(5), ..problem }.into()
+    Problem {
+        retry_after: Some(5),
+        ..problem
+    }
+    .into()
 }
 
 /// The payment's state forbids the action.
 pub(super) fn not_unconfirmed(illegal: IllegalTransition) -> Error {
-    Code::PaymentNotUnconfirmed.because(format!("The payment is {}, so it cannot be asked to {}.", illegal.from, illegal.action))
+    Code::PaymentNotUnconfirmed.because(format!(
+        "The payment is {}, so it cannot be asked to {}.",
+        illegal.from, illegal.action
+    ))
 }
 
 fn no_payment() -> Error {
@@ -307,7 +378,7 @@ fn missing() -> Error {
 }
 
 /// Can Paid be asked how a sale stands?
-pub(super) fn require_inquiry(app: &App) -> Result<(), Error> {
+pub fn require_inquiry(app: &App) -> Result<(), Error> {
     require(app.config.paid.capabilities.inquiry, "inquiry")
 }
 

@@ -58,7 +58,10 @@ pub fn situation(view: &OrderView, too_long: TooLong) -> Option<Situation> {
         status: payment.status,
         amount: payment.amount,
         flag: payment.flag,
-        operation: view.operation.as_ref().map(|operation| (operation.kind, operation.state)),
+        operation: view
+            .operation
+            .as_ref()
+            .map(|operation| (operation.kind, operation.state)),
         too_long: limit.is_some_and(|limit| payment.created_at < limit),
         accepted: payment.accepted_total == Some(view.order.total) && payment.accepted_amount == Some(payment.amount),
     })
@@ -104,19 +107,15 @@ async fn note(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Dee
 }
 
 /// A register is from now on driven to `cancelled` at Paid, then to `failed`.
-async fn give_up(
-    app: &App,
-    store: StoreId,
-    id: OrderId,
-    wish: &Resolve,
-    deed: &Deed<'_>,
-) -> Result<Operation, Error> {
+async fn give_up(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Deed<'_>) -> Result<Operation, Error> {
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         let mut order = order::lock(store, id, conn).await?.or_not_found()?;
         (deed.check_version)(order.version)?;
-        let open = operation::open_on_order(store, id, conn).await?.ok_or_else(|| not_allowed(wish.action))?;
+        let open = operation::open_on_order(store, id, conn)
+            .await?
+            .ok_or_else(|| not_allowed(wish.action))?;
         let mut open = operation::lock(store, open.id, conn).await?.or_not_found()?;
         if !matches!(open.plan.0, Plan::Register { .. }) {
             return Err(not_allowed(wish.action));
@@ -134,7 +133,16 @@ async fn give_up(
         order::save(&mut order, now, conn).await?;
         deed.ticket.record(open.id.0, conn).await?;
         let data = json!({ "action": wish.action, "reason": wish.reason, "operation_id": open.id });
-        event::append(store, EventType::PaymentResolved, Subject::Order(id), deed.actor, data, now, conn).await?;
+        event::append(
+            store,
+            EventType::PaymentResolved,
+            Subject::Order(id),
+            deed.actor,
+            data,
+            now,
+            conn,
+        )
+        .await?;
         Ok(open)
     })
     .await
@@ -149,17 +157,26 @@ async fn push(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Dee
             paid_settings::share(store, conn).await?;
             let mut order = order::lock(store, id, conn).await?.or_not_found()?;
             (deed.check_version)(order.version)?;
-            let payment = payment::lock(store, id, conn).await?.ok_or_else(|| not_allowed(wish.action))?;
+            let payment = payment::lock(store, id, conn)
+                .await?
+                .ok_or_else(|| not_allowed(wish.action))?;
             if operation::open_on_order(store, id, conn).await?.is_some() {
                 return Err(payments::in_progress());
             }
-            payment.status.after(PaymentAction::Amend).map_err(payments::not_unconfirmed)?;
+            payment
+                .status
+                .after(PaymentAction::Amend)
+                .map_err(payments::not_unconfirmed)?;
             if payment.amount == order.total || order.total.0 < 1 {
                 return Err(not_allowed(wish.action));
             }
             let (amount, before) = (order.total, payment.amount);
             let body = paid::body::amend(&payment.customer_number, &payment.credit_key, amount);
-            let plan = Plan::Amend { amount, before, edit: None };
+            let plan = Plan::Amend {
+                amount,
+                before,
+                edit: None,
+            };
             payments::open(app, &mut order, &payment, plan, body, deed, conn).await
         })
         .await?;
@@ -175,7 +192,9 @@ async fn accept(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &D
         let mut order = order::lock(store, id, conn).await?.or_not_found()?;
         (deed.check_version)(order.version)?;
         let open = operation::open_on_order(store, id, conn).await?;
-        let mut payment = payment::lock(store, id, conn).await?.ok_or_else(|| not_allowed(wish.action))?;
+        let mut payment = payment::lock(store, id, conn)
+            .await?
+            .ok_or_else(|| not_allowed(wish.action))?;
         if let Some(open) = open {
             close_stuck(store, open, wish, now, conn).await?;
         }
@@ -198,11 +217,23 @@ async fn accept(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &D
             "amount": payment.amount,
             "status": payment.status,
         });
-        event::append(store, EventType::PaymentResolved, Subject::Order(id), deed.actor, data, now, conn).await?;
+        event::append(
+            store,
+            EventType::PaymentResolved,
+            Subject::Order(id),
+            deed.actor,
+            data,
+            now,
+            conn,
+        )
+        .await?;
         Ok::<_, Error>(())
     })
     .await?;
-    Ok(Progress { view: view(app, store, id).await?, processing: false })
+    Ok(Progress {
+        view: view(app, store, id).await?,
+        processing: false,
+    })
 }
 
 async fn close_stuck(
@@ -217,7 +248,10 @@ async fn close_stuck(
     if open.state != OperationState::Stuck || register {
         return Err(not_allowed(wish.action));
     }
-    let outcome = Outcome { message: format!("closed by a human: {}", wish.reason), ..open.last_outcome() };
+    let outcome = Outcome {
+        message: format!("closed by a human: {}", wish.reason),
+        ..open.last_outcome()
+    };
     settle::close(&mut open, OperationState::Abandoned, Some(outcome), now);
     Ok(operation::save(&open, conn).await?)
 }

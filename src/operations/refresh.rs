@@ -84,7 +84,10 @@ pub(super) async fn adopt(
             }
             Adoption::MovedBack => {
                 payment.flag(PaymentFlag::MovedBack, found, now);
-                Some((EventType::PaymentFlagged, json!({ "flag": PaymentFlag::MovedBack, "seen": found })))
+                Some((
+                    EventType::PaymentFlagged,
+                    json!({ "flag": PaymentFlag::MovedBack, "seen": found }),
+                ))
             }
             Adoption::Missing => {
                 payment.flag(PaymentFlag::MissingAtPaid, None, now);
@@ -111,7 +114,10 @@ pub async fn refresh_many(
 ) -> Result<Vec<(OrderId, Refreshed)>, Error> {
     let (settings, payments) = {
         let conn = &*app.db().await?;
-        (paid_settings::find(store, conn).await?, payment::find_many(store, orders, conn).await?)
+        (
+            paid_settings::find(store, conn).await?,
+            payment::find_many(store, orders, conn).await?,
+        )
     };
     let mut outcomes: BTreeMap<OrderId, Refreshed> = orders.iter().map(|id| (*id, Refreshed::NoPayment)).collect();
     let mut to_ask = Vec::new();

@@ -33,7 +33,16 @@ pub async fn take(
         member::save(&mut member, now, conn).await?;
         if let Some(data) = news {
             let subject = Subject::Member(member.id);
-            event::append(member.store_id, EventType::ApplicationChanged, subject, actor, data, now, conn).await?;
+            event::append(
+                member.store_id,
+                EventType::ApplicationChanged,
+                subject,
+                actor,
+                data,
+                now,
+                conn,
+            )
+            .await?;
         }
         Ok(member)
     })
@@ -56,7 +65,5 @@ pub(super) fn enter(member: &mut Member, reported: &ReportedStatus, now: DateTim
         member.last_error = None;
     }
     let news = member.application_status != before || member.reported_status != shown;
-    news.then(|| {
-        json!({ "from": before, "to": member.application_status, "reported_status": member.reported_status })
-    })
+    news.then(|| json!({ "from": before, "to": member.application_status, "reported_status": member.reported_status }))
 }

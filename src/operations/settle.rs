@@ -31,12 +31,22 @@ pub async fn settle(app: &App, operation: Operation, finding: Finding, calls: &C
         calls.write(conn).await?;
         let (store, order_id) = (operation.store_id, operation.order_id.ok_or_else(missing_row)?);
         let order = order::lock(store, order_id, conn).await?.ok_or_else(missing_row)?;
-        let current = operation::lock(store, operation.id, conn).await?.ok_or_else(missing_row)?;
+        let current = operation::lock(store, operation.id, conn)
+            .await?
+            .ok_or_else(missing_row)?;
         if current.state != OperationState::Open || current.lease != operation.lease {
             return Ok(current);
         }
         let payment = payment::lock(store, order_id, conn).await?.ok_or_else(missing_row)?;
-        Settlement { operation: current, order, payment, events: Vec::new(), now }.finish(finding, scale, conn).await
+        Settlement {
+            operation: current,
+            order,
+            payment,
+            events: Vec::new(),
+            now,
+        }
+        .finish(finding, scale, conn)
+        .await
     })
     .await
 }
@@ -46,7 +56,13 @@ fn missing_row() -> Error {
 }
 
 /// Sets an operation's next drive, or ends the drives: it is `stuck` from now on.
-pub(super) fn put_off(operation: &mut Operation, outcome: Outcome, may_have_arrived: bool, now: DateTime<Utc>, scale: f64) {
+pub(super) fn put_off(
+    operation: &mut Operation,
+    outcome: Outcome,
+    may_have_arrived: bool,
+    now: DateTime<Utc>,
+    scale: f64,
+) {
     operation.drives += 1;
     operation.may_have_arrived = may_have_arrived;
     operation.outcome = Some(Json(outcome));
@@ -81,7 +97,10 @@ impl Settlement {
             Finding::Done { found, .. } => self.done(found),
             Finding::Refused { outcome, found } => self.refused(outcome, found),
             Finding::GivenUp => self.given_up(),
-            Finding::Open { outcome, may_have_arrived } => {
+            Finding::Open {
+                outcome,
+                may_have_arrived,
+            } => {
                 put_off(&mut self.operation, outcome, may_have_arrived, self.now, scale);
                 if self.operation.state == OperationState::Open {
                     operation::save(&self.operation, conn).await?;
@@ -100,7 +119,16 @@ impl Settlement {
         order::save(&mut self.order, self.now, conn).await?;
         for (kind, data) in self.events {
             let subject = Subject::Order(self.order.id);
-            event::append(self.order.store_id, kind, subject, &self.operation.actor, data, self.now, conn).await?;
+            event::append(
+                self.order.store_id,
+                kind,
+                subject,
+                &self.operation.actor,
+                data,
+                self.now,
+                conn,
+            )
+            .await?;
         }
         Ok(self.operation)
     }
@@ -137,7 +165,10 @@ impl Settlement {
     fn registered(&mut self, amount: crate::domain::Yen, found: Option<Sale>) {
         self.payment.status = PaymentStatus::Unconfirmed;
         self.payment.amount = amount;
-        self.event(EventType::OrderPlaced, json!({ "total": self.order.total, "payment_method": "paid" }));
+        self.event(
+            EventType::OrderPlaced,
+            json!({ "total": self.order.total, "payment_method": "paid" }),
+        );
         self.adopt_if_other(found);
     }
 
@@ -145,18 +176,27 @@ impl Settlement {
         self.payment.status = PaymentStatus::Confirmed;
         self.payment.confirmed_at = Some(self.now);
         self.payment.fixed_on = Some(fixed_on);
-        self.event(EventType::PaymentConfirmed, json!({ "amount": self.payment.amount, "fixed_on": fixed_on }));
+        self.event(
+            EventType::PaymentConfirmed,
+            json!({ "amount": self.payment.amount, "fixed_on": fixed_on }),
+        );
         self.adopt_if_other(found);
     }
 
     fn cancelled(&mut self, cancel_order: bool, reason: &str) {
         self.payment.status = PaymentStatus::Cancelled;
         self.payment.cancelled_at = Some(self.now);
-        self.event(EventType::PaymentCancelled, json!({ "amount": self.payment.amount, "reason": reason }));
+        self.event(
+            EventType::PaymentCancelled,
+            json!({ "amount": self.payment.amount, "reason": reason }),
+        );
         if cancel_order {
             self.order.handling_status = HandlingStatus::Cancelled;
             self.order.cancelled_at = Some(self.now);
-            self.event(EventType::OrderCancelled, json!({ "reason": reason, "cancel_payment": true }));
+            self.event(
+                EventType::OrderCancelled,
+                json!({ "reason": reason, "cancel_payment": true }),
+            );
         }
     }
 
@@ -168,13 +208,20 @@ impl Settlement {
             if self.payment.status == PaymentStatus::Confirmed && self.payment.fixed_on.is_none() {
                 self.payment.fixed_on = Some(japan_date(self.now));
             }
-            self.event(EventType::PaymentFoundAtPaid, json!({ "status": self.payment.status, "amount": sale.price }));
+            self.event(
+                EventType::PaymentFoundAtPaid,
+                json!({ "status": self.payment.status, "amount": sale.price }),
+            );
         }
     }
 
     fn refused(&mut self, outcome: Outcome, found: Option<Sale>) {
         let (codes, message) = (outcome.codes.clone(), outcome.message.clone());
-        self.payment.last_error = Some(Json(LastError { codes: codes.clone(), message, at: self.now }));
+        self.payment.last_error = Some(Json(LastError {
+            codes: codes.clone(),
+            message,
+            at: self.now,
+        }));
         if self.operation.plan.0.kind() == crate::domain::operation::OperationKind::Register {
             self.sale_refused(&codes);
         } else {
@@ -199,7 +246,10 @@ impl Settlement {
         }
         let member = self.order.member_id;
         let total = self.order.total;
-        self.event(EventType::OrderRefused, json!({ "member_id": member, "total": total, "codes": codes }));
+        self.event(
+            EventType::OrderRefused,
+            json!({ "member_id": member, "total": total, "codes": codes }),
+        );
     }
 
     fn given_up(&mut self) {

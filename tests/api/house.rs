@@ -5,19 +5,77 @@ use std::path::{Path, PathBuf};
 
 /// Folder or file, and what it must not mention: (where, forbidden, but for).
 const FORBIDDEN: [(&str, &[&str]); 8] = [
-    ("domain", &["crate::db", "crate::paid", "crate::operations", "crate::http", "crate::app", "crate::clock", "diesel_async", "actix_web", "tokio", "reqwest"]),
-    ("db", &["crate::paid::", "crate::operations", "crate::http", "crate::app", "actix_web", "reqwest"]),
-    ("paid", &["crate::db", "crate::operations", "crate::http", "crate::app", "crate::sandbox", "actix_web", "diesel"]),
+    (
+        "domain",
+        &[
+            "crate::db",
+            "crate::paid",
+            "crate::operations",
+            "crate::http",
+            "crate::app",
+            "crate::clock",
+            "diesel_async",
+            "actix_web",
+            "tokio",
+            "reqwest",
+        ],
+    ),
+    (
+        "db",
+        &[
+            "crate::paid::",
+            "crate::operations",
+            "crate::http",
+            "crate::app",
+            "actix_web",
+            "reqwest",
+        ],
+    ),
+    (
+        "paid",
+        &[
+            "crate::db",
+            "crate::operations",
+            "crate::http",
+            "crate::app",
+            "crate::sandbox",
+            "actix_web",
+            "diesel",
+        ],
+    ),
     ("operations", &["crate::http", "crate::sandbox", "actix_web", "reqwest"]),
-    ("sandbox", &["crate::db", "crate::operations", "crate::http", "crate::app", "crate::error", "diesel"]),
-    ("devdb", &["crate::db", "crate::operations", "crate::http", "crate::app", "crate::config", "actix_web", "tokio::"]),
+    (
+        "sandbox",
+        &[
+            "crate::db",
+            "crate::operations",
+            "crate::http",
+            "crate::app",
+            "crate::error",
+            "diesel",
+        ],
+    ),
+    (
+        "devdb",
+        &[
+            "crate::db",
+            "crate::operations",
+            "crate::http",
+            "crate::app",
+            "crate::config",
+            "actix_web",
+            "tokio::",
+        ],
+    ),
     ("worker.rs", &["crate::http", "actix_web"]),
     ("http", &["crate::sandbox", "reqwest"]),
 ];
 
 fn sources(path: &Path, found: &mut Vec<PathBuf>) {
     if path.is_dir() {
-        fs::read_dir(path).unwrap().for_each(|entry| sources(&entry.unwrap().path(), found));
+        fs::read_dir(path)
+            .unwrap()
+            .for_each(|entry| sources(&entry.unwrap().path(), found));
     } else if path.extension().is_some_and(|extension| extension == "rs") {
         found.push(path.to_owned());
     }
@@ -33,16 +91,27 @@ fn under(place: &str) -> Vec<PathBuf> {
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]
 fn dependencies_point_one_way() {
     let mut wrong = Vec::new();
     for (place, forbidden) in FORBIDDEN {
-        for path in under(&format!("src/{place}")).into_iter().filter(|path| !path.to_string_lossy().contains("/tests")) {
+        for path in under(&format!("src/{place}"))
+            .into_iter()
+            .filter(|path| !path.to_string_lossy().contains("/tests"))
+        {
             let code = code(&path);
-            wrong.extend(forbidden.iter().filter(|name| code.contains(**name)).map(|name| format!("{}: {name}", path.display())));
+            wrong.extend(
+                forbidden
+                    .iter()
+                    .filter(|name| code.contains(**name))
+                    .map(|name| format!("{}: {name}", path.display())),
+            );
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -50,9 +119,20 @@ fn dependencies_point_one_way() {
 
 #[test]
 fn every_module_says_what_it_is_for() {
-    let own_tests = |path: &PathBuf| path.starts_with(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) && path.to_string_lossy().contains("/tests/");
-    for path in under("src").into_iter().chain(under("tests")).filter(|path| !own_tests(path)) {
+    let own_tests = |path: &PathBuf| {
+        path.starts_with(Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+            && path.to_string_lossy().contains("/tests/")
+    };
+    for path in under("src")
+        .into_iter()
+        .chain(under("tests"))
+        .filter(|path| !own_tests(path))
+    {
         let text = fs::read_to_string(&path).unwrap();
-        assert!(text.starts_with("//!") || path.ends_with("db/schema.rs"), "{} does not open with what it is for", path.display());
+        assert!(
+            text.starts_with("//!") || path.ends_with("db/schema.rs"),
+            "{} does not open with what it is for",
+            path.display()
+        );
     }
 }

@@ -10,7 +10,6 @@ mod orders;
 mod payments;
 mod problems;
 mod products;
-mod quotes;
 mod reconciliation;
 mod refresh;
 mod service;

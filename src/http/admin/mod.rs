@@ -1,12 +1,18 @@
 //! The admin API: the shop's staff and its partners. One line per resource.
 
+mod bulk;
 mod events;
+mod jobs;
+mod member_applications;
+mod member_out;
+mod members;
 mod order_out;
 pub(super) mod orders;
 mod payments;
 mod products;
 mod reconciliation;
 mod sessions;
+mod settings;
 
 use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
@@ -30,4 +36,10 @@ fn resources(config: &mut ServiceConfig<'_>) {
     payments::routes(config);
     reconciliation::routes(config);
     events::routes(config);
+    settings::routes(config);
+    // Before the members, whose ids stand where the names of bulk calls stand.
+    bulk::routes(config);
+    members::routes(config);
+    member_applications::routes(config);
+    jobs::routes(config);
 }

@@ -17,7 +17,10 @@ use crate::tokens::Audience;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(create_session).service(refresh_session).service(end_session);
+    config
+        .service(create_session)
+        .service(refresh_session)
+        .service(end_session);
 }
 
 /// A login.
@@ -51,10 +54,18 @@ async fn create_session(
     app: Data<App>,
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
-    let Body(AdminLoginIn { store: slug, email, password }) = body;
+    let Body(AdminLoginIn {
+        store: slug,
+        email,
+        password,
+    }) = body;
     let email = fold_email(&email);
     let account = format!("{slug} {email}");
-    let who = [Counted::Address(address(&request, &app.config)), Counted::Account(&account), Counted::Store(&slug)];
+    let who = [
+        Counted::Address(address(&request, &app.config)),
+        Counted::Account(&account),
+        Counted::Store(&slug),
+    ];
     limits.check(Limited::Login, &who)?;
     let found = find(&app, &slug, &email).await?;
     let hash = found.as_ref().and_then(|(_, _, hash)| hash.clone());
@@ -67,7 +78,9 @@ type Found = (crate::domain::StoreId, Who, Option<String>);
 
 async fn find(app: &App, slug: &str, email: &str) -> Result<Option<Found>, Error> {
     let conn = app.db().await?;
-    let Some(store) = db::store::find_by_slug(slug, &conn).await? else { return Ok(None) };
+    let Some(store) = db::store::find_by_slug(slug, &conn).await? else {
+        return Ok(None);
+    };
     let user = db::password::of_user(store.store_id, email, &conn).await?;
     Ok(user.map(|(id, role, hash)| (store.store_id, Who::User(id, role), hash)))
 }

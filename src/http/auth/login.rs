@@ -90,7 +90,9 @@ fn tokens(app: &App, store: StoreId, session: SessionId, who: Who, secret: &str)
 
 /// The next tokens of a session.
 pub async fn refresh(app: &App, audience: Audience, token: &str) -> Result<SessionOut, Error> {
-    let refused = || Code::TokenInvalid.because("The refresh token is not valid, was used, or its session has ended. Log in again.");
+    let refused = || {
+        Code::TokenInvalid.because("The refresh token is not valid, was used, or its session has ended. Log in again.")
+    };
     let (store, id, given) = parse(token).ok_or_else(refused)?;
     let next = random_secret();
     let now = app.clock.now();
@@ -130,7 +132,9 @@ fn audience_of(who: Who) -> Audience {
 async fn present(session: &Session, conn: &diesel_async::AsyncPgConnection) -> Result<Option<Who>, Error> {
     if let Some(id) = session.member_id {
         let member = member::find(session.store_id, id, conn).await?;
-        return Ok(member.filter(|member| member.status.may_log_in()).map(|_| Who::Member(id)));
+        return Ok(member
+            .filter(|member| member.status.may_log_in())
+            .map(|_| Who::Member(id)));
     }
     let Some(id) = session.user_id else { return Ok(None) };
     let user = admin_user::find(session.store_id, id, conn).await?;
@@ -144,6 +148,13 @@ pub async fn end(app: &Data<App>, store: StoreId, id: SessionId) -> Result<(), E
 
 /// A token of the admin API without a session, for a developer (`kakeuri token admin`).
 pub fn developer_token(app: &App, store: StoreId, scopes: &[Scope], ttl: TimeDelta) -> Result<String, Error> {
-    let claims = Claims::new(Audience::Admin, store, "cli".into(), Uuid::new_v4(), app.clock.now(), ttl);
+    let claims = Claims::new(
+        Audience::Admin,
+        store,
+        "cli".into(),
+        Uuid::new_v4(),
+        app.clock.now(),
+        ttl,
+    );
     Ok(app.tokens.sign(&claims.allowing(scopes))?)
 }

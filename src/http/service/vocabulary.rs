@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, get};
 
 use crate::domain::application::{ApplicationStatus, BuyerState, Pattern};
 use crate::domain::events::EventType;
+use crate::domain::job::{ItemOutcome, JobKind, JobState};
 use crate::domain::member::{MemberAction, MemberStatus, PaymentMethod};
 use crate::domain::operation::{OperationKind, OperationState};
 use crate::domain::payment::{HandlingStatus, PaymentAction, PaymentFlag, PaymentStatus};
@@ -53,9 +54,29 @@ macro_rules! enumerations {
 /// Every enumeration of the API.
 pub fn enumerations() -> Vec<Enumeration> {
     enumerations![
-        ApplicationStatus, Audience, BuyerState, Environment, EventType, HandlingStatus, Health, MemberAction,
-        MemberApproval, MemberStatus, OperationKind, OperationState, Pattern, PaymentAction, PaymentFlag, PaymentMethod,
-        PaymentStatus, Role, Scope, TaxRounding,
+        ApplicationStatus,
+        Audience,
+        BuyerState,
+        Environment,
+        EventType,
+        HandlingStatus,
+        Health,
+        ItemOutcome,
+        JobKind,
+        JobState,
+        MemberAction,
+        MemberApproval,
+        MemberStatus,
+        OperationKind,
+        OperationState,
+        Pattern,
+        PaymentAction,
+        PaymentFlag,
+        PaymentMethod,
+        PaymentStatus,
+        Role,
+        Scope,
+        TaxRounding,
     ]
 }
 
@@ -66,19 +87,31 @@ pub fn enumerations() -> Vec<Enumeration> {
 )]
 #[get("/v1/vocabulary")]
 pub async fn get_vocabulary() -> HttpResponse {
-    let word = |(value, ja, en): (&str, &str, &str)| Word { value: value.into(), ja: ja.into(), en: en.into() };
-    let enums = enumerations().into_iter().map(|(name, values)| (name, values.into_iter().map(word).collect())).collect();
+    let word = |(value, ja, en): (&str, &str, &str)| Word {
+        value: value.into(),
+        ja: ja.into(),
+        en: en.into(),
+    };
+    let enums = enumerations()
+        .into_iter()
+        .map(|(name, values)| (name, values.into_iter().map(word).collect()))
+        .collect();
     let code = |code: &Code| word((code.as_str(), code.label().0, code.label().1));
-    HttpResponse::Ok().insert_header(("Cache-Control", "public, max-age=300")).json(Vocabulary {
-        enums,
-        codes: Code::ALL.iter().map(code).collect(),
-        paid_codes: paid_codes(),
-    })
+    HttpResponse::Ok()
+        .insert_header(("Cache-Control", "public, max-age=300"))
+        .json(Vocabulary {
+            enums,
+            codes: Code::ALL.iter().map(code).collect(),
+            paid_codes: paid_codes(),
+        })
 }
 
 fn paid_codes() -> Vec<Word> {
     let letters = ["A", "B", "C", "D", "E", "M"];
-    let numbered = letters.iter().flat_map(|letter| (0..100).map(move |number| format!("{letter}{number:02}")));
+    let numbered = letters
+        .iter()
+        .flat_map(|letter| (0..100).map(move |number| format!("{letter}{number:02}")));
     let all = numbered.chain([codes::NOT_FOUND.to_owned()]);
-    all.filter_map(|value| codes::meaning(&value).map(|(ja, en)| Word { value, ja, en })).collect()
+    all.filter_map(|value| codes::meaning(&value).map(|(ja, en)| Word { value, ja, en }))
+        .collect()
 }

@@ -1,5 +1,9 @@
 //! The storefront API: visitors and members. One line per resource.
 
+mod config;
+mod me;
+mod me_paid;
+mod members;
 mod orders;
 mod password;
 mod payment_methods;
@@ -22,6 +26,10 @@ pub fn scope() -> impl HttpServiceFactory + OpenApiFactory + 'static {
 }
 
 fn resources(config: &mut ServiceConfig<'_>) {
+    self::config::routes(config);
+    members::routes(config);
+    me::routes(config);
+    me_paid::routes(config);
     sessions::routes(config);
     password::routes(config);
     products::routes(config);

@@ -53,7 +53,13 @@ async fn request_password_reset(
 ) -> Result<HttpResponse, Error> {
     let (store, email) = (visitor.store.store_id, fold_email(&body.0.email));
     let account = format!("{store} {email}");
-    limits.check(Limited::PasswordReset, &[Counted::Address(address(&request, &app.config)), Counted::Account(&account)])?;
+    limits.check(
+        Limited::PasswordReset,
+        &[
+            Counted::Address(address(&request, &app.config)),
+            Counted::Account(&account),
+        ],
+    )?;
     // Looked up after the answer, so that its time tells nothing.
     app.spawn(|app| async move {
         if let Err(error) = note(&app, store, &email).await {
@@ -65,7 +71,9 @@ async fn request_password_reset(
 
 async fn note(app: &App, store: StoreId, email: &str) -> Result<(), Error> {
     let mut conn = app.db().await?;
-    let Some((member, _, _)) = db::password::of_member(store, email, &conn).await? else { return Ok(()) };
+    let Some((member, _, _)) = db::password::of_member(store, email, &conn).await? else {
+        return Ok(());
+    };
     let (kind, subject) = (EventType::PasswordResetRequested, Subject::Member(member));
     Ok(event::append(store, kind, subject, "visitor", json!({}), app.clock.now(), &mut conn).await?)
 }
@@ -100,12 +108,21 @@ async fn set_password(
     if ticket.resumed().is_some() {
         return Ok(HttpResponse::NoContent().finish());
     }
-    limits.check(Limited::PasswordReset, &[Counted::Address(address(&request, &app.config))])?;
+    limits.check(
+        Limited::PasswordReset,
+        &[Counted::Address(address(&request, &app.config))],
+    )?;
     let Body(PasswordIn { token, password }) = body;
     let mut faults = Faults::new();
     passwords::check_rules(&password, "/password", &mut faults);
     faults.into_result()?;
-    let bad_token = || Error::invalid("/token", "bad_token", "The token is not valid, was used, or has expired.");
+    let bad_token = || {
+        Error::invalid(
+            "/token",
+            "bad_token",
+            "The token is not valid, was used, or has expired.",
+        )
+    };
     let (id, secret_hash) = passwords::read_token(&token).ok_or_else(bad_token)?;
     let hash = passwords::hash(password).await?;
     let (store, now) = (visitor.store.store_id, app.clock.now());

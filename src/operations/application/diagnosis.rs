@@ -38,11 +38,7 @@ pub struct CreditCheck {
 }
 
 /// Looks at settings, tick, member status, application status, product rules and the last credit check.
-pub async fn diagnose(
-    settings: &PaidSettings,
-    member: &Member,
-    conn: &AsyncPgConnection,
-) -> Result<Diagnosis, Error> {
+pub async fn diagnose(settings: &PaidSettings, member: &Member, conn: &AsyncPgConnection) -> Result<Diagnosis, Error> {
     let mut reasons = checkout::hindrances(settings, member, &[]);
     reasons.extend(status_reason(member));
     let credit = provider_call::last_of_member(member.store_id, member.id, "credit_check", conn).await?;

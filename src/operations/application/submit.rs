@@ -73,7 +73,8 @@ pub async fn submit(app: &App, store: StoreId, id: MemberId, deed: &Deed<'_>) ->
     }
     let step = {
         let conn = &mut *app.db().await?;
-        conn.transaction(async |conn| decide(app, store, id, deed, conn).await).await?
+        conn.transaction(async |conn| decide(app, store, id, deed, conn).await)
+            .await?
     };
     match step {
         Step::Dropped => answer(app, store, id, Outcome::Dropped).await,
@@ -115,8 +116,10 @@ fn may_be_submitted(settings: &PaidSettings, member: &Member) -> Result<(), Erro
         return Err(paid_disabled());
     }
     if matches!(member.status, MemberStatus::Rejected | MemberStatus::Suspended) {
-        return Err(Code::MemberStatusForbids
-            .because(format!("The member is {}; only others can be submitted.", member.status)));
+        return Err(Code::MemberStatusForbids.because(format!(
+            "The member is {}; only others can be submitted.",
+            member.status
+        )));
     }
     if member.application_status != ApplicationStatus::Pending {
         return Err(Code::ApplicationNotPending.because(format!(
@@ -141,7 +144,16 @@ async fn drop_application(
     deed.ticket.record(member.id.0, conn).await?;
     let data = json!({ "from": ApplicationStatus::Pending, "to": ApplicationStatus::None, "dropped": true });
     let subject = Subject::Member(member.id);
-    event::append(member.store_id, EventType::ApplicationChanged, subject, deed.actor, data, now, conn).await?;
+    event::append(
+        member.store_id,
+        EventType::ApplicationChanged,
+        subject,
+        deed.actor,
+        data,
+        now,
+        conn,
+    )
+    .await?;
     Ok(())
 }
 
@@ -185,9 +197,25 @@ pub async fn write_down(
         settled_at: None,
     };
     member::save(member, lease.now, conn).await?;
-    operation::insert(&Operation { may_have_arrived: true, ..operation.clone() }, conn).await?;
+    operation::insert(
+        &Operation {
+            may_have_arrived: true,
+            ..operation.clone()
+        },
+        conn,
+    )
+    .await?;
     let (subject, data) = (Subject::Member(member.id), json!({ "operation_id": operation.id }));
-    event::append(member.store_id, EventType::ApplicationRequested, subject, actor, data, lease.now, conn).await?;
+    event::append(
+        member.store_id,
+        EventType::ApplicationRequested,
+        subject,
+        actor,
+        data,
+        lease.now,
+        conn,
+    )
+    .await?;
     Ok(operation)
 }
 
@@ -235,7 +263,11 @@ async fn answer(app: &App, store: StoreId, id: MemberId, outcome: Outcome) -> Re
     let conn = &*app.db().await?;
     let member = member::find(store, id, conn).await?.or_not_found()?;
     let operation = operation::open_on_member(store, id, conn).await?;
-    Ok(Submission { outcome, member, operation })
+    Ok(Submission {
+        outcome,
+        member,
+        operation,
+    })
 }
 
 /// What an admin is told whose submission Paid refused (A2).
@@ -275,5 +307,8 @@ fn faulty(faults: Vec<Fault>) -> Error {
 pub fn fault_of(code: &str) -> Fault {
     let pointer = fields::field_of(code).map_or("", |field| field.pointer);
     let text = codes::meaning(code).map_or_else(|| "Paid gives no reason that is known here.".to_owned(), |(_, en)| en);
-    Fault { paid_code: Some(code.to_owned()), ..Fault::new(pointer, "refused_by_paid", text) }
+    Fault {
+        paid_code: Some(code.to_owned()),
+        ..Fault::new(pointer, "refused_by_paid", text)
+    }
 }

@@ -55,18 +55,35 @@ pub async fn cancel(
                 if open.is_some() {
                     return Err(payments::in_progress());
                 }
-                payment.status.after(PaymentAction::Cancel).map_err(payments::not_unconfirmed)?;
+                payment
+                    .status
+                    .after(PaymentAction::Cancel)
+                    .map_err(payments::not_unconfirmed)?;
                 deed.require_payments_write()?;
                 let body = paid::body::cancel(&payment.customer_number, &payment.credit_key);
-                let plan = Plan::Cancel { cancel_order: true, reason: wish.reason.clone() };
-                return payments::open(app, &mut order, &payment, plan, body, deed, conn).await.map(Some);
+                let plan = Plan::Cancel {
+                    cancel_order: true,
+                    reason: wish.reason.clone(),
+                };
+                return payments::open(app, &mut order, &payment, plan, body, deed, conn)
+                    .await
+                    .map(Some);
             }
             order.handling_status = HandlingStatus::Cancelled;
             order.cancelled_at = Some(now);
             order::save(&mut order, now, conn).await?;
             deed.ticket.record(order.id.0, conn).await?;
             let data = json!({ "reason": wish.reason, "cancel_payment": false });
-            event::append(store, EventType::OrderCancelled, Subject::Order(id), deed.actor, data, now, conn).await?;
+            event::append(
+                store,
+                EventType::OrderCancelled,
+                Subject::Order(id),
+                deed.actor,
+                data,
+                now,
+                conn,
+            )
+            .await?;
             Ok(None)
         })
         .await?;

@@ -54,7 +54,16 @@ pub async fn edit(app: &App, store: StoreId, id: OrderId, edit: Edit, deed: &Dee
             (deed.check_version)(order.version)?;
             let open = operation::open_on_order(store, id, conn).await?;
             let payment = payment::lock(store, id, conn).await?;
-            Editing { app, order, payment, open, edit, deed }.apply(conn).await
+            Editing {
+                app,
+                order,
+                payment,
+                open,
+                edit,
+                deed,
+            }
+            .apply(conn)
+            .await
         })
         .await?;
     finish(app, store, id, intent, deed).await
@@ -94,7 +103,16 @@ impl Editing<'_> {
             "payment_method": self.order.payment_method,
         });
         let (store, subject) = (self.order.store_id, Subject::Order(self.order.id));
-        event::append(store, EventType::OrderChanged, subject, self.deed.actor, data, now, conn).await?;
+        event::append(
+            store,
+            EventType::OrderChanged,
+            subject,
+            self.deed.actor,
+            data,
+            now,
+            conn,
+        )
+        .await?;
         Ok(None)
     }
 
@@ -111,14 +129,21 @@ impl Editing<'_> {
             content,
             totals,
             note: self.edit.note.clone().unwrap_or_else(|| self.order.note.clone()),
-            internal_note: self.edit.internal_note.clone().unwrap_or_else(|| self.order.internal_note.clone()),
+            internal_note: self
+                .edit
+                .internal_note
+                .clone()
+                .unwrap_or_else(|| self.order.internal_note.clone()),
             handling_status: self.edit.handling_status.unwrap_or(self.order.handling_status),
         })
     }
 
     /// The payment and the new amount, where Paid has to be asked for it.
     fn amount_to_change(&self, content_changes: bool, wanted: &OrderEdit) -> Result<Option<(Payment, Yen)>, Error> {
-        let payment = self.payment.as_ref().filter(|_| self.order.payment_method == PaymentMethod::Paid);
+        let payment = self
+            .payment
+            .as_ref()
+            .filter(|_| self.order.payment_method == PaymentMethod::Paid);
         let unconfirmed = payment.filter(|payment| payment.status == PaymentStatus::Unconfirmed);
         if self.edit.update_paid_amount.is_none() && content_changes && unconfirmed.is_some() {
             return Err(Error::invalid(
@@ -136,7 +161,10 @@ impl Editing<'_> {
         if self.open.is_some() {
             return Err(super::super::payment::in_progress());
         }
-        payment.status.after(PaymentAction::Amend).map_err(super::super::payment::not_unconfirmed)?;
+        payment
+            .status
+            .after(PaymentAction::Amend)
+            .map_err(super::super::payment::not_unconfirmed)?;
         if wanted.totals.total < Yen(1) {
             return Err(Code::ZeroTotal.because("A sale at Paid is at least 1 yen. Cancel the payment instead."));
         }
@@ -154,13 +182,21 @@ impl Editing<'_> {
         self.deed.require_payments_write()?;
         super::super::payment::require_change_amount(self.app)?;
         let body = paid::body::amend(&payment.customer_number, &payment.credit_key, amount);
-        let plan = Plan::Amend { amount, before: payment.amount, edit: Some(Box::new(wanted)) };
+        let plan = Plan::Amend {
+            amount,
+            before: payment.amount,
+            edit: Some(Box::new(wanted)),
+        };
         super::super::payment::open(self.app, &mut self.order, &payment, plan, body, self.deed, conn).await
     }
 
     /// R9: away from Paid once its payment has come to nothing; never to Paid, which needs a credit check.
     fn change_method(&mut self) -> Result<(), Error> {
-        let Some(method) = self.edit.payment_method.filter(|method| *method != self.order.payment_method) else {
+        let Some(method) = self
+            .edit
+            .payment_method
+            .filter(|method| *method != self.order.payment_method)
+        else {
             return Ok(());
         };
         let ended = |payment: &Payment| matches!(payment.status, PaymentStatus::Cancelled | PaymentStatus::Failed);
@@ -185,6 +221,10 @@ impl Editing<'_> {
             (self.edit.handling_status.is_some(), "handling_status"),
             (self.edit.payment_method.is_some(), "payment_method"),
         ];
-        fields.into_iter().filter(|(changed, _)| *changed).map(|(_, name)| name).collect()
+        fields
+            .into_iter()
+            .filter(|(changed, _)| *changed)
+            .map(|(_, name)| name)
+            .collect()
     }
 }

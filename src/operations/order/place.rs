@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{Progress, view};
 use crate::app::App;
 use crate::crypto;
+use crate::db::counter;
 use crate::db::event::{self, Subject};
 use crate::db::idempotency_key::Ticket;
 use crate::db::json::Json;
@@ -15,7 +16,6 @@ use crate::db::operation::{self, Operation};
 use crate::db::order::{self, Order};
 use crate::db::paid_settings::{self, PaidSettings};
 use crate::db::payment::{self, Payment};
-use crate::db::counter;
 use crate::db::store::Store;
 use crate::domain::application::ApplicationStatus;
 use crate::domain::events::EventType;
@@ -25,8 +25,8 @@ use crate::domain::order::{OrderContent, Totals, order_number};
 use crate::domain::payment::{HandlingStatus, PaymentStatus};
 use crate::domain::{MemberId, OrderId, PaidKey, Reason, Yen};
 use crate::error::{Code, Error, OrNotFound};
-use crate::operations::provider::{self, About, Calls, Reader};
 use crate::operations::intent::{intent, write_intent};
+use crate::operations::provider::{self, About, Calls, Reader};
 use crate::operations::{checkout, drive, reported};
 use crate::paid::{self, CreditAnswer, StatusAnswer};
 
@@ -71,7 +71,13 @@ pub async fn place(app: &App, store: &Store, new: NewOrder, ticket: &Ticket) -> 
     if totals.total < Yen(1) {
         return Err(Code::ZeroTotal.because("A sale at Paid is at least 1 yen."));
     }
-    let placing = Placing { app, store, id: OrderId::new(), new, totals };
+    let placing = Placing {
+        app,
+        store,
+        id: OrderId::new(),
+        new,
+        totals,
+    };
     placing.with_paid(member, ticket).await
 }
 
@@ -101,12 +107,24 @@ async fn place_without_paid(
         ticket.record(order.id.0, conn).await?;
         let data = json!({ "total": order.total, "payment_method": order.payment_method });
         let subject = Subject::Order(order.id);
-        event::append(store.store_id, EventType::OrderPlaced, subject, &new.actor, data, now, conn).await?;
+        event::append(
+            store.store_id,
+            EventType::OrderPlaced,
+            subject,
+            &new.actor,
+            data,
+            now,
+            conn,
+        )
+        .await?;
         Ok::<_, Error>(())
     })
     .await?;
     let view = order::find(store.store_id, order.id, conn).await?.or_not_found()?;
-    Ok(Progress { view, processing: false })
+    Ok(Progress {
+        view,
+        processing: false,
+    })
 }
 
 fn draft(store: &Store, id: OrderId, new: &NewOrder, totals: Totals, number: i64, now: DateTime<Utc>) -> Order {
@@ -152,9 +170,16 @@ impl Placing<'_> {
         if hindered || (member.application_status != ApplicationStatus::ApprovedActive && !askable) {
             return Err(not_available(hindrances, &member));
         }
-        let key = member.customer_number.clone().ok_or_else(|| not_available(Vec::new(), &member))?;
+        let key = member
+            .customer_number
+            .clone()
+            .ok_or_else(|| not_available(Vec::new(), &member))?;
         let account = provider::account(self.app, &settings, settings.environment)?;
-        let about = About { order: Some(self.id), member: Some(member.id), operation: None };
+        let about = About {
+            order: Some(self.id),
+            member: Some(member.id),
+            operation: None,
+        };
         let calls = Calls::new(self.app, self.store.store_id, about);
         let mut reader = Reader::new(self.app, account, calls);
         let checked = self.check_credit(&mut reader, member, &key).await;
@@ -197,7 +222,16 @@ impl Placing<'_> {
         let subject = Subject::Member(member.id);
         let (store, now) = (self.store.store_id, self.app.clock.now());
         let conn = &mut *self.app.db().await?;
-        Ok(event::append(store, EventType::OrderRefused, subject, &self.new.actor, data, now, conn).await?)
+        Ok(event::append(
+            store,
+            EventType::OrderRefused,
+            subject,
+            &self.new.actor,
+            data,
+            now,
+            conn,
+        )
+        .await?)
     }
 
     /// The intent: order, payment and operation in one transaction, with the keys that Paid will know.
@@ -235,8 +269,13 @@ impl Placing<'_> {
             version: 1,
         };
         let contents = contents(&self.new.content);
-        let body =
-            paid::body::register(&payment.customer_number, &order.number, &contents, order.total, &payment.credit_key);
+        let body = paid::body::register(
+            &payment.customer_number,
+            &order.number,
+            &contents,
+            order.total,
+            &payment.credit_key,
+        );
         let plan = Plan::Register { amount: order.total };
         let operation = intent(self.app, &payment, plan, body, &self.new.actor);
         conn.transaction(async |conn| {
@@ -247,7 +286,16 @@ impl Placing<'_> {
             ticket.record(order.id.0, conn).await?;
             let data = json!({ "total": order.total, "operation_id": operation.id });
             let subject = Subject::Order(order.id);
-            event::append(order.store_id, EventType::OrderRequested, subject, &self.new.actor, data, now, conn).await?;
+            event::append(
+                order.store_id,
+                EventType::OrderRequested,
+                subject,
+                &self.new.actor,
+                data,
+                now,
+                conn,
+            )
+            .await?;
             Ok::<_, Error>(())
         })
         .await?;
@@ -262,9 +310,10 @@ impl Placing<'_> {
         conn: &mut AsyncPgConnection,
     ) -> Result<(), Error> {
         let present = paid_settings::share(self.store.store_id, conn).await?;
-        let same_account =
-            present.environment == settings.environment && present.merchant_id == settings.merchant_id;
-        let member = member::find(self.store.store_id, member.id, conn).await?.or_not_found()?;
+        let same_account = present.environment == settings.environment && present.merchant_id == settings.merchant_id;
+        let member = member::find(self.store.store_id, member.id, conn)
+            .await?
+            .or_not_found()?;
         let hindrances = checkout::hindrances(&present, &member, &self.new.not_on_paid);
         if !same_account || !hindrances.is_empty() || member.application_status != ApplicationStatus::ApprovedActive {
             return Err(not_available(hindrances, &member));
@@ -293,7 +342,10 @@ fn not_available(mut reasons: Vec<Reason>, member: &Member) -> Error {
 fn credit_declined(member: &Member, credit: &CreditAnswer) -> Error {
     let mut problem = Code::CreditDeclined.problem("Paid does not cover this amount. Nothing was ordered.");
     let reason = if credit.codes.is_unknown_member() {
-        Reason::new("paid_not_linked", "Paid does not know the member under its customer number.")
+        Reason::new(
+            "paid_not_linked",
+            "Paid does not know the member under its customer number.",
+        )
     } else {
         Reason::new("credit_not_available", "The amount is not within the member's credit.")
     };
@@ -307,9 +359,10 @@ fn credit_declined(member: &Member, credit: &CreditAnswer) -> Error {
 async fn answer(app: &App, store: &Store, id: OrderId, settled: &Operation) -> Result<Progress, Error> {
     match settled.state {
         OperationState::Refused => Err(sale_refused(app, store, id, settled).await?),
-        OperationState::Done | OperationState::Abandoned => {
-            Ok(Progress { view: view(app, store.store_id, id).await?, processing: false })
-        }
+        OperationState::Done | OperationState::Abandoned => Ok(Progress {
+            view: view(app, store.store_id, id).await?,
+            processing: false,
+        }),
         OperationState::Open | OperationState::Stuck => announce(app, store, id).await,
     }
 }
@@ -326,7 +379,10 @@ async fn sale_refused(app: &App, store: &Store, id: OrderId, settled: &Operation
     };
     problem.paid_codes = outcome.codes;
     let conn = &mut *app.db().await?;
-    let order = conn.transaction(async |conn| order::lock(store.store_id, id, conn).await).await?.or_not_found()?;
+    let order = conn
+        .transaction(async |conn| order::lock(store.store_id, id, conn).await)
+        .await?
+        .or_not_found()?;
     let member = member::find(store.store_id, order.member_id, conn).await?;
     problem.application_status = member.map(|member| member.application_status);
     Ok(problem.into())
@@ -362,7 +418,14 @@ async fn announce(app: &App, store: &Store, id: OrderId) -> Result<Progress, Err
 async fn resume(app: &App, store: &Store, id: OrderId) -> Result<Option<Progress>, Error> {
     match announce(app, store, id).await {
         Ok(progress) => Ok(Some(progress)),
-        Err(error) if matches!(error.code(), Some(Code::ProviderAuthFailed | Code::ProviderRejectedRequest)) => Ok(None),
+        Err(error)
+            if matches!(
+                error.code(),
+                Some(Code::ProviderAuthFailed | Code::ProviderRejectedRequest)
+            ) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

@@ -1,0 +1,207 @@
+//! Asking for bulk work: the items are fixed here, and the workers do it.
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, post};
+use chrono::TimeDelta;
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+
+use super::jobs::{JobOut, accepted};
+use super::members::MemberFilter;
+use super::orders::OrderFilter;
+use crate::app::App;
+use crate::db::{member, order};
+use crate::domain::application::ApplicationStatus;
+use crate::domain::job::JobKind;
+use crate::domain::member::PaymentMethod;
+use crate::domain::{MemberId, OrderId, StoreId};
+use crate::error::Error;
+use crate::http::auth::Admin;
+use crate::http::auth::scopes::{MembersWrite, PaymentsWrite};
+use crate::http::body::{Body, OptionalBody};
+use crate::http::idempotency::Ticket;
+use crate::operations::{application, job};
+
+/// The routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(submit_applications).service(refresh_applications).service(refresh_payments);
+}
+
+/// The most ids one request may name.
+const MOST_IDS: usize = 10_000;
+
+/// Which applications are submitted: one of the two.
+#[derive(Default, serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = SubmissionsIn, example = json!({ "filter": { "application_status": "pending" } }))]
+struct SubmissionsIn {
+    /// These members, each with an outcome of its own.
+    #[schema(max_items = 10000)]
+    member_ids: Option<Vec<MemberId>>,
+    /// Those of these members whose application is `pending`.
+    filter: Option<MemberFilter>,
+}
+
+/// Which applications are refreshed; `{}` is every member that Paid knows.
+#[derive(Default, serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = RefreshesIn, example = json!({ "older_than_minutes": 60 }))]
+struct RefreshesIn {
+    /// These members, each with an outcome of its own.
+    #[schema(max_items = 10000)]
+    member_ids: Option<Vec<MemberId>>,
+    /// Those of these members that Paid knows.
+    filter: Option<MemberFilter>,
+    /// Only those about whom Paid was not asked for so long.
+    #[schema(example = 60, minimum = 0)]
+    older_than_minutes: Option<i64>,
+}
+
+/// Which payments are refreshed: one of the two.
+#[derive(Default, serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PaymentRefreshesIn, example = json!({ "filter": { "payment_status": "unconfirmed" } }))]
+struct PaymentRefreshesIn {
+    /// These orders, each with an outcome of its own.
+    #[schema(max_items = 10000)]
+    order_ids: Option<Vec<OrderId>>,
+    /// Those of these orders that are paid with Paid.
+    filter: Option<OrderFilter>,
+}
+
+fn both_or_neither(ids: &str) -> Error {
+    Error::invalid("", "one_of", &format!("Give either {ids} or filter."))
+}
+
+/// Each id once, in the order given.
+fn distinct(ids: impl IntoIterator<Item = Uuid>, pointer: &str) -> Result<Vec<Uuid>, Error> {
+    let mut seen = std::collections::HashSet::new();
+    let ids: Vec<Uuid> = ids.into_iter().filter(|id| seen.insert(*id)).collect();
+    if ids.len() > MOST_IDS {
+        return Err(Error::invalid(pointer, "too_many", &format!("At most {MOST_IDS} ids.")));
+    }
+    Ok(ids)
+}
+
+/// Submit many applications (一括申請)
+///
+/// Each is done for itself: one that is refused stops none of the others.
+#[utoipa::path(
+    tag = "applications",
+    security(("token" = [])),
+    request_body = SubmissionsIn,
+    responses(
+        (status = 202, description = "The job; ask for it under its `Location`", body = JobOut),
+        (status = 409, description = "`paid_disabled`"),
+    )
+)]
+#[post("/members/paid/applications")]
+async fn submit_applications(
+    admin: Admin<MembersWrite>,
+    ticket: Ticket,
+    body: Body<SubmissionsIn>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let ids = match (body.0.member_ids, body.0.filter) {
+        (Some(ids), None) => distinct(ids.into_iter().map(|id| id.0), "/member_ids")?,
+        (None, Some(filter)) => pending(&app, admin.store, filter).await?,
+        (None, None) | (Some(_), Some(_)) => return Err(both_or_neither("member_ids")),
+    };
+    if !crate::db::paid_settings::find(admin.store, &*app.db().await?).await?.enabled {
+        return Err(application::paid_disabled());
+    }
+    let kind = JobKind::MemberSubmission;
+    Ok(accepted(job::accept(&app, admin.store, kind, &ids, &admin.actor, &ticket).await?))
+}
+
+async fn pending(app: &App, store: StoreId, filter: MemberFilter) -> Result<Vec<Uuid>, Error> {
+    let filter = member::Filter::from(filter);
+    if filter.application_status.is_some_and(|status| status != ApplicationStatus::Pending) {
+        return Ok(Vec::new());
+    }
+    let filter = member::Filter { application_status: Some(ApplicationStatus::Pending), ..filter };
+    Ok(member::ids(store, &filter, &*app.db().await?).await?.into_iter().map(|id| id.0).collect())
+}
+
+/// Read the status of many applications back from Paid
+#[utoipa::path(
+    tag = "applications",
+    security(("token" = [])),
+    request_body = RefreshesIn,
+    responses((status = 202, description = "The job; ask for it under its `Location`", body = JobOut))
+)]
+#[post("/members/paid/refresh")]
+async fn refresh_applications(
+    admin: Admin<MembersWrite>,
+    ticket: Ticket,
+    body: OptionalBody<RefreshesIn>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let ids = to_refresh(&app, admin.store, body.0).await?;
+    let kind = JobKind::MemberRefresh;
+    Ok(accepted(job::accept(&app, admin.store, kind, &ids, &admin.actor, &ticket).await?))
+}
+
+async fn to_refresh(app: &App, store: StoreId, wanted: RefreshesIn) -> Result<Vec<Uuid>, Error> {
+    let out_of_range = || Error::invalid("/older_than_minutes", "out_of_range", "Minutes are 0 or more.");
+    let minutes = wanted.older_than_minutes.unwrap_or(0);
+    let age = TimeDelta::try_minutes(minutes).filter(|age| *age >= TimeDelta::zero()).ok_or_else(out_of_range)?;
+    let oldest = app.clock.now().checked_sub_signed(age).ok_or_else(out_of_range)?;
+    let before = wanted.older_than_minutes.map(|_| oldest);
+    let conn = &*app.db().await?;
+    match (wanted.member_ids, wanted.filter) {
+        (Some(_), Some(_)) => Err(both_or_neither("member_ids")),
+        (Some(ids), None) => {
+            let mut ids = distinct(ids.into_iter().map(|id| id.0), "/member_ids")?;
+            if let Some(before) = before {
+                let members: Vec<MemberId> = ids.iter().copied().map(MemberId).collect();
+                let known = member::find_many(store, &members, conn).await?;
+                let fresh = |id: &Uuid| {
+                    known.iter().any(|member| member.id.0 == *id && member.checked_at.is_some_and(|at| at >= before))
+                };
+                ids.retain(|id| !fresh(id));
+            }
+            Ok(ids)
+        }
+        (None, filter) => {
+            let filter = filter.map(member::Filter::from).unwrap_or_default();
+            let checked_before = filter.checked_before.into_iter().chain(before).min();
+            let filter = member::Filter { checked_before, known_to_paid: true, ..filter };
+            Ok(member::ids(store, &filter, conn).await?.into_iter().map(|id| id.0).collect())
+        }
+    }
+}
+
+/// Read the state of many payments back from Paid (決済状態更新)
+///
+/// A sale that Paid does not know is `succeeded` with the code `missing_at_paid`: the question was answered.
+#[utoipa::path(
+    tag = "payments",
+    security(("token" = [])),
+    request_body = PaymentRefreshesIn,
+    responses(
+        (status = 202, description = "The job; ask for it under its `Location`", body = JobOut),
+        (status = 501, description = "`not_supported_by_provider`"),
+    )
+)]
+#[post("/orders/payments/refresh")]
+async fn refresh_payments(
+    admin: Admin<PaymentsWrite>,
+    ticket: Ticket,
+    body: Body<PaymentRefreshesIn>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    crate::operations::payment::require_inquiry(&app)?;
+    let ids = match (body.0.order_ids, body.0.filter) {
+        (Some(ids), None) => distinct(ids.into_iter().map(|id| id.0), "/order_ids")?,
+        (None, Some(filter)) => {
+            let mut filter = order::Filter::from(filter);
+            filter.payment_method.get_or_insert(PaymentMethod::Paid);
+            let ids = order::ids(admin.store, &filter, &*app.db().await?).await?;
+            ids.into_iter().map(|id| id.0).collect()
+        }
+        (None, None) | (Some(_), Some(_)) => return Err(both_or_neither("order_ids")),
+    };
+    let kind = JobKind::PaymentRefresh;
+    Ok(accepted(job::accept(&app, admin.store, kind, &ids, &admin.actor, &ticket).await?))
+}

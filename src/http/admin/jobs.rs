@@ -1,0 +1,232 @@
+//! Bulk jobs (一括処理), and how far they are.
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
+use chrono::{DateTime, Utc};
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::db::job::{self, Counts, Item, Job};
+use crate::domain::job::{ItemOutcome, JobKind, JobState};
+use crate::domain::permissions::Scope;
+use crate::domain::{Fault, JobId};
+use crate::error::{Error, OrNotFound};
+use crate::http::auth::{Admin, AnyScope};
+use crate::http::page::PageParams;
+use crate::http::path::Id;
+use crate::http::query::{Listing, NoFilter};
+use crate::operations::job as jobs;
+
+/// The routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(list_jobs).service(get_job).service(list_job_items).service(cancel_job);
+}
+
+/// A bulk job.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Job)]
+pub struct JobOut {
+    id: JobId,
+    kind: JobKind,
+    state: JobState,
+    /// How many items there are; fixed when the job was accepted.
+    #[schema(example = 120)]
+    total: i32,
+    /// How many have an outcome.
+    #[schema(example = 80)]
+    done: i64,
+    #[schema(example = 75)]
+    succeeded: i64,
+    #[schema(example = 2)]
+    refused: i64,
+    /// Not known when the job went on; what was sent is driven to its end by itself.
+    #[schema(example = 1)]
+    unknown: i64,
+    #[schema(example = 2)]
+    skipped: i64,
+    created_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    finished_at: Option<DateTime<Utc>>,
+}
+
+impl JobOut {
+    /// From the rows.
+    pub fn new(job: Job, counts: Counts) -> Self {
+        Self {
+            id: job.id,
+            kind: job.kind,
+            state: job.state,
+            total: job.total,
+            done: counts.done(),
+            succeeded: counts.succeeded,
+            refused: counts.refused,
+            unknown: counts.unknown,
+            skipped: counts.skipped,
+            created_at: job.created_at,
+            started_at: job.started_at,
+            finished_at: job.finished_at,
+        }
+    }
+}
+
+/// The answer to whoever asked for a job.
+pub fn accepted(job: Job) -> HttpResponse {
+    let location = format!("/v1/admin/jobs/{}", job.id);
+    HttpResponse::Accepted().insert_header(("Location", location)).json(JobOut::new(job, Counts::default()))
+}
+
+/// A page of jobs.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+struct JobList {
+    data: Vec<JobOut>,
+    next_cursor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<i64>,
+}
+
+/// An item of a job.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = JobItem)]
+struct JobItemOut {
+    /// Its place in the job, from 1.
+    #[schema(example = 1)]
+    id: i32,
+    /// The member or order it is about.
+    subject: Uuid,
+    outcome: ItemOutcome,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "application_refused")]
+    code: Option<String>,
+    errors: Vec<Fault>,
+}
+
+impl From<Item> for JobItemOut {
+    fn from(item: Item) -> Self {
+        Self {
+            id: item.position + 1,
+            subject: item.subject,
+            outcome: item.outcome,
+            code: item.code,
+            errors: item.errors.0,
+        }
+    }
+}
+
+/// A page of a job's items, in their order.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+struct JobItemList {
+    data: Vec<JobItemOut>,
+    next_cursor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<i64>,
+}
+
+/// Which items are wanted.
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+struct ItemFilter {
+    /// With this outcome.
+    outcome: Option<ItemOutcome>,
+}
+
+/// The job, if the caller may do what it does.
+async fn find(admin: &Admin<AnyScope>, id: JobId, app: &App) -> Result<Job, Error> {
+    let job = job::find(admin.store, id, &*app.db().await?).await?.or_not_found()?;
+    admin.require(job.kind.scope())?;
+    Ok(job)
+}
+
+async fn shown(job: Job, app: &App) -> Result<JobOut, Error> {
+    let counts = job::counts(job.store_id, &[job.id], &*app.db().await?).await?.remove(&job.id);
+    Ok(JobOut::new(job, counts.unwrap_or_default()))
+}
+
+/// List jobs, newest first
+///
+/// Those whose work the token allows: `members:write` or `payments:write`.
+#[utoipa::path(
+    tag = "jobs",
+    security(("token" = [])),
+    params(PageParams),
+    responses((status = 200, description = "A page of jobs", body = JobList))
+)]
+#[get("/jobs")]
+async fn list_jobs(admin: Admin<AnyScope>, query: Listing<NoFilter>, app: Data<App>) -> Result<HttpResponse, Error> {
+    let (page, conn) = (query.page, app.db().await?);
+    let kinds: Vec<JobKind> = JobKind::ALL.iter().copied().filter(|kind| admin.allows(kind.scope())).collect();
+    if kinds.is_empty() {
+        admin.require(Scope::MembersWrite)?;
+    }
+    let mut rows = job::list(admin.store, &kinds, page.after.map(JobId), page.probe(), &conn).await?;
+    let next_cursor = page.cut(&mut rows, |row| row.id.0);
+    let total = if page.include_total { Some(job::count(admin.store, &kinds, &conn).await?) } else { None };
+    let ids: Vec<JobId> = rows.iter().map(|row| row.id).collect();
+    let mut counts = job::counts(admin.store, &ids, &conn).await?;
+    let data = rows.into_iter().map(|job| {
+        let counts = counts.remove(&job.id).unwrap_or_default();
+        JobOut::new(job, counts)
+    });
+    Ok(HttpResponse::Ok().json(JobList { data: data.collect(), next_cursor, total }))
+}
+
+/// Read a job
+#[utoipa::path(
+    tag = "jobs",
+    security(("token" = [])),
+    responses((status = 200, description = "The job", body = JobOut))
+)]
+#[get("/jobs/{id}")]
+async fn get_job(admin: Admin<AnyScope>, id: Id<JobId>, app: Data<App>) -> Result<HttpResponse, Error> {
+    let job = find(&admin, id.0, &app).await?;
+    Ok(HttpResponse::Ok().json(shown(job, &app).await?))
+}
+
+/// List the items of a job, in their order
+#[utoipa::path(
+    tag = "jobs",
+    security(("token" = [])),
+    params(PageParams, ItemFilter),
+    responses((status = 200, description = "A page of items", body = JobItemList))
+)]
+#[get("/jobs/{id}/items")]
+async fn list_job_items(
+    admin: Admin<AnyScope>,
+    id: Id<JobId>,
+    query: Listing<ItemFilter>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let job = find(&admin, id.0, &app).await?;
+    let Listing { page, filter } = query;
+    let bad_cursor = || Error::invalid("cursor", "bad_cursor", "This is not a next_cursor of this list.");
+    let after = page.after.map(|key| i32::try_from(key.as_u128()).map_err(|_| bad_cursor())).transpose()?;
+    let conn = app.db().await?;
+    let mut rows = job::items(admin.store, job.id, filter.outcome, after, page.probe(), &conn).await?;
+    let next_cursor = page.cut(&mut rows, |row| Uuid::from_u128(row.position.unsigned_abs().into()));
+    let total = match filter.outcome {
+        None => i64::from(job.total),
+        Some(outcome) => job::count_items(admin.store, job.id, outcome, &conn).await?,
+    };
+    let data = rows.into_iter().map(JobItemOut::from).collect();
+    Ok(HttpResponse::Ok().json(JobItemList { data, next_cursor, total: page.include_total.then_some(total) }))
+}
+
+/// Stop a job
+///
+/// Items that are under way end; the others stay `not_started`.
+#[utoipa::path(
+    tag = "jobs",
+    security(("token" = [])),
+    responses(
+        (status = 200, description = "The job: `cancelling`, or `cancelled`", body = JobOut),
+        (status = 409, description = "`action_not_allowed`: the job has ended"),
+    )
+)]
+#[post("/jobs/{id}/cancel")]
+async fn cancel_job(admin: Admin<AnyScope>, id: Id<JobId>, app: Data<App>) -> Result<HttpResponse, Error> {
+    find(&admin, id.0, &app).await?;
+    let job = jobs::cancel(&app, admin.store, id.0, &admin.actor).await?;
+    Ok(HttpResponse::Ok().json(shown(job, &app).await?))
+}

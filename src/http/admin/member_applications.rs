@@ -1,0 +1,142 @@
+//! Members and Paid, for the shop: submitting an application (申請する), reading its status back, and why a member
+//! cannot pay.
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::member_out::{MemberOut, MemberPaidOut};
+use super::members::shown;
+use crate::app::App;
+use crate::db::member::MemberView;
+use crate::db::{paid_settings, store};
+use crate::domain::application::Pattern;
+use crate::domain::{Fault, MemberId};
+use crate::error::{Error, OrNotFound};
+use crate::http::auth::Admin;
+use crate::http::auth::scopes::{MembersRead, MembersWrite};
+use crate::http::etag::{IfMatch, etag};
+use crate::http::idempotency::Ticket;
+use crate::http::path::Id;
+use crate::operations::application::{self, Deed, Diagnosis, Outcome, Submission};
+
+/// The routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(submit_application).service(refresh_application).service(get_member_paid);
+}
+
+/// What became of a submission.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Submission)]
+struct SubmissionOut {
+    outcome: Outcome,
+    member: MemberOut,
+}
+
+/// Submit the Paid application of a member (申請する)
+///
+/// The application must be `pending` (申請待ち). The profile is checked against Paid's rules first, and every fault is
+/// reported at once. A member without `paid` among the methods is not submitted: the application is dropped.
+#[utoipa::path(
+    tag = "applications",
+    security(("token" = [])),
+    params(IfMatch),
+    responses(
+        (status = 200, description = "Submitted, dropped, or linked already", body = SubmissionOut),
+        (status = 202, description = "Paid has not answered yet; it goes on by itself", body = SubmissionOut),
+        (status = 409, description = "`application_not_pending`, `application_operation_in_progress`, \
+            `paid_email_taken`, `paid_number_taken`, `paid_disabled`, `member_status_forbids`"),
+        (status = 422, description = "`application_refused`: `errors` names every field, with Paid's code"),
+        (status = 502, description = "`provider_auth_failed`, `provider_rejected_request`"),
+    )
+)]
+#[post("/members/{id}/paid/application")]
+async fn submit_application(
+    admin: Admin<MembersWrite>,
+    id: Id<MemberId>,
+    if_match: IfMatch,
+    ticket: Ticket,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let check = |version| if_match.check(version);
+    let deed = Deed { actor: &admin.actor, check_version: &check, ticket: &ticket };
+    let Submission { outcome, member, operation } = application::submit(&app, admin.store, id.0, &deed).await?;
+    let mut response = match outcome {
+        Outcome::Processing => HttpResponse::Accepted(),
+        Outcome::Submitted | Outcome::Dropped | Outcome::AlreadyLinked => HttpResponse::Ok(),
+    };
+    if outcome == Outcome::Processing {
+        response.insert_header(("Location", format!("/v1/admin/members/{}", member.id)));
+    }
+    response.insert_header(etag(member.version));
+    Ok(response.json(SubmissionOut { outcome, member: MemberOut::from(MemberView { member, operation }) }))
+}
+
+/// Read the status of a member's application back from Paid
+///
+/// Where Paid knows no such member, the answer is a 200 with `paid.last_error`. A submission that is still open is
+/// driven on instead.
+#[utoipa::path(
+    tag = "applications",
+    security(("token" = [])),
+    params(IfMatch),
+    responses(
+        (status = 200, description = "The member as Paid tells", body = MemberOut),
+        (status = 409, description = "`action_not_allowed`: never submitted or linked; `paid_disabled`: no credentials"),
+        (status = 502, description = "`provider_auth_failed`, `provider_rejected_request`"),
+        (status = 503, description = "`provider_unavailable`"),
+    )
+)]
+#[post("/members/{id}/paid/refresh")]
+async fn refresh_application(
+    admin: Admin<MembersWrite>,
+    id: Id<MemberId>,
+    if_match: IfMatch,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let check = |version| if_match.check(version);
+    application::refresh(&app, admin.store, id.0, &admin.actor, &check).await?;
+    let view = shown(&app, admin.store, id.0).await?;
+    Ok(HttpResponse::Ok().insert_header(etag(view.member.version)).json(MemberOut::from(view)))
+}
+
+/// Everything about a member and Paid.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = MemberPaidDetails)]
+struct MemberPaidDetailsOut {
+    #[serde(flatten)]
+    paid: MemberPaidOut,
+    /// How old the status is; `null` if Paid was never asked.
+    #[schema(example = 42)]
+    age_minutes: Option<i64>,
+    /// The pattern in force; `null` while Paid is disabled.
+    pattern: Option<Pattern>,
+    /// What Paid would refuse in the profile as it stands.
+    precheck: Vec<Fault>,
+    diagnosis: Diagnosis,
+}
+
+/// Read where a member stands with Paid, and why it cannot pay
+#[utoipa::path(
+    tag = "applications",
+    security(("token" = [])),
+    responses((status = 200, description = "Status, faults of the profile, and the diagnosis",
+        body = MemberPaidDetailsOut))
+)]
+#[get("/members/{id}/paid")]
+async fn get_member_paid(admin: Admin<MembersRead>, id: Id<MemberId>, app: Data<App>) -> Result<HttpResponse, Error> {
+    let view = shown(&app, admin.store, id.0).await?;
+    let conn = &*app.db().await?;
+    let settings = paid_settings::find(admin.store, conn).await?;
+    let store = store::find(admin.store, conn).await?.or_not_found()?;
+    let MemberView { member, operation } = view;
+    let pattern = Pattern::of(store.member_approval, settings.enable_for_new_members);
+    let out = MemberPaidDetailsOut {
+        paid: MemberPaidOut::new(&member, operation.as_ref()),
+        age_minutes: member.checked_at.map(|at| (app.clock.now() - at).num_minutes()),
+        pattern: settings.enabled.then_some(pattern),
+        precheck: application::precheck(&member.profile.0, member.customer_number.as_ref()),
+        diagnosis: application::diagnose(&settings, &member, conn).await?,
+    };
+    Ok(HttpResponse::Ok().insert_header(etag(member.version)).json(out))
+}

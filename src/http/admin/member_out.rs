@@ -1,0 +1,87 @@
+//! A member as the admin API shows it.
+
+use chrono::{DateTime, Utc};
+
+use super::order_out::OpenOperationOut;
+use crate::db::member::{Member, MemberView};
+use crate::db::operation::Operation;
+use crate::domain::application::ApplicationStatus;
+use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
+use crate::domain::operation::LastError;
+use crate::domain::{MemberId, PaidKey};
+
+/// A member (会員).
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Member)]
+pub struct MemberOut {
+    id: MemberId,
+    /// The number people use (会員番号).
+    #[schema(example = "M000007")]
+    number: String,
+    /// 会員ステータス.
+    status: MemberStatus,
+    #[serde(flatten)]
+    profile: Profile,
+    /// 決済方法: the ticked ones.
+    payment_methods: Vec<PaymentMethod>,
+    paid: MemberPaidOut,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+/// Where the member stands with Paid.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = MemberPaid)]
+pub struct MemberPaidOut {
+    /// Paid申請. A cache of what Paid last said, as old as `checked_at`.
+    pub application_status: ApplicationStatus,
+    /// The status as Paid wrote it, where its meaning is not known here; such a member cannot pay.
+    #[schema(example = json!(null))]
+    pub reported_status: Option<String>,
+    /// `b2bMemberId` (Paid顧客番号): the key Paid knows the member by.
+    pub customer_number: Option<PaidKey>,
+    /// When Paid was last asked.
+    pub checked_at: Option<DateTime<Utc>>,
+    /// When a submission was accepted.
+    pub submitted_at: Option<DateTime<Utc>>,
+    /// Paid's own id of the member.
+    #[schema(example = "1000001")]
+    pub paid_id: Option<String>,
+    /// The last thing Paid refused.
+    pub last_error: Option<LastError>,
+    /// A submission whose outcome is not known yet.
+    pub open_operation: Option<OpenOperationOut>,
+}
+
+impl MemberPaidOut {
+    /// From the rows.
+    pub fn new(member: &Member, operation: Option<&Operation>) -> Self {
+        Self {
+            application_status: member.application_status,
+            reported_status: member.reported_status.clone(),
+            customer_number: member.customer_number.clone(),
+            checked_at: member.checked_at,
+            submitted_at: member.submitted_at,
+            paid_id: member.paid_id.clone(),
+            last_error: member.last_error.as_ref().map(|error| error.0.clone()),
+            open_operation: operation.map(OpenOperationOut::from),
+        }
+    }
+}
+
+impl From<MemberView> for MemberOut {
+    fn from(view: MemberView) -> Self {
+        let MemberView { member, operation } = view;
+        let paid = MemberPaidOut::new(&member, operation.as_ref());
+        Self {
+            id: member.id,
+            number: member.number,
+            status: member.status,
+            profile: member.profile.0,
+            payment_methods: member.payment_methods,
+            paid,
+            created_at: member.created_at,
+            updated_at: member.updated_at,
+        }
+    }
+}

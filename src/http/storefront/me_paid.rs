@@ -1,0 +1,167 @@
+//! A member and Paid, as the member may see it: no codes and no details of the screening. A refused application looks
+//! like one under way.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, get, post};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::app::App;
+use crate::db::member::Member;
+use crate::db::paid_settings::{self, PaidSettings};
+use crate::domain::application::{ApplicationStatus, BuyerState};
+use crate::error::Error;
+use crate::http::auth::Buyer;
+use crate::http::idempotency::Ticket;
+use crate::http::requests::wants_japanese;
+use crate::operations::{application, checkout};
+
+/// The routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(get_my_paid).service(apply_for_paid).service(use_paid_link);
+}
+
+/// Where the member stands with Paid.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = MyPaid)]
+struct MyPaidOut {
+    state: BuyerState,
+    /// May the member buy on account now?
+    #[schema(example = false)]
+    can_pay: bool,
+    /// Would a wish to buy on account be taken?
+    #[schema(example = true)]
+    can_apply: bool,
+    banner: BannerOut,
+    /// For the member, in the language asked for.
+    #[schema(example = "Paid（掛け払い）はまだお申し込みいただいていません。")]
+    message: &'static str,
+}
+
+/// The banner for buyers who are Paid members already.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = PaidBanner)]
+struct BannerOut {
+    #[schema(example = true)]
+    visible: bool,
+    /// Where the member links himself on Paid's side; `null` until it is known, at the latest after
+    /// `POST /v1/storefront/me/paid/link`.
+    #[schema(example = json!(null))]
+    url: Option<String>,
+}
+
+impl MyPaidOut {
+    fn new(app: &App, settings: &PaidSettings, member: &Member, japanese: bool) -> Self {
+        let state = state(member);
+        let status = member.application_status;
+        let able = checkout::hindrances(settings, member, &[]).is_empty();
+        let may_wish = status != ApplicationStatus::Pending && status.may_be_set_by_hand(ApplicationStatus::Pending);
+        Self {
+            state,
+            can_pay: able && status == ApplicationStatus::ApprovedActive,
+            can_apply: settings.enabled && may_wish,
+            banner: banner(app, settings, member),
+            message: message(state, settings.enabled, japanese),
+        }
+    }
+}
+
+/// Whoever used the banner is on his way, though no application was made here.
+fn state(member: &Member) -> BuyerState {
+    match member.application_status.for_buyer() {
+        BuyerState::None if member.link_used_at.is_some() => BuyerState::Applied,
+        state => state,
+    }
+}
+
+fn banner(app: &App, settings: &PaidSettings, member: &Member) -> BannerOut {
+    let not_linked = matches!(member.application_status, ApplicationStatus::None | ApplicationStatus::Pending);
+    let visible = settings.enabled && settings.show_member_banner && not_linked;
+    let url = app.config.paid_link_url.as_deref().filter(|_| visible).and_then(|template| {
+        let merchant = settings.merchant_id.as_deref().unwrap_or_default();
+        let merchant: String = url::form_urlencoded::byte_serialize(merchant.as_bytes()).collect();
+        let url = template.replace("{merchant_id}", &merchant);
+        match &member.customer_number {
+            Some(key) => Some(url.replace("{b2b_member_id}", key.as_str())),
+            None => Some(url).filter(|url| !url.contains("{b2b_member_id}")),
+        }
+    });
+    BannerOut { visible, url }
+}
+
+fn message(state: BuyerState, enabled: bool, japanese: bool) -> &'static str {
+    let (ja, en) = match state {
+        _ if !enabled => ("現在、Paid（掛け払い）はご利用いただけません。", "Paid is not offered at present."),
+        BuyerState::None => {
+            ("Paid（掛け払い）はまだお申し込みいただいていません。", "You have not applied for Paid yet.")
+        }
+        BuyerState::Applied => ("Paid（掛け払い）のお申し込みを受け付けました。", "Your application for Paid is under way."),
+        BuyerState::Available => ("Paid（掛け払い）をご利用いただけます。", "You may pay with Paid."),
+        BuyerState::Unavailable => {
+            ("Paid（掛け払い）はご利用いただけません。", "You cannot pay with Paid.")
+        }
+    };
+    if japanese { ja } else { en }
+}
+
+async fn show(app: &App, member: &Member, request: &HttpRequest) -> Result<MyPaidOut, Error> {
+    let settings = paid_settings::find(member.store_id, &*app.db().await?).await?;
+    Ok(MyPaidOut::new(app, &settings, member, wants_japanese(request)))
+}
+
+/// Read where one stands with Paid
+#[utoipa::path(
+    tag = "me",
+    security(("token" = [])),
+    responses((status = 200, description = "State and possibilities", body = MyPaidOut))
+)]
+#[get("/me/paid")]
+async fn get_my_paid(buyer: Buyer, request: HttpRequest, app: Data<App>) -> Result<HttpResponse, Error> {
+    Ok(HttpResponse::Ok().json(show(&app, &buyer.member, &request).await?))
+}
+
+/// Wish to pay with Paid
+///
+/// The store then submits the application. What Paid asks for must be in the profile; every field that is missing is
+/// named.
+#[utoipa::path(
+    tag = "me",
+    security(("token" = [])),
+    responses(
+        (status = 200, description = "Noted", body = MyPaidOut),
+        (status = 409, description = "`paid_disabled`; `application_status_owned_by_paid`: applied already"),
+        (status = 422, description = "`invalid`: `errors` names what Paid needs in the profile"),
+    )
+)]
+#[post("/me/paid/application")]
+async fn apply_for_paid(
+    buyer: Buyer,
+    request: HttpRequest,
+    ticket: Ticket,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let member = application::wish(&app, buyer.store, buyer.member.id, &buyer.actor(), &ticket).await?;
+    Ok(HttpResponse::Ok().json(show(&app, &member, &request).await?))
+}
+
+/// Use the banner for those who are Paid members already
+///
+/// Gives the address where the member links himself on Paid's side. The store sees the result at its next refresh.
+#[utoipa::path(
+    tag = "me",
+    security(("token" = [])),
+    responses(
+        (status = 202, description = "Go on at `banner.url`", body = MyPaidOut),
+        (status = 409, description = "`banner_disabled`, `paid_disabled`"),
+    )
+)]
+#[post("/me/paid/link")]
+async fn use_paid_link(
+    buyer: Buyer,
+    request: HttpRequest,
+    ticket: Ticket,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let member = application::link(&app, buyer.store, buyer.member.id, &buyer.actor(), &ticket).await?;
+    let location = ("Location", "/v1/storefront/me/paid");
+    Ok(HttpResponse::Accepted().insert_header(location).json(show(&app, &member, &request).await?))
+}

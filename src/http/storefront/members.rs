@@ -1,0 +1,84 @@
+//! Registration of a member.
+
+use actix_web::http::header::LOCATION;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, post};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::me::MeOut;
+use crate::app::App;
+use crate::domain::member::Profile;
+use crate::error::Error;
+use crate::http::auth::Visitor;
+use crate::http::body::{Body, split_body};
+use crate::http::etag::etag;
+use crate::http::idempotency::Ticket;
+use crate::http::limits::{Counted, Limited, Limits, address};
+use crate::operations::member::{self, Registration};
+
+/// The routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(register_member);
+}
+
+/// What a registration has beside the profile.
+#[derive(serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct OwnIn {
+    #[schema(value_type = String, min_length = 8, max_length = 200, example = "correct horse battery", write_only)]
+    password: SecretString,
+    /// Wishes to pay on account through Paid; then Paid's fields are needed too.
+    #[serde(default)]
+    wants_paid: bool,
+}
+
+/// A member as it registers. Only the company's name, the contact's names, `email` and `phone` are needed.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "stands for the body in the document; it is read in two halves")]
+#[schema(as = RegistrationIn, example = json!({
+    "company_name": "株式会社みなと商会", "contact": { "family_name": "佐藤", "given_name": "健一" },
+    "email": "buyer@minato.example", "phone": "045-000-1234", "password": "correct horse battery", "wants_paid": false
+}))]
+struct RegistrationIn {
+    #[serde(flatten)]
+    #[schema(inline)]
+    profile: Profile,
+    #[serde(flatten)]
+    #[schema(inline)]
+    own: OwnIn,
+}
+
+/// Register
+///
+/// With `wants_paid` the profile must have all that Paid asks for. Where the store approves automatically the
+/// application goes to Paid at once; whatever Paid says, the registration stands.
+#[utoipa::path(
+    tag = "members",
+    security(("publishable_key" = [])),
+    request_body = RegistrationIn,
+    responses(
+        (status = 201, description = "Registered; log in with e-mail and password", body = MeOut),
+        (status = 409, description = "`email_taken`; `paid_disabled`: the store does not offer Paid"),
+    )
+)]
+#[post("/members")]
+async fn register_member(
+    visitor: Visitor,
+    request: HttpRequest,
+    ticket: Ticket,
+    body: Body<Value>,
+    app: Data<App>,
+    limits: Data<Limits>,
+) -> Result<HttpResponse, Error> {
+    let store = visitor.store.store_id.to_string();
+    let who = [Counted::Address(address(&request, &app.config)), Counted::Store(&store)];
+    limits.check(Limited::Registration, &who)?;
+    let (profile, own) = split_body::<Profile, OwnIn>(body.0, &["password", "wants_paid"])?;
+    let password = own.password.expose_secret().to_owned();
+    let new = Registration { profile, password, wants_paid: own.wants_paid };
+    let member = member::register(&app, &visitor.store, new, &ticket).await?;
+    let location = (LOCATION, "/v1/storefront/me");
+    Ok(HttpResponse::Created().insert_header(location).insert_header(etag(member.version)).json(MeOut::from(member)))
+}

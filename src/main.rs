@@ -1,5 +1,6 @@
 //! The commands. What each needs is put together in `boot`; what `serve` keeps running is in `serve`.
 
+mod banner;
 mod boot;
 mod cli;
 mod serve;

@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::boot;
+use crate::{banner, boot};
 
 /// How `serve` runs.
 #[derive(Args, Clone, Copy, Default)]
@@ -60,7 +60,7 @@ pub async fn serve(config: Config, options: Serve) -> anyhow::Result<()> {
     let metrics = start_metrics(&app)?;
     let handle = server.handle();
     let running = tokio::spawn(server);
-    announce(&app, address, demo);
+    banner::print(&app, address, demo).await;
 
     let polite = stop_signal().await;
     let deadline = Instant::now() + PATIENCE;
@@ -163,16 +163,5 @@ async fn watch(devdb: Arc<DevDb>) {
             Err(_) => return,
             Ok(Ok(())) => {}
         }
-    }
-}
-
-fn announce(app: &App, address: std::net::SocketAddr, demo: Option<demo::Demo>) {
-    println!("Kakeuri answers at  http://{address}");
-    println!("  documentation     http://{address}/docs/");
-    if let Some(url) = &app.config.paid_sandbox_url {
-        println!("  Paid sandbox      {url}");
-    }
-    for line in demo.into_iter().flat_map(|demo| demo.lines) {
-        println!("  {line}");
     }
 }

@@ -15,9 +15,10 @@ use crate::domain::store::{Environment, Health, MemberApproval, TaxRounding};
 use crate::error::{Error, OrNotFound};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::{SettingsRead, SettingsWrite};
-use crate::http::body::{Body, both, from_value, merge_patch, split};
+use crate::http::body::{Body, from_value};
 use crate::http::etag::{IfMatch, etag};
 use crate::http::limits::{Counted, Limited, Limits};
+use crate::http::patch::{both, merge_patch, split};
 use crate::operations::settings::{self, PaidChange, Tested};
 
 /// The routes.

@@ -57,8 +57,8 @@ fn actor(member: MemberId) -> String {
 /// What the credentials of a request came to.
 #[derive(Default)]
 pub struct Found {
-    member: Option<Result<Buyer, Problem>>,
-    store: Option<Result<Store, Problem>>,
+    member: Option<Result<Buyer, Box<Problem>>>,
+    store: Option<Result<Store, Box<Problem>>>,
 }
 
 impl Found {
@@ -78,14 +78,14 @@ impl Found {
 
     fn buyer(&self) -> Result<Buyer, Error> {
         match &self.member {
-            Some(found) => found.clone().map_err(Into::into),
+            Some(found) => found.clone().map_err(Error::Problem),
             None => Err(Code::TokenMissing.because("Send an access token: Authorization: Bearer …")),
         }
     }
 
     fn visitor(&self) -> Result<Visitor, Error> {
         match &self.store {
-            Some(found) => found.clone().map(|store| Visitor { store }).map_err(Into::into),
+            Some(found) => found.clone().map(|store| Visitor { store }).map_err(Error::Problem),
             None => Err(Code::TokenMissing.because(format!("Name the store: {PUBLISHABLE_KEY}: pk_…"))),
         }
     }
@@ -116,10 +116,10 @@ pub async fn look(request: &HttpRequest) -> Found {
     found
 }
 
-fn told<T>(result: Result<T, Error>) -> Result<T, Problem> {
+fn told<T>(result: Result<T, Error>) -> Result<T, Box<Problem>> {
     result.map_err(|error| match error {
-        Error::Problem(problem) => *problem,
-        Error::Internal(cause) => crate::http::error::internal(&cause),
+        Error::Problem(problem) => problem,
+        Error::Internal(cause) => Box::new(crate::http::error::internal(&cause)),
     })
 }
 

@@ -1,5 +1,4 @@
 //! What the tests stand on: a whole service per test, and clients that speak the domain.
-#![allow(dead_code)]
 #![allow(dead_code, reason = "a kit: not every test uses every part")]
 
 mod client;
@@ -40,7 +39,6 @@ pub use sandbox::Sandbox;
 pub const PASSWORD: &str = "correct horse battery";
 
 /// A running service with a store of its own, on a database of its own.
-
 pub struct TestApp {
     /// The service.
     pub app: App,

@@ -170,7 +170,10 @@ async fn a_refusal_after_a_send_that_may_have_arrived_is_settled_by_asking() {
     assert_eq!(app.seen(member).await["paid"]["open_operation"]["state"], "open");
     app.work_after(10).await;
     let paid = app.seen(member).await["paid"].clone();
-    assert_eq!((&paid["open_operation"], &paid["application_status"]), (&json!(null), &json!("pending")));
+    assert_eq!(
+        (&paid["open_operation"], &paid["application_status"]),
+        (&json!(null), &json!("pending"))
+    );
     assert_eq!(paid["last_error"]["codes"], json!(["B16"]));
 }
 
@@ -247,10 +250,7 @@ async fn while_a_submission_is_open_nothing_else_is_done_to_the_application() {
         .await
         .problem(409, "application_operation_in_progress");
     app.admin().delete(&path).await.problem(409, "member_has_open_work");
-    app.admin()
-        .patch(&path, json!({ "city": "川崎市" }))
-        .await
-        .expect(200);
+    app.admin().patch(&path, json!({ "city": "川崎市" })).await.expect(200);
 }
 
 #[actix_web::test]

@@ -21,11 +21,7 @@ impl TestApp {
     }
 
     async fn job(&self, id: &str) -> Value {
-        self.admin()
-            .get(&format!("/v1/admin/jobs/{id}"))
-            .await
-            .expect(200)
-            .body
+        self.admin().get(&format!("/v1/admin/jobs/{id}")).await.expect(200).body
     }
 
     /// The items of a job: subject, outcome, code.
@@ -62,7 +58,9 @@ async fn each_member_is_submitted_for_itself_and_no_failure_stops_the_others() {
         .pending_member_with(|member| member.payment_methods = default_methods(false))
         .await;
     let idle = app.member().await;
-    let silent = app.pending_member_with(|member| member.customer_number = PaidKey::parse("S-1").ok()).await;
+    let silent = app
+        .pending_member_with(|member| member.customer_number = PaidKey::parse("S-1").ok())
+        .await;
     let last = app.pending_member().await;
     let gone = MemberId::new();
     app.sandbox
@@ -101,7 +99,10 @@ async fn each_member_is_submitted_for_itself_and_no_failure_stops_the_others() {
     );
     let path = format!("/v1/admin/jobs/{id}/items?outcome=refused&limit=1&include_total=true");
     let page = app.admin().get(&path).await.expect(200).body;
-    assert_eq!((&page["total"], &page["data"][0]["errors"][0]["paid_code"]), (&json!(3), &json!("B16")));
+    assert_eq!(
+        (&page["total"], &page["data"][0]["errors"][0]["paid_code"]),
+        (&json!(3), &json!("B16"))
+    );
     let next = format!("{path}&cursor={}", page["next_cursor"].as_str().unwrap());
     let page = app.admin().get(&next).await.expect(200).body;
     assert_eq!(page["data"][0]["subject"], json!(refused));
@@ -122,7 +123,11 @@ async fn a_filter_takes_in_whoever_is_pending_when_the_job_is_accepted() {
     for (member, status) in [(first, "submitted"), (second, "submitted"), (later, "pending")] {
         assert_eq!(app.application_of(member).await, status);
     }
-    for bad in [json!({}), json!({ "member_ids": [], "filter": {} }), json!({ "ids": [] })] {
+    for bad in [
+        json!({}),
+        json!({ "member_ids": [], "filter": {} }),
+        json!({ "ids": [] }),
+    ] {
         app.admin().post(SUBMIT, bad).await.problem(422, "invalid");
     }
 }
@@ -146,7 +151,11 @@ async fn a_bulk_refresh_covers_everyone_whom_paid_knows_in_batches() {
     app.work().await;
     let id = job.text_at("/id");
     assert_eq!(counts(&app.job(&id).await), [6, 6, 5, 1, 0, 0]);
-    assert!(app.items(&id).await.contains(&item(unknown, "refused", "paid_not_linked")));
+    assert!(
+        app.items(&id)
+            .await
+            .contains(&item(unknown, "refused", "paid_not_linked"))
+    );
     for member in &known {
         assert_eq!(app.application_of(member).await, "approved_active");
     }
@@ -157,7 +166,10 @@ async fn a_bulk_refresh_covers_everyone_whom_paid_knows_in_batches() {
     let job = app.bulk(REFRESH, json!({ "older_than_minutes": 10 })).await;
     assert_eq!(job.body["total"], 5);
     let job = app
-        .bulk(REFRESH, json!({ "older_than_minutes": 10, "member_ids": [known[0], known[1]] }))
+        .bulk(
+            REFRESH,
+            json!({ "older_than_minutes": 10, "member_ids": [known[0], known[1]] }),
+        )
         .await;
     assert_eq!(job.body["total"], 1);
     let job = app
@@ -249,7 +261,10 @@ async fn a_job_goes_on_after_a_crash_and_repeats_nothing() {
     assert_eq!(app.job(&id).await["done"], 4);
     app.work_after(60).await;
     let done = app.job(&id).await;
-    assert_eq!((&done["state"], counts(&done)), (&json!("succeeded"), [6, 6, 6, 0, 0, 0]));
+    assert_eq!(
+        (&done["state"], counts(&done)),
+        (&json!("succeeded"), [6, 6, 6, 0, 0, 0])
+    );
     assert_eq!(app.calls_of("apply").await, 6);
 }
 
@@ -289,7 +304,14 @@ async fn a_job_is_stopped_and_what_was_not_begun_stays_so() {
     app.work().await;
     let job = app.job(&id).await;
     assert_eq!((&job["state"], counts(&job)), (&json!("cancelled"), [6, 4, 4, 0, 0, 0]));
-    assert_eq!(app.items(&id).await.iter().filter(|(_, outcome, _)| outcome == "not_started").count(), 2);
+    assert_eq!(
+        app.items(&id)
+            .await
+            .iter()
+            .filter(|(_, outcome, _)| outcome == "not_started")
+            .count(),
+        2
+    );
     app.admin().act(&cancel).await.problem(409, "action_not_allowed");
 
     let queued = app.bulk(SUBMIT, json!({ "member_ids": members })).await.text_at("/id");
@@ -301,11 +323,17 @@ async fn a_job_is_stopped_and_what_was_not_begun_stays_so() {
 async fn a_job_is_shown_to_whoever_may_do_what_it_does() {
     let app = TestApp::with_paid().await;
     let member = app.linked_member(|_| ()).await;
-    let id = app.bulk(REFRESH, json!({ "member_ids": [member] })).await.text_at("/id");
+    let id = app
+        .bulk(REFRESH, json!({ "member_ids": [member] }))
+        .await
+        .text_at("/id");
     let path = format!("/v1/admin/jobs/{id}");
     let members = app.admin_with(&[Scope::MembersWrite]);
     members.get(&path).await.expect(200);
-    assert_eq!(members.get("/v1/admin/jobs").await.expect(200).body["data"][0]["id"], json!(id));
+    assert_eq!(
+        members.get("/v1/admin/jobs").await.expect(200).body["data"][0]["id"],
+        json!(id)
+    );
     let payments = app.admin_with(&[Scope::PaymentsWrite]);
     payments.get(&path).await.problem(403, "missing_scope");
     assert_eq!(payments.get("/v1/admin/jobs").await.expect(200).body["data"], json!([]));

@@ -45,7 +45,11 @@ async fn a_member_reads_and_changes_his_own_profile() {
         .patch("/v1/storefront/me", taken)
         .await
         .problem(409, "email_taken");
-    let log = app.admin().get("/v1/admin/events?type=member.changed").await.expect(200);
+    let log = app
+        .admin()
+        .get("/v1/admin/events?type=member.changed")
+        .await
+        .expect(200);
     assert_eq!(log.body["data"][0]["data"]["fields"], json!(["city", "contact"]));
     assert!(!log.text.contains("川崎市"));
 }
@@ -104,10 +108,7 @@ async fn a_wish_ticks_paid_and_waits_for_the_admin() {
     assert_eq!(seen["paid"]["application_status"], "pending");
     assert_eq!(app.calls_of("apply").await, 0);
     app.submit(member).await.expect(200);
-    buyer
-        .act(WISH)
-        .await
-        .problem(409, "application_status_owned_by_paid");
+    buyer.act(WISH).await.problem(409, "application_status_owned_by_paid");
 }
 
 #[actix_web::test]
@@ -142,10 +143,16 @@ async fn the_banner_links_a_member_of_paid_without_the_admin() {
         .await;
     let buyer = app.buyer(member).await;
     buyer.act(LINK).await.problem(409, "banner_disabled");
-    assert_eq!(buyer.get(MINE).await.body["banner"], json!({ "visible": false, "url": null }));
+    assert_eq!(
+        buyer.get(MINE).await.body["banner"],
+        json!({ "visible": false, "url": null })
+    );
 
     app.put_paid(json!({ "show_member_banner": true })).await.expect(200);
-    assert_eq!(buyer.get(MINE).await.body["banner"], json!({ "visible": true, "url": null }));
+    assert_eq!(
+        buyer.get(MINE).await.body["banner"],
+        json!({ "visible": true, "url": null })
+    );
     let used = buyer.act(LINK).await.expect(202);
     let key = app.customer_number(member).await;
     assert_eq!(

@@ -36,7 +36,10 @@ async fn the_cells_of_a_pattern(pattern: &str, automatic: bool, for_new: bool) {
     let status = if automatic { "active" } else { "pending_approval" };
 
     let cell = format!("{pattern}: registers with the wish");
-    let registered = app.register(registration("wish@minato.example", true)).await.expect(201);
+    let registered = app
+        .register(registration("wish@minato.example", true))
+        .await
+        .expect(201);
     assert_eq!(registered.body["status"], status, "{cell}");
     let member = registered.text_at("/id");
     if automatic {
@@ -155,7 +158,12 @@ async fn a_wish_names_everything_paid_needs_without_its_codes() {
     body["password"] = json!("short");
     let refused = app.register(body.clone()).await.problem(422, "invalid");
     let pointers = refused.pointers();
-    for pointer in ["/postal_code", "/prefecture", "/representative/family_name", "/password"] {
+    for pointer in [
+        "/postal_code",
+        "/prefecture",
+        "/representative/family_name",
+        "/password",
+    ] {
         assert!(pointers.contains(&pointer), "{pointers:?}");
     }
     assert!(!refused.text.contains("paid_code") && !refused.text.contains("B16"));

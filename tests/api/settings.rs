@@ -55,10 +55,7 @@ async fn live_is_refused_until_the_operator_has_set_it_up() {
     app.put_paid(json!({ "environment": "live" }))
         .await
         .problem(422, "live_not_configured");
-    assert_eq!(
-        app.admin().get(PAID).await.expect(200).body["environment"],
-        "sandbox"
-    );
+    assert_eq!(app.admin().get(PAID).await.expect(200).body["environment"], "sandbox");
     let app = TestApp::with_paid_and(&[("KAKEURI_PAID_LIVE_URL", "http://127.0.0.1:9/")]).await;
     app.put_paid(json!({ "environment": "live" })).await.expect(200);
 }
@@ -94,7 +91,9 @@ async fn the_account_stays_while_a_payment_is_open_and_a_new_auth_code_is_taken(
     for change in [json!({ "merchant_id": "77" }), json!({ "environment": "live" })] {
         app.put_paid(change).await.problem(409, "open_payments");
     }
-    app.put_paid(json!({ "api_auth_code": "anotherCode99" })).await.expect(200);
+    app.put_paid(json!({ "api_auth_code": "anotherCode99" }))
+        .await
+        .expect(200);
     app.put_paid(json!({ "api_auth_code": app.sandbox.auth_code }))
         .await
         .expect(200);
@@ -188,7 +187,9 @@ async fn the_connection_test_tells_good_from_wrong_credentials_and_from_silence(
     app.sandbox.fault("check", "http_500", 9).await;
     assert_eq!(app.admin().act(TEST).await.expect(200).body["status"], "unreachable");
     app.sandbox.heal().await;
-    app.put_paid(json!({ "api_auth_code": "badCode1234" })).await.expect(200);
+    app.put_paid(json!({ "api_auth_code": "badCode1234" }))
+        .await
+        .expect(200);
     assert_eq!(app.admin().get(PAID).await.body["health"]["status"], "unknown");
     assert_eq!(app.admin().act(TEST).await.expect(200).body["status"], "auth_failed");
     assert_eq!(app.admin().get(PAID).await.body["health"]["status"], "auth_failed");
@@ -231,12 +232,7 @@ async fn settings_are_changed_with_their_scope_and_their_version() {
         (STORE, json!({ "name": "みなと" })),
     ] {
         let etag = app.admin().get(path).await.header("etag").unwrap().to_owned();
-        let changed = app
-            .admin()
-            .if_match(&etag)
-            .put(path, change.clone())
-            .await
-            .expect(200);
+        let changed = app.admin().if_match(&etag).put(path, change.clone()).await.expect(200);
         assert_ne!(changed.header("etag"), Some(etag.as_str()));
         app.admin()
             .if_match(&etag)
@@ -277,7 +273,10 @@ async fn each_store_has_settings_of_its_own() {
     let other = app.another_store().await;
     let stranger = app.admin_of(&other, &[Scope::SettingsRead, Scope::SettingsWrite]);
     let theirs = stranger.get(PAID).await.expect(200).body;
-    assert_eq!((&theirs["enabled"], &theirs["merchant_id"]), (&json!(false), &json!(null)));
+    assert_eq!(
+        (&theirs["enabled"], &theirs["merchant_id"]),
+        (&json!(false), &json!(null))
+    );
     stranger
         .key(&new_key())
         .put(PAID, json!({ "merchant_id": "5" }))

@@ -31,8 +31,8 @@ use kakeuri::{db, passwords};
 
 pub use client::{Answer, Client};
 pub use database::Database;
-pub use people::{is_ticked, registration};
 pub use money::{lines, new_key, order_body};
+pub use people::{is_ticked, registration};
 pub use sandbox::Sandbox;
 
 /// The password of everybody in the tests.

@@ -135,7 +135,11 @@ pub async fn find_by_publishable_key(key: &str, conn: &AsyncPgConnection) -> Que
 
 /// Gives a store another short name.
 pub async fn set_slug(store: StoreId, slug: &str, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::update(stores::table.find(store)).set(stores::slug.eq(slug)).execute(conn).await.map(drop)
+    diesel::update(stores::table.find(store))
+        .set(stores::slug.eq(slug))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Changes a store's options.

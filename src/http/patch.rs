@@ -72,6 +72,7 @@ mod tests {
 
     use super::*;
     use crate::domain::Yen;
+    use crate::error::Code;
 
     #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
     #[serde(deny_unknown_fields)]

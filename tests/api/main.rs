@@ -1,5 +1,6 @@
 //! The service from outside: over HTTP, with a real database and a real sandbox.
 
+mod application_refresh;
 mod applications;
 mod events;
 mod guards;
@@ -22,3 +23,4 @@ mod sessions;
 mod settings;
 mod settlement;
 mod support;
+mod worker;

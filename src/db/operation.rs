@@ -180,7 +180,9 @@ pub async fn latest_on_member(
 
 /// Was there ever an operation on a member's application?
 pub async fn any_on_member(store: StoreId, member: MemberId, conn: &AsyncPgConnection) -> QueryResult<bool> {
-    let any = operations::table.filter(operations::store_id.eq(store)).filter(operations::member_id.eq(member));
+    let any = operations::table
+        .filter(operations::store_id.eq(store))
+        .filter(operations::member_id.eq(member));
     diesel::select(diesel::dsl::exists(any)).get_result(&mut &*conn).await
 }
 

@@ -135,7 +135,11 @@ pub async fn find_by_publishable_key(key: &str, conn: &AsyncPgConnection) -> Que
 
 /// Gives a store another short name.
 pub async fn set_slug(store: StoreId, slug: &str, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::update(stores::table.find(store)).set(stores::slug.eq(slug)).execute(conn).await.map(drop)
+    diesel::update(stores::table.find(store))
+        .set(stores::slug.eq(slug))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Changes a store's options.
@@ -158,5 +162,9 @@ pub async fn set_options(
 
 /// The stores that have switched a scheduled refresh on (A5). Looks across stores, to find work.
 pub async fn with_schedule(conn: &AsyncPgConnection) -> QueryResult<Vec<StoreId>> {
-    stores::table.filter(stores::status_refresh_minutes.gt(0)).select(stores::store_id).load(&mut &*conn).await
+    stores::table
+        .filter(stores::status_refresh_minutes.gt(0))
+        .select(stores::store_id)
+        .load(&mut &*conn)
+        .await
 }

@@ -40,9 +40,17 @@ impl Profile {
         if malformed(&self.email, is_email(&self.email)) {
             faults.add("/email", "malformed", "This is not an e-mail address.");
         }
-        for (pointer, text) in [("/phone", &self.phone), ("/mobile_phone", &self.mobile_phone), ("/fax", &self.fax)] {
+        for (pointer, text) in [
+            ("/phone", &self.phone),
+            ("/mobile_phone", &self.mobile_phone),
+            ("/fax", &self.fax),
+        ] {
             if malformed(text, is_phone(text)) {
-                faults.add(pointer, "malformed", "A telephone number has digits, and + - ( ) or spaces between them.");
+                faults.add(
+                    pointer,
+                    "malformed",
+                    "A telephone number has digits, and + - ( ) or spaces between them.",
+                );
             }
         }
         self.check_numbers(faults);
@@ -104,7 +112,11 @@ impl Profile {
             _ => serde_json::Map::new(),
         };
         let (before, after) = (fields(self), fields(other));
-        after.iter().filter(|(name, value)| before.get(*name) != Some(value)).map(|(name, _)| name.clone()).collect()
+        after
+            .iter()
+            .filter(|(name, value)| before.get(*name) != Some(value))
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 }
 
@@ -119,7 +131,9 @@ fn parts(name: &PersonName) -> [(&'static str, &String); 4] {
 
 /// Lenient: whether an address works only a mail to it can tell.
 fn is_email(text: &str) -> bool {
-    let Some((local, domain)) = text.rsplit_once('@') else { return false };
+    let Some((local, domain)) = text.rsplit_once('@') else {
+        return false;
+    };
     let blank = text.chars().any(|c| c.is_whitespace() || c.is_control());
     let labels = domain.split('.').all(|label| !label.is_empty());
     !blank && !local.is_empty() && !local.contains('@') && domain.contains('.') && labels
@@ -139,7 +153,16 @@ mod tests {
         let mut faults = Faults::new();
         Profile::default().check(&mut faults);
         let pointers: Vec<_> = faults.into_vec().into_iter().map(|fault| fault.pointer).collect();
-        assert_eq!(pointers, ["/company_name", "/contact/family_name", "/contact/given_name", "/email", "/phone"]);
+        assert_eq!(
+            pointers,
+            [
+                "/company_name",
+                "/contact/family_name",
+                "/contact/given_name",
+                "/email",
+                "/phone"
+            ]
+        );
     }
 
     #[test]
@@ -156,8 +179,15 @@ mod tests {
 
     #[test]
     fn only_the_names_of_changed_fields_are_told() {
-        let before = Profile { city: "横浜市".into(), ..Profile::default() };
-        let after = Profile { city: "川崎市".into(), urls: vec!["https://a.example".into()], ..before.clone() };
+        let before = Profile {
+            city: "横浜市".into(),
+            ..Profile::default()
+        };
+        let after = Profile {
+            city: "川崎市".into(),
+            urls: vec!["https://a.example".into()],
+            ..before.clone()
+        };
         assert_eq!(before.changed_fields(&after), ["city", "urls"]);
     }
 }

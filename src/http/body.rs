@@ -5,10 +5,10 @@ use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+pub use super::patch::{merge_patch, split, split_body};
 use crate::domain::Faults;
 use crate::error::{Code, Error};
 
@@ -142,60 +142,6 @@ pub fn from_value<T: DeserializeOwned>(mut value: Value) -> Result<T, Error> {
         }
     }
     Err(faults.into())
-}
-
-/// Applies a JSON merge patch (RFC 7396) to what is there now and reads the result strictly.
-///
-/// `null` takes a field away, that is, back to its default; where the field has none, it is missing.
-pub fn merge_patch<T: Serialize + DeserializeOwned>(current: &T, patch: Value) -> Result<T, Error> {
-    if !patch.is_object() {
-        return Err(Error::invalid("", "wrong_type", "A merge patch is a JSON object."));
-    }
-    let mut value = serde_json::to_value(current).map_err(anyhow::Error::from)?;
-    merge(&mut value, patch);
-    from_value(value)
-}
-
-fn merge(target: &mut Value, patch: Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch;
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(Map::new());
-    }
-    let Value::Object(fields) = target else { return };
-    for (name, change) in patch {
-        if change.is_null() {
-            fields.remove(&name);
-        } else {
-            merge(fields.entry(name).or_insert(Value::Null), change);
-        }
-    }
-}
-
-/// Reads a flat body that is made of two strict halves: the fields named in `own` make a `B`, all others an `A`.
-///
-/// For bodies that show a domain type and a few fields of their own side by side; serde's `flatten` cannot be strict.
-pub fn split_body<A: DeserializeOwned, B: DeserializeOwned>(value: Value, own: &[&str]) -> Result<(A, B), Error> {
-    let (others, mine) = split(value, own)?;
-    match (from_value(others), from_value(mine)) {
-        (Ok(a), Ok(b)) => Ok((a, b)),
-        (Err(Error::Problem(mut first)), Err(Error::Problem(second))) => {
-            first.errors.extend(second.errors);
-            Err(Error::Problem(first))
-        }
-        (Err(error), _) | (_, Err(error)) => Err(error),
-    }
-}
-
-/// Splits an object by the names of its fields: (the others, those named).
-pub fn split(value: Value, own: &[&str]) -> Result<(Value, Value), Error> {
-    let Value::Object(fields) = value else {
-        return Err(Error::invalid("", "wrong_type", "The body is a JSON object."));
-    };
-    let (mine, others): (Map<_, _>, Map<_, _>) = fields.into_iter().partition(|(name, _)| own.contains(&name.as_str()));
-    Ok((Value::Object(others), Value::Object(mine)))
 }
 
 fn find_nul(value: &Value, at: &mut String, faults: &mut Faults) {
@@ -403,52 +349,5 @@ mod tests {
                 "{bad:?}"
             );
         }
-    }
-
-    #[test]
-    fn a_merge_patch_changes_what_it_names_and_null_resets() {
-        let current = Outer {
-            name: "a".into(),
-            count: 1,
-            lines: vec![Inner { price: Yen(5) }],
-            note: "n".into(),
-        };
-        let patched = merge_patch(&current, json!({ "count": 2, "note": null, "lines": [] })).unwrap();
-        assert_eq!(
-            patched,
-            Outer {
-                name: "a".into(),
-                count: 2,
-                lines: vec![],
-                note: String::new()
-            }
-        );
-        assert_eq!(
-            faults(merge_patch(&current, json!({ "name": null }))),
-            pairs(&[("/name", "required")])
-        );
-        assert_eq!(faults(merge_patch(&current, json!([]))), pairs(&[("", "wrong_type")]));
-        assert_eq!(
-            faults(merge_patch(&current, json!({ "nmae": 1 }))),
-            pairs(&[("/nmae", "unknown_field")])
-        );
-    }
-
-    #[test]
-    fn a_body_of_two_halves_is_strict_in_both() {
-        #[derive(Debug, serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Own {
-            password: String,
-        }
-        let good = json!({ "price": 5, "password": "x" });
-        let (inner, own) = split_body::<Inner, Own>(good, &["password"]).unwrap();
-        assert_eq!((inner.price, own.password.as_str()), (Yen(5), "x"));
-        let Err(Error::Problem(problem)) = split_body::<Inner, Own>(json!({ "price": "x", "y": 1 }), &["password"])
-        else {
-            panic!()
-        };
-        let pointers: Vec<_> = problem.errors.iter().map(|fault| fault.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/price", "/y", "/password"]);
     }
 }

@@ -31,7 +31,7 @@ const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-re
 pub const IMPORT_LIMIT: usize = 100 * 1024 * 1024;
 
 /// How much longer than the wait for Paid a request may hold its key.
-const MARGIN: TimeDelta = TimeDelta::seconds(20);
+const MARGIN: TimeDelta = TimeDelta::seconds(5);
 
 /// A ticket for routes where the key is required.
 #[derive(Clone, Debug)]

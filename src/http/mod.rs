@@ -13,6 +13,7 @@ pub mod idempotency;
 pub mod limits;
 pub mod openapi;
 pub mod page;
+mod patch;
 pub mod path;
 pub mod query;
 pub mod requests;

@@ -197,3 +197,43 @@ async fn another_stores_rows_are_not_there() {
             .problem(404, "not_found");
     }
 }
+
+/// A body that is good enough to be looked at, so that the row decides.
+fn readable_body(path: &str) -> Value {
+    if path.ends_with("/resolve") {
+        return json!({ "action": "accept", "reason": "x" });
+    }
+    json!({})
+}
+
+#[actix_web::test]
+async fn every_path_hides_the_rows_of_another_store() {
+    let app = TestApp::with_paid().await;
+    let order = app.unconfirmed_order().await;
+    let member = app.order(&order).await["member"]["id"].as_str().unwrap().to_owned();
+    app.product("TEA-100", 1000).await;
+    let product = app.admin().get("/v1/admin/products").await.text_at("/data/0/id");
+    let job = app.admin().post("/v1/admin/members/paid/refresh", json!({})).await.expect(202).text_at("/id");
+    let stranger = app.admin_of(&app.another_store().await, Scope::ALL);
+    let mut walked = 0;
+    for (path, methods) in openapi::documents().admin["paths"].as_object().unwrap() {
+        let id = match path.split('/').nth(3) {
+            Some("members") => &member,
+            Some("products") => &product,
+            Some("orders" | "reconciliation") => &order,
+            Some("jobs") => &job,
+            _ => continue,
+        };
+        let Some((before, after)) = path.split_once('{') else { continue };
+        let path = format!("{before}{id}{}", after.split_once('}').unwrap().1);
+        for method in methods.as_object().unwrap().keys() {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let body = matches!(method, Method::POST | Method::PATCH | Method::PUT).then(|| readable_body(&path));
+            let answer = stranger.send(method.clone(), &path, body).await;
+            assert_eq!((answer.status, answer.body["code"].as_str()), (404, Some("not_found")), "{method} {path}");
+            walked += 1;
+        }
+    }
+    assert!(walked >= 25, "only {walked} operations name a row");
+    assert_eq!(app.order(&order).await["payment"]["status"], "unconfirmed");
+}

@@ -29,8 +29,16 @@ use crate::passwords;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_members).service(create_member).service(get_member).service(update_member);
-    config.service(delete_member).service(approve_member).service(reject_member).service(suspend_member);
+    config
+        .service(list_members)
+        .service(create_member)
+        .service(get_member)
+        .service(update_member);
+    config
+        .service(delete_member)
+        .service(approve_member)
+        .service(reject_member)
+        .service(suspend_member);
     config.service(reactivate_member).service(create_password_token);
 }
 
@@ -147,7 +155,11 @@ pub(super) fn deed<'a, P: Permission>(
     check_version: &'a (dyn Fn(i64) -> Result<(), Error> + Sync),
     ticket: &'a Ticket,
 ) -> Deed<'a> {
-    Deed { actor: &admin.actor, check_version, ticket }
+    Deed {
+        actor: &admin.actor,
+        check_version,
+        ticket,
+    }
 }
 
 /// The member as it is now.
@@ -158,7 +170,9 @@ pub(super) async fn shown(app: &App, store: StoreId, id: MemberId) -> Result<Mem
 async fn answer(app: &App, member: Member) -> Result<HttpResponse, Error> {
     let operation = operation::open_on_member(member.store_id, member.id, &*app.db().await?).await?;
     let version = etag(member.version);
-    Ok(HttpResponse::Ok().insert_header(version).json(MemberOut::from(MemberView { member, operation })))
+    Ok(HttpResponse::Ok()
+        .insert_header(version)
+        .json(MemberOut::from(MemberView { member, operation })))
 }
 
 /// List members, newest first
@@ -178,9 +192,17 @@ async fn list_members(
     let (filter, conn) = (Filter::from(filter), app.db().await?);
     let mut rows = member::list(admin.store, &filter, page.after.map(MemberId), page.probe(), &conn).await?;
     let next_cursor = page.cut(&mut rows, |row| row.member.id.0);
-    let total = if page.include_total { Some(member::count(admin.store, &filter, &conn).await?) } else { None };
+    let total = if page.include_total {
+        Some(member::count(admin.store, &filter, &conn).await?)
+    } else {
+        None
+    };
     let data = rows.into_iter().map(MemberOut::from).collect();
-    Ok(HttpResponse::Ok().json(MemberList { data, next_cursor, total }))
+    Ok(HttpResponse::Ok().json(MemberList {
+        data,
+        next_cursor,
+        total,
+    }))
 }
 
 /// Create a member
@@ -215,8 +237,14 @@ async fn create_member(
     let member = members::create(&app, admin.store, new, &admin.actor, &ticket).await?;
     let location = (LOCATION, format!("/v1/admin/members/{}", member.id));
     let version = etag(member.version);
-    let out = MemberOut::from(MemberView { member, operation: None });
-    Ok(HttpResponse::Created().insert_header(location).insert_header(version).json(out))
+    let out = MemberOut::from(MemberView {
+        member,
+        operation: None,
+    });
+    Ok(HttpResponse::Created()
+        .insert_header(location)
+        .insert_header(version)
+        .json(out))
 }
 
 /// Read a member
@@ -228,7 +256,9 @@ async fn create_member(
 #[get("/members/{id}")]
 async fn get_member(admin: Admin<MembersRead>, id: Id<MemberId>, app: Data<App>) -> Result<HttpResponse, Error> {
     let view = shown(&app, admin.store, id.0).await?;
-    Ok(HttpResponse::Ok().insert_header(etag(view.member.version)).json(MemberOut::from(view)))
+    Ok(HttpResponse::Ok()
+        .insert_header(etag(view.member.version))
+        .json(MemberOut::from(view)))
 }
 
 /// Change a member
@@ -321,14 +351,14 @@ macro_rules! action {
         #[doc = ""]
         #[doc = $description]
         #[utoipa::path(
-            tag = "members",
-            security(("token" = [])),
-            params(IfMatch),
-            responses(
-                (status = 200, description = "Done", body = MemberOut),
-                (status = 409, description = "`member_status_forbids`, `application_operation_in_progress`"),
-            )
-        )]
+                    tag = "members",
+                    security(("token" = [])),
+                    params(IfMatch),
+                    responses(
+                        (status = 200, description = "Done", body = MemberOut),
+                        (status = 409, description = "`member_status_forbids`, `application_operation_in_progress`"),
+                    )
+                )]
         #[post($path)]
         async fn $name(
             admin: Admin<MembersWrite>,
@@ -342,14 +372,34 @@ macro_rules! action {
     };
 }
 
-action!(approve_member, "/members/{id}/approve", Approve, "Approve a member (承認)",
-    "From `pending_approval` or `rejected` to `active`.");
-action!(reject_member, "/members/{id}/reject", Reject, "Reject a member (否認)",
-    "From `pending_approval` to `rejected`. A pending Paid application is dropped.");
-action!(suspend_member, "/members/{id}/suspend", Suspend, "Suspend a member (停止)",
-    "From `active` to `suspended`. The member is shut out at once.");
-action!(reactivate_member, "/members/{id}/reactivate", Reactivate, "Reactivate a member (再開)",
-    "From `suspended` to `active`.");
+action!(
+    approve_member,
+    "/members/{id}/approve",
+    Approve,
+    "Approve a member (承認)",
+    "From `pending_approval` or `rejected` to `active`."
+);
+action!(
+    reject_member,
+    "/members/{id}/reject",
+    Reject,
+    "Reject a member (否認)",
+    "From `pending_approval` to `rejected`. A pending Paid application is dropped."
+);
+action!(
+    suspend_member,
+    "/members/{id}/suspend",
+    Suspend,
+    "Suspend a member (停止)",
+    "From `active` to `suspended`. The member is shut out at once."
+);
+action!(
+    reactivate_member,
+    "/members/{id}/reactivate",
+    Reactivate,
+    "Reactivate a member (再開)",
+    "From `suspended` to `active`."
+);
 
 /// A one-time token to set a password.
 #[derive(serde::Serialize, utoipa::ToSchema)]

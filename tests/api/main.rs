@@ -16,3 +16,4 @@ mod service;
 mod sessions;
 mod settlement;
 mod support;
+mod tour;

@@ -4,6 +4,7 @@
 mod client;
 mod database;
 mod money;
+pub mod process;
 mod sandbox;
 
 use std::net::TcpListener;

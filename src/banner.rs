@@ -18,7 +18,7 @@ pub async fn print(app: &App, address: SocketAddr, demo: Option<Demo>) {
     }
     let Some(demo) = demo else { return };
     match lines(app, &demo).await {
-        Ok(lines) => lines.iter().for_each(|line| println!("  {line}")),
+        Ok(lines) => lines.iter().for_each(|line| println!("{line}")),
         Err(error) => tracing::warn!(%error, "the demo store cannot be shown"),
     }
 }

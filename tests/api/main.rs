@@ -23,4 +23,5 @@ mod sessions;
 mod settings;
 mod settlement;
 mod support;
+mod tour;
 mod worker;

@@ -5,6 +5,7 @@ mod client;
 mod database;
 mod money;
 mod people;
+pub mod process;
 mod sandbox;
 
 use std::net::TcpListener;

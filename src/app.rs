@@ -50,11 +50,7 @@ impl App {
             keys: Arc::new(keys),
             tokens,
             pool: pool.clone(),
-            background: Background {
-                runtime: Handle::current(),
-                pool,
-                tasks: TaskTracker::new(),
-            },
+            background: Background { runtime: Handle::current(), pool, tasks: TaskTracker::new() },
         }
     }
 

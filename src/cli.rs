@@ -127,12 +127,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Serve(options) => serve::serve(Config::from_env()?, options).await,
         Command::Work => serve::work(Config::from_env()?).await,
         Command::Migrate => migrate(&Config::from_env()?).await,
-        Command::Store(StoreCommand::Create {
-            slug,
-            name,
-            owner_email,
-            json,
-        }) => {
+        Command::Store(StoreCommand::Create { slug, name, owner_email, json }) => {
             let booted = boot::boot(Config::from_env()?, false).await?;
             create_store(&booted, &slug, &name, owner_email, json).await
         }
@@ -147,14 +142,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
 /// Logs go to standard error: standard output belongs to what a command prints.
 fn start_log(default: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
-        log.compact().init()
-    } else {
-        log.json().init()
-    }
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::IsTerminal::is_terminal(&std::io::stderr()) { log.compact().init() } else { log.json().init() }
 }
 
 async fn migrate(config: &Config) -> anyhow::Result<()> {
@@ -164,17 +153,9 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
 }
 
 async fn run_sandbox(args: SandboxArgs) -> anyhow::Result<()> {
-    let options = sandbox::Options {
-        listen: args.listen,
-        state: args.state,
-        max_items: args.max_items,
-    };
-    let sandbox = sandbox::start(options).with_context(|| {
-        format!(
-            "--listen {}: the sandbox cannot start; choose another address",
-            args.listen
-        )
-    })?;
+    let options = sandbox::Options { listen: args.listen, state: args.state, max_items: args.max_items };
+    let sandbox = sandbox::start(options)
+        .with_context(|| format!("--listen {}: the sandbox cannot start; choose another address", args.listen))?;
     println!("The Paid sandbox answers at http://{}", sandbox.address);
     let handle = sandbox.handle();
     tokio::spawn(async move {
@@ -193,10 +174,7 @@ fn write_documents(check: bool) -> anyhow::Result<()> {
             fs::create_dir_all("openapi")?;
             fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
         } else if fs::read_to_string(&path).unwrap_or_default() != text {
-            bail!(
-                "{} is not what the code says; run `kakeuri openapi` and commit it",
-                path.display()
-            );
+            bail!("{} is not what the code says; run `kakeuri openapi` and commit it", path.display());
         }
     }
     Ok(())
@@ -250,17 +228,10 @@ fn print_store(made: &Value, as_json: bool) {
         return;
     }
     println!("store            {}", made["store_id"].as_str().unwrap_or_default());
-    println!(
-        "publishable key  {}",
-        made["publishable_key"].as_str().unwrap_or_default()
-    );
+    println!("publishable key  {}", made["publishable_key"].as_str().unwrap_or_default());
     let owner = &made["owner"];
     let text = |field: &str| owner[field].as_str().unwrap_or_default().to_owned();
-    println!(
-        "owner            {} with the password {}",
-        text("email"),
-        text("password")
-    );
+    println!("owner            {} with the password {}", text("email"), text("password"));
 }
 
 async fn find_store(booted: &Booted, named: &str) -> anyhow::Result<Store> {
@@ -295,7 +266,5 @@ async fn token(booted: &Booted, command: TokenCommand) -> anyhow::Result<String>
 
 fn scopes(words: &str) -> anyhow::Result<Vec<Scope>> {
     let words = words.split([' ', ',']).filter(|word| !word.is_empty());
-    words
-        .map(|word| word.parse().map_err(|fault: String| anyhow!("--scope: {fault}")))
-        .collect()
+    words.map(|word| word.parse().map_err(|fault: String| anyhow!("--scope: {fault}"))).collect()
 }

@@ -45,8 +45,7 @@ impl Clock {
 
 /// The date in Japan (UTC+9, no summer time) at a moment.
 pub fn japan_date(at: DateTime<Utc>) -> NaiveDate {
-    at.with_timezone(&FixedOffset::east_opt(9 * 3600).expect("nine hours are a valid offset"))
-        .date_naive()
+    at.with_timezone(&FixedOffset::east_opt(9 * 3600).expect("nine hours are a valid offset")).date_naive()
 }
 
 #[cfg(test)]

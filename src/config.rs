@@ -110,8 +110,7 @@ impl Reader<'_> {
     /// An empty value counts as absent, as it is what `VARIABLE= command` and compose files give.
     fn maybe<T>(&self, variable: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Checked<Option<T>> {
         let text = (self.0)(variable).filter(|text| !text.trim().is_empty());
-        text.map(|text| parse(text.trim()).map_err(|fault| BadSetting { variable, fault }))
-            .transpose()
+        text.map(|text| parse(text.trim()).map_err(|fault| BadSetting { variable, fault })).transpose()
     }
 
     fn or<T>(&self, variable: &'static str, default: &str, parse: impl Fn(&str) -> Result<T, String>) -> Checked<T> {
@@ -127,23 +126,12 @@ fn paid_config(get: &Reader<'_>) -> Checked<paid::Config> {
     Ok(paid::Config {
         capabilities: capabilities
             .transpose()
-            .map_err(|fault| BadSetting {
-                variable: "KAKEURI_PAID_CAPABILITIES",
-                fault,
-            })?
+            .map_err(|fault| BadSetting { variable: "KAKEURI_PAID_CAPABILITIES", fault })?
             .unwrap_or(default.capabilities),
-        paths: get
-            .maybe("KAKEURI_PAID_PATHS", paid::Config::parse_paths)?
-            .unwrap_or(default.paths),
-        status_map: get
-            .maybe("KAKEURI_PAID_STATUS_MAP", paid::Config::parse_status_map)?
-            .unwrap_or(default.status_map),
-        batch: get
-            .maybe("KAKEURI_PAID_BATCH", paid::Config::parse_batch)?
-            .unwrap_or(default.batch),
-        timeout: get
-            .maybe("KAKEURI_PAID_TIMEOUT", paid::Config::parse_timeout)?
-            .unwrap_or(default.timeout),
+        paths: get.maybe("KAKEURI_PAID_PATHS", paid::Config::parse_paths)?.unwrap_or(default.paths),
+        status_map: get.maybe("KAKEURI_PAID_STATUS_MAP", paid::Config::parse_status_map)?.unwrap_or(default.status_map),
+        batch: get.maybe("KAKEURI_PAID_BATCH", paid::Config::parse_batch)?.unwrap_or(default.batch),
+        timeout: get.maybe("KAKEURI_PAID_TIMEOUT", paid::Config::parse_timeout)?.unwrap_or(default.timeout),
         duplicate_code: get
             .maybe("KAKEURI_PAID_DUPLICATE_CODE", paid::Config::parse_duplicate_code)?
             .unwrap_or(default.duplicate_code),
@@ -152,15 +140,12 @@ fn paid_config(get: &Reader<'_>) -> Checked<paid::Config> {
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse()
-        .map_err(|_| format!("{text:?} is not an address and port such as 127.0.0.1:8080"))
+    text.parse().map_err(|_| format!("{text:?} is not an address and port such as 127.0.0.1:8080"))
 }
 
 fn database_url(text: &str) -> Result<SecretString, String> {
     // The text may hold a password, so it is not repeated.
-    let known = ["postgres://", "postgresql://"]
-        .iter()
-        .any(|scheme| text.starts_with(scheme));
+    let known = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
     if known {
         Ok(text.into())
     } else {
@@ -199,14 +184,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn scale(text: &str) -> Result<f64, String> {
-    let scale: f64 = text
-        .parse()
-        .map_err(|_| format!("{text:?} is not a number such as 1 or 0.01"))?;
-    if scale.is_finite() && scale > 0.0 {
-        Ok(scale)
-    } else {
-        Err(format!("{text:?} is not above 0"))
-    }
+    let scale: f64 = text.parse().map_err(|_| format!("{text:?} is not a number such as 1 or 0.01"))?;
+    if scale.is_finite() && scale > 0.0 { Ok(scale) } else { Err(format!("{text:?} is not above 0")) }
 }
 
 fn switch(text: &str) -> Result<bool, String> {
@@ -224,17 +203,13 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
 fn origins(text: &str) -> Result<Vec<String>, String> {
     let origin = |part: &str| match Url::parse(part) {
         Ok(url) if url.origin().ascii_serialization() == part => Ok(part.to_owned()),
-        _ => Err(format!(
-            "{part:?} is not an origin such as https://shop.example, without a path"
-        )),
+        _ => Err(format!("{part:?} is not an origin such as https://shop.example, without a path")),
     };
     list(text).map(origin).collect()
 }
 
 fn proxies(text: &str) -> Result<Vec<std::net::IpAddr>, String> {
-    list(text)
-        .map(|part| part.parse().map_err(|_| format!("{part:?} is not an IP address")))
-        .collect()
+    list(text).map(|part| part.parse().map_err(|_| format!("{part:?} is not an IP address"))).collect()
 }
 
 #[cfg(test)]
@@ -242,12 +217,7 @@ mod tests {
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Checked<Config> {
-        Config::read(&|name| {
-            pairs
-                .iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| (*value).to_owned())
-        })
+        Config::read(&|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
     }
 
     #[test]

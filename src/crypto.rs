@@ -25,11 +25,8 @@ pub struct CannotOpen;
 impl MasterKeys {
     /// Reads base64 of 32 bytes, or a comma-separated list of them, newest first.
     pub fn parse(text: &SecretString) -> Result<Self, String> {
-        let keys: Result<Vec<_>, String> = text
-            .expose_secret()
-            .split(',')
-            .map(|part| MasterKey::parse(part.trim()))
-            .collect();
+        let keys: Result<Vec<_>, String> =
+            text.expose_secret().split(',').map(|part| MasterKey::parse(part.trim())).collect();
         Ok(Self(keys?))
     }
 
@@ -56,10 +53,7 @@ impl MasterKeys {
         let key = self.0.iter().find(|key| key.id == id).ok_or(CannotOpen)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CannotOpen)?;
         let mut text = text.to_vec();
-        let plain = key
-            .cipher
-            .open_in_place(nonce, Aad::from(purpose), &mut text)
-            .map_err(|_| CannotOpen)?;
+        let plain = key.cipher.open_in_place(nonce, Aad::from(purpose), &mut text).map_err(|_| CannotOpen)?;
         Ok(plain.to_vec())
     }
 
@@ -76,9 +70,7 @@ impl MasterKeys {
 
 impl MasterKey {
     fn parse(text: &str) -> Result<Self, String> {
-        let bytes = BASE64_STANDARD
-            .decode(text)
-            .map_err(|_| "it is not base64".to_owned())?;
+        let bytes = BASE64_STANDARD.decode(text).map_err(|_| "it is not base64".to_owned())?;
         let cipher = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| "it is not 32 bytes long".to_owned())?;
         let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &bytes), b"kakeuri fingerprints");
         let mut id = [0; KEY_ID_LEN];

@@ -104,9 +104,7 @@ async fn describe(app: &App, store: Store) -> Result<Option<Demo>, Error> {
         staff: STAFF.map(|(email, ..)| email),
         buyer,
         buyer_email,
-        password: fs::read_to_string(password_file(app))
-            .ok()
-            .map(|text| text.trim().to_owned()),
+        password: fs::read_to_string(password_file(app)).ok().map(|text| text.trim().to_owned()),
         sandbox_auth_code: account.map(|account| account.auth_code.expose_secret().to_owned()),
     }))
 }
@@ -137,12 +135,7 @@ fn password_file(app: &App) -> PathBuf {
 fn kept_password(app: &App) -> io::Result<String> {
     let path = password_file(app);
     fs::create_dir_all(&app.config.data_dir)?;
-    match fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)
-    {
+    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
         Ok(mut file) => writeln!(file, "demo-{}", &crypto::random_secret().expose_secret()[..12])?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error),
@@ -217,20 +210,8 @@ async fn add_products(app: &App, store: &Store, actor: &str) -> Result<(), Error
                 updated_at: now,
             };
             product::insert(&product, conn).await?;
-            let (subject, data) = (
-                Subject::Product(product.id),
-                json!({ "code": code, "unit_price": price }),
-            );
-            event::append(
-                store.store_id,
-                EventType::ProductCreated,
-                subject,
-                actor,
-                data,
-                now,
-                conn,
-            )
-            .await?;
+            let (subject, data) = (Subject::Product(product.id), json!({ "code": code, "unit_price": price }));
+            event::append(store.store_id, EventType::ProductCreated, subject, actor, data, now, conn).await?;
         }
         Ok::<_, Error>(())
     })
@@ -252,11 +233,7 @@ async fn add_members(app: &App, store: &Store, actor: &str, password: &str, hash
         };
         if let Some(action) = action {
             let (check_version, ticket) = (|_: i64| Ok(()), Ticket::default());
-            let deed = member::Deed {
-                actor,
-                check_version: &check_version,
-                ticket: &ticket,
-            };
+            let deed = member::Deed { actor, check_version: &check_version, ticket: &ticket };
             member::act(app, store.store_id, member.id, action, &deed).await?;
         }
         members.push(apply(app, company, member, actor).await?);
@@ -280,11 +257,7 @@ async fn create(app: &App, store: &Store, company: &Company, actor: &str, hash: 
 /// As the member does.
 async fn register(app: &App, store: &Store, company: &Company, password: &str) -> Result<Member, Error> {
     let wants_paid = company.way != Way::None;
-    let new = Registration {
-        profile: company.profile(),
-        password: password.to_owned(),
-        wants_paid,
-    };
+    let new = Registration { profile: company.profile(), password: password.to_owned(), wants_paid };
     member::register(app, store, new, &Ticket::default()).await
 }
 
@@ -292,11 +265,7 @@ async fn register(app: &App, store: &Store, company: &Company, password: &str) -
 async fn apply(app: &App, company: &Company, member: Member, actor: &str) -> Result<Member, Error> {
     let (check_version, ticket) = (|_: i64| Ok(()), Ticket::default());
     if matches!(company.way, Way::Submitted | Way::Refreshed) {
-        let deed = application::Deed {
-            actor,
-            check_version: &check_version,
-            ticket: &ticket,
-        };
+        let deed = application::Deed { actor, check_version: &check_version, ticket: &ticket };
         match application::submit(app, member.store_id, member.id, &deed).await {
             // One of them is refused by Paid on purpose.
             Err(error) if error.code() != Some(Code::ApplicationRefused) => return Err(error),

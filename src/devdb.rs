@@ -153,11 +153,7 @@ trait At<T> {
 
 impl<T> At<T> for io::Result<T> {
     fn at(self, doing: &'static str, path: &Path) -> Result<T, Error> {
-        self.map_err(|source| Error::Io {
-            doing,
-            path: path.into(),
-            source,
-        })
+        self.map_err(|source| Error::Io { doing, path: path.into(), source })
     }
 }
 
@@ -191,12 +187,7 @@ impl DevDb {
     /// The socket's folder stands where the host name stands. A `?host=` would not do: tokio-postgres tries the name
     /// before it, which may be somebody else's server on localhost.
     pub fn url(&self, database: &str) -> String {
-        format!(
-            "postgresql://{}@{}/{}",
-            server::ROLE,
-            percent(self.server.run()),
-            percent(Path::new(database))
-        )
+        format!("postgresql://{}@{}/{}", server::ROLE, percent(self.server.run()), percent(Path::new(database)))
     }
 
     /// Starts the server again should it have died. Costs next to nothing while it lives: call it every second.
@@ -224,13 +215,5 @@ impl Drop for DevDb {
 fn percent(part: &Path) -> String {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-._~".contains(b);
     let bytes = part.as_os_str().as_encoded_bytes().iter();
-    bytes
-        .map(|b| {
-            if plain(b) {
-                char::from(*b).to_string()
-            } else {
-                format!("%{b:02X}")
-            }
-        })
-        .collect()
+    bytes.map(|b| if plain(b) { char::from(*b).to_string() } else { format!("%{b:02X}") }).collect()
 }

@@ -47,18 +47,13 @@ pub async fn verify(password: String, hash: Option<String>) -> anyhow::Result<bo
 
 fn hash_now(password: &str) -> anyhow::Result<String> {
     let hash = Argon2::default().hash_password(password.as_bytes());
-    Ok(hash
-        .map_err(|error| anyhow::anyhow!("a password could not be hashed: {error}"))?
-        .to_string())
+    Ok(hash.map_err(|error| anyhow::anyhow!("a password could not be hashed: {error}"))?.to_string())
 }
 
 /// A one-time token to set a password, and the hash that is kept of it.
 pub fn new_token(id: PasswordTokenId) -> (String, Vec<u8>) {
     let secret = random_secret();
-    (
-        format!("{id}.{}", secret.expose_secret()),
-        hash_secret(secret.expose_secret()),
-    )
+    (format!("{id}.{}", secret.expose_secret()), hash_secret(secret.expose_secret()))
 }
 
 /// The id in such a token, and the hash of its secret.

@@ -36,12 +36,8 @@ const LAST_STEPS: Duration = Duration::from_secs(3);
 
 /// Serves until it is told to stop.
 pub async fn serve(config: Config, options: Serve) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(config.listen).with_context(|| {
-        format!(
-            "KAKEURI_LISTEN: {} cannot be opened; choose another address",
-            config.listen
-        )
-    })?;
+    let listener = TcpListener::bind(config.listen)
+        .with_context(|| format!("KAKEURI_LISTEN: {} cannot be opened; choose another address", config.listen))?;
     let address = listener.local_addr()?;
     let mut config = config;
     let inner_sandbox = start_sandbox(&mut config, options)?;
@@ -50,11 +46,7 @@ pub async fn serve(config: Config, options: Serve) -> anyhow::Result<()> {
     let stopping = CancellationToken::new();
     let sandbox_task = inner_sandbox.map(|sandbox| (sandbox.handle(), tokio::spawn(sandbox.run())));
     let watchdog = booted.embedded.as_ref().map(|devdb| tokio::spawn(watch(devdb.clone())));
-    let demo = if app.config.demo.unwrap_or(booted.embedded.is_some()) {
-        demo::ensure(&app).await?
-    } else {
-        None
-    };
+    let demo = if app.config.demo.unwrap_or(booted.embedded.is_some()) { demo::ensure(&app).await? } else { None };
     let worker = (!options.no_worker).then(|| tokio::spawn(worker::run(app.clone(), stopping.clone())));
     let server = http::server(&app, &booted.database_url, listener, &stopping)?;
     let metrics = start_metrics(&app)?;
@@ -124,17 +116,9 @@ fn start_sandbox(config: &mut Config, options: Serve) -> anyhow::Result<Option<s
     }
     let listen = config.sandbox_listen;
     let state = config.data_dir.join("sandbox.jsonl");
-    std::fs::create_dir_all(&config.data_dir).with_context(|| {
-        format!(
-            "KAKEURI_DATA_DIR: {} cannot be made; choose another",
-            config.data_dir.display()
-        )
-    })?;
-    let options = sandbox::Options {
-        listen,
-        state: Some(state),
-        ..sandbox::Options::default()
-    };
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("KAKEURI_DATA_DIR: {} cannot be made; choose another", config.data_dir.display()))?;
+    let options = sandbox::Options { listen, state: Some(state), ..sandbox::Options::default() };
     let sandbox = sandbox::start(options).with_context(|| {
         format!("KAKEURI_SANDBOX_LISTEN: the sandbox cannot start on {listen}; choose another address")
     })?;

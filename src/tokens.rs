@@ -129,14 +129,8 @@ impl Tokens {
         Ok(Self(Arc::new(Inner {
             kid: newest.kid.clone(),
             signing: EncodingKey::from_ed_der(&secret),
-            checking: keys
-                .iter()
-                .map(|key| (key.kid.clone(), DecodingKey::from_ed_der(&key.public_key)))
-                .collect(),
-            public_keys: keys
-                .iter()
-                .map(|key| (key.kid.clone(), key.public_key.clone()))
-                .collect(),
+            checking: keys.iter().map(|key| (key.kid.clone(), DecodingKey::from_ed_der(&key.public_key))).collect(),
+            public_keys: keys.iter().map(|key| (key.kid.clone(), key.public_key.clone())).collect(),
             validation: validation(),
             verified: Cache::new(REMEMBERED),
             clock,
@@ -162,19 +156,12 @@ impl Tokens {
             }
         };
         // Asked at every use: remembered or not, and by our own clock.
-        if claims.exp > self.0.clock.now().timestamp() {
-            Ok(claims)
-        } else {
-            Err(BadToken::Expired)
-        }
+        if claims.exp > self.0.clock.now().timestamp() { Ok(claims) } else { Err(BadToken::Expired) }
     }
 
     fn read(&self, token: &str) -> Result<Claims, BadToken> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| BadToken::Invalid)?;
-        let key = header
-            .kid
-            .and_then(|kid| self.0.checking.get(&kid))
-            .ok_or(BadToken::Invalid)?;
+        let key = header.kid.and_then(|kid| self.0.checking.get(&kid)).ok_or(BadToken::Invalid)?;
         // The algorithm comes from us, never from the token.
         let data = jsonwebtoken::decode::<Claims>(token, key, &self.0.validation).map_err(|_| BadToken::Invalid)?;
         Ok(data.claims)
@@ -231,23 +218,13 @@ mod tests {
     fn tokens(clock: &Clock) -> (Tokens, SigningKey) {
         let master = MasterKeys::parse(&MasterKeys::generate()).unwrap();
         let key = new_key(&master, clock.now()).unwrap();
-        (
-            Tokens::from_keys(std::slice::from_ref(&key), &master, clock.clone()).unwrap(),
-            key,
-        )
+        (Tokens::from_keys(std::slice::from_ref(&key), &master, clock.clone()).unwrap(), key)
     }
 
     fn claims(clock: &Clock) -> Claims {
         let ttl = TimeDelta::minutes(15);
-        Claims::new(
-            Audience::Admin,
-            StoreId::new(),
-            "cli".into(),
-            uuid::Uuid::new_v4(),
-            clock.now(),
-            ttl,
-        )
-        .allowing(&[Scope::OrdersRead, Scope::PaymentsWrite])
+        Claims::new(Audience::Admin, StoreId::new(), "cli".into(), uuid::Uuid::new_v4(), clock.now(), ttl)
+            .allowing(&[Scope::OrdersRead, Scope::PaymentsWrite])
     }
 
     #[test]
@@ -281,13 +258,8 @@ mod tests {
         let good = ours.sign(&claims).unwrap();
         let tampered = {
             let mut parts: Vec<_> = good.split('.').collect();
-            let other = BASE64_URL_SAFE_NO_PAD.encode(
-                serde_json::to_string(&Claims {
-                    sub: "user:1".into(),
-                    ..claims.clone()
-                })
-                .unwrap(),
-            );
+            let other = BASE64_URL_SAFE_NO_PAD
+                .encode(serde_json::to_string(&Claims { sub: "user:1".into(), ..claims.clone() }).unwrap());
             parts[1] = &other;
             parts.join(".")
         };
@@ -297,11 +269,7 @@ mod tests {
             public_key_as_secret,
             theirs.sign(&claims).unwrap(),
             tampered,
-            ours.sign(&Claims {
-                iss: "somebody".into(),
-                ..claims.clone()
-            })
-            .unwrap(),
+            ours.sign(&Claims { iss: "somebody".into(), ..claims.clone() }).unwrap(),
             String::new(),
         ] {
             assert_eq!(ours.verify(&bad), Err(BadToken::Invalid), "{bad}");

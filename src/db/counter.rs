@@ -22,11 +22,7 @@ pub async fn next(store: StoreId, counted: Counted, conn: &mut AsyncPgConnection
         Counted::Order => "order",
     };
     let upsert = diesel::insert_into(counters::table)
-        .values((
-            counters::store_id.eq(store),
-            counters::name.eq(name),
-            counters::value.eq(1),
-        ))
+        .values((counters::store_id.eq(store), counters::name.eq(name), counters::value.eq(1)))
         .on_conflict((counters::store_id, counters::name))
         .do_update()
         .set(counters::value.eq(counters::value + 1))

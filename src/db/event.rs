@@ -83,10 +83,7 @@ pub async fn append(
         events::data.eq(data),
         events::created_at.eq(at),
     );
-    super::Cached(diesel::insert_into(events::table).values(row))
-        .execute(conn)
-        .await
-        .map(drop)
+    super::Cached(diesel::insert_into(events::table).values(row)).execute(conn).await.map(drop)
 }
 
 /// Which lines are wanted.
@@ -117,9 +114,7 @@ pub async fn after(
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<Vec<Event>> {
     conn.transaction(async |conn| {
-        diesel::sql_query("SET LOCAL lock_timeout = '300ms'")
-            .execute(conn)
-            .await?;
+        diesel::sql_query("SET LOCAL lock_timeout = '300ms'").execute(conn).await?;
         diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1, 7))")
             .bind::<diesel::sql_types::Text, _>(store.to_string())
             .execute(conn)

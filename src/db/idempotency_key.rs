@@ -113,9 +113,7 @@ async fn insert(
         idempotency_keys::lock_token.eq(lock_token),
         idempotency_keys::created_at.eq(now),
     );
-    let insert = diesel::insert_into(idempotency_keys::table)
-        .values(row)
-        .on_conflict_do_nothing();
+    let insert = diesel::insert_into(idempotency_keys::table).values(row).on_conflict_do_nothing();
     Ok(super::Cached(insert).execute(conn).await? == 1)
 }
 
@@ -146,10 +144,7 @@ async fn take_over(
     let taken = diesel::update(idempotency_keys::table.find((request.store, &request.caller, &request.key)))
         .filter(idempotency_keys::lock_token.eq(old))
         .filter(idempotency_keys::status.is_null())
-        .set((
-            idempotency_keys::lock_token.eq(new),
-            idempotency_keys::locked_until.eq(locked_until),
-        ))
+        .set((idempotency_keys::lock_token.eq(new), idempotency_keys::locked_until.eq(locked_until)))
         .execute(conn)
         .await?;
     Ok(taken == 1)
@@ -158,13 +153,7 @@ async fn take_over(
 impl Ticket {
     fn held(request: &Request, lock_token: Uuid, resumed: Option<Uuid>) -> Self {
         let Request { store, caller, key, .. } = request.clone();
-        Self(Some(Held {
-            store,
-            caller,
-            key,
-            lock_token,
-            resumed,
-        }))
+        Self(Some(Held { store, caller, key, lock_token, resumed }))
     }
 
     /// Does a key stand behind it?
@@ -199,10 +188,7 @@ impl Ticket {
         let Some(held) = &self.0 else { return Ok(()) };
         let update = diesel::update(idempotency_keys::table.find((held.store, &held.caller, &held.key)))
             .filter(idempotency_keys::lock_token.eq(held.lock_token))
-            .set((
-                idempotency_keys::status.eq(status),
-                idempotency_keys::answer_sealed.eq(sealed),
-            ));
+            .set((idempotency_keys::status.eq(status), idempotency_keys::answer_sealed.eq(sealed)));
         super::Cached(update).execute(conn).await.map(drop)
     }
 
@@ -210,20 +196,9 @@ impl Ticket {
     pub async fn release(&self, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
         let Some(held) = &self.0 else { return Ok(()) };
         let row = idempotency_keys::table.find((held.store, &held.caller, &held.key));
-        let ours = idempotency_keys::lock_token
-            .eq(held.lock_token)
-            .and(idempotency_keys::status.is_null());
-        diesel::delete(row)
-            .filter(ours)
-            .filter(idempotency_keys::subject.is_null())
-            .execute(conn)
-            .await?;
-        diesel::update(row)
-            .filter(ours)
-            .set(idempotency_keys::locked_until.eq(now))
-            .execute(conn)
-            .await
-            .map(drop)
+        let ours = idempotency_keys::lock_token.eq(held.lock_token).and(idempotency_keys::status.is_null());
+        diesel::delete(row).filter(ours).filter(idempotency_keys::subject.is_null()).execute(conn).await?;
+        diesel::update(row).filter(ours).set(idempotency_keys::locked_until.eq(now)).execute(conn).await.map(drop)
     }
 }
 

@@ -97,32 +97,17 @@ pub async fn insert(job: &Job, subjects: &[Uuid], conn: &mut AsyncPgConnection) 
 
 /// The job with this id.
 pub async fn find(store: StoreId, id: JobId, conn: &AsyncPgConnection) -> QueryResult<Option<Job>> {
-    jobs::table
-        .find((store, id))
-        .select(Job::as_select())
-        .first(&mut &*conn)
-        .await
-        .optional()
+    jobs::table.find((store, id)).select(Job::as_select()).first(&mut &*conn).await.optional()
 }
 
 /// The job with this id, locked until the transaction ends.
 pub async fn lock(store: StoreId, id: JobId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Job>> {
-    jobs::table
-        .find((store, id))
-        .select(Job::as_select())
-        .for_update()
-        .first(conn)
-        .await
-        .optional()
+    jobs::table.find((store, id)).select(Job::as_select()).for_update().first(conn).await.optional()
 }
 
 /// Writes a changed job.
 pub async fn save(job: &Job, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::update(jobs::table.find((job.store_id, job.id)))
-        .set(job)
-        .execute(conn)
-        .await
-        .map(drop)
+    diesel::update(jobs::table.find((job.store_id, job.id))).set(job).execute(conn).await.map(drop)
 }
 
 /// Jobs of these kinds, newest first.
@@ -133,26 +118,16 @@ pub async fn list(
     limit: i64,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Vec<Job>> {
-    let mut query = jobs::table
-        .filter(jobs::store_id.eq(store))
-        .filter(jobs::kind.eq_any(kinds))
-        .into_boxed();
+    let mut query = jobs::table.filter(jobs::store_id.eq(store)).filter(jobs::kind.eq_any(kinds)).into_boxed();
     if let Some(before) = before {
         query = query.filter(jobs::id.lt(before));
     }
-    query
-        .order(jobs::id.desc())
-        .limit(limit)
-        .select(Job::as_select())
-        .load(&mut &*conn)
-        .await
+    query.order(jobs::id.desc()).limit(limit).select(Job::as_select()).load(&mut &*conn).await
 }
 
 /// How many jobs of these kinds there are.
 pub async fn count(store: StoreId, kinds: &[JobKind], conn: &AsyncPgConnection) -> QueryResult<i64> {
-    let all = jobs::table
-        .filter(jobs::store_id.eq(store))
-        .filter(jobs::kind.eq_any(kinds));
+    let all = jobs::table.filter(jobs::store_id.eq(store)).filter(jobs::kind.eq_any(kinds));
     all.count().get_result(&mut &*conn).await
 }
 
@@ -188,9 +163,7 @@ pub async fn items(
     limit: i64,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Vec<Item>> {
-    let of_job = job_items::table
-        .filter(job_items::store_id.eq(store))
-        .filter(job_items::job_id.eq(id));
+    let of_job = job_items::table.filter(job_items::store_id.eq(store)).filter(job_items::job_id.eq(id));
     let mut query = of_job.into_boxed();
     if let Some(outcome) = outcome {
         query = query.filter(job_items::outcome.eq(outcome));
@@ -198,23 +171,14 @@ pub async fn items(
     if let Some(after) = after {
         query = query.filter(job_items::position.gt(after));
     }
-    query
-        .order(job_items::position.asc())
-        .limit(limit)
-        .select(Item::as_select())
-        .load(&mut &*conn)
-        .await
+    query.order(job_items::position.asc()).limit(limit).select(Item::as_select()).load(&mut &*conn).await
 }
 
 /// Writes down what became of an item, once: a second worker that did the same after a crash changes nothing.
 pub async fn set_outcome(store: StoreId, id: JobId, item: &Item, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     diesel::update(job_items::table.find((store, id, item.position)))
         .filter(job_items::outcome.eq(ItemOutcome::NotStarted))
-        .set((
-            job_items::outcome.eq(item.outcome),
-            job_items::code.eq(&item.code),
-            job_items::errors.eq(&item.errors),
-        ))
+        .set((job_items::outcome.eq(item.outcome), job_items::code.eq(&item.code), job_items::errors.eq(&item.errors)))
         .execute(conn)
         .await
         .map(drop)
@@ -275,12 +239,6 @@ pub async fn count_items(
     outcome: ItemOutcome,
     conn: &AsyncPgConnection,
 ) -> QueryResult<i64> {
-    let of_job = job_items::table
-        .filter(job_items::store_id.eq(store))
-        .filter(job_items::job_id.eq(id));
-    of_job
-        .filter(job_items::outcome.eq(outcome))
-        .count()
-        .get_result(&mut &*conn)
-        .await
+    let of_job = job_items::table.filter(job_items::store_id.eq(store)).filter(job_items::job_id.eq(id));
+    of_job.filter(job_items::outcome.eq(outcome)).count().get_result(&mut &*conn).await
 }

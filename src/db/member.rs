@@ -84,11 +84,7 @@ impl Member {
 
 /// Creates a member.
 pub async fn insert(member: &Member, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::insert_into(members::table)
-        .values(member)
-        .execute(conn)
-        .await
-        .map(drop)
+    diesel::insert_into(members::table).values(member).execute(conn).await.map(drop)
 }
 
 /// The member with this id, unless deleted.
@@ -100,12 +96,13 @@ pub async fn find(store: StoreId, id: MemberId, conn: &AsyncPgConnection) -> Que
 /// The member with this id, unless deleted, locked until the transaction ends.
 pub async fn lock(store: StoreId, id: MemberId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Member>> {
     let present = members::table.find((store, id)).filter(members::deleted_at.is_null());
-    present
-        .select(Member::as_select())
-        .for_update()
-        .first(conn)
-        .await
-        .optional()
+    present.select(Member::as_select()).for_update().first(conn).await.optional()
+}
+
+/// The member with this id, unless deleted, kept from changing until the transaction ends.
+pub async fn share(store: StoreId, id: MemberId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Member>> {
+    let present = members::table.find((store, id)).filter(members::deleted_at.is_null());
+    present.select(Member::as_select()).for_share().first(conn).await.optional()
 }
 
 /// Writes a changed member.
@@ -113,19 +110,12 @@ pub async fn save(member: &mut Member, now: DateTime<Utc>, conn: &mut AsyncPgCon
     member.version += 1;
     member.updated_at = now;
     let row = members::table.find((member.store_id, member.id));
-    super::Cached(diesel::update(row).set(&*member))
-        .execute(conn)
-        .await
-        .map(drop)
+    super::Cached(diesel::update(row).set(&*member)).execute(conn).await.map(drop)
 }
 
 /// Those of `ids` that are members and not deleted.
 pub async fn find_many(store: StoreId, ids: &[MemberId], conn: &AsyncPgConnection) -> QueryResult<Vec<Member>> {
-    present(store)
-        .filter(members::id.eq_any(ids))
-        .select(Member::as_select())
-        .load(&mut &*conn)
-        .await
+    present(store).filter(members::id.eq_any(ids)).select(Member::as_select()).load(&mut &*conn).await
 }
 
 /// Those of `ids` that are members and not deleted, locked in the order of their ids so that two of these cannot wait
@@ -152,15 +142,11 @@ pub async fn set_checked(
     if ids.is_empty() {
         return Ok(());
     }
-    diesel::update(
-        members::table
-            .filter(members::store_id.eq(store))
-            .filter(members::id.eq_any(ids)),
-    )
-    .set((members::checked_at.eq(now), members::version.eq(members::version + 1)))
-    .execute(conn)
-    .await
-    .map(drop)
+    diesel::update(members::table.filter(members::store_id.eq(store)).filter(members::id.eq_any(ids)))
+        .set((members::checked_at.eq(now), members::version.eq(members::version + 1)))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// A member with what is open on its application.
@@ -203,10 +189,7 @@ pub struct Filter {
 }
 
 fn present<'a>(store: StoreId) -> members::BoxedQuery<'a, Pg> {
-    members::table
-        .filter(members::store_id.eq(store))
-        .filter(members::deleted_at.is_null())
-        .into_boxed()
+    members::table.filter(members::store_id.eq(store)).filter(members::deleted_at.is_null()).into_boxed()
 }
 
 fn filtered<'a>(store: StoreId, filter: &Filter) -> members::BoxedQuery<'a, Pg> {
@@ -233,12 +216,8 @@ fn filtered<'a>(store: StoreId, filter: &Filter) -> members::BoxedQuery<'a, Pg> 
         query = query.filter(members::created_at.lt(to));
     }
     if filter.known_to_paid {
-        let known = members::submitted_at
-            .is_not_null()
-            .or(members::link_used_at.is_not_null());
-        query = query
-            .filter(members::customer_number.is_not_null())
-            .filter(known.or(members::number_imported));
+        let known = members::submitted_at.is_not_null().or(members::link_used_at.is_not_null());
+        query = query.filter(members::customer_number.is_not_null()).filter(known.or(members::number_imported));
     }
     query
 }
@@ -255,18 +234,11 @@ pub async fn list(
     if let Some(before) = before {
         query = query.filter(members::id.lt(before));
     }
-    let found: Vec<Member> = query
-        .order(members::id.desc())
-        .limit(limit)
-        .select(Member::as_select())
-        .load(&mut &*conn)
-        .await?;
+    let found: Vec<Member> =
+        query.order(members::id.desc()).limit(limit).select(Member::as_select()).load(&mut &*conn).await?;
     let ids: Vec<MemberId> = found.iter().map(|member| member.id).collect();
     let mut open = operation::open_on_members(store, &ids, conn).await?;
-    let view = |member: Member| MemberView {
-        operation: open.remove(&member.id),
-        member,
-    };
+    let view = |member: Member| MemberView { operation: open.remove(&member.id), member };
     Ok(found.into_iter().map(view).collect())
 }
 
@@ -277,19 +249,12 @@ pub async fn count(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) ->
 
 /// The ids of the members that a filter takes in, for a bulk job.
 pub async fn ids(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> QueryResult<Vec<MemberId>> {
-    filtered(store, filter)
-        .order(members::id.desc())
-        .select(members::id)
-        .load(&mut &*conn)
-        .await
+    filtered(store, filter).order(members::id.desc()).select(members::id).load(&mut &*conn).await
 }
 
 /// Removes a member of whom nothing is kept; its sessions and tokens go with it.
 pub async fn delete(store: StoreId, id: MemberId, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::delete(members::table.find((store, id)))
-        .execute(conn)
-        .await
-        .map(drop)
+    diesel::delete(members::table.find((store, id))).execute(conn).await.map(drop)
 }
 
 /// Takes out of a deleted member what names a person or a company. The keys at Paid stay, so that they are never used
@@ -310,22 +275,14 @@ pub async fn anonymise(member: &mut Member, now: DateTime<Utc>, conn: &mut Async
 
 /// Has the member an order?
 pub async fn has_orders(store: StoreId, id: MemberId, conn: &AsyncPgConnection) -> QueryResult<bool> {
-    let orders = orders::table
-        .filter(orders::store_id.eq(store))
-        .filter(orders::member_id.eq(id));
-    diesel::select(diesel::dsl::exists(orders))
-        .get_result(&mut &*conn)
-        .await
+    let orders = orders::table.filter(orders::store_id.eq(store)).filter(orders::member_id.eq(id));
+    diesel::select(diesel::dsl::exists(orders)).get_result(&mut &*conn).await
 }
 
 /// Has the member an operation under way, or a payment that somebody must still act on (A8)?
 pub async fn has_open_work(store: StoreId, id: MemberId, conn: &AsyncPgConnection) -> QueryResult<bool> {
     let open = payments::table
-        .inner_join(
-            orders::table.on(orders::store_id
-                .eq(payments::store_id)
-                .and(orders::id.eq(payments::order_id))),
-        )
+        .inner_join(orders::table.on(orders::store_id.eq(payments::store_id).and(orders::id.eq(payments::order_id))))
         .left_join(
             operations::table.on(operations::store_id
                 .eq(orders::store_id)
@@ -339,9 +296,7 @@ pub async fn has_open_work(store: StoreId, id: MemberId, conn: &AsyncPgConnectio
                 .eq_any([PaymentStatus::Processing, PaymentStatus::Unconfirmed])
                 .or(operations::id.nullable().is_not_null()),
         );
-    let paying: bool = diesel::select(diesel::dsl::exists(open))
-        .get_result(&mut &*conn)
-        .await?;
+    let paying: bool = diesel::select(diesel::dsl::exists(open)).get_result(&mut &*conn).await?;
     Ok(paying || operation::open_on_member(store, id, conn).await?.is_some())
 }
 
@@ -352,14 +307,9 @@ pub async fn reset_applications(
     now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<usize> {
-    let touched = members::customer_number
-        .is_not_null()
-        .or(members::application_status.ne(ApplicationStatus::None));
+    let touched = members::customer_number.is_not_null().or(members::application_status.ne(ApplicationStatus::None));
     diesel::update(
-        members::table
-            .filter(members::store_id.eq(store))
-            .filter(members::deleted_at.is_null())
-            .filter(touched),
+        members::table.filter(members::store_id.eq(store)).filter(members::deleted_at.is_null()).filter(touched),
     )
     .set((
         members::application_status.eq(ApplicationStatus::None),

@@ -81,16 +81,12 @@ pub async fn checkout(pool: &Pool) -> Result<Connection, Error> {
 pub async fn migrate(pool: &Pool) -> anyhow::Result<usize> {
     let mut conn = pool.get().await?;
     // Several processes may start at once on an empty database.
-    diesel::sql_query("SELECT pg_advisory_lock(7101)")
-        .execute(&mut conn)
-        .await?;
+    diesel::sql_query("SELECT pg_advisory_lock(7101)").execute(&mut conn).await?;
     let mut harness = AsyncMigrationHarness::new(conn);
     let applied = harness.run_pending_migrations(MIGRATIONS).map(|applied| applied.len());
     let applied = applied.map_err(|error| anyhow::anyhow!(error));
     let mut conn = harness.into_inner();
-    diesel::sql_query("SELECT pg_advisory_unlock(7101)")
-        .execute(&mut conn)
-        .await?;
+    diesel::sql_query("SELECT pg_advisory_unlock(7101)").execute(&mut conn).await?;
     applied
 }
 
@@ -136,8 +132,5 @@ fn contains(text: &str) -> String {
 pub fn migration_versions() -> Vec<String> {
     use diesel::migration::{Migration, MigrationSource};
     let migrations = MigrationSource::<Pg>::migrations(&MIGRATIONS).unwrap_or_default();
-    migrations
-        .iter()
-        .map(|migration| migration.name().version().to_string())
-        .collect()
+    migrations.iter().map(|migration| migration.name().version().to_string()).collect()
 }

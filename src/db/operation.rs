@@ -63,40 +63,23 @@ pub struct Operation {
 impl Operation {
     /// The codes and words of the last outcome.
     pub fn last_outcome(&self) -> Outcome {
-        self.outcome
-            .as_ref()
-            .map(|outcome| outcome.0.clone())
-            .unwrap_or_default()
+        self.outcome.as_ref().map(|outcome| outcome.0.clone()).unwrap_or_default()
     }
 }
 
 /// Writes an operation down.
 pub async fn insert(operation: &Operation, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    super::Cached(diesel::insert_into(operations::table).values(operation))
-        .execute(conn)
-        .await
-        .map(drop)
+    super::Cached(diesel::insert_into(operations::table).values(operation)).execute(conn).await.map(drop)
 }
 
 /// The operation with this id.
 pub async fn find(store: StoreId, id: OperationId, conn: &AsyncPgConnection) -> QueryResult<Option<Operation>> {
-    operations::table
-        .find((store, id))
-        .select(Operation::as_select())
-        .first(&mut &*conn)
-        .await
-        .optional()
+    operations::table.find((store, id)).select(Operation::as_select()).first(&mut &*conn).await.optional()
 }
 
 /// The operation with this id, locked until the transaction ends. Lock its order or member first.
 pub async fn lock(store: StoreId, id: OperationId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Operation>> {
-    operations::table
-        .find((store, id))
-        .select(Operation::as_select())
-        .for_update()
-        .first(conn)
-        .await
-        .optional()
+    operations::table.find((store, id)).select(Operation::as_select()).for_update().first(conn).await.optional()
 }
 
 const UNSETTLED: [OperationState; 2] = [OperationState::Open, OperationState::Stuck];
@@ -154,10 +137,7 @@ pub async fn open_on_members(
         .select(Operation::as_select())
         .load(&mut &*conn)
         .await?;
-    Ok(open
-        .into_iter()
-        .filter_map(|operation| Some((operation.member_id?, operation)))
-        .collect())
+    Ok(open.into_iter().filter_map(|operation| Some((operation.member_id?, operation))).collect())
 }
 
 /// The last operation on a member's application that was written down at or after a moment.
@@ -180,27 +160,20 @@ pub async fn latest_on_member(
 
 /// Was there ever an operation on a member's application?
 pub async fn any_on_member(store: StoreId, member: MemberId, conn: &AsyncPgConnection) -> QueryResult<bool> {
-    let any = operations::table
-        .filter(operations::store_id.eq(store))
-        .filter(operations::member_id.eq(member));
+    let any = operations::table.filter(operations::store_id.eq(store)).filter(operations::member_id.eq(member));
     diesel::select(diesel::dsl::exists(any)).get_result(&mut &*conn).await
 }
 
 /// Is any operation of the store open or stuck (S1)?
 pub async fn any_open(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<bool> {
-    let open = operations::table
-        .filter(operations::store_id.eq(store))
-        .filter(operations::state.eq_any(UNSETTLED));
+    let open = operations::table.filter(operations::store_id.eq(store)).filter(operations::state.eq_any(UNSETTLED));
     diesel::select(diesel::dsl::exists(open)).get_result(&mut &*conn).await
 }
 
 /// Writes a changed operation.
 pub async fn save(operation: &Operation, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     let row = operations::table.find((operation.store_id, operation.id));
-    super::Cached(diesel::update(row).set(operation))
-        .execute(conn)
-        .await
-        .map(drop)
+    super::Cached(diesel::update(row).set(operation)).execute(conn).await.map(drop)
 }
 
 /// Who takes a lease, and until when it holds.
@@ -223,11 +196,7 @@ pub async fn claim_due(lease: Lease, limit: i64, conn: &mut AsyncPgConnection) -
         let due = operations::table
             .filter(operations::state.eq(OperationState::Open))
             .filter(operations::next_try_at.le(lease.now))
-            .filter(
-                operations::lease_until
-                    .is_null()
-                    .or(operations::lease_until.le(lease.now)),
-            )
+            .filter(operations::lease_until.is_null().or(operations::lease_until.le(lease.now)))
             .order(operations::next_try_at.asc())
             .limit(limit)
             .select(Operation::as_select())
@@ -264,6 +233,23 @@ pub async fn claim(
     .await
 }
 
+/// Makes an open operation due now, unless somebody drives it.
+pub async fn hasten(
+    store: StoreId,
+    id: OperationId,
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    diesel::update(operations::table.find((store, id)))
+        .filter(operations::state.eq(OperationState::Open))
+        .filter(operations::lease.is_null())
+        .filter(operations::next_try_at.gt(now))
+        .set(operations::next_try_at.eq(now))
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
 async fn take(operation: Operation, lease: Lease, conn: &mut AsyncPgConnection) -> QueryResult<Operation> {
     let leased = Operation {
         state: OperationState::Open,
@@ -271,13 +257,6 @@ async fn take(operation: Operation, lease: Lease, conn: &mut AsyncPgConnection) 
         lease_until: Some(lease.until),
         ..operation
     };
-    save(
-        &Operation {
-            may_have_arrived: true,
-            ..leased.clone()
-        },
-        conn,
-    )
-    .await?;
+    save(&Operation { may_have_arrived: true, ..leased.clone() }, conn).await?;
     Ok(leased)
 }

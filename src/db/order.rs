@@ -10,7 +10,7 @@ use super::operation::Operation;
 use super::payment::Payment;
 use super::schema::{members, operations, orders, payments};
 use crate::domain::member::{PaymentMethod, Profile};
-use crate::domain::operation::OperationState;
+use crate::domain::operation::{OperationState, OrderEdit};
 use crate::domain::order::{OrderContent, OrderLine, Totals};
 use crate::domain::payment::{HandlingStatus, PaymentStatus};
 use crate::domain::store::TaxRounding;
@@ -65,15 +65,15 @@ pub struct Order {
 impl Order {
     /// What the order is made of.
     pub fn content(&self) -> OrderContent {
-        OrderContent {
-            lines: self.lines.0.clone(),
-            shipping_fee: self.shipping_fee,
-            payment_fee: self.payment_fee,
-        }
+        OrderContent { lines: self.lines.0.clone(), shipping_fee: self.shipping_fee, payment_fee: self.payment_fee }
     }
 
-    /// Takes on another content with its totals.
-    pub fn set_content(&mut self, content: OrderContent, totals: Totals) {
+    /// Takes on an edit; what it does not name stays.
+    pub fn take_on(&mut self, edit: OrderEdit) {
+        let OrderEdit { content, totals, note, internal_note, handling_status } = edit;
+        self.note = note.unwrap_or_else(|| std::mem::take(&mut self.note));
+        self.internal_note = internal_note.unwrap_or_else(|| std::mem::take(&mut self.internal_note));
+        self.handling_status = handling_status.unwrap_or(self.handling_status);
         self.lines = Json(content.lines);
         self.shipping_fee = content.shipping_fee;
         self.payment_fee = content.payment_fee;
@@ -122,21 +122,12 @@ impl OrderView {
 
 /// Creates an order.
 pub async fn insert(order: &Order, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    super::Cached(diesel::insert_into(orders::table).values(order))
-        .execute(conn)
-        .await
-        .map(drop)
+    super::Cached(diesel::insert_into(orders::table).values(order)).execute(conn).await.map(drop)
 }
 
 /// The order with this id, discarded ones too, locked until the transaction ends. The first lock to take.
 pub async fn lock(store: StoreId, id: OrderId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Order>> {
-    orders::table
-        .find((store, id))
-        .select(Order::as_select())
-        .for_update()
-        .first(conn)
-        .await
-        .optional()
+    orders::table.find((store, id)).select(Order::as_select()).for_update().first(conn).await.optional()
 }
 
 /// Writes a changed order.
@@ -144,10 +135,7 @@ pub async fn save(order: &mut Order, now: DateTime<Utc>, conn: &mut AsyncPgConne
     order.version += 1;
     order.updated_at = now;
     let row = orders::table.find((order.store_id, order.id));
-    super::Cached(diesel::update(row).set(&*order))
-        .execute(conn)
-        .await
-        .map(drop)
+    super::Cached(diesel::update(row).set(&*order)).execute(conn).await.map(drop)
 }
 
 /// Orders with what is shown with them. A macro, as the type of the joins has no short name.
@@ -155,14 +143,10 @@ macro_rules! views {
     () => {
         orders::table
             .inner_join(
-                members::table.on(members::store_id
-                    .eq(orders::store_id)
-                    .and(members::id.eq(orders::member_id))),
+                members::table.on(members::store_id.eq(orders::store_id).and(members::id.eq(orders::member_id))),
             )
             .left_join(
-                payments::table.on(payments::store_id
-                    .eq(orders::store_id)
-                    .and(payments::order_id.eq(orders::id))),
+                payments::table.on(payments::store_id.eq(orders::store_id).and(payments::order_id.eq(orders::id))),
             )
             .left_join(
                 operations::table.on(operations::store_id
@@ -224,9 +208,7 @@ macro_rules! filtered {
             query = query.filter(orders::payment_method.eq(method));
         }
         if let Some(wanted) = filter.amount_mismatch {
-            let shown = payments::status
-                .nullable()
-                .eq_any([PaymentStatus::Unconfirmed, PaymentStatus::Confirmed]);
+            let shown = payments::status.nullable().eq_any([PaymentStatus::Unconfirmed, PaymentStatus::Confirmed]);
             let differs = shown.and(payments::amount.nullable().ne(orders::total.nullable()));
             query = if wanted {
                 query.filter(differs)
@@ -242,11 +224,7 @@ macro_rules! filtered {
         }
         if let Some(text) = &filter.q {
             let pattern = super::contains(&text.to_lowercase());
-            query = query.filter(
-                orders::number
-                    .like(pattern.clone())
-                    .or(members::search_text.like(pattern)),
-            );
+            query = query.filter(orders::number.like(pattern.clone()).or(members::search_text.like(pattern)));
         }
         query
     }};
@@ -269,17 +247,12 @@ pub async fn list(
 
 /// How many there are.
 pub async fn count(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> QueryResult<i64> {
-    filtered!(views!().select(diesel::dsl::count_star()), store, filter)
-        .first(&mut &*conn)
-        .await
+    filtered!(views!().select(diesel::dsl::count_star()), store, filter).first(&mut &*conn).await
 }
 
 /// The ids of the orders that a filter takes in, for a bulk job.
 pub async fn ids(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> QueryResult<Vec<OrderId>> {
-    filtered!(views!().select(orders::id), store, filter)
-        .order(orders::id.desc())
-        .load(&mut &*conn)
-        .await
+    filtered!(views!().select(orders::id), store, filter).order(orders::id.desc()).load(&mut &*conn).await
 }
 
 /// Of `ids`, those that are orders of the store, with or without a payment.
@@ -310,9 +283,8 @@ macro_rules! unreconciled {
         let open = payments::status.eq_any([PaymentStatus::Processing, PaymentStatus::Unconfirmed]);
         let differs = shown.and(payments::amount.ne(orders::total));
         let cancelled = orders::handling_status.eq(HandlingStatus::Cancelled).and(open);
-        let unconfirmed = payments::status
-            .eq(PaymentStatus::Unconfirmed)
-            .and(payments::created_at.lt(too_long.unconfirmed));
+        let unconfirmed =
+            payments::status.eq(PaymentStatus::Unconfirmed).and(payments::created_at.lt(too_long.unconfirmed));
         let accepted = payments::accepted_total
             .is_not_distinct_from(orders::total.nullable())
             .and(payments::accepted_amount.is_not_distinct_from(payments::amount.nullable()));
@@ -322,9 +294,7 @@ macro_rules! unreconciled {
             .eq(PaymentStatus::Processing)
             .and(payments::created_at.lt(too_long.processing))
             .or(operations::state.nullable().is_not_distinct_from(OperationState::Stuck));
-        $query
-            .filter(orders::store_id.eq($store))
-            .filter(fresh.or(unfinished).nullable())
+        $query.filter(orders::store_id.eq($store)).filter(fresh.or(unfinished).nullable())
     }};
 }
 
@@ -346,8 +316,5 @@ pub async fn list_unreconciled(
 
 /// How many orders need a human.
 pub async fn count_unreconciled(store: StoreId, too_long: TooLong, conn: &AsyncPgConnection) -> QueryResult<i64> {
-    unreconciled!(views!(), store, too_long)
-        .count()
-        .get_result(&mut &*conn)
-        .await
+    unreconciled!(views!(), store, too_long).count().get_result(&mut &*conn).await
 }

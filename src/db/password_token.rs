@@ -35,11 +35,7 @@ pub async fn replace(token: &PasswordToken, conn: &mut AsyncPgConnection) -> Que
         .set(password_tokens::used_at.eq(token.created_at))
         .execute(conn)
         .await?;
-    diesel::insert_into(password_tokens::table)
-        .values(token)
-        .execute(conn)
-        .await
-        .map(drop)
+    diesel::insert_into(password_tokens::table).values(token).execute(conn).await.map(drop)
 }
 
 /// Uses a token up: whose it was, if it was good.

@@ -6,6 +6,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::json::Json;
 use super::schema::{operations, payments};
+use crate::clock::japan_date;
 use crate::domain::operation::LastError;
 use crate::domain::payment::{PaymentFlag, PaymentStatus};
 use crate::domain::settlement::{Sale, SaleStatus};
@@ -65,11 +66,9 @@ impl Payment {
         self.amount = sale.price;
         if status != self.status {
             self.status = status;
-            match status {
-                PaymentStatus::Confirmed => self.confirmed_at = Some(now),
-                PaymentStatus::Cancelled => self.cancelled_at = Some(now),
-                PaymentStatus::Processing | PaymentStatus::Unconfirmed | PaymentStatus::Failed => {}
-            }
+            self.confirmed_at = (status == PaymentStatus::Confirmed).then_some(now);
+            self.cancelled_at = (status == PaymentStatus::Cancelled).then_some(now);
+            self.fixed_on = (status == PaymentStatus::Confirmed).then(|| japan_date(now));
         }
         self.unflag();
         self.checked_at = Some(now);
@@ -77,6 +76,11 @@ impl Payment {
 
     /// Marks the payment for a human, with what Paid showed.
     pub fn flag(&mut self, flag: PaymentFlag, seen: Option<Sale>, now: DateTime<Utc>) {
+        if self.flag != Some(flag) {
+            // What a human accepted was another situation.
+            self.accepted_total = None;
+            self.accepted_amount = None;
+        }
         self.flag = Some(flag);
         self.seen_status = seen.map(|sale| sale.status);
         self.seen_amount = seen.map(|sale| sale.price);
@@ -92,40 +96,25 @@ impl Payment {
 
     /// What Paid last showed, where it was not adopted.
     pub fn seen(&self) -> Option<Sale> {
-        Some(Sale {
-            status: self.seen_status?,
-            price: self.seen_amount?,
-        })
+        Some(Sale { status: self.seen_status?, price: self.seen_amount? })
     }
 }
 
 /// Creates a payment.
 pub async fn insert(payment: &Payment, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    super::Cached(diesel::insert_into(payments::table).values(payment))
-        .execute(conn)
-        .await
-        .map(drop)
+    super::Cached(diesel::insert_into(payments::table).values(payment)).execute(conn).await.map(drop)
 }
 
 /// The payment of an order, locked until the transaction ends. Lock the order first.
 pub async fn lock(store: StoreId, order: OrderId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Payment>> {
-    payments::table
-        .find((store, order))
-        .select(Payment::as_select())
-        .for_update()
-        .first(conn)
-        .await
-        .optional()
+    payments::table.find((store, order)).select(Payment::as_select()).for_update().first(conn).await.optional()
 }
 
 /// Writes a changed payment.
 pub async fn save(payment: &mut Payment, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     payment.version += 1;
     let row = payments::table.find((payment.store_id, payment.order_id));
-    super::Cached(diesel::update(row).set(&*payment))
-        .execute(conn)
-        .await
-        .map(drop)
+    super::Cached(diesel::update(row).set(&*payment)).execute(conn).await.map(drop)
 }
 
 /// Has the store a payment that somebody must still act on (S1)?

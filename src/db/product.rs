@@ -37,32 +37,17 @@ pub struct Product {
 
 /// Creates a product.
 pub async fn insert(product: &Product, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::insert_into(products::table)
-        .values(product)
-        .execute(conn)
-        .await
-        .map(drop)
+    diesel::insert_into(products::table).values(product).execute(conn).await.map(drop)
 }
 
 /// The product with this id.
 pub async fn find(store: StoreId, id: ProductId, conn: &AsyncPgConnection) -> QueryResult<Option<Product>> {
-    products::table
-        .find((store, id))
-        .select(Product::as_select())
-        .first(&mut &*conn)
-        .await
-        .optional()
+    products::table.find((store, id)).select(Product::as_select()).first(&mut &*conn).await.optional()
 }
 
 /// The product with this id, locked until the transaction ends.
 pub async fn lock(store: StoreId, id: ProductId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Product>> {
-    products::table
-        .find((store, id))
-        .select(Product::as_select())
-        .for_update()
-        .first(conn)
-        .await
-        .optional()
+    products::table.find((store, id)).select(Product::as_select()).for_update().first(conn).await.optional()
 }
 
 /// The products with these codes; unknown codes are left out.
@@ -112,11 +97,7 @@ pub async fn count(store: StoreId, active_only: bool, conn: &AsyncPgConnection) 
 pub async fn save(product: &mut Product, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     product.version += 1;
     product.updated_at = now;
-    diesel::update(products::table.find((product.store_id, product.id)))
-        .set(&*product)
-        .execute(conn)
-        .await
-        .map(drop)
+    diesel::update(products::table.find((product.store_id, product.id))).set(&*product).execute(conn).await.map(drop)
 }
 
 /// Removes a product. Orders keep their own copy of what was bought.

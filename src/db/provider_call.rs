@@ -38,10 +38,7 @@ pub struct ProviderCall {
 
 /// Writes a call down.
 pub async fn insert(call: &ProviderCall, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    super::Cached(diesel::insert_into(provider_calls::table).values(call))
-        .execute(conn)
-        .await
-        .map(drop)
+    super::Cached(diesel::insert_into(provider_calls::table).values(call)).execute(conn).await.map(drop)
 }
 
 /// The calls about an order, oldest first.

@@ -33,22 +33,12 @@ pub struct Session {
 
 /// Opens a session.
 pub async fn insert(session: &Session, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::insert_into(sessions::table)
-        .values(session)
-        .execute(conn)
-        .await
-        .map(drop)
+    diesel::insert_into(sessions::table).values(session).execute(conn).await.map(drop)
 }
 
 /// The session, locked until the transaction ends.
 pub async fn lock(store: StoreId, id: SessionId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Session>> {
-    sessions::table
-        .find((store, id))
-        .select(Session::as_select())
-        .for_update()
-        .first(conn)
-        .await
-        .optional()
+    sessions::table.find((store, id)).select(Session::as_select()).for_update().first(conn).await.optional()
 }
 
 /// The member behind a session that still stands.
@@ -60,9 +50,8 @@ pub async fn member_of(
 ) -> QueryResult<Option<Member>> {
     members::table
         .inner_join(
-            sessions::table.on(sessions::store_id
-                .eq(members::store_id)
-                .and(sessions::member_id.eq(members::id.nullable()))),
+            sessions::table
+                .on(sessions::store_id.eq(members::store_id).and(sessions::member_id.eq(members::id.nullable()))),
         )
         .filter(members::store_id.eq(store))
         .filter(members::id.eq(member))
@@ -85,9 +74,8 @@ pub async fn user_of(
 ) -> QueryResult<Option<AdminUser>> {
     admin_users::table
         .inner_join(
-            sessions::table.on(sessions::store_id
-                .eq(admin_users::store_id)
-                .and(sessions::user_id.eq(admin_users::id.nullable()))),
+            sessions::table
+                .on(sessions::store_id.eq(admin_users::store_id).and(sessions::user_id.eq(admin_users::id.nullable()))),
         )
         .filter(admin_users::store_id.eq(store))
         .filter(admin_users::id.eq(user))
@@ -109,10 +97,7 @@ pub async fn set_refresh_hash(
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<()> {
     diesel::update(sessions::table.find((store, id)))
-        .set((
-            sessions::refresh_hash.eq(refresh_hash),
-            sessions::expires_at.eq(expires_at),
-        ))
+        .set((sessions::refresh_hash.eq(refresh_hash), sessions::expires_at.eq(expires_at)))
         .execute(conn)
         .await
         .map(drop)

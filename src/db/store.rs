@@ -60,11 +60,7 @@ pub struct StoreOptions {
 
 /// Creates a store.
 pub async fn insert(store: &Store, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::insert_into(stores::table)
-        .values(store)
-        .execute(conn)
-        .await
-        .map(drop)
+    diesel::insert_into(stores::table).values(store).execute(conn).await.map(drop)
 }
 
 /// A store with nothing set up yet, as of now.
@@ -98,33 +94,17 @@ pub async fn open(store: &Store, owner: &AdminUser, conn: &mut AsyncPgConnection
 
 /// The store with this id.
 pub async fn find(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<Option<Store>> {
-    stores::table
-        .find(store)
-        .select(Store::as_select())
-        .first(&mut &*conn)
-        .await
-        .optional()
+    stores::table.find(store).select(Store::as_select()).first(&mut &*conn).await.optional()
 }
 
 /// The store with this id, locked until the transaction ends.
 pub async fn lock(store: StoreId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Store>> {
-    stores::table
-        .find(store)
-        .select(Store::as_select())
-        .for_update()
-        .first(conn)
-        .await
-        .optional()
+    stores::table.find(store).select(Store::as_select()).for_update().first(conn).await.optional()
 }
 
 /// The store a login names.
 pub async fn find_by_slug(slug: &str, conn: &AsyncPgConnection) -> QueryResult<Option<Store>> {
-    stores::table
-        .filter(stores::slug.eq(slug))
-        .select(Store::as_select())
-        .first(&mut &*conn)
-        .await
-        .optional()
+    stores::table.filter(stores::slug.eq(slug)).select(Store::as_select()).first(&mut &*conn).await.optional()
 }
 
 /// The store a publishable key names.
@@ -135,11 +115,7 @@ pub async fn find_by_publishable_key(key: &str, conn: &AsyncPgConnection) -> Que
 
 /// Gives a store another short name.
 pub async fn set_slug(store: StoreId, slug: &str, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::update(stores::table.find(store))
-        .set(stores::slug.eq(slug))
-        .execute(conn)
-        .await
-        .map(drop)
+    diesel::update(stores::table.find(store)).set(stores::slug.eq(slug)).execute(conn).await.map(drop)
 }
 
 /// Changes a store's options.
@@ -150,11 +126,7 @@ pub async fn set_options(
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<Store> {
     diesel::update(stores::table.find(store))
-        .set((
-            options,
-            stores::updated_at.eq(now),
-            stores::version.eq(stores::version + 1),
-        ))
+        .set((options, stores::updated_at.eq(now), stores::version.eq(stores::version + 1)))
         .returning(Store::as_returning())
         .get_result(conn)
         .await
@@ -162,9 +134,5 @@ pub async fn set_options(
 
 /// The stores that have switched a scheduled refresh on (A5). Looks across stores, to find work.
 pub async fn with_schedule(conn: &AsyncPgConnection) -> QueryResult<Vec<StoreId>> {
-    stores::table
-        .filter(stores::status_refresh_minutes.gt(0))
-        .select(stores::store_id)
-        .load(&mut &*conn)
-        .await
+    stores::table.filter(stores::status_refresh_minutes.gt(0)).select(stores::store_id).load(&mut &*conn).await
 }

@@ -74,11 +74,7 @@ impl Company {
 
     /// The application's status before anything is sent.
     pub fn application_status(&self) -> ApplicationStatus {
-        if self.way == Way::None {
-            ApplicationStatus::None
-        } else {
-            ApplicationStatus::Pending
-        }
+        if self.way == Way::None { ApplicationStatus::None } else { ApplicationStatus::Pending }
     }
 }
 

@@ -35,12 +35,7 @@ struct Demo<'a> {
 
 /// Places all orders. `members` are those of the list, the first three of which may pay with Paid.
 pub async fn place_all(app: &App, store: &Store, shop: &str, members: &[Member]) -> Result<(), Error> {
-    let demo = Demo {
-        app,
-        store,
-        shop,
-        no_key: Ticket::default(),
-    };
+    let demo = Demo { app, store, shop, no_key: Ticket::default() };
     demo.paid_in_other_ways(&members[9]).await?;
     demo.settled(&members[1], &members[2]).await?;
     demo.given_up(&members[1]).await?;
@@ -50,17 +45,9 @@ pub async fn place_all(app: &App, store: &Store, shop: &str, members: &[Member])
 
 impl Demo<'_> {
     async fn paid_in_other_ways(&self, buyer: &Member) -> Result<(), Error> {
-        let done = self
-            .buy(buyer, PaymentMethod::BankTransfer, &[("TWL-10", 4), ("BAG-50", 1)], "")
-            .await?;
+        let done = self.buy(buyer, PaymentMethod::BankTransfer, &[("TWL-10", 4), ("BAG-50", 1)], "").await?;
         self.label(done, HandlingStatus::Completed).await?;
-        self.buy(
-            buyer,
-            PaymentMethod::CashOnDelivery,
-            &[("GIFT-5K", 2)],
-            "熨斗をお願いします。",
-        )
-        .await?;
+        self.buy(buyer, PaymentMethod::CashOnDelivery, &[("GIFT-5K", 2)], "熨斗をお願いします。").await?;
         Ok(())
     }
 
@@ -76,25 +63,12 @@ impl Demo<'_> {
         self.confirm(changed, 1).await?;
 
         let moved = self.buy(first, paid, &[("TEA-500", 6)], "").await?;
-        payment::cancel(
-            self.app,
-            self.store.store_id,
-            moved,
-            "銀行振込へ変更のご依頼",
-            &self.deed(),
-        )
-        .await?;
-        let to_bank = Edit {
-            payment_method: Some(PaymentMethod::BankTransfer),
-            ..Edit::default()
-        };
+        payment::cancel(self.app, self.store.store_id, moved, "銀行振込へ変更のご依頼", &self.deed()).await?;
+        let to_bank = Edit { payment_method: Some(PaymentMethod::BankTransfer), ..Edit::default() };
         order::edit(self.app, self.store.store_id, moved, to_bank, &self.deed()).await?;
 
         let out_of_stock = self.buy(second, paid, &[("CUP-01", 40)], "").await?;
-        let wish = CancelOrder {
-            cancel_payment: true,
-            reason: "在庫切れ".into(),
-        };
+        let wish = CancelOrder { cancel_payment: true, reason: "在庫切れ".into() };
         order::cancel(self.app, self.store.store_id, out_of_stock, wish, &self.deed()).await?;
         Ok(())
     }
@@ -104,9 +78,7 @@ impl Demo<'_> {
         self.lose_the_next_answer().await?;
         let lost = self.buy(buyer, PaymentMethod::Paid, &[("BAG-50", 3)], "").await?;
         let wish = Resolve {
-            action: Resolution::Abandon,
-            reason: "お客様がご注文を取り下げ".into(),
-            adopt: false,
+            action: Resolution::Abandon, reason: "お客様がご注文を取り下げ".into(), adopt: false
         };
         match reconciliation::resolve(self.app, self.store.store_id, lost, wish, &self.deed()).await {
             // A sandbox without faults has answered, and there is nothing to give up.
@@ -124,11 +96,7 @@ impl Demo<'_> {
             quantity: 1,
             tax_rate: 10,
         };
-        let content = OrderContent {
-            lines: vec![tea],
-            shipping_fee: Yen(1_000),
-            payment_fee: Yen::ZERO,
-        };
+        let content = OrderContent { lines: vec![tea], shipping_fee: Yen(1_000), payment_fee: Yen::ZERO };
         match self.place(buyer, PaymentMethod::Paid, content, Vec::new(), "").await {
             Err(error) if error.code() == Some(Code::CreditDeclined) => Ok(()),
             other => other.map(drop),
@@ -142,8 +110,7 @@ impl Demo<'_> {
         self.edit(short, "CUP-01", 10, false).await?;
         let sent = self.buy(first, paid, &[("RICE-10", 2), ("SOY-1L", 6)], "").await?;
         self.label(sent, HandlingStatus::InProgress).await?;
-        self.buy(first, paid, &[("TEA-100", 10)], "午前中着でお願いします。")
-            .await?;
+        self.buy(first, paid, &[("TEA-100", 10)], "午前中着でお願いします。").await?;
         Ok(())
     }
 
@@ -155,13 +122,8 @@ impl Demo<'_> {
         lines: &[(&str, i64)],
         note: &str,
     ) -> Result<OrderId, Error> {
-        let wanted: Vec<Wanted> = lines
-            .iter()
-            .map(|(code, quantity)| Wanted {
-                product_code: (*code).into(),
-                quantity: *quantity,
-            })
-            .collect();
+        let wanted: Vec<Wanted> =
+            lines.iter().map(|(code, quantity)| Wanted { product_code: (*code).into(), quantity: *quantity }).collect();
         let cart = checkout::price(self.store, &wanted, &*self.app.db().await?).await?;
         self.place(buyer, method, cart.content, cart.not_on_paid, note).await
     }
@@ -191,50 +153,26 @@ impl Demo<'_> {
     async fn edit(&self, id: OrderId, code: &str, quantity: i64, update_paid_amount: bool) -> Result<(), Error> {
         let found = db::order::find(self.store.store_id, id, &*self.app.db().await?).await?;
         let mut lines = found.or_not_found()?.order.lines.0;
-        for line in lines
-            .iter_mut()
-            .filter(|line| line.product_code.as_deref() == Some(code))
-        {
+        for line in lines.iter_mut().filter(|line| line.product_code.as_deref() == Some(code)) {
             line.quantity = quantity;
         }
-        let edit = Edit {
-            lines: Some(lines),
-            update_paid_amount: Some(update_paid_amount),
-            ..Edit::default()
-        };
-        order::edit(self.app, self.store.store_id, id, edit, &self.deed())
-            .await
-            .map(drop)
+        let edit = Edit { lines: Some(lines), update_paid_amount: Some(update_paid_amount), ..Edit::default() };
+        order::edit(self.app, self.store.store_id, id, edit, &self.deed()).await.map(drop)
     }
 
     async fn label(&self, id: OrderId, handling_status: HandlingStatus) -> Result<(), Error> {
-        let edit = Edit {
-            handling_status: Some(handling_status),
-            ..Edit::default()
-        };
-        order::edit(self.app, self.store.store_id, id, edit, &self.deed())
-            .await
-            .map(drop)
+        let edit = Edit { handling_status: Some(handling_status), ..Edit::default() };
+        order::edit(self.app, self.store.store_id, id, edit, &self.deed()).await.map(drop)
     }
 
     async fn confirm(&self, id: OrderId, days_ago: i64) -> Result<(), Error> {
         let fixed_on = Some(self.app.clock.today() - TimeDelta::days(days_ago));
-        let wish = Confirm {
-            fixed_on,
-            ..Confirm::default()
-        };
-        payment::confirm(self.app, self.store.store_id, id, wish, &self.deed())
-            .await
-            .map(drop)
+        let wish = Confirm { fixed_on, ..Confirm::default() };
+        payment::confirm(self.app, self.store.store_id, id, wish, &self.deed()).await.map(drop)
     }
 
     fn deed(&self) -> Deed<'_> {
-        Deed {
-            actor: self.shop,
-            payments_write: true,
-            check_version: &|_| Ok(()),
-            ticket: &self.no_key,
-        }
+        Deed { actor: self.shop, payments_write: true, check_version: &|_| Ok(()), ticket: &self.no_key }
     }
 
     /// Orders a fault at the sandbox. Where it takes no such order, there is no failed payment to look at.
@@ -245,10 +183,7 @@ impl Demo<'_> {
         let Ok(url) = account.base_url.join(&path) else {
             return Ok(());
         };
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(Duration::from_secs(2))
-            .build();
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build();
         let fault = json!({ "operation": "register", "kind": "drop_answer", "times": 1 });
         let ordered = client.map_err(anyhow::Error::from)?.post(url).json(&fault).send().await;
         if let Err(error) = ordered {

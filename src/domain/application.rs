@@ -40,11 +40,7 @@ impl ApplicationStatus {
     /// `pending` is ours and gives way only to an approval (A5).
     pub fn after_answer(self, answer: Self) -> Self {
         let approved = matches!(answer, Self::ApprovedActive | Self::ApprovedInactive);
-        if self == Self::Pending && !approved {
-            self
-        } else {
-            answer
-        }
+        if self == Self::Pending && !approved { self } else { answer }
     }
 
     /// What the buyer is told; screening details are not for the storefront.
@@ -131,11 +127,7 @@ pub fn beginning_of_registration(approval: MemberApproval, paid: Option<Pattern>
             MemberApproval::Manual => MemberStatus::PendingApproval,
         },
         payment_methods: default_methods(ticked),
-        application_status: if wants_paid {
-            ApplicationStatus::Pending
-        } else {
-            ApplicationStatus::None
-        },
+        application_status: if wants_paid { ApplicationStatus::Pending } else { ApplicationStatus::None },
         submit_at_once: wants_paid && paid.is_some_and(Pattern::submits_at_registration),
     }
 }
@@ -143,9 +135,7 @@ pub fn beginning_of_registration(approval: MemberApproval, paid: Option<Pattern>
 /// The methods of a new member, in a fixed order.
 pub fn default_methods(paid: bool) -> Vec<PaymentMethod> {
     let paid = paid.then_some(PaymentMethod::Paid);
-    paid.into_iter()
-        .chain([PaymentMethod::BankTransfer, PaymentMethod::CashOnDelivery])
-        .collect()
+    paid.into_iter().chain([PaymentMethod::BankTransfer, PaymentMethod::CashOnDelivery]).collect()
 }
 
 #[cfg(test)]
@@ -157,12 +147,7 @@ mod tests {
 
     #[test]
     fn by_hand_only_these_moves_are_allowed() {
-        let allowed = [
-            (Unset, Pending),
-            (Pending, Unset),
-            (Declined, Pending),
-            (Declined, Unset),
-        ];
+        let allowed = [(Unset, Pending), (Pending, Unset), (Declined, Pending), (Declined, Unset)];
         for from in ApplicationStatus::ALL {
             for to in ApplicationStatus::ALL {
                 let expected = from == to || allowed.contains(&(*from, *to));

@@ -20,12 +20,7 @@ pub struct Fault {
 impl Fault {
     /// A fault by Kakeuri's own rules.
     pub fn new(pointer: impl Into<String>, code: &str, message: impl Into<String>) -> Self {
-        Self {
-            pointer: pointer.into(),
-            code: code.to_owned(),
-            message: message.into(),
-            paid_code: None,
-        }
+        Self { pointer: pointer.into(), code: code.to_owned(), message: message.into(), paid_code: None }
     }
 }
 
@@ -80,9 +75,6 @@ pub struct Reason {
 impl Reason {
     /// A reason.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
-        Self {
-            code: code.to_owned(),
-            message: message.into(),
-        }
+        Self { code: code.to_owned(), message: message.into() }
     }
 }

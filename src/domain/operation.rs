@@ -109,12 +109,12 @@ pub struct OrderEdit {
     pub content: OrderContent,
     /// What they come to.
     pub totals: Totals,
-    /// The buyer's note.
-    pub note: String,
-    /// The shop's note.
-    pub internal_note: String,
-    /// The label.
-    pub handling_status: HandlingStatus,
+    /// The buyer's note, if it changes too. What is not named may be edited while the operation is open.
+    pub note: Option<String>,
+    /// The shop's note, if it changes too.
+    pub internal_note: Option<String>,
+    /// The label, if it changes too.
+    pub handling_status: Option<HandlingStatus>,
 }
 
 /// How a call, or an operation, ended short of success.

@@ -88,10 +88,7 @@ impl TaxRounding {
             Self::Round => 50,
             Self::Ceil => 99,
         };
-        hundredths
-            .checked_add(rounding)
-            .map(|sum| Yen(sum / 100))
-            .ok_or(Overflow)
+        hundredths.checked_add(rounding).map(|sum| Yen(sum / 100)).ok_or(Overflow)
     }
 }
 
@@ -123,57 +120,22 @@ impl OrderContent {
     }
 
     fn check_shape(&self, faults: &mut Faults) {
-        faults.check(
-            !self.lines.is_empty(),
-            "/lines",
-            "required",
-            "An order needs at least one line.",
-        );
-        faults.check(
-            self.lines.len() <= MAX_LINES,
-            "/lines",
-            "too_many",
-            "An order has at most 500 lines.",
-        );
+        faults.check(!self.lines.is_empty(), "/lines", "required", "An order needs at least one line.");
+        faults.check(self.lines.len() <= MAX_LINES, "/lines", "too_many", "An order has at most 500 lines.");
         for (index, line) in self.lines.iter().enumerate() {
             let at = |field: &str| format!("/lines/{index}/{field}");
-            faults.check(
-                line.quantity >= 0,
-                &at("quantity"),
-                "out_of_range",
-                "A quantity is 0 or more.",
-            );
+            faults.check(line.quantity >= 0, &at("quantity"), "out_of_range", "A quantity is 0 or more.");
             faults.check(
                 TAX_RATES.contains(&line.tax_rate),
                 &at("tax_rate"),
                 "out_of_range",
                 "A tax rate is 10, 8 or 0.",
             );
-            faults.check(
-                !line.name.trim().is_empty(),
-                &at("name"),
-                "required",
-                "A line needs a name.",
-            );
-            faults.check(
-                line.name.chars().count() <= 200,
-                &at("name"),
-                "too_long",
-                "At most 200 characters.",
-            );
+            faults.check(!line.name.trim().is_empty(), &at("name"), "required", "A line needs a name.");
+            faults.check(line.name.chars().count() <= 200, &at("name"), "too_long", "At most 200 characters.");
         }
-        faults.check(
-            self.shipping_fee >= Yen::ZERO,
-            "/shipping_fee",
-            "out_of_range",
-            "A fee is 0 yen or more.",
-        );
-        faults.check(
-            self.payment_fee >= Yen::ZERO,
-            "/payment_fee",
-            "out_of_range",
-            "A fee is 0 yen or more.",
-        );
+        faults.check(self.shipping_fee >= Yen::ZERO, "/shipping_fee", "out_of_range", "A fee is 0 yen or more.");
+        faults.check(self.payment_fee >= Yen::ZERO, "/payment_fee", "out_of_range", "A fee is 0 yen or more.");
     }
 
     /// The sums of one rate, `None` if nothing on the order carries it.
@@ -192,17 +154,8 @@ impl OrderContent {
         if !carried {
             return Ok(None);
         }
-        let tax = if net < Yen::ZERO {
-            Yen::ZERO
-        } else {
-            rounding.tax_on(net, tax_rate)?
-        };
-        Ok(Some(RateTotal {
-            tax_rate,
-            net,
-            tax,
-            gross: net.plus(tax)?,
-        }))
+        let tax = if net < Yen::ZERO { Yen::ZERO } else { rounding.tax_on(net, tax_rate)? };
+        Ok(Some(RateTotal { tax_rate, net, tax, gross: net.plus(tax)? }))
     }
 }
 
@@ -212,12 +165,7 @@ fn sum(by_rate: Vec<RateTotal>) -> Result<Totals, Overflow> {
         net = net.plus(rate.net)?;
         tax = tax.plus(rate.tax)?;
     }
-    Ok(Totals {
-        by_rate,
-        net,
-        tax,
-        total: net.plus(tax)?,
-    })
+    Ok(Totals { by_rate, net, tax, total: net.plus(tax)? })
 }
 
 /// The number of an order as people see it: at most 15 characters, which is what Paid takes as `code`.
@@ -231,21 +179,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn line(unit_price: i64, quantity: i64, tax_rate: i16) -> OrderLine {
-        OrderLine {
-            product_code: None,
-            name: "品".into(),
-            unit_price: Yen(unit_price),
-            quantity,
-            tax_rate,
-        }
+        OrderLine { product_code: None, name: "品".into(), unit_price: Yen(unit_price), quantity, tax_rate }
     }
 
     fn order(lines: Vec<OrderLine>) -> OrderContent {
-        OrderContent {
-            lines,
-            shipping_fee: Yen::ZERO,
-            payment_fee: Yen::ZERO,
-        }
+        OrderContent { lines, shipping_fee: Yen::ZERO, payment_fee: Yen::ZERO }
     }
 
     #[test]
@@ -260,30 +198,10 @@ mod tests {
 
     #[test]
     fn fees_carry_the_standard_rate() {
-        let content = OrderContent {
-            lines: vec![line(1000, 1, 8)],
-            shipping_fee: Yen(500),
-            payment_fee: Yen(300),
-        };
+        let content = OrderContent { lines: vec![line(1000, 1, 8)], shipping_fee: Yen(500), payment_fee: Yen(300) };
         let totals = content.totals(TaxRounding::Floor).unwrap();
-        assert_eq!(
-            totals.by_rate[0],
-            RateTotal {
-                tax_rate: 10,
-                net: Yen(800),
-                tax: Yen(80),
-                gross: Yen(880)
-            }
-        );
-        assert_eq!(
-            totals.by_rate[1],
-            RateTotal {
-                tax_rate: 8,
-                net: Yen(1000),
-                tax: Yen(80),
-                gross: Yen(1080)
-            }
-        );
+        assert_eq!(totals.by_rate[0], RateTotal { tax_rate: 10, net: Yen(800), tax: Yen(80), gross: Yen(880) });
+        assert_eq!(totals.by_rate[1], RateTotal { tax_rate: 8, net: Yen(1000), tax: Yen(80), gross: Yen(1080) });
         assert_eq!(totals.total, Yen(1960));
     }
 
@@ -292,27 +210,15 @@ mod tests {
         let good = order(vec![line(1000, 1, 10), line(-1000, 1, 10), line(100, 1, 8)]);
         assert_eq!(good.totals(TaxRounding::Floor).unwrap().total, Yen(108));
         let bad = order(vec![line(1000, 1, 10), line(-10, 1, 8)]);
-        assert_eq!(
-            bad.totals(TaxRounding::Floor).unwrap_err().into_vec()[0].code,
-            "negative_total"
-        );
+        assert_eq!(bad.totals(TaxRounding::Floor).unwrap_err().into_vec()[0].code, "negative_total");
     }
 
     #[test]
     fn every_fault_is_reported_at_once() {
-        let bad = order(vec![
-            line(1, -1, 7),
-            OrderLine {
-                name: " ".into(),
-                ..line(i64::MAX, 2, 10)
-            },
-        ]);
+        let bad = order(vec![line(1, -1, 7), OrderLine { name: " ".into(), ..line(i64::MAX, 2, 10) }]);
         let faults = bad.totals(TaxRounding::Floor).unwrap_err().into_vec();
         let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
-        assert_eq!(
-            pointers,
-            ["/lines/0/quantity", "/lines/0/tax_rate", "/lines/1/name", "/lines"]
-        );
+        assert_eq!(pointers, ["/lines/0/quantity", "/lines/0/tax_rate", "/lines/1/name", "/lines"]);
     }
 
     proptest! {

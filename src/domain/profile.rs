@@ -40,17 +40,9 @@ impl Profile {
         if malformed(&self.email, is_email(&self.email)) {
             faults.add("/email", "malformed", "This is not an e-mail address.");
         }
-        for (pointer, text) in [
-            ("/phone", &self.phone),
-            ("/mobile_phone", &self.mobile_phone),
-            ("/fax", &self.fax),
-        ] {
+        for (pointer, text) in [("/phone", &self.phone), ("/mobile_phone", &self.mobile_phone), ("/fax", &self.fax)] {
             if malformed(text, is_phone(text)) {
-                faults.add(
-                    pointer,
-                    "malformed",
-                    "A telephone number has digits, and + - ( ) or spaces between them.",
-                );
+                faults.add(pointer, "malformed", "A telephone number has digits, and + - ( ) or spaces between them.");
             }
         }
         self.check_numbers(faults);
@@ -112,11 +104,7 @@ impl Profile {
             _ => serde_json::Map::new(),
         };
         let (before, after) = (fields(self), fields(other));
-        after
-            .iter()
-            .filter(|(name, value)| before.get(*name) != Some(value))
-            .map(|(name, _)| name.clone())
-            .collect()
+        after.iter().filter(|(name, value)| before.get(*name) != Some(value)).map(|(name, _)| name.clone()).collect()
     }
 }
 
@@ -153,16 +141,7 @@ mod tests {
         let mut faults = Faults::new();
         Profile::default().check(&mut faults);
         let pointers: Vec<_> = faults.into_vec().into_iter().map(|fault| fault.pointer).collect();
-        assert_eq!(
-            pointers,
-            [
-                "/company_name",
-                "/contact/family_name",
-                "/contact/given_name",
-                "/email",
-                "/phone"
-            ]
-        );
+        assert_eq!(pointers, ["/company_name", "/contact/family_name", "/contact/given_name", "/email", "/phone"]);
     }
 
     #[test]
@@ -179,15 +158,8 @@ mod tests {
 
     #[test]
     fn only_the_names_of_changed_fields_are_told() {
-        let before = Profile {
-            city: "横浜市".into(),
-            ..Profile::default()
-        };
-        let after = Profile {
-            city: "川崎市".into(),
-            urls: vec!["https://a.example".into()],
-            ..before.clone()
-        };
+        let before = Profile { city: "横浜市".into(), ..Profile::default() };
+        let after = Profile { city: "川崎市".into(), urls: vec!["https://a.example".into()], ..before.clone() };
         assert_eq!(before.changed_fields(&after), ["city", "urls"]);
     }
 }

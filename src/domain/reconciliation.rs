@@ -70,24 +70,15 @@ impl Situation {
         };
         let fresh = !self.accepted;
         let processing = self.status == PaymentStatus::Processing;
-        because(
-            fresh && self.status.shows_mismatch() && self.amount != self.total,
-            Cause::AmountMismatch,
-        );
+        because(fresh && self.status.shows_mismatch() && self.amount != self.total, Cause::AmountMismatch);
         let cancelled = self.handling_status == HandlingStatus::Cancelled;
         because(fresh && cancelled && self.status.is_open(), Cause::CancelledButOpen);
         because(processing && self.too_long, Cause::ProcessingTooLong);
         let unconfirmed = self.status == PaymentStatus::Unconfirmed;
         because(fresh && unconfirmed && self.too_long, Cause::UnconfirmedTooLong);
         because(fresh && self.flag == Some(PaymentFlag::MovedBack), Cause::MovedBack);
-        because(
-            fresh && self.flag == Some(PaymentFlag::MissingAtPaid),
-            Cause::MissingAtPaid,
-        );
-        because(
-            self.operation.is_some_and(|(_, state)| state == OperationState::Stuck),
-            Cause::Stuck,
-        );
+        because(fresh && self.flag == Some(PaymentFlag::MissingAtPaid), Cause::MissingAtPaid);
+        because(self.operation.is_some_and(|(_, state)| state == OperationState::Stuck), Cause::Stuck);
         causes
     }
 
@@ -100,10 +91,7 @@ impl Situation {
             None => {
                 let differs = self.status == PaymentStatus::Unconfirmed && self.amount != self.total;
                 let push = differs && may_change_amount && self.total >= Yen(1);
-                push.then_some(Resolution::Push)
-                    .into_iter()
-                    .chain([Resolution::Accept])
-                    .collect()
+                push.then_some(Resolution::Push).into_iter().chain([Resolution::Accept]).collect()
             }
         }
     }
@@ -131,59 +119,32 @@ mod tests {
 
     #[test]
     fn each_cause_is_told_and_several_at_once() {
-        let differs = Situation {
-            amount: Yen(900),
-            handling_status: HandlingStatus::Cancelled,
-            ..CALM
-        };
+        let differs = Situation { amount: Yen(900), handling_status: HandlingStatus::Cancelled, ..CALM };
         assert_eq!(differs.causes(), [Cause::AmountMismatch, Cause::CancelledButOpen]);
         assert_eq!(differs.allowed_actions(true), [Resolution::Push, Resolution::Accept]);
         assert_eq!(differs.allowed_actions(false), [Resolution::Accept]);
         let late = Situation { too_long: true, ..CALM };
         assert_eq!(late.causes(), [Cause::UnconfirmedTooLong]);
-        assert_eq!(
-            Situation {
-                status: PaymentStatus::Processing,
-                ..late
-            }
-            .causes(),
-            [Cause::ProcessingTooLong]
-        );
-        let flagged = Situation {
-            flag: Some(PaymentFlag::MovedBack),
-            ..CALM
-        };
+        assert_eq!(Situation { status: PaymentStatus::Processing, ..late }.causes(), [Cause::ProcessingTooLong]);
+        let flagged = Situation { flag: Some(PaymentFlag::MovedBack), ..CALM };
         assert_eq!(flagged.causes(), [Cause::MovedBack]);
     }
 
     #[test]
     fn what_was_accepted_stays_off_the_list_but_unfinished_work_does_not() {
-        let accepted = Situation {
-            amount: Yen(900),
-            accepted: true,
-            ..CALM
-        };
+        let accepted = Situation { amount: Yen(900), accepted: true, ..CALM };
         assert!(accepted.causes().is_empty());
-        let stuck = Situation {
-            operation: Some((OperationKind::Confirm, OperationState::Stuck)),
-            ..accepted
-        };
+        let stuck = Situation { operation: Some((OperationKind::Confirm, OperationState::Stuck)), ..accepted };
         assert_eq!(stuck.causes(), [Cause::Stuck]);
     }
 
     #[test]
     fn only_a_sale_that_is_asked_for_can_be_abandoned() {
         for kind in [OperationKind::Amend, OperationKind::Confirm, OperationKind::Cancel] {
-            let stuck = Situation {
-                operation: Some((kind, OperationState::Stuck)),
-                ..CALM
-            };
+            let stuck = Situation { operation: Some((kind, OperationState::Stuck)), ..CALM };
             assert_eq!(stuck.allowed_actions(true), [Resolution::Retry, Resolution::Accept]);
         }
-        let register = Situation {
-            operation: Some((OperationKind::Register, OperationState::Open)),
-            ..CALM
-        };
+        let register = Situation { operation: Some((OperationKind::Register, OperationState::Open)), ..CALM };
         assert_eq!(register.allowed_actions(true), [Resolution::Retry, Resolution::Abandon]);
     }
 }

@@ -71,18 +71,12 @@ pub async fn read(mut payload: Payload, limit: usize) -> Result<Bytes, Error> {
 }
 
 fn check_type(request: &HttpRequest) -> Result<(), Error> {
-    let header = request
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let header = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (essence, parameters) = header.split_once(';').unwrap_or((header, ""));
     let essence = essence.trim().to_ascii_lowercase();
     let parameters = parameters.trim().to_ascii_lowercase();
     let json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
-    let utf8 = parameters
-        .strip_prefix("charset=")
-        .is_none_or(|charset| charset.trim_matches('"') == "utf-8");
+    let utf8 = parameters.strip_prefix("charset=").is_none_or(|charset| charset.trim_matches('"') == "utf-8");
     if json && utf8 {
         return Ok(());
     }
@@ -132,11 +126,7 @@ pub fn from_value<T: DeserializeOwned>(mut value: Value) -> Result<T, Error> {
         }
         wrong.push(place);
         // Take the fault away and look on, so that the caller learns all of them at once.
-        let repaired = if missing.is_some() {
-            fill::<T>(&mut value, &steps)
-        } else {
-            remove(&mut value, &steps)
-        };
+        let repaired = if missing.is_some() { fill::<T>(&mut value, &steps) } else { remove(&mut value, &steps) };
         if !repaired {
             break;
         }
@@ -146,12 +136,7 @@ pub fn from_value<T: DeserializeOwned>(mut value: Value) -> Result<T, Error> {
 
 fn find_nul(value: &Value, at: &mut String, faults: &mut Faults) {
     let mut check = |text: &str, at: &str| {
-        faults.check(
-            !text.contains('\0'),
-            at,
-            "nul_character",
-            "The character U+0000 is not allowed.",
-        );
+        faults.check(!text.contains('\0'), at, "nul_character", "The character U+0000 is not allowed.");
     };
     match value {
         Value::String(text) => check(text, at),
@@ -208,15 +193,8 @@ pub(super) fn explain(message: &str) -> (&'static str, String) {
         return ("unknown_field", "There is no such field.".into());
     }
     if let Some((_, expected)) = message.split_once(", expected ") {
-        let code = if message.starts_with("invalid type") {
-            "wrong_type"
-        } else {
-            "invalid_value"
-        };
-        return (
-            code,
-            format!("Expected {}.", expected.replace('`', "").trim_end_matches('.')),
-        );
+        let code = if message.starts_with("invalid type") { "wrong_type" } else { "invalid_value" };
+        return (code, format!("Expected {}.", expected.replace('`', "").trim_end_matches('.')));
     }
     let mut text = message.to_owned();
     text.push_str(if text.ends_with('.') { "" } else { "." });
@@ -224,12 +202,7 @@ pub(super) fn explain(message: &str) -> (&'static str, String) {
 }
 
 fn backticked<'a>(message: &'a str, what: &str) -> Option<&'a str> {
-    message
-        .strip_prefix(what)?
-        .trim_start()
-        .strip_prefix('`')?
-        .split('`')
-        .next()
+    message.strip_prefix(what)?.trim_start().strip_prefix('`')?.split('`').next()
 }
 
 fn parent<'a>(value: &'a mut Value, steps: &[String]) -> Option<&'a mut Value> {
@@ -254,13 +227,9 @@ fn remove(value: &mut Value, steps: &[String]) -> bool {
 fn fill<T: DeserializeOwned>(value: &mut Value, steps: &[String]) -> bool {
     let Some(last) = steps.last() else { return false };
     let place = pointer(steps);
-    for stand_in in [
-        Value::from(""),
-        Value::from(0),
-        Value::from(false),
-        Value::Array(vec![]),
-        Value::Object(Map::new()),
-    ] {
+    for stand_in in
+        [Value::from(""), Value::from(0), Value::from(false), Value::Array(vec![]), Value::Object(Map::new())]
+    {
         match parent(value, steps) {
             Some(Value::Object(fields)) => drop(fields.insert(last.clone(), stand_in)),
             _ => return false,
@@ -297,22 +266,13 @@ mod tests {
     }
 
     fn faults(result: Result<Outer, Error>) -> Vec<(String, String)> {
-        let Err(Error::Problem(problem)) = result else {
-            panic!("{result:?}")
-        };
+        let Err(Error::Problem(problem)) = result else { panic!("{result:?}") };
         assert_eq!(problem.code, Code::Invalid);
-        problem
-            .errors
-            .into_iter()
-            .map(|fault| (fault.pointer, fault.code))
-            .collect()
+        problem.errors.into_iter().map(|fault| (fault.pointer, fault.code)).collect()
     }
 
     fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
-        expected
-            .iter()
-            .map(|(pointer, code)| ((*pointer).to_owned(), (*code).to_owned()))
-            .collect()
+        expected.iter().map(|(pointer, code)| ((*pointer).to_owned(), (*code).to_owned())).collect()
     }
 
     #[test]
@@ -343,11 +303,7 @@ mod tests {
     #[test]
     fn what_is_not_json_is_malformed() {
         for bad in [&b""[..], b" ", b"{", b"{\"name\":\"\xff\"}", b"{} {}"] {
-            assert_eq!(
-                parse::<Outer>(bad).unwrap_err().code(),
-                Some(Code::Malformed),
-                "{bad:?}"
-            );
+            assert_eq!(parse::<Outer>(bad).unwrap_err().code(), Some(Code::Malformed), "{bad:?}");
         }
     }
 }

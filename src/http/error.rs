@@ -172,26 +172,11 @@ pub fn answer(problem: Problem, asked: &Asked) -> HttpResponse {
     response.content_type(PROBLEM_JSON);
     // Everything outside the admin API gets the form for everybody.
     if asked.admin {
-        let Problem {
-            errors,
-            paid_codes,
-            application_status,
-            ..
-        } = problem;
-        return response.json(AdminProblem {
-            common,
-            errors,
-            paid_codes,
-            application_status,
-        });
+        let Problem { errors, paid_codes, application_status, .. } = problem;
+        return response.json(AdminProblem { common, errors, paid_codes, application_status });
     }
-    let shown = |Fault {
-                     pointer, code, message, ..
-                 }| FieldFault { pointer, code, message };
-    response.json(StorefrontProblem {
-        common,
-        errors: problem.errors.into_iter().map(shown).collect(),
-    })
+    let shown = |Fault { pointer, code, message, .. }| FieldFault { pointer, code, message };
+    response.json(StorefrontProblem { common, errors: problem.errors.into_iter().map(shown).collect() })
 }
 
 fn common(problem: &Problem, asked: &Asked) -> ProblemBase {
@@ -210,13 +195,11 @@ fn common(problem: &Problem, asked: &Asked) -> ProblemBase {
 fn challenge(code: Code) -> Option<HeaderValue> {
     match code {
         Code::TokenMissing => Some(HeaderValue::from_static("Bearer realm=\"kakeuri\"")),
-        Code::TokenInvalid | Code::TokenExpired => Some(HeaderValue::from_static(
-            "Bearer realm=\"kakeuri\", error=\"invalid_token\"",
-        )),
+        Code::TokenInvalid | Code::TokenExpired => {
+            Some(HeaderValue::from_static("Bearer realm=\"kakeuri\", error=\"invalid_token\""))
+        }
         Code::LoginFailed => Some(HeaderValue::from_static("Bearer realm=\"kakeuri\"")),
-        Code::MissingScope => Some(HeaderValue::from_static(
-            "Bearer realm=\"kakeuri\", error=\"insufficient_scope\"",
-        )),
+        Code::MissingScope => Some(HeaderValue::from_static("Bearer realm=\"kakeuri\", error=\"insufficient_scope\"")),
         _ => None,
     }
 }
@@ -240,10 +223,7 @@ mod tests {
         let mut problem = Code::CreditDeclined.problem("No.");
         problem.paid_codes = vec!["B16".into()];
         problem.application_status = Some(ApplicationStatus::ApprovedActive);
-        problem.errors = vec![Fault {
-            paid_code: Some("M01".into()),
-            ..Fault::new("/email", "invalid", "No.")
-        }];
+        problem.errors = vec![Fault { paid_code: Some("M01".into()), ..Fault::new("/email", "invalid", "No.") }];
         let admin = body("/v1/admin/orders", problem.clone()).to_string();
         for path in ["/v1/storefront/orders", "/v1/vocabulary", "/v1/nowhere"] {
             let shown = body(path, problem.clone()).to_string();

@@ -29,10 +29,7 @@ impl IfMatch {
 
     fn parse<'a>(values: impl Iterator<Item = &'a str>) -> Self {
         // Weak tags never match (RFC 9110, 13.1.1), and neither does anything else that is not ours.
-        let tags: Vec<String> = values
-            .flat_map(|value| value.split(','))
-            .map(|tag| tag.trim().to_owned())
-            .collect();
+        let tags: Vec<String> = values.flat_map(|value| value.split(',')).map(|tag| tag.trim().to_owned()).collect();
         Self((!tags.is_empty()).then_some(tags))
     }
 }
@@ -42,10 +39,7 @@ impl FromRequest for IfMatch {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let values = request
-            .headers()
-            .get_all(IF_MATCH)
-            .map(|value| value.to_str().unwrap_or_default());
+        let values = request.headers().get_all(IF_MATCH).map(|value| value.to_str().unwrap_or_default());
         ready(Ok(Self::parse(values)))
     }
 }
@@ -61,9 +55,7 @@ impl utoipa::IntoParams for IfMatch {
                 .name("If-Match")
                 .parameter_in(ParameterIn::Header)
                 .required(utoipa::openapi::Required::False)
-                .description(Some(
-                    "The `ETag` of the version to change; another version is a 412 `stale`.",
-                ))
+                .description(Some("The `ETag` of the version to change; another version is a 412 `stale`."))
                 .schema(Some(text))
                 .build(),
         ]

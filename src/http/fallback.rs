@@ -14,10 +14,7 @@ use crate::error::Code;
 pub async fn nothing_here(request: HttpRequest) -> HttpResponse {
     let allowed = methods_at(request.path());
     if allowed.is_empty() {
-        return error::answer(
-            Code::NotFound.problem("There is nothing at this address."),
-            &Asked::by(&request),
-        );
+        return error::answer(Code::NotFound.problem("There is nothing at this address."), &Asked::by(&request));
     }
     let allowed = allowed.join(", ");
     let problem = Code::MethodNotAllowed.problem(format!("This address takes {allowed}."));
@@ -31,9 +28,7 @@ pub async fn nothing_here(request: HttpRequest) -> HttpResponse {
 fn methods_at(path: &str) -> Vec<String> {
     static ROUTES: OnceLock<Vec<(ResourceDef, Vec<String>)>> = OnceLock::new();
     let routes = ROUTES.get_or_init(|| {
-        let service = service::PATHS
-            .iter()
-            .map(|path| ((*path).to_owned(), vec!["GET".to_owned()]));
+        let service = service::PATHS.iter().map(|path| ((*path).to_owned(), vec!["GET".to_owned()]));
         let all = openapi::routes().into_iter().chain(service);
         all.map(|(path, methods)| (ResourceDef::new(path), methods)).collect()
     });

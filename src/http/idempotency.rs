@@ -84,10 +84,7 @@ pub async fn once(
         Claimed::Held(app, wanted, ticket) => (app, wanted, ticket),
     };
     request.extensions_mut().insert(ticket.clone());
-    let guard = Held {
-        app: app.clone(),
-        ticket: Some(ticket),
-    };
+    let guard = Held { app: app.clone(), ticket: Some(ticket) };
     let response = next.call(request).await?;
     let response = error::render(response.map_into_boxed_body());
     guard.settle(&wanted, response).await
@@ -112,22 +109,14 @@ async fn claim(request: &mut ServiceRequest) -> Result<Claimed, Error> {
     let Some(caller) = auth::caller(request) else {
         return Ok(Claimed::Free);
     };
-    let app = request
-        .app_data::<Data<App>>()
-        .cloned()
-        .ok_or_else(|| anyhow::anyhow!("the service was not set up"))?;
+    let app = request.app_data::<Data<App>>().cloned().ok_or_else(|| anyhow::anyhow!("the service was not set up"))?;
     let bytes = body::read(request.take_payload(), limit(request)).await?;
     let target = request.uri().path_and_query().map_or("", |target| target.as_str());
     let fingerprint = app.keys.fingerprint(&[b"POST", target.as_bytes(), &bytes]);
     request.set_payload(whole(bytes));
     let visitor = || format!("visitor:{}", BASE64_STANDARD.encode(&fingerprint));
     let caller_name = caller.name.unwrap_or_else(visitor);
-    let wanted = Request {
-        store: caller.store,
-        caller: caller_name,
-        key,
-        fingerprint,
-    };
+    let wanted = Request { store: caller.store, caller: caller_name, key, fingerprint };
     let now = app.clock.now();
     let wait = TimeDelta::from_std(app.config.paid_wait).unwrap_or(MARGIN);
     let claim = idempotency_key::claim(&wanted, now, now + wait + MARGIN, &mut *app.db().await?).await?;
@@ -141,11 +130,7 @@ async fn claim(request: &mut ServiceRequest) -> Result<Claimed, Error> {
         Claim::InProgress => {
             let problem =
                 Code::RequestInProgress.problem("The first request under this Idempotency-Key still runs. Try again.");
-            Err(Problem {
-                retry_after: Some(1),
-                ..problem
-            }
-            .into())
+            Err(Problem { retry_after: Some(1), ..problem }.into())
         }
     }
 }
@@ -165,18 +150,12 @@ fn checked(header: &HeaderValue) -> Result<String, Error> {
 }
 
 fn limit(request: &ServiceRequest) -> usize {
-    if request.path().ends_with("/members/import") {
-        IMPORT_LIMIT
-    } else {
-        body::LIMIT
-    }
+    if request.path().ends_with("/members/import") { IMPORT_LIMIT } else { body::LIMIT }
 }
 
 fn whole(bytes: Bytes) -> Payload {
     let stream = futures_util::stream::once(async move { Ok(bytes) });
-    Payload::Stream {
-        payload: Box::pin(stream),
-    }
+    Payload::Stream { payload: Box::pin(stream) }
 }
 
 fn purpose(request: &Request) -> String {
@@ -192,9 +171,7 @@ fn replay(
 ) -> Result<HttpResponse, Error> {
     let kept: Kept = serde_json::from_slice(&app.keys.open(&purpose(request), sealed)?).map_err(anyhow::Error::from)?;
     auth::holds(asked, &kept.scopes)?;
-    let status = u16::try_from(status)
-        .ok()
-        .and_then(|status| StatusCode::from_u16(status).ok());
+    let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
     let mut response = HttpResponse::build(status.ok_or_else(|| anyhow::anyhow!("the status kept is none"))?);
     for (name, value) in kept.headers {
         response.insert_header((name, value));
@@ -218,9 +195,7 @@ impl Held {
         let ticket = self.ticket.clone().unwrap_or_default();
         let (asked, response) = response.into_parts();
         let (head, body) = response.into_parts();
-        let bytes = to_bytes(body)
-            .await
-            .map_err(|_| Error::from(anyhow::anyhow!("an answer broke off")))?;
+        let bytes = to_bytes(body).await.map_err(|_| Error::from(anyhow::anyhow!("an answer broke off")))?;
         let settled = if is_kept(&head, &bytes) {
             let kept = Kept {
                 headers: headers(&head),
@@ -271,11 +246,7 @@ fn is_kept(head: &HttpResponse<()>, body: &[u8]) -> bool {
     struct WithCode {
         code: Option<Code>,
     }
-    let code = || {
-        serde_json::from_slice::<WithCode>(body)
-            .ok()
-            .and_then(|problem| problem.code)
-    };
+    let code = || serde_json::from_slice::<WithCode>(body).ok().and_then(|problem| problem.code);
     match head.status().as_u16() {
         200..300 | 402 | 422 => true,
         409 => code().is_none_or(|code| !code.as_str().ends_with("_in_progress")),

@@ -95,37 +95,21 @@ impl Limits {
 
 fn too_many(limit: u32, wait: Duration) -> Error {
     let problem = Code::RateLimited.problem("Too many calls of this kind. Wait and try again.");
-    Problem {
-        retry_after: Some(wait.as_secs() + 1),
-        rate_limit: Some(limit),
-        ..problem
-    }
-    .into()
+    Problem { retry_after: Some(wait.as_secs() + 1), rate_limit: Some(limit), ..problem }.into()
 }
 
 /// The caller's address. What proxies say is believed only of those the operator trusts.
 pub fn address(request: &HttpRequest, config: &Config) -> IpAddr {
-    let peer = request
-        .peer_addr()
-        .map_or(IpAddr::from([0, 0, 0, 0]), |address| address.ip());
-    let headers = request
-        .headers()
-        .get_all("X-Forwarded-For")
-        .filter_map(|value| value.to_str().ok());
-    let named: Vec<IpAddr> = headers
-        .flat_map(|value| value.split(','))
-        .filter_map(|part| part.trim().parse().ok())
-        .collect();
+    let peer = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |address| address.ip());
+    let headers = request.headers().get_all("X-Forwarded-For").filter_map(|value| value.to_str().ok());
+    let named: Vec<IpAddr> =
+        headers.flat_map(|value| value.split(',')).filter_map(|part| part.trim().parse().ok()).collect();
     let is_proxy = |address: &IpAddr| config.trusted_proxies.contains(address);
     if !is_proxy(&peer) {
         return peer;
     }
     // From the nearest hop outwards: the first that is no proxy of ours.
-    named
-        .into_iter()
-        .rev()
-        .find(|address| !is_proxy(address))
-        .unwrap_or(peer)
+    named.into_iter().rev().find(|address| !is_proxy(address)).unwrap_or(peer)
 }
 
 #[cfg(test)]
@@ -135,13 +119,7 @@ mod tests {
     use super::*;
 
     fn config(pairs: &[(&str, &str)]) -> Config {
-        Config::read(&|name| {
-            pairs
-                .iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| (*value).to_owned())
-        })
-        .unwrap()
+        Config::read(&|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())).unwrap()
     }
 
     #[test]
@@ -150,9 +128,7 @@ mod tests {
         for _ in 0..10 {
             limits.check(Limited::Login, &[Counted::Account("a")]).unwrap();
         }
-        let Err(Error::Problem(problem)) = limits.check(Limited::Login, &[Counted::Account("a")]) else {
-            panic!()
-        };
+        let Err(Error::Problem(problem)) = limits.check(Limited::Login, &[Counted::Account("a")]) else { panic!() };
         assert_eq!((problem.code, problem.rate_limit), (Code::RateLimited, Some(10)));
         assert!((1..=60).contains(&problem.retry_after.unwrap()));
         limits.check(Limited::Login, &[Counted::Account("b")]).unwrap();

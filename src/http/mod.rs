@@ -73,20 +73,13 @@ pub fn server(app: &App, database_url: &str, listener: TcpListener, stopping: &S
             })
             .configure(configure)
     });
-    Ok(server
-        .workers(workers)
-        .shutdown_timeout(SHUTDOWN_TIMEOUT)
-        .disable_signals()
-        .listen(listener)?
-        .run())
+    Ok(server.workers(workers).shutdown_timeout(SHUTDOWN_TIMEOUT).disable_signals().listen(listener)?.run())
 }
 
 /// A server that answers `/metrics` and nothing else, where the operator wants it apart.
 pub fn metrics_server(address: std::net::SocketAddr) -> io::Result<Server> {
     service::start_metrics();
-    let server = HttpServer::new(|| ActixApp::new().service(service::metrics))
-        .workers(1)
-        .disable_signals();
+    let server = HttpServer::new(|| ActixApp::new().service(service::metrics)).workers(1).disable_signals();
     Ok(server.bind(address)?.run())
 }
 
@@ -101,13 +94,6 @@ fn cors(config: &Config) -> Cors {
         "Idempotency-Replayed",
         "X-Request-Id",
     ];
-    let cors = Cors::default()
-        .allow_any_method()
-        .allow_any_header()
-        .expose_headers(exposed)
-        .max_age(3600);
-    config
-        .cors_origins
-        .iter()
-        .fold(cors, |cors, origin| cors.allowed_origin(origin))
+    let cors = Cors::default().allow_any_method().allow_any_header().expose_headers(exposed).max_age(3600);
+    config.cors_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
 }

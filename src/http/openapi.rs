@@ -27,10 +27,7 @@ pub struct Documents {
 /// The documents, made once.
 pub fn documents() -> &'static Documents {
     static DOCUMENTS: OnceLock<Documents> = OnceLock::new();
-    DOCUMENTS.get_or_init(|| Documents {
-        storefront: storefront_document(),
-        admin: admin_document(),
-    })
+    DOCUMENTS.get_or_init(|| Documents { storefront: storefront_document(), admin: admin_document() })
 }
 
 const STOREFRONT: &str = "What a shop's front end calls. A visitor names the store with `X-Publishable-Key`; a member logs \
@@ -69,23 +66,13 @@ fn admin_document() -> Value {
 }
 
 fn base(title: &str, description: &str) -> OpenApi {
-    let info = InfoBuilder::new()
-        .title(title)
-        .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(description));
-    OpenApiBuilder::new()
-        .info(info.build())
-        .servers(Some([Server::new("/")]))
-        .build()
+    let info = InfoBuilder::new().title(title).version(env!("CARGO_PKG_VERSION")).description(Some(description));
+    OpenApiBuilder::new().info(info.build()).servers(Some([Server::new("/")])).build()
 }
 
 fn bearer() -> SecurityScheme {
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
-    SecurityScheme::Http(
-        scheme
-            .description(Some("The access token of a session or of a partner."))
-            .build(),
-    )
+    SecurityScheme::Http(scheme.description(Some("The access token of a session or of a partner.")).build())
 }
 
 fn publishable_key() -> SecurityScheme {
@@ -124,40 +111,16 @@ fn complete(
 /// The error answers that calls share: name, status, when.
 const SHARED: [(&str, u16, &str); 12] = [
     ("Malformed", 400, "`malformed`: the request cannot be read"),
-    (
-        "Unauthorized",
-        401,
-        "`token_missing`, `token_invalid` or `token_expired`",
-    ),
-    (
-        "Forbidden",
-        403,
-        "`wrong_audience`, or `missing_scope`: the token does not allow this",
-    ),
+    ("Unauthorized", 401, "`token_missing`, `token_invalid` or `token_expired`"),
+    ("Forbidden", 403, "`wrong_audience`, or `missing_scope`: the token does not allow this"),
     ("NotFound", 404, "`not_found`: nothing there, or somebody else's"),
-    (
-        "Conflict",
-        409,
-        "`request_in_progress`: the first request under this `Idempotency-Key` still runs",
-    ),
+    ("Conflict", 409, "`request_in_progress`: the first request under this `Idempotency-Key` still runs"),
     ("Stale", 412, "`stale`: the resource changed since it was read"),
     ("TooLarge", 413, "`body_too_large`"),
-    (
-        "UnsupportedMediaType",
-        415,
-        "`unsupported_media_type`: send `application/json`",
-    ),
-    (
-        "Invalid",
-        422,
-        "`invalid`: `errors` names every wrong field; or `idempotency_key_reused`",
-    ),
+    ("UnsupportedMediaType", 415, "`unsupported_media_type`: send `application/json`"),
+    ("Invalid", 422, "`invalid`: `errors` names every wrong field; or `idempotency_key_reused`"),
     ("RateLimited", 429, "`rate_limited`: wait as `Retry-After` says"),
-    (
-        "Internal",
-        500,
-        "`internal`: our fault; the log has it under `request_id`",
-    ),
+    ("Internal", 500, "`internal`: our fault; the log has it under `request_id`"),
     ("Unavailable", 503, "`unavailable`: try again"),
 ];
 
@@ -172,16 +135,11 @@ fn problem_responses(problem: &str) -> Value {
         let mut response = json!({ "description": description, "content": { "application/problem+json": content } });
         if *status == 429 {
             let number = json!({ "schema": { "type": "integer" } });
-            response["headers"] = [
-                "Retry-After",
-                "RateLimit-Limit",
-                "RateLimit-Remaining",
-                "RateLimit-Reset",
-            ]
-            .into_iter()
-            .map(|name| (name.to_owned(), number.clone()))
-            .collect::<Map<_, _>>()
-            .into();
+            response["headers"] = ["Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
+                .into_iter()
+                .map(|name| (name.to_owned(), number.clone()))
+                .collect::<Map<_, _>>()
+                .into();
         }
         ((*name).to_owned(), response)
     };
@@ -238,9 +196,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, problem: 
         let parameters = operation["parameters"].as_array();
         parameters.is_some_and(|all| all.iter().any(|parameter| parameter["in"] == place))
     };
-    let matched = operation["parameters"]
-        .as_array()
-        .is_some_and(|all| all.iter().any(|one| one["name"] == "If-Match"));
+    let matched = operation["parameters"].as_array().is_some_and(|all| all.iter().any(|one| one["name"] == "If-Match"));
     let secured = |scheme: &str| {
         let securities = operation["security"].as_array();
         securities.is_some_and(|all| all.iter().any(|one| one.get(scheme).is_some()))
@@ -259,9 +215,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, problem: 
         _ => path.starts_with("/v1/") && !path.ends_with("/vocabulary"),
     };
     let wanted: Vec<_> = SHARED.iter().filter(|(_, status, _)| holds(*status)).collect();
-    let responses = operation["responses"]
-        .as_object_mut()
-        .expect("an operation has answers");
+    let responses = operation["responses"].as_object_mut().expect("an operation has answers");
     for (name, status, _) in wanted {
         let shared = json!({ "$ref": format!("#/components/responses/{name}") });
         responses.entry(status.to_string()).or_insert(shared);
@@ -287,11 +241,7 @@ fn add_parameters(path: &str, keyed: bool, operation: &mut Value) {
             parameters.push(json!({ "name": name, "in": "path", "required": true, "schema": schema }));
         }
     }
-    if keyed
-        && !parameters
-            .iter()
-            .any(|parameter| parameter["name"] == "Idempotency-Key")
-    {
+    if keyed && !parameters.iter().any(|parameter| parameter["name"] == "Idempotency-Key") {
         let required = path == "/v1/storefront/orders" || path == "/v1/admin/orders";
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "required": required,
@@ -300,27 +250,18 @@ fn add_parameters(path: &str, keyed: bool, operation: &mut Value) {
         }));
     }
     if parameters.is_empty() {
-        operation
-            .as_object_mut()
-            .expect("an operation is an object")
-            .remove("parameters");
+        operation.as_object_mut().expect("an operation is an object").remove("parameters");
     }
 }
 
 /// Adds the Japanese terms to the enumerations.
 fn explain_words(document: &mut Value) {
-    let codes = crate::error::Code::ALL
-        .iter()
-        .map(|code| (code.as_str(), code.label().0, code.label().1))
-        .collect();
+    let codes = crate::error::Code::ALL.iter().map(|code| (code.as_str(), code.label().0, code.label().1)).collect();
     for (name, values) in vocabulary::enumerations().into_iter().chain([("Code", codes)]) {
         let Some(schema) = document["components"]["schemas"].get_mut(name) else {
             continue;
         };
-        let words: Vec<_> = values
-            .iter()
-            .map(|(word, ja, en)| format!("- `{word}`: {ja} ({en})"))
-            .collect();
+        let words: Vec<_> = values.iter().map(|(word, ja, en)| format!("- `{word}`: {ja} ({en})")).collect();
         let before = schema["description"].as_str().unwrap_or_default();
         schema["description"] = format!("{before}\n\n{}", words.join("\n")).into();
     }
@@ -329,21 +270,11 @@ fn explain_words(document: &mut Value) {
 /// Every route of the documents: the path's pattern and its methods in upper case.
 pub fn routes() -> Vec<(String, Vec<String>)> {
     let documents = documents();
-    let paths = [&documents.storefront, &documents.admin]
-        .into_iter()
-        .filter_map(|document| document["paths"].as_object());
-    let methods = |value: &Value| {
-        value
-            .as_object()
-            .into_iter()
-            .flat_map(Map::keys)
-            .map(|name| name.to_uppercase())
-            .collect()
-    };
-    paths
-        .flatten()
-        .map(|(path, value)| (path.clone(), methods(value)))
-        .collect()
+    let paths =
+        [&documents.storefront, &documents.admin].into_iter().filter_map(|document| document["paths"].as_object());
+    let methods =
+        |value: &Value| value.as_object().into_iter().flat_map(Map::keys).map(|name| name.to_uppercase()).collect();
+    paths.flatten().map(|(path, value)| (path.clone(), methods(value))).collect()
 }
 
 /// A document as it is committed.

@@ -91,51 +91,23 @@ mod tests {
     }
 
     fn faults(result: Result<Outer, Error>) -> Vec<(String, String)> {
-        let Err(Error::Problem(problem)) = result else {
-            panic!("{result:?}")
-        };
+        let Err(Error::Problem(problem)) = result else { panic!("{result:?}") };
         assert_eq!(problem.code, Code::Invalid);
-        problem
-            .errors
-            .into_iter()
-            .map(|fault| (fault.pointer, fault.code))
-            .collect()
+        problem.errors.into_iter().map(|fault| (fault.pointer, fault.code)).collect()
     }
 
     fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
-        expected
-            .iter()
-            .map(|(pointer, code)| ((*pointer).to_owned(), (*code).to_owned()))
-            .collect()
+        expected.iter().map(|(pointer, code)| ((*pointer).to_owned(), (*code).to_owned())).collect()
     }
 
     #[test]
     fn a_merge_patch_changes_what_it_names_and_null_resets() {
-        let current = Outer {
-            name: "a".into(),
-            count: 1,
-            lines: vec![Inner { price: Yen(5) }],
-            note: "n".into(),
-        };
+        let current = Outer { name: "a".into(), count: 1, lines: vec![Inner { price: Yen(5) }], note: "n".into() };
         let patched = merge_patch(&current, json!({ "count": 2, "note": null, "lines": [] })).unwrap();
-        assert_eq!(
-            patched,
-            Outer {
-                name: "a".into(),
-                count: 2,
-                lines: vec![],
-                note: String::new()
-            }
-        );
-        assert_eq!(
-            faults(merge_patch(&current, json!({ "name": null }))),
-            pairs(&[("/name", "required")])
-        );
+        assert_eq!(patched, Outer { name: "a".into(), count: 2, lines: vec![], note: String::new() });
+        assert_eq!(faults(merge_patch(&current, json!({ "name": null }))), pairs(&[("/name", "required")]));
         assert_eq!(faults(merge_patch(&current, json!([]))), pairs(&[("", "wrong_type")]));
-        assert_eq!(
-            faults(merge_patch(&current, json!({ "nmae": 1 }))),
-            pairs(&[("/nmae", "unknown_field")])
-        );
+        assert_eq!(faults(merge_patch(&current, json!({ "nmae": 1 }))), pairs(&[("/nmae", "unknown_field")]));
     }
 
     #[test]

@@ -38,7 +38,5 @@ const LENGTH: usize = 36;
 
 fn segment<T: FromStr>(request: &HttpRequest, index: usize) -> Result<T, Error> {
     let text = request.match_info().iter().nth(index).map(|(_, text)| text);
-    text.filter(|text| text.len() == LENGTH)
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(Error::not_found)
+    text.filter(|text| text.len() == LENGTH).and_then(|text| text.parse().ok()).ok_or_else(Error::not_found)
 }

@@ -3,6 +3,7 @@
 use std::future::{Ready, ready};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use chrono::{DateTime, Datelike as _, Utc};
 use serde::de::DeserializeOwned;
 
 use super::body::explain;
@@ -49,20 +50,14 @@ impl<T: DeserializeOwned> FromRequest for Listing<T> {
 }
 
 fn listing<T: DeserializeOwned>(query: &str) -> Result<Listing<T>, Error> {
-    let (place, filter): (Pairs, Pairs) = pairs(query)?
-        .into_iter()
-        .partition(|(name, _)| Page::NAMES.contains(&name.as_str()));
+    let (place, filter): (Pairs, Pairs) =
+        pairs(query)?.into_iter().partition(|(name, _)| Page::NAMES.contains(&name.as_str()));
     let page = read(place).and_then(|place| Page::checked(&place));
     match (page, read(filter)) {
         (Ok(page), Ok(filter)) => Ok(Listing { page, filter }),
         (page, filter) => {
             let mut faults = Faults::new();
-            faults.extend(
-                [page.err(), filter.err()]
-                    .into_iter()
-                    .flatten()
-                    .flat_map(Faults::into_vec),
-            );
+            faults.extend([page.err(), filter.err()].into_iter().flatten().flat_map(Faults::into_vec));
             Err(faults.into())
         }
     }
@@ -70,9 +65,7 @@ fn listing<T: DeserializeOwned>(query: &str) -> Result<Listing<T>, Error> {
 
 fn pairs(query: &str) -> Result<Pairs, Error> {
     let pairs: Pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    let replaced = pairs
-        .iter()
-        .any(|(name, value)| name.contains('\u{fffd}') || value.contains('\u{fffd}'));
+    let replaced = pairs.iter().any(|(name, value)| name.contains('\u{fffd}') || value.contains('\u{fffd}'));
     if replaced && !query.to_ascii_uppercase().contains("%EF%BF%BD") {
         return Err(Code::Malformed.because("The query is not valid UTF-8."));
     }
@@ -83,18 +76,11 @@ fn read<T: DeserializeOwned>(mut pairs: Pairs) -> Result<T, Faults> {
     let mut faults = Faults::new();
     for (name, value) in &pairs {
         let nul = name.contains('\0') || value.contains('\0');
-        faults.check(
-            !nul,
-            &name.replace('\0', ""),
-            "nul_character",
-            "The character U+0000 is not allowed.",
-        );
+        faults.check(!nul, &name.replace('\0', ""), "nul_character", "The character U+0000 is not allowed.");
     }
     let mut clean = faults.clone().into_result().is_ok();
     loop {
-        let encoded = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(&pairs)
-            .finish();
+        let encoded = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
         let source = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(encoded.as_bytes()));
         let error = match serde_path_to_error::deserialize::<_, T>(source) {
             Ok(read) if clean => return Ok(read),
@@ -120,10 +106,20 @@ fn read<T: DeserializeOwned>(mut pairs: Pairs) -> Result<T, Faults> {
 
 /// The name in "unknown field `x`", "missing field `x`" and "duplicate field `x`".
 fn quoted(message: &str) -> Option<String> {
-    let about_a_field = ["unknown field", "missing field", "duplicate field"]
-        .iter()
-        .any(|start| message.starts_with(start));
+    let about_a_field =
+        ["unknown field", "missing field", "duplicate field"].iter().any(|start| message.starts_with(start));
     about_a_field.then(|| message.split('`').nth(1).map(str::to_owned))?
+}
+
+/// Reads a moment that PostgreSQL can hold too.
+pub fn moment<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    let moment = <Option<DateTime<Utc>> as serde::Deserialize>::deserialize(deserializer)?;
+    match moment {
+        Some(at) if !(1900..=9999).contains(&at.year()) => {
+            Err(serde::de::Error::custom("expected a moment of the years 1900 to 9999"))
+        }
+        moment => Ok(moment),
+    }
 }
 
 #[cfg(test)]
@@ -141,11 +137,9 @@ mod tests {
 
     fn faults(query: &str) -> Vec<(String, String)> {
         match listing::<Filter>(query) {
-            Err(Error::Problem(problem)) => problem
-                .errors
-                .into_iter()
-                .map(|fault| (fault.pointer, fault.code))
-                .collect(),
+            Err(Error::Problem(problem)) => {
+                problem.errors.into_iter().map(|fault| (fault.pointer, fault.code)).collect()
+            }
             other => panic!("{query}: {other:?}"),
         }
     }
@@ -162,10 +156,7 @@ mod tests {
     #[test]
     fn every_wrong_parameter_is_named() {
         let pair = |name: &str, code: &str| (name.to_owned(), code.to_owned());
-        assert_eq!(
-            faults("colour=red&limit=0"),
-            [pair("limit", "out_of_range"), pair("colour", "unknown_parameter")]
-        );
+        assert_eq!(faults("colour=red&limit=0"), [pair("limit", "out_of_range"), pair("colour", "unknown_parameter")]);
         assert_eq!(faults("payment_status=paid"), [pair("payment_status", "invalid_value")]);
         assert_eq!(faults("q=a&q=b"), [pair("q", "duplicate")]);
         assert_eq!(faults("q=%00"), [pair("q", "nul_character")]);

@@ -26,33 +26,29 @@ pub fn lease(app: &App) -> Lease {
     let now = app.clock.now();
     let longest = app.config.paid.timeout * CALLS_PER_DRIVE + MARGIN;
     let until = now + TimeDelta::from_std(longest).unwrap_or(TimeDelta::hours(1));
-    Lease {
-        token: Uuid::new_v4(),
-        now,
-        until,
-    }
+    Lease { token: Uuid::new_v4(), now, until }
 }
 
 /// Drives an operation whose lease the caller holds, and answers how it stands then.
 pub async fn drive(app: &App, operation: Operation) -> Result<Operation, Error> {
     let store = operation.store_id;
-    let about = About {
-        order: operation.order_id,
-        member: operation.member_id,
-        operation: Some(operation.id),
-    };
+    let about = About { order: operation.order_id, member: operation.member_id, operation: Some(operation.id) };
     let settings = paid_settings::find(store, &*app.db().await?).await?;
     let mut calls = Calls::new(app, store, about);
-    match operation.kind {
+    let settled = match operation.kind {
         OperationKind::Apply => {
             let finding = application::find_out(app, &settings, &operation, &mut calls).await;
-            application::settle(app, operation, finding, &calls).await
+            application::settle(app, operation.clone(), finding, &calls).await
         }
         OperationKind::Register | OperationKind::Amend | OperationKind::Confirm | OperationKind::Cancel => {
             let finding = sale::find_out(app, &settings, &operation, &mut calls).await;
-            settle::settle(app, operation, finding, &calls).await
+            settle::settle(app, operation.clone(), finding, &calls).await
         }
+    };
+    if settled.is_err() {
+        settle::put_off_unsettled(app, &operation).await?;
     }
+    settled
 }
 
 /// Drives an operation that the caller has just written down, and waits for its end until `deadline`. The drive goes
@@ -77,10 +73,8 @@ pub async fn drive_until(app: &App, operation: Operation, deadline: Instant) -> 
 pub async fn drive_due(app: &App, limit: i64) -> Result<usize, Error> {
     let due = operation::claim_due(lease(app), limit, &mut *app.db().await?).await?;
     let count = due.len();
-    let drives: Vec<_> = due
-        .into_iter()
-        .map(|operation| app.spawn(|app| async move { drive(&app, operation).await }))
-        .collect();
+    let drives: Vec<_> =
+        due.into_iter().map(|operation| app.spawn(|app| async move { drive(&app, operation).await })).collect();
     for driven in drives {
         match driven.await {
             Ok(Ok(_)) => {}

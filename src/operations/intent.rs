@@ -43,12 +43,5 @@ pub(super) fn intent(app: &App, payment: &Payment, plan: Plan, body: Value, acto
 
 /// Stores an intent as one whose first send may have arrived.
 pub(super) async fn write_intent(operation: &Operation, conn: &mut AsyncPgConnection) -> Result<(), Error> {
-    Ok(operation::insert(
-        &Operation {
-            may_have_arrived: true,
-            ..operation.clone()
-        },
-        conn,
-    )
-    .await?)
+    Ok(operation::insert(&Operation { may_have_arrived: true, ..operation.clone() }, conn).await?)
 }

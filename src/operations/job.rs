@@ -78,16 +78,7 @@ async fn insert(
     };
     job::insert(&job, subjects, conn).await?;
     let data = json!({ "kind": kind, "total": total });
-    event::append(
-        store,
-        EventType::JobCreated,
-        Subject::Job(job.id),
-        actor,
-        data,
-        now,
-        conn,
-    )
-    .await?;
+    event::append(store, EventType::JobCreated, Subject::Job(job.id), actor, data, now, conn).await?;
     Ok(job)
 }
 
@@ -125,24 +116,12 @@ async fn end(
     job.lease_until = None;
     job.finished_at = Some(now);
     job::save(job, conn).await?;
-    let counts = job::counts(job.store_id, &[job.id], conn)
-        .await?
-        .remove(&job.id)
-        .unwrap_or_default();
+    let counts = job::counts(job.store_id, &[job.id], conn).await?.remove(&job.id).unwrap_or_default();
     let data = json!({
         "kind": job.kind, "state": state, "total": job.total, "succeeded": counts.succeeded,
         "refused": counts.refused, "unknown": counts.unknown, "skipped": counts.skipped,
     });
-    event::append(
-        job.store_id,
-        EventType::JobFinished,
-        Subject::Job(job.id),
-        actor,
-        data,
-        now,
-        conn,
-    )
-    .await?;
+    event::append(job.store_id, EventType::JobFinished, Subject::Job(job.id), actor, data, now, conn).await?;
     Ok(())
 }
 
@@ -152,11 +131,7 @@ pub async fn claim_due(app: &App, limit: i64) -> Result<Vec<Job>, Error> {
     // Outlasting it does no harm: outcomes are written once, and what is sent is guarded by its own operation.
     let longest = app.config.paid_wait + app.config.paid.timeout * 4;
     let until = now + TimeDelta::from_std(longest).unwrap_or(TimeDelta::hours(1));
-    let lease = Lease {
-        token: Uuid::new_v4(),
-        now,
-        until,
-    };
+    let lease = Lease { token: Uuid::new_v4(), now, until };
     Ok(job::claim_due(lease, limit, &mut *app.db().await?).await?)
 }
 
@@ -221,11 +196,7 @@ fn portion(app: &App, kind: JobKind) -> i64 {
 }
 
 fn ended(item: Item, outcome: ItemOutcome, code: Option<&str>) -> Item {
-    Item {
-        outcome,
-        code: code.map(str::to_owned),
-        ..item
-    }
+    Item { outcome, code: code.map(str::to_owned), ..item }
 }
 
 fn failed(item: Item, error: &Error) -> Item {
@@ -238,10 +209,7 @@ fn failed(item: Item, error: &Error) -> Item {
         Code::ApplicationOperationInProgress | Code::ProviderUnavailable | Code::Unavailable => ItemOutcome::Unknown,
         _ => ItemOutcome::Refused,
     };
-    Item {
-        errors: Json(problem.errors.clone()),
-        ..ended(item, outcome, Some(problem.code.as_str()))
-    }
+    Item { errors: Json(problem.errors.clone()), ..ended(item, outcome, Some(problem.code.as_str())) }
 }
 
 async fn submit(app: &App, job: &Job, item: Item) -> Item {
@@ -266,11 +234,7 @@ async fn submit_once(app: &App, job: &Job, member: MemberId) -> Result<Outcome, 
             OperationState::Open | OperationState::Stuck => Ok(Outcome::Processing),
         };
     }
-    let deed = Deed {
-        actor: &job.actor,
-        check_version: &|_| Ok(()),
-        ticket: &Ticket::default(),
-    };
+    let deed = Deed { actor: &job.actor, check_version: &|_| Ok(()), ticket: &Ticket::default() };
     Ok(application::submit(app, store, member, &deed).await?.outcome)
 }
 
@@ -284,16 +248,9 @@ async fn refresh_members(app: &App, job: &Job, items: Vec<Item>) -> Vec<Item> {
     let outcome = |(item, (_, refreshed)): (Item, (MemberId, Refreshed))| match refreshed {
         Refreshed::Read(_) => ended(item, ItemOutcome::Succeeded, None),
         Refreshed::Refused(codes) => {
-            let code = if codes.is_unknown_member() {
-                "paid_not_linked"
-            } else {
-                "refused_by_paid"
-            };
+            let code = if codes.is_unknown_member() { "paid_not_linked" } else { "refused_by_paid" };
             let errors = codes.iter().map(application::fault_of).collect();
-            Item {
-                errors: Json(errors),
-                ..ended(item, ItemOutcome::Refused, Some(code))
-            }
+            Item { errors: Json(errors), ..ended(item, ItemOutcome::Refused, Some(code)) }
         }
         Refreshed::NotSubmitted => ended(item, ItemOutcome::Skipped, Some("not_submitted")),
         Refreshed::DrivenOn { open: false } => ended(item, ItemOutcome::Succeeded, Some("driven_on")),
@@ -311,14 +268,10 @@ async fn refresh_payments(app: &App, job: &Job, items: Vec<Item>) -> Vec<Item> {
         Err(error) => return items.into_iter().map(|item| failed(item, &error)).collect(),
     };
     let outcome = |item: Item| {
-        let (outcome, code) = match refreshed
-            .iter()
-            .find(|(id, _)| id.0 == item.subject)
-            .map(|(_, found)| found)
-        {
+        let (outcome, code) = match refreshed.iter().find(|(id, _)| id.0 == item.subject).map(|(_, found)| found) {
             Some(Refreshed::Adopted) => (ItemOutcome::Succeeded, None),
             Some(Refreshed::Missing) => (ItemOutcome::Succeeded, Some(Code::MissingAtPaid.as_str())),
-            Some(Refreshed::DrivenOn) => (ItemOutcome::Succeeded, Some("driven_on")),
+            Some(Refreshed::DrivenOn) => (ItemOutcome::Unknown, Some(Outcome::Processing.as_str())),
             Some(Refreshed::NoPayment) | None => (ItemOutcome::Skipped, Some("no_payment")),
             Some(Refreshed::Unknown) => (ItemOutcome::Unknown, Some(Code::ProviderUnavailable.as_str())),
         };
@@ -344,15 +297,8 @@ pub async fn schedule_due(app: &App) -> Result<usize, Error> {
             if store.status_refresh_minutes == 0 || !set_up || job::any_since(id, kind, SCHEDULE, since, conn).await? {
                 return Ok(false);
             }
-            let known = member::Filter {
-                known_to_paid: true,
-                ..member::Filter::default()
-            };
-            let subjects: Vec<Uuid> = member::ids(id, &known, conn)
-                .await?
-                .into_iter()
-                .map(|id| id.0)
-                .collect();
+            let known = member::Filter { known_to_paid: true, ..member::Filter::default() };
+            let subjects: Vec<Uuid> = member::ids(id, &known, conn).await?.into_iter().map(|id| id.0).collect();
             if subjects.is_empty() {
                 return Ok(false);
             }

@@ -1,7 +1,7 @@
 //! Actions on a payment that stands: confirm (R4), cancel (R9), refresh (R7). What they have in common with editing and
 //! cancelling an order is here too: writing the intent down, and the answer once it is driven.
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::intent::{intent, write_intent};
 use super::order::{Progress, view};
 use super::provider::{self, About, Calls, Reader};
-use super::{drive, refresh};
+use super::{drive, refresh, settle};
 use crate::app::App;
 use crate::db::event::{self, Subject};
 use crate::db::idempotency_key::Ticket;
@@ -57,6 +57,9 @@ pub struct Confirm {
     pub fixed_on: Option<NaiveDate>,
 }
 
+/// How far back a confirmation may be dated.
+const EARLIEST: TimeDelta = TimeDelta::days(3653);
+
 /// Confirms a payment. Where Paid can be asked, its amount and state are adopted first.
 pub async fn confirm(
     app: &App,
@@ -68,12 +71,14 @@ pub async fn confirm(
     if let Some(progress) = resume(app, store, id, deed).await? {
         return Ok(progress);
     }
-    let fixed_on = wish.fixed_on.unwrap_or_else(|| app.clock.today());
-    if fixed_on > app.clock.today() {
+    let deadline = deadline(app);
+    let today = app.clock.today();
+    let fixed_on = wish.fixed_on.unwrap_or(today);
+    if fixed_on > today || fixed_on < today - EARLIEST {
         return Err(Error::invalid(
             "/fixed_on",
             "out_of_range",
-            "The date may not be in the future.",
+            "The date is today in Japan or a day of the ten years before it.",
         ));
     }
     let seen = view(app, store, id).await?;
@@ -81,30 +86,18 @@ pub async fn confirm(
     let payment = may_be_asked(&seen, PaymentAction::Confirm)?;
     let mut known_version = seen.order.version;
     if app.config.paid.capabilities.inquiry {
-        known_version = read_and_adopt(app, store, payment, deed).await?;
+        known_version = read_and_adopt(app, store, payment, deadline, deed).await?;
     }
     let check = |version| {
-        if version == known_version {
-            Ok(())
-        } else {
-            (deed.check_version)(version)
-        }
+        if version == known_version { Ok(()) } else { (deed.check_version)(version) }
     };
-    let intent = ask(
-        app,
-        store,
-        id,
-        PaymentAction::Confirm,
-        &check,
-        deed,
-        |order, payment| {
-            check_amounts(&wish, order.total, payment.amount)?;
-            let body = paid::body::confirm(&payment.customer_number, &payment.credit_key, fixed_on);
-            Ok((Plan::Confirm { fixed_on }, body))
-        },
-    );
+    let intent = ask(app, store, id, PaymentAction::Confirm, &check, deed, |order, payment| {
+        check_amounts(&wish, order.total, payment.amount)?;
+        let body = paid::body::confirm(&payment.customer_number, &payment.credit_key, fixed_on);
+        Ok((Plan::Confirm { fixed_on }, body))
+    });
     let intent = intent.await?;
-    finish(app, store, id, Some(intent), deed).await
+    finish(app, store, id, Some(intent), deadline).await
 }
 
 fn check_amounts(wish: &Confirm, total: Yen, at_paid: Yen) -> Result<(), Error> {
@@ -124,26 +117,13 @@ pub async fn cancel(app: &App, store: StoreId, id: OrderId, reason: &str, deed: 
     if let Some(progress) = resume(app, store, id, deed).await? {
         return Ok(progress);
     }
-    let intent = ask(
-        app,
-        store,
-        id,
-        PaymentAction::Cancel,
-        deed.check_version,
-        deed,
-        |_, payment| {
-            let body = paid::body::cancel(&payment.customer_number, &payment.credit_key);
-            Ok((
-                Plan::Cancel {
-                    cancel_order: false,
-                    reason: reason.to_owned(),
-                },
-                body,
-            ))
-        },
-    );
+    let deadline = deadline(app);
+    let intent = ask(app, store, id, PaymentAction::Cancel, deed.check_version, deed, |_, payment| {
+        let body = paid::body::cancel(&payment.customer_number, &payment.credit_key);
+        Ok((Plan::Cancel { cancel_order: false, reason: reason.to_owned() }, body))
+    });
     let intent = intent.await?;
-    finish(app, store, id, Some(intent), deed).await
+    finish(app, store, id, Some(intent), deadline).await
 }
 
 /// Reads status and amount of one payment at Paid and adopts them (R7). An open operation is driven on instead.
@@ -155,16 +135,13 @@ pub async fn refresh_one(app: &App, store: StoreId, id: OrderId, deed: &Deed<'_>
         return drive_now(app, store, id, open.id).await;
     }
     require_inquiry(app)?;
-    read_and_adopt_or_flag(app, store, &payment, deed).await?;
-    Ok(Progress {
-        view: view(app, store, id).await?,
-        processing: false,
-    })
+    read_and_adopt_or_flag(app, store, &payment, deadline(app), deed).await?;
+    Ok(Progress { view: view(app, store, id).await?, processing: false })
 }
 
 /// Drives an operation now, unless somebody does already.
 pub async fn drive_now(app: &App, store: StoreId, id: OrderId, open: OperationId) -> Result<Progress, Error> {
-    let deadline = Instant::now() + app.config.paid_wait;
+    let deadline = deadline(app);
     let claimed = operation::claim(store, open, drive::lease(app), &mut *app.db().await?).await?;
     if let Some(operation) = claimed {
         drive::drive_until(app, operation, deadline).await?;
@@ -184,8 +161,14 @@ fn may_be_asked(seen: &OrderView, action: PaymentAction) -> Result<&Payment, Err
 }
 
 /// Reads a sale and adopts what Paid shows; says the order's version then. A sale that is missing stops the action.
-async fn read_and_adopt(app: &App, store: StoreId, payment: &Payment, deed: &Deed<'_>) -> Result<i64, Error> {
-    let inquiry = read_and_adopt_or_flag(app, store, payment, deed).await?;
+async fn read_and_adopt(
+    app: &App,
+    store: StoreId,
+    payment: &Payment,
+    deadline: Instant,
+    deed: &Deed<'_>,
+) -> Result<i64, Error> {
+    let inquiry = read_and_adopt_or_flag(app, store, payment, deadline, deed).await?;
     if inquiry == Inquiry::NotFound {
         return Err(missing());
     }
@@ -196,18 +179,17 @@ async fn read_and_adopt_or_flag(
     app: &App,
     store: StoreId,
     payment: &Payment,
+    deadline: Instant,
     deed: &Deed<'_>,
 ) -> Result<Inquiry, Error> {
     let settings = paid_settings::find(store, &*app.db().await?).await?;
     refresh::check_merchant(&settings, payment)?;
     let account = provider::account(app, &settings, payment.environment)?;
-    let mut reader = Reader::new(app, account, Calls::new(app, store, About::order(payment.order_id)));
+    let mut reader = Reader::until(deadline, app, account, Calls::new(app, store, About::order(payment.order_id)));
     let read = reader.sales(std::slice::from_ref(&payment.credit_key)).await;
     let conn = &mut *app.db().await?;
     reader.calls.write(conn).await?;
-    let inquiry = read?
-        .remove(&payment.credit_key)
-        .unwrap_or(Inquiry::Unclear(paid::Codes::none()));
+    let inquiry = read?.remove(&payment.credit_key).unwrap_or(Inquiry::Unclear(paid::Codes::none()));
     if let Inquiry::Unclear(codes) = &inquiry {
         let mut problem = Code::ProviderUnavailable.problem("Paid did not say how the sale stands. Try again.");
         problem.paid_codes = codes.clone().into_vec();
@@ -230,10 +212,8 @@ async fn ask(
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         paid_settings::share(store, conn).await?;
-        let mut order = order::lock(store, id, conn)
-            .await?
-            .filter(|order| order.discarded_at.is_none())
-            .or_not_found()?;
+        let mut order =
+            order::lock(store, id, conn).await?.filter(|order| order.discarded_at.is_none()).or_not_found()?;
         check_version(order.version)?;
         let payment = payment::lock(store, id, conn).await?.ok_or_else(no_payment)?;
         if operation::open_on_order(store, id, conn).await?.is_some() {
@@ -263,17 +243,13 @@ pub(super) async fn open(
     deed.ticket.record(operation.id.0, conn).await?;
     let data = json!({ "action": operation.kind, "operation_id": operation.id, "amount": payment.amount });
     let subject = Subject::Order(order.id);
-    event::append(
-        order.store_id,
-        EventType::PaymentRequested,
-        subject,
-        deed.actor,
-        data,
-        now,
-        conn,
-    )
-    .await?;
+    event::append(order.store_id, EventType::PaymentRequested, subject, deed.actor, data, now, conn).await?;
     Ok(operation)
+}
+
+/// When a request that begins now must be answered.
+pub(super) fn deadline(app: &App) -> Instant {
+    Instant::now() + app.config.paid_wait
 }
 
 /// Drives what was written down, and gives the caller its end, or 202 when that takes too long.
@@ -282,21 +258,14 @@ pub(super) async fn finish(
     store: StoreId,
     id: OrderId,
     intent: Option<Operation>,
-    _: &Deed<'_>,
+    deadline: Instant,
 ) -> Result<Progress, Error> {
     let Some(operation) = intent else {
-        return Ok(Progress {
-            view: view(app, store, id).await?,
-            processing: false,
-        });
+        return Ok(Progress { view: view(app, store, id).await?, processing: false });
     };
-    let deadline = Instant::now() + app.config.paid_wait;
     match drive::drive_until(app, operation, deadline).await? {
         Some(settled) => answer(app, store, id, &settled).await,
-        None => Ok(Progress {
-            view: view(app, store, id).await?,
-            processing: true,
-        }),
+        None => Ok(Progress { view: view(app, store, id).await?, processing: true }),
     }
 }
 
@@ -307,11 +276,10 @@ pub(super) async fn resume(app: &App, store: StoreId, id: OrderId, deed: &Deed<'
     };
     let earlier = operation::find(store, OperationId(subject), &*app.db().await?).await?;
     match earlier {
+        // Paid did not even read that one: nothing stands in the way of a new try.
+        Some(earlier) if settle::was_not_read(&earlier) => Ok(None),
         Some(earlier) => answer(app, store, id, &earlier).await.map(Some),
-        None => Ok(Some(Progress {
-            view: view(app, store, id).await?,
-            processing: false,
-        })),
+        None => Ok(Some(Progress { view: view(app, store, id).await?, processing: false })),
     }
 }
 
@@ -320,10 +288,7 @@ async fn answer(app: &App, store: StoreId, id: OrderId, operation: &Operation) -
     match operation.state {
         OperationState::Refused => Err(refusal(operation, &view)),
         OperationState::Open | OperationState::Stuck => Ok(Progress { view, processing: true }),
-        OperationState::Done | OperationState::Abandoned => Ok(Progress {
-            view,
-            processing: false,
-        }),
+        OperationState::Done | OperationState::Abandoned => Ok(Progress { view, processing: false }),
     }
 }
 
@@ -354,19 +319,13 @@ fn refusal(operation: &Operation, view: &OrderView) -> Error {
 pub(super) fn in_progress() -> Error {
     let problem = Code::PaymentOperationInProgress
         .problem("An action on this payment is under way. Wait for its end, or look at reconciliation.");
-    Problem {
-        retry_after: Some(5),
-        ..problem
-    }
-    .into()
+    Problem { retry_after: Some(5), ..problem }.into()
 }
 
 /// The payment's state forbids the action.
 pub(super) fn not_unconfirmed(illegal: IllegalTransition) -> Error {
-    Code::PaymentNotUnconfirmed.because(format!(
-        "The payment is {}, so it cannot be asked to {}.",
-        illegal.from, illegal.action
-    ))
+    Code::PaymentNotUnconfirmed
+        .because(format!("The payment is {}, so it cannot be asked to {}.", illegal.from, illegal.action))
 }
 
 fn no_payment() -> Error {

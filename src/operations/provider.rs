@@ -25,19 +25,13 @@ pub fn account(app: &App, settings: &PaidSettings, environment: Environment) -> 
             settings.environment
         )));
     }
-    let base_url = app
-        .config
-        .paid_url(environment)
-        .ok_or_else(|| live_not_configured(environment))?;
+    let base_url = app.config.paid_url(environment).ok_or_else(|| live_not_configured(environment))?;
     let sealed = settings.auth_code_sealed.as_deref().ok_or_else(|| {
         Code::PaidDisabled.because("The store has no credentials for Paid yet; set them in the payment settings.")
     })?;
     let auth_code = app.keys.open(&auth_code_purpose(settings.store_id), sealed)?;
     let auth_code = String::from_utf8(auth_code).map_err(anyhow::Error::from)?;
-    Ok(Account {
-        base_url: base_url.clone(),
-        auth_code: SecretString::from(auth_code),
-    })
+    Ok(Account { base_url: base_url.clone(), auth_code: SecretString::from(auth_code) })
 }
 
 /// What a store's auth code is sealed for: it opens for no other store.
@@ -47,9 +41,8 @@ pub fn auth_code_purpose(store: StoreId) -> String {
 
 /// The operator has not set the address of an environment.
 pub fn live_not_configured(environment: Environment) -> Error {
-    Code::LiveNotConfigured.because(format!(
-        "The operator of this service has not set an address for Paid's {environment} environment."
-    ))
+    Code::LiveNotConfigured
+        .because(format!("The operator of this service has not set an address for Paid's {environment} environment."))
 }
 
 /// What a call is about.
@@ -66,18 +59,12 @@ pub struct About {
 impl About {
     /// An order and its buyer.
     pub fn order(order: OrderId) -> Self {
-        Self {
-            order: Some(order),
-            ..Self::default()
-        }
+        Self { order: Some(order), ..Self::default() }
     }
 
     /// A member.
     pub fn member(member: MemberId) -> Self {
-        Self {
-            member: Some(member),
-            ..Self::default()
-        }
+        Self { member: Some(member), ..Self::default() }
     }
 }
 
@@ -94,22 +81,12 @@ pub struct Calls {
 impl Calls {
     /// None yet.
     pub fn new(app: &App, store: StoreId, about: About) -> Self {
-        Self {
-            store,
-            about,
-            at: app.clock.now(),
-            rows: Vec::new(),
-            health: None,
-        }
+        Self { store, about, at: app.clock.now(), rows: Vec::new(), health: None }
     }
 
     /// Notes a call that moved money or submitted an application.
     pub fn note(&mut self, name: &str, call: &Call) {
-        self.health = Some(health(
-            call.http_status,
-            call.codes().is_auth_failure(),
-            call.outcome() == "unknown",
-        ));
+        self.health = Some(health(call.http_status, call.codes().is_auth_failure(), call.outcome() == "unknown"));
         let codes = call.codes().into_vec();
         self.push(name, call.outcome(), codes, call.http_status, call.duration);
     }
@@ -125,13 +102,7 @@ impl Calls {
             let auth_failed = attempt.codes.is_auth_failure();
             self.health = Some(health(attempt.http_status, auth_failed, attempt.failure.is_some()));
             let codes = attempt.codes.clone().into_vec();
-            self.push(
-                attempt.operation.as_str(),
-                outcome,
-                codes,
-                attempt.http_status,
-                attempt.duration,
-            );
+            self.push(attempt.operation.as_str(), outcome, codes, attempt.http_status, attempt.duration);
         }
     }
 
@@ -181,14 +152,14 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// For a request whose clock runs already.
+    pub fn until(deadline: Instant, app: &'a App, account: Account, calls: Calls) -> Self {
+        Self { app, account, deadline, calls }
+    }
+
     /// Starts the clock of one request.
     pub fn new(app: &'a App, account: Account, calls: Calls) -> Self {
-        Self {
-            app,
-            account,
-            deadline: Instant::now() + app.config.paid_wait,
-            calls,
-        }
+        Self { app, account, deadline: Instant::now() + app.config.paid_wait, calls }
     }
 
     /// When the caller must have an answer.

@@ -1,7 +1,7 @@
 //! What needs a human (R12), and what the human does about it.
 
 use chrono::TimeDelta;
-use diesel_async::AsyncConnection;
+use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
 
 use super::order::{Progress, view};
@@ -58,10 +58,7 @@ pub fn situation(view: &OrderView, too_long: TooLong) -> Option<Situation> {
         status: payment.status,
         amount: payment.amount,
         flag: payment.flag,
-        operation: view
-            .operation
-            .as_ref()
-            .map(|operation| (operation.kind, operation.state)),
+        operation: view.operation.as_ref().map(|operation| (operation.kind, operation.state)),
         too_long: limit.is_some_and(|limit| payment.created_at < limit),
         accepted: payment.accepted_total == Some(view.order.total) && payment.accepted_amount == Some(payment.amount),
     })
@@ -82,7 +79,8 @@ pub async fn resolve(
     let open = seen.operation.as_ref().map(|operation| operation.id);
     match (wish.action, open) {
         (Resolution::Retry, Some(open)) => {
-            note(app, store, id, &wish, deed).await?;
+            (deed.check_version)(seen.order.version)?;
+            note(&wish, app, store, id, deed, &mut *app.db().await?).await?;
             payments::drive_now(app, store, id, open).await
         }
         (Resolution::Abandon, Some(_)) => {
@@ -99,11 +97,17 @@ fn not_allowed(action: Resolution) -> Error {
     Code::ActionNotAllowed.because(format!("{action} is not among the allowed actions of this order now."))
 }
 
-async fn note(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Deed<'_>) -> Result<(), Error> {
+async fn note(
+    wish: &Resolve,
+    app: &App,
+    store: StoreId,
+    id: OrderId,
+    deed: &Deed<'_>,
+    conn: &mut AsyncPgConnection,
+) -> Result<(), Error> {
     let data = json!({ "action": wish.action, "reason": wish.reason });
-    let (now, conn) = (app.clock.now(), &mut *app.db().await?);
     let subject = Subject::Order(id);
-    Ok(event::append(store, EventType::PaymentResolved, subject, deed.actor, data, now, conn).await?)
+    Ok(event::append(store, EventType::PaymentResolved, subject, deed.actor, data, app.clock.now(), conn).await?)
 }
 
 /// A register is from now on driven to `cancelled` at Paid, then to `failed`.
@@ -113,9 +117,7 @@ async fn give_up(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &
     conn.transaction(async |conn| {
         let mut order = order::lock(store, id, conn).await?.or_not_found()?;
         (deed.check_version)(order.version)?;
-        let open = operation::open_on_order(store, id, conn)
-            .await?
-            .ok_or_else(|| not_allowed(wish.action))?;
+        let open = operation::open_on_order(store, id, conn).await?.ok_or_else(|| not_allowed(wish.action))?;
         let mut open = operation::lock(store, open.id, conn).await?.or_not_found()?;
         if !matches!(open.plan.0, Plan::Register { .. }) {
             return Err(not_allowed(wish.action));
@@ -133,16 +135,7 @@ async fn give_up(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &
         order::save(&mut order, now, conn).await?;
         deed.ticket.record(open.id.0, conn).await?;
         let data = json!({ "action": wish.action, "reason": wish.reason, "operation_id": open.id });
-        event::append(
-            store,
-            EventType::PaymentResolved,
-            Subject::Order(id),
-            deed.actor,
-            data,
-            now,
-            conn,
-        )
-        .await?;
+        event::append(store, EventType::PaymentResolved, Subject::Order(id), deed.actor, data, now, conn).await?;
         Ok(open)
     })
     .await
@@ -151,37 +144,32 @@ async fn give_up(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &
 /// The shop's amount goes to Paid.
 async fn push(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Deed<'_>) -> Result<Progress, Error> {
     payments::require_change_amount(app)?;
-    let conn = &mut *app.db().await?;
-    let intent = conn
-        .transaction(async |conn| {
+    let deadline = payments::deadline(app);
+    // The connection goes back before Paid is waited for.
+    let intent = {
+        let conn = &mut *app.db().await?;
+        conn.transaction(async |conn| {
             paid_settings::share(store, conn).await?;
             let mut order = order::lock(store, id, conn).await?.or_not_found()?;
             (deed.check_version)(order.version)?;
-            let payment = payment::lock(store, id, conn)
-                .await?
-                .ok_or_else(|| not_allowed(wish.action))?;
+            let payment = payment::lock(store, id, conn).await?.ok_or_else(|| not_allowed(wish.action))?;
             if operation::open_on_order(store, id, conn).await?.is_some() {
                 return Err(payments::in_progress());
             }
-            payment
-                .status
-                .after(PaymentAction::Amend)
-                .map_err(payments::not_unconfirmed)?;
+            payment.status.after(PaymentAction::Amend).map_err(payments::not_unconfirmed)?;
             if payment.amount == order.total || order.total.0 < 1 {
                 return Err(not_allowed(wish.action));
             }
             let (amount, before) = (order.total, payment.amount);
             let body = paid::body::amend(&payment.customer_number, &payment.credit_key, amount);
-            let plan = Plan::Amend {
-                amount,
-                before,
-                edit: None,
-            };
-            payments::open(app, &mut order, &payment, plan, body, deed, conn).await
+            let plan = Plan::Amend { amount, before, edit: None };
+            let intent = payments::open(app, &mut order, &payment, plan, body, deed, conn).await?;
+            note(wish, app, store, id, deed, conn).await?;
+            Ok(intent)
         })
-        .await?;
-    note(app, store, id, wish, deed).await?;
-    finish(app, store, id, Some(intent), deed).await
+        .await?
+    };
+    finish(app, store, id, Some(intent), deadline).await
 }
 
 /// The difference stands as it is, or what Paid last showed is taken over; an operation that is stuck is closed.
@@ -192,11 +180,14 @@ async fn accept(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &D
         let mut order = order::lock(store, id, conn).await?.or_not_found()?;
         (deed.check_version)(order.version)?;
         let open = operation::open_on_order(store, id, conn).await?;
-        let mut payment = payment::lock(store, id, conn)
-            .await?
-            .ok_or_else(|| not_allowed(wish.action))?;
+        let mut payment = payment::lock(store, id, conn).await?.ok_or_else(|| not_allowed(wish.action))?;
         if let Some(open) = open {
             close_stuck(store, open, wish, now, conn).await?;
+        }
+        if wish.adopt && payment.status == PaymentStatus::Failed {
+            return Err(
+                Code::ActionNotAllowed.because("Nothing leaves failed (R3). Cancel the sale in Paid's console.")
+            );
         }
         if wish.adopt {
             let seen = payment.seen().ok_or_else(|| {
@@ -217,23 +208,11 @@ async fn accept(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &D
             "amount": payment.amount,
             "status": payment.status,
         });
-        event::append(
-            store,
-            EventType::PaymentResolved,
-            Subject::Order(id),
-            deed.actor,
-            data,
-            now,
-            conn,
-        )
-        .await?;
+        event::append(store, EventType::PaymentResolved, Subject::Order(id), deed.actor, data, now, conn).await?;
         Ok::<_, Error>(())
     })
     .await?;
-    Ok(Progress {
-        view: view(app, store, id).await?,
-        processing: false,
-    })
+    Ok(Progress { view: view(app, store, id).await?, processing: false })
 }
 
 async fn close_stuck(
@@ -248,10 +227,7 @@ async fn close_stuck(
     if open.state != OperationState::Stuck || register {
         return Err(not_allowed(wish.action));
     }
-    let outcome = Outcome {
-        message: format!("closed by a human: {}", wish.reason),
-        ..open.last_outcome()
-    };
+    let outcome = Outcome { message: format!("closed by a human: {}", wish.reason), ..open.last_outcome() };
     settle::close(&mut open, OperationState::Abandoned, Some(outcome), now);
     Ok(operation::save(&open, conn).await?)
 }

@@ -5,17 +5,15 @@ use std::collections::BTreeMap;
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
 
-use super::drive;
 use super::provider::{self, About, Calls};
 use crate::app::App;
-use crate::clock::japan_date;
 use crate::db::event::{self, Subject};
 use crate::db::operation;
 use crate::db::order;
 use crate::db::paid_settings::{self, PaidSettings};
 use crate::db::payment::{self, Payment};
 use crate::domain::events::EventType;
-use crate::domain::payment::{PaymentFlag, PaymentStatus};
+use crate::domain::payment::PaymentFlag;
 use crate::domain::settlement::{Adoption, adoption};
 use crate::domain::{OrderId, PaidKey, StoreId};
 use crate::error::{Code, Error, OrNotFound};
@@ -30,7 +28,7 @@ pub enum Refreshed {
     Missing,
     /// The order is not paid with Paid, or its sale lives at another account.
     NoPayment,
-    /// An operation is open; it was driven on instead.
+    /// An operation is open; it is driven on instead.
     DrivenOn,
     /// Paid gave no usable answer.
     Unknown,
@@ -76,18 +74,12 @@ pub(super) async fn adopt(
             }
             Adoption::Adopt(sale) => {
                 payment.adopt(sale, now);
-                if payment.status == PaymentStatus::Confirmed && payment.fixed_on.is_none() {
-                    payment.fixed_on = Some(japan_date(now));
-                }
                 let data = json!({ "status": payment.status, "amount": sale.price });
                 Some((EventType::PaymentFoundAtPaid, data))
             }
             Adoption::MovedBack => {
                 payment.flag(PaymentFlag::MovedBack, found, now);
-                Some((
-                    EventType::PaymentFlagged,
-                    json!({ "flag": PaymentFlag::MovedBack, "seen": found }),
-                ))
+                Some((EventType::PaymentFlagged, json!({ "flag": PaymentFlag::MovedBack, "seen": found })))
             }
             Adoption::Missing => {
                 payment.flag(PaymentFlag::MissingAtPaid, None, now);
@@ -114,16 +106,14 @@ pub async fn refresh_many(
 ) -> Result<Vec<(OrderId, Refreshed)>, Error> {
     let (settings, payments) = {
         let conn = &*app.db().await?;
-        (
-            paid_settings::find(store, conn).await?,
-            payment::find_many(store, orders, conn).await?,
-        )
+        (paid_settings::find(store, conn).await?, payment::find_many(store, orders, conn).await?)
     };
     let mut outcomes: BTreeMap<OrderId, Refreshed> = orders.iter().map(|id| (*id, Refreshed::NoPayment)).collect();
     let mut to_ask = Vec::new();
     for (payment, open) in payments {
         if let Some(open) = open {
-            drive_on(app, store, open).await?;
+            // The worker drives it: a portion of a job must not wait for operations one by one.
+            operation::hasten(store, open, app.clock.now(), &mut *app.db().await?).await?;
             outcomes.insert(payment.order_id, Refreshed::DrivenOn);
         } else if check_merchant(&settings, &payment).is_ok() && settings.environment == payment.environment {
             to_ask.push(payment);
@@ -156,12 +146,4 @@ pub async fn refresh_many(
         }
     }
     Ok(outcomes.into_iter().collect())
-}
-
-async fn drive_on(app: &App, store: StoreId, open: crate::domain::OperationId) -> Result<(), Error> {
-    let claimed = operation::claim(store, open, drive::lease(app), &mut *app.db().await?).await?;
-    if let Some(operation) = claimed {
-        drive::drive(app, operation).await?;
-    }
-    Ok(())
 }

@@ -33,16 +33,7 @@ pub async fn take(
         member::save(&mut member, now, conn).await?;
         if let Some(data) = news {
             let subject = Subject::Member(member.id);
-            event::append(
-                member.store_id,
-                EventType::ApplicationChanged,
-                subject,
-                actor,
-                data,
-                now,
-                conn,
-            )
-            .await?;
+            event::append(member.store_id, EventType::ApplicationChanged, subject, actor, data, now, conn).await?;
         }
         Ok(member)
     })

@@ -41,41 +41,25 @@ pub enum Finding {
 
 impl Finding {
     pub(super) fn done() -> Self {
-        Self::Done {
-            found: None,
-            paid_id: None,
-        }
+        Self::Done { found: None, paid_id: None }
     }
 
     pub(super) fn open(codes: Codes, message: impl Into<String>, may_have_arrived: bool) -> Self {
-        Self::Open {
-            outcome: outcome(codes, message),
-            may_have_arrived,
-        }
+        Self::Open { outcome: outcome(codes, message), may_have_arrived }
     }
 
     fn refused(codes: Codes, message: impl Into<String>, found: Option<Sale>) -> Self {
-        Self::Refused {
-            outcome: outcome(codes, message),
-            found,
-        }
+        Self::Refused { outcome: outcome(codes, message), found }
     }
 
     fn missing(codes: Codes) -> Self {
-        let outcome = Outcome {
-            missing: true,
-            ..outcome(codes, "Paid does not know the sale.")
-        };
+        let outcome = Outcome { missing: true, ..outcome(codes, "Paid does not know the sale.") };
         Self::Refused { outcome, found: None }
     }
 }
 
 pub(super) fn outcome(codes: Codes, message: impl Into<String>) -> Outcome {
-    Outcome {
-        codes: codes.into_vec(),
-        message: message.into(),
-        missing: false,
-    }
+    Outcome { codes: codes.into_vec(), message: message.into(), missing: false }
 }
 
 /// One drive of a leased operation: at most two calls, which is what its lease is long enough for.
@@ -84,12 +68,7 @@ pub async fn find_out(app: &App, settings: &PaidSettings, operation: &Operation,
         Ok(account) => account,
         Err(error) => return Finding::open(Codes::none(), error.to_string(), operation.may_have_arrived),
     };
-    let asking = Asking {
-        app,
-        account,
-        operation,
-        calls,
-    };
+    let asking = Asking { app, account, operation, calls };
     if operation.giving_up {
         asking.give_up().await
     } else if operation.may_have_arrived && app.config.paid.capabilities.inquiry {
@@ -117,7 +96,10 @@ impl Asking<'_> {
         let (asked, before) = self.operation.plan.0.amounts();
         match verdict(self.operation.kind, asked, before, found) {
             Verdict::Done => Finding::Done { found, paid_id: None },
-            Verdict::SendAgain => self.send().await,
+            Verdict::SendAgain => match refused_before(self.operation, &self.app.config.paid) {
+                Some(refused) => Finding::Refused { outcome: refused, found },
+                None => self.send().await,
+            },
             Verdict::RefusedAdopt => Finding::refused(Codes::none(), "Something else happened at Paid.", found),
             Verdict::RefusedMissing => Finding::missing(Codes::none()),
         }
@@ -125,11 +107,7 @@ impl Asking<'_> {
 
     async fn send(mut self) -> Finding {
         let call = paid::Operation::from(self.operation.kind);
-        let sent = self
-            .app
-            .paid
-            .send(&self.account, call, &self.operation.paid_key, &self.operation.body)
-            .await;
+        let sent = self.app.paid.send(&self.account, call, &self.operation.paid_key, &self.operation.body).await;
         self.calls.note(call.as_str(), &sent);
         let earlier = self.operation.may_have_arrived;
         match sent.answer {
@@ -151,16 +129,9 @@ impl Asking<'_> {
             return Finding::done();
         }
         if config.capabilities.inquiry || codes.is_request_fault() {
-            return Finding::open(
-                codes,
-                "Paid refused a repeated send; an earlier one may have arrived.",
-                true,
-            );
+            return Finding::open(codes, "Paid refused a repeated send; an earlier one may have arrived.", true);
         }
-        Finding::Stuck(outcome(
-            codes,
-            "Paid refused a repeated send, and cannot be asked what became of the first.",
-        ))
+        Finding::Stuck(outcome(codes, "Paid refused a repeated send, and cannot be asked what became of the first."))
     }
 
     /// Paid moves no final and no unknown sale. Which of the two it is, an inquiry tells.
@@ -177,11 +148,7 @@ impl Asking<'_> {
 
     /// The sale is cancelled under its key, whether it exists or not.
     async fn give_up(mut self) -> Finding {
-        let Some(member) = self
-            .operation
-            .body
-            .pointer("/credits/credit/0/b2bMemberId")
-            .and_then(|key| key.as_str())
+        let Some(member) = self.operation.body.pointer("/credits/credit/0/b2bMemberId").and_then(|key| key.as_str())
         else {
             return Finding::Stuck(outcome(Codes::none(), "The stored body names no member."));
         };
@@ -189,11 +156,7 @@ impl Asking<'_> {
             return Finding::Stuck(outcome(Codes::none(), "The stored body names no member."));
         };
         let body = paid::body::cancel(&member, &self.operation.paid_key);
-        let sent = self
-            .app
-            .paid
-            .send(&self.account, paid::Operation::Cancel, &self.operation.paid_key, &body)
-            .await;
+        let sent = self.app.paid.send(&self.account, paid::Operation::Cancel, &self.operation.paid_key, &body).await;
         self.calls.note(paid::Operation::Cancel.as_str(), &sent);
         match sent.answer {
             Answer::Done { .. } => Finding::GivenUp,
@@ -208,19 +171,10 @@ impl Asking<'_> {
             }
             Answer::Refused(codes) => match self.inquire().await {
                 Inquiry::NotFound => Finding::GivenUp,
-                Inquiry::Found(Sale {
-                    status: SaleStatus::Canceled,
-                    ..
-                }) => Finding::GivenUp,
-                Inquiry::Found(
-                    sale @ Sale {
-                        status: SaleStatus::Fixed,
-                        ..
-                    },
-                ) => Finding::Done {
-                    found: Some(sale),
-                    paid_id: None,
-                },
+                Inquiry::Found(Sale { status: SaleStatus::Canceled, .. }) => Finding::GivenUp,
+                Inquiry::Found(sale @ Sale { status: SaleStatus::Fixed, .. }) => {
+                    Finding::Done { found: Some(sale), paid_id: None }
+                }
                 Inquiry::Found(_) | Inquiry::Unclear(_) => {
                     Finding::open(codes, "Paid refused to cancel the sale.", true)
                 }
@@ -241,4 +195,17 @@ impl Asking<'_> {
             Err(failure) => Inquiry::Unclear(failure.codes().clone()),
         }
     }
+}
+
+/// The last drive's send was refused for what it asks, and Paid has just shown that no earlier one took effect. Either
+/// alone would prove nothing; together they settle it.
+fn refused_before(operation: &Operation, config: &paid::Config) -> Option<Outcome> {
+    let last = operation.last_outcome();
+    let codes: Codes = last.codes.iter().cloned().collect();
+    let proves_nothing = codes.is_empty()
+        || codes.is_request_fault()
+        || codes.is_server_failure()
+        || codes.is_not_found()
+        || codes.is_duplicate(&config.duplicate_code);
+    (!proves_nothing).then_some(last)
 }

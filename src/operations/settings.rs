@@ -75,16 +75,7 @@ pub async fn change_paid(
             "fields": fields, "environment": after.environment, "enabled": after.enabled,
             "applications_reset": reset,
         });
-        event::append(
-            store,
-            EventType::PaidSettingsChanged,
-            Subject::Store(store),
-            actor,
-            data,
-            now,
-            conn,
-        )
-        .await?;
+        event::append(store, EventType::PaidSettingsChanged, Subject::Store(store), actor, data, now, conn).await?;
         Ok(after)
     })
     .await
@@ -94,22 +85,12 @@ fn check(app: &App, before: &PaidSettings, wanted: &PaidChange) -> Result<(), Er
     let mut faults = Faults::new();
     if let Some(merchant) = &wanted.merchant_id {
         let good = (1..=50).contains(&merchant.chars().count()) && merchant.chars().all(|c| c.is_ascii_graphic());
-        faults.check(
-            good,
-            "/merchant_id",
-            "malformed",
-            "A merchant id has 1 to 50 letters, digits or signs.",
-        );
+        faults.check(good, "/merchant_id", "malformed", "A merchant id has 1 to 50 letters, digits or signs.");
     }
     if let Some(code) = &wanted.api_auth_code {
         let code = code.expose_secret();
         let good = (1..=200).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic());
-        faults.check(
-            good,
-            "/api_auth_code",
-            "malformed",
-            "An auth code has 1 to 200 letters, digits or signs.",
-        );
+        faults.check(good, "/api_auth_code", "malformed", "An auth code has 1 to 200 letters, digits or signs.");
     }
     if wanted.enabled {
         let needed = "Paid can be enabled only with both credentials.";
@@ -160,20 +141,10 @@ fn changed(before: &PaidSettings, after: &PaidSettings, new_code: bool) -> Vec<&
         (new_code, "api_auth_code"),
         (before.environment != after.environment, "environment"),
         (before.enabled != after.enabled, "enabled"),
-        (
-            before.enable_for_new_members != after.enable_for_new_members,
-            "enable_for_new_members",
-        ),
-        (
-            before.show_member_banner != after.show_member_banner,
-            "show_member_banner",
-        ),
+        (before.enable_for_new_members != after.enable_for_new_members, "enable_for_new_members"),
+        (before.show_member_banner != after.show_member_banner, "show_member_banner"),
     ];
-    fields
-        .into_iter()
-        .filter(|(changed, _)| *changed)
-        .map(|(_, name)| name)
-        .collect()
+    fields.into_iter().filter(|(changed, _)| *changed).map(|(_, name)| name).collect()
 }
 
 /// What a connection test found.
@@ -240,16 +211,7 @@ pub async fn change_store(
         let data = json!({
             "fields": fields, "member_approval": after.member_approval, "tax_rounding": after.tax_rounding,
         });
-        event::append(
-            id,
-            EventType::StoreSettingsChanged,
-            Subject::Store(id),
-            actor,
-            data,
-            now,
-            conn,
-        )
-        .await?;
+        event::append(id, EventType::StoreSettingsChanged, Subject::Store(id), actor, data, now, conn).await?;
         Ok(after)
     })
     .await
@@ -259,24 +221,11 @@ fn check_options(options: &StoreOptions) -> Result<(), Error> {
     let mut faults = Faults::new();
     let name = (1..=100).contains(&options.name.chars().count());
     faults.check(name, "/name", "out_of_range", "1 to 100 characters.");
-    let number = options
-        .invoice_registration_number
-        .as_deref()
-        .is_none_or(is_invoice_registration_number);
-    faults.check(
-        number,
-        "/invoice_registration_number",
-        "malformed",
-        "T and 13 digits, as T1234567890123.",
-    );
+    let number = options.invoice_registration_number.as_deref().is_none_or(is_invoice_registration_number);
+    faults.check(number, "/invoice_registration_number", "malformed", "T and 13 digits, as T1234567890123.");
     let minutes = options.status_refresh_minutes;
     let minutes = minutes == 0 || (15..=10_080).contains(&minutes);
-    faults.check(
-        minutes,
-        "/status_refresh_minutes",
-        "out_of_range",
-        "0 (off), or 15 to 10080 minutes.",
-    );
+    faults.check(minutes, "/status_refresh_minutes", "out_of_range", "0 (off), or 15 to 10080 minutes.");
     let days = (1..=3650).contains(&options.unconfirmed_alert_days);
     faults.check(days, "/unconfirmed_alert_days", "out_of_range", "1 to 3650 days.");
     Ok(faults.into_result()?)
@@ -289,20 +238,10 @@ fn changed_options(before: &Store, after: &StoreOptions) -> Vec<&'static str> {
         (before.member_approval != after.member_approval, "member_approval"),
         (before.tax_rounding != after.tax_rounding, "tax_rounding"),
         (number, "invoice_registration_number"),
-        (
-            before.status_refresh_minutes != after.status_refresh_minutes,
-            "status_refresh_minutes",
-        ),
-        (
-            before.unconfirmed_alert_days != after.unconfirmed_alert_days,
-            "unconfirmed_alert_days",
-        ),
+        (before.status_refresh_minutes != after.status_refresh_minutes, "status_refresh_minutes"),
+        (before.unconfirmed_alert_days != after.unconfirmed_alert_days, "unconfirmed_alert_days"),
     ];
-    fields
-        .into_iter()
-        .filter(|(changed, _)| *changed)
-        .map(|(_, name)| name)
-        .collect()
+    fields.into_iter().filter(|(changed, _)| *changed).map(|(_, name)| name).collect()
 }
 
 #[cfg(test)]

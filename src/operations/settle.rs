@@ -8,7 +8,6 @@ use serde_json::json;
 use super::provider::Calls;
 use super::sale::Finding;
 use crate::app::App;
-use crate::clock::japan_date;
 use crate::db::event::{self, Subject};
 use crate::db::json::Json;
 use crate::db::operation::{self, Operation};
@@ -20,6 +19,7 @@ use crate::domain::payment::{HandlingStatus, PaymentFlag, PaymentStatus};
 use crate::domain::retry;
 use crate::domain::settlement::Sale;
 use crate::error::Error;
+use crate::paid::Codes;
 
 /// Settles an operation, or puts off its next drive. Answers the operation as it stands now, which is another
 /// process's work if that took over meanwhile.
@@ -31,22 +31,12 @@ pub async fn settle(app: &App, operation: Operation, finding: Finding, calls: &C
         calls.write(conn).await?;
         let (store, order_id) = (operation.store_id, operation.order_id.ok_or_else(missing_row)?);
         let order = order::lock(store, order_id, conn).await?.ok_or_else(missing_row)?;
-        let current = operation::lock(store, operation.id, conn)
-            .await?
-            .ok_or_else(missing_row)?;
+        let current = operation::lock(store, operation.id, conn).await?.ok_or_else(missing_row)?;
         if current.state != OperationState::Open || current.lease != operation.lease {
             return Ok(current);
         }
         let payment = payment::lock(store, order_id, conn).await?.ok_or_else(missing_row)?;
-        Settlement {
-            operation: current,
-            order,
-            payment,
-            events: Vec::new(),
-            now,
-        }
-        .finish(finding, scale, conn)
-        .await
+        Settlement { operation: current, order, payment, events: Vec::new(), now }.finish(finding, scale, conn).await
     })
     .await
 }
@@ -74,6 +64,31 @@ pub(super) fn put_off(
     }
 }
 
+/// What was found out could not be written down: counts the drive all the same, so that an operation that never can be
+/// settled ends before a human and not in an endless loop.
+pub(super) async fn put_off_unsettled(app: &App, operation: &Operation) -> Result<(), Error> {
+    let now = app.clock.now();
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        let current = operation::lock(operation.store_id, operation.id, conn).await?;
+        let ours = current.filter(|current| current.state == OperationState::Open && current.lease == operation.lease);
+        if let Some(mut current) = ours {
+            let outcome = Outcome { message: "The outcome could not be written down.".into(), ..Outcome::default() };
+            put_off(&mut current, outcome, true, now, app.config.retry_scale);
+            operation::save(&current, conn).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Was an operation refused for what its request was (A01–A04), and not for what it asks? Then Paid did not even read
+/// it, and nothing stands in the way of a new one.
+pub(super) fn was_not_read(operation: &Operation) -> bool {
+    let codes: Codes = operation.last_outcome().codes.into_iter().collect();
+    operation.state == OperationState::Refused && codes.is_request_fault()
+}
+
 /// Ends an operation.
 pub(super) fn close(operation: &mut Operation, state: OperationState, outcome: Option<Outcome>, now: DateTime<Utc>) {
     operation.state = state;
@@ -97,10 +112,7 @@ impl Settlement {
             Finding::Done { found, .. } => self.done(found),
             Finding::Refused { outcome, found } => self.refused(outcome, found),
             Finding::GivenUp => self.given_up(),
-            Finding::Open {
-                outcome,
-                may_have_arrived,
-            } => {
+            Finding::Open { outcome, may_have_arrived } => {
                 put_off(&mut self.operation, outcome, may_have_arrived, self.now, scale);
                 if self.operation.state == OperationState::Open {
                     operation::save(&self.operation, conn).await?;
@@ -119,16 +131,7 @@ impl Settlement {
         order::save(&mut self.order, self.now, conn).await?;
         for (kind, data) in self.events {
             let subject = Subject::Order(self.order.id);
-            event::append(
-                self.order.store_id,
-                kind,
-                subject,
-                &self.operation.actor,
-                data,
-                self.now,
-                conn,
-            )
-            .await?;
+            event::append(self.order.store_id, kind, subject, &self.operation.actor, data, self.now, conn).await?;
         }
         Ok(self.operation)
     }
@@ -146,10 +149,7 @@ impl Settlement {
             Plan::Amend { amount, edit, .. } => {
                 self.payment.amount = amount;
                 if let Some(edit) = edit {
-                    let (number, internal, handling) = (edit.note, edit.internal_note, edit.handling_status);
-                    self.order.set_content(edit.content, edit.totals);
-                    (self.order.note, self.order.internal_note, self.order.handling_status) =
-                        (number, internal, handling);
+                    self.order.take_on(*edit);
                     self.event(EventType::OrderChanged, json!({ "total": self.order.total }));
                 }
                 self.event(EventType::PaymentAmended, json!({ "amount": amount }));
@@ -165,10 +165,7 @@ impl Settlement {
     fn registered(&mut self, amount: crate::domain::Yen, found: Option<Sale>) {
         self.payment.status = PaymentStatus::Unconfirmed;
         self.payment.amount = amount;
-        self.event(
-            EventType::OrderPlaced,
-            json!({ "total": self.order.total, "payment_method": "paid" }),
-        );
+        self.event(EventType::OrderPlaced, json!({ "total": self.order.total, "payment_method": "paid" }));
         self.adopt_if_other(found);
     }
 
@@ -176,27 +173,18 @@ impl Settlement {
         self.payment.status = PaymentStatus::Confirmed;
         self.payment.confirmed_at = Some(self.now);
         self.payment.fixed_on = Some(fixed_on);
-        self.event(
-            EventType::PaymentConfirmed,
-            json!({ "amount": self.payment.amount, "fixed_on": fixed_on }),
-        );
+        self.event(EventType::PaymentConfirmed, json!({ "amount": self.payment.amount, "fixed_on": fixed_on }));
         self.adopt_if_other(found);
     }
 
     fn cancelled(&mut self, cancel_order: bool, reason: &str) {
         self.payment.status = PaymentStatus::Cancelled;
         self.payment.cancelled_at = Some(self.now);
-        self.event(
-            EventType::PaymentCancelled,
-            json!({ "amount": self.payment.amount, "reason": reason }),
-        );
+        self.event(EventType::PaymentCancelled, json!({ "amount": self.payment.amount, "reason": reason }));
         if cancel_order {
             self.order.handling_status = HandlingStatus::Cancelled;
             self.order.cancelled_at = Some(self.now);
-            self.event(
-                EventType::OrderCancelled,
-                json!({ "reason": reason, "cancel_payment": true }),
-            );
+            self.event(EventType::OrderCancelled, json!({ "reason": reason, "cancel_payment": true }));
         }
     }
 
@@ -205,23 +193,13 @@ impl Settlement {
         let other = sale.status.as_payment() != self.payment.status || sale.price != self.payment.amount;
         self.payment.adopt(sale, self.now);
         if other {
-            if self.payment.status == PaymentStatus::Confirmed && self.payment.fixed_on.is_none() {
-                self.payment.fixed_on = Some(japan_date(self.now));
-            }
-            self.event(
-                EventType::PaymentFoundAtPaid,
-                json!({ "status": self.payment.status, "amount": sale.price }),
-            );
+            self.event(EventType::PaymentFoundAtPaid, json!({ "status": self.payment.status, "amount": sale.price }));
         }
     }
 
     fn refused(&mut self, outcome: Outcome, found: Option<Sale>) {
         let (codes, message) = (outcome.codes.clone(), outcome.message.clone());
-        self.payment.last_error = Some(Json(LastError {
-            codes: codes.clone(),
-            message,
-            at: self.now,
-        }));
+        self.payment.last_error = Some(Json(LastError { codes: codes.clone(), message, at: self.now }));
         if self.operation.plan.0.kind() == crate::domain::operation::OperationKind::Register {
             self.sale_refused(&codes);
         } else {
@@ -246,10 +224,7 @@ impl Settlement {
         }
         let member = self.order.member_id;
         let total = self.order.total;
-        self.event(
-            EventType::OrderRefused,
-            json!({ "member_id": member, "total": total, "codes": codes }),
-        );
+        self.event(EventType::OrderRefused, json!({ "member_id": member, "total": total, "codes": codes }));
     }
 
     fn given_up(&mut self) {

@@ -83,11 +83,7 @@ impl Client {
             Ok(answer) if operation == Operation::Apply => reading::application_outcome(&answer, key),
             Ok(answer) => reading::sale_outcome(&answer, key),
         };
-        let call = Call {
-            answer,
-            http_status: exchange.http_status,
-            duration: exchange.duration,
-        };
+        let call = Call { answer, http_status: exchange.http_status, duration: exchange.duration };
         let reason = match &call.answer {
             Answer::Unknown(unknown) => unknown.reason.as_str(),
             Answer::Done { .. } | Answer::Refused(_) => "",
@@ -115,11 +111,7 @@ impl Client {
         let started = Instant::now();
         let mut http_status = None;
         let answer = self.round_trip(account, operation, body, &mut http_status).await;
-        Exchange {
-            answer,
-            http_status,
-            duration: started.elapsed(),
-        }
+        Exchange { answer, http_status, duration: started.elapsed() }
     }
 
     async fn round_trip<B: serde::Serialize>(
@@ -131,10 +123,7 @@ impl Client {
     ) -> Result<AnswerEnvelope, Unknown> {
         let secret = account.auth_code.expose_secret();
         let not_sent = |reason: &str| unknown(false, reason);
-        let request = Request {
-            header: RequestHeader { auth_code: secret },
-            body,
-        };
+        let request = Request { header: RequestHeader { auth_code: secret }, body };
         let bytes = serde_json::to_vec(&request).map_err(|_| not_sent("the request could not be written"))?;
         let base = account.base_url.as_str().trim_end_matches('/');
         let url = format!("{base}{PREFIX}{}", self.config.path(operation));
@@ -168,13 +157,7 @@ impl Client {
 impl Exchange {
     /// What the log of attempts keeps.
     pub(super) fn attempt(&self, operation: Operation, codes: Codes, failure: Option<String>) -> Attempt {
-        Attempt {
-            operation,
-            http_status: self.http_status,
-            duration: self.duration,
-            codes,
-            failure,
-        }
+        Attempt { operation, http_status: self.http_status, duration: self.duration, codes, failure }
     }
 }
 
@@ -192,21 +175,13 @@ struct RequestHeader<'a> {
 }
 
 fn unknown(may_have_arrived: bool, reason: &str) -> Unknown {
-    Unknown {
-        may_have_arrived,
-        reason: reason.to_owned(),
-        codes: Codes::none(),
-    }
+    Unknown { may_have_arrived, reason: reason.to_owned(), codes: Codes::none() }
 }
 
 /// Only where no connection came about is it certain that nothing was sent.
 fn transport_failure(error: &reqwest::Error) -> Unknown {
     if error.is_connect() || error.is_builder() {
-        let reason = if error.is_timeout() {
-            "no connection to Paid in time"
-        } else {
-            "no connection to Paid"
-        };
+        let reason = if error.is_timeout() { "no connection to Paid in time" } else { "no connection to Paid" };
         return unknown(false, reason);
     }
     if error.is_timeout() {
@@ -223,19 +198,14 @@ fn scrub(answer: &mut AnswerEnvelope, secret: &str) {
             if hide(code) {
                 "[redacted]".to_owned()
             } else {
-                code.chars().take(LONGEST_CODE).collect()
+                code.chars().filter(|c| !c.is_control()).take(LONGEST_CODE).collect()
             }
         };
         *codes = codes.iter().map(tidy).collect();
     };
     let clean_item = |item: &mut AnswerItem| {
         clean(&mut item.error);
-        for text in [
-            &mut item.message,
-            &mut item.status,
-            &mut item.paid_id,
-            &mut item.member_status_code,
-        ] {
+        for text in [&mut item.message, &mut item.status, &mut item.paid_id, &mut item.member_status_code] {
             if text.as_deref().is_some_and(hide) {
                 *text = None;
             }

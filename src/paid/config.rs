@@ -20,18 +20,13 @@ pub struct Capabilities {
 impl Capabilities {
     /// Reads `change_amount,inquiry`; an empty text means none.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut found = Self {
-            change_amount: false,
-            inquiry: false,
-        };
+        let mut found = Self { change_amount: false, inquiry: false };
         for word in words(text) {
             match word {
                 "change_amount" => found.change_amount = true,
                 "inquiry" => found.inquiry = true,
                 _ => {
-                    return Err(format!(
-                        "{word:?} is no capability; use change_amount, inquiry, both or neither"
-                    ));
+                    return Err(format!("{word:?} is no capability; use change_amount, inquiry, both or neither"));
                 }
             }
         }
@@ -41,10 +36,7 @@ impl Capabilities {
 
 impl Default for Capabilities {
     fn default() -> Self {
-        Self {
-            change_amount: true,
-            inquiry: true,
-        }
+        Self { change_amount: true, inquiry: true }
     }
 }
 
@@ -75,14 +67,9 @@ impl Default for Config {
         Self {
             capabilities: Capabilities::default(),
             paths: Operation::ALL.into_iter().map(path).collect(),
-            status_map: [
-                ("1", UnderReview),
-                ("2", ApprovedActive),
-                ("3", ApprovedInactive),
-                ("4", Declined),
-            ]
-            .map(status)
-            .into(),
+            status_map: [("1", UnderReview), ("2", ApprovedActive), ("3", ApprovedInactive), ("4", Declined)]
+                .map(status)
+                .into(),
             batch: 50,
             timeout: Duration::from_secs(30),
             duplicate_code: codes::DUPLICATE.to_owned(),
@@ -94,9 +81,7 @@ impl Default for Config {
 impl Config {
     /// The path of a call after `/y/coop`.
     pub fn path(&self, operation: Operation) -> &str {
-        self.paths
-            .get(&operation)
-            .map_or(operation.default_path(), String::as_str)
+        self.paths.get(&operation).map_or(operation.default_path(), String::as_str)
     }
 
     /// Reads `update=/Update/…,search=/Search/…`; operations not named keep their path.
@@ -202,10 +187,7 @@ mod tests {
     fn the_settings_are_read_in_their_documented_form() {
         let none = Capabilities::parse("").unwrap();
         assert!(!none.change_amount && !none.inquiry);
-        assert_eq!(
-            Capabilities::parse("change_amount, inquiry").unwrap(),
-            Capabilities::default()
-        );
+        assert_eq!(Capabilities::parse("change_amount, inquiry").unwrap(), Capabilities::default());
         let paths = Config::parse_paths("search=/Sales/find.json").unwrap();
         assert_eq!(paths[&Operation::Search], "/Sales/find.json");
         assert_eq!(paths[&Operation::Fix], Operation::Fix.default_path());

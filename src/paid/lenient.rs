@@ -62,9 +62,7 @@ pub(super) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserialize
     if !value.is_object() {
         return Ok(None);
     }
-    serde_json::from_value(value)
-        .map(Some)
-        .map_err(|_| serde::de::Error::custom("an unexpected shape"))
+    serde_json::from_value(value).map(Some).map_err(|_| serde::de::Error::custom("an unexpected shape"))
 }
 
 /// A list of items, also one item alone.
@@ -75,9 +73,7 @@ pub(super) fn items<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<An
         _ => Vec::new(),
     };
     let items = entries.into_iter().filter(Value::is_object).map(serde_json::from_value);
-    items
-        .collect::<Result<_, _>>()
-        .map_err(|_| serde::de::Error::custom("an unexpected shape"))
+    items.collect::<Result<_, _>>().map_err(|_| serde::de::Error::custom("an unexpected shape"))
 }
 
 /// Writes a text of digits as a number.

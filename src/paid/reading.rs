@@ -64,9 +64,7 @@ pub fn application_outcome(answer: &AnswerEnvelope, key: &PaidKey) -> Answer {
     if result.member_id.as_deref() != Some(key.as_str()) {
         return unknown("the answer is about another customer", Codes::none());
     }
-    Answer::Done {
-        paid_id: result.paid_id.clone(),
-    }
+    Answer::Done { paid_id: result.paid_id.clone() }
 }
 
 /// What `check` says of each key, or the codes of the whole request.
@@ -77,9 +75,10 @@ pub fn statuses(
 ) -> Result<BTreeMap<PaidKey, StatusAnswer>, Codes> {
     let lookup = Lookup::new(answer, |item| item.member_id.as_deref())?;
     let of = |key: &PaidKey| match lookup.find(key) {
-        Found::Success(item) => item.member_status_code.as_ref().map_or(StatusAnswer::Unclear, |raw| {
-            StatusAnswer::Reported(reported(raw, config))
-        }),
+        Found::Success(item) => item
+            .member_status_code
+            .as_ref()
+            .map_or(StatusAnswer::Unclear, |raw| StatusAnswer::Reported(reported(raw, config))),
         Found::Error(item) if !item.error.is_empty() => StatusAnswer::Refused(item.error.clone()),
         Found::Error(_) | Found::Nothing => StatusAnswer::Unclear,
     };
@@ -94,10 +93,7 @@ pub fn sales(answer: &AnswerEnvelope, keys: &[PaidKey], config: &Config) -> Resu
         Found::Success(item) => {
             let status = item.status.as_deref().and_then(SaleStatus::from_word);
             match status.zip(item.price) {
-                Some((status, price)) if price >= 0 => Inquiry::Found(Sale {
-                    status,
-                    price: Yen(price),
-                }),
+                Some((status, price)) if price >= 0 => Inquiry::Found(Sale { status, price: Yen(price) }),
                 _ => Inquiry::Unclear(item.status.clone().into_iter().collect()),
             }
         }
@@ -129,10 +125,7 @@ pub fn credit(answer: &AnswerEnvelope, config: &Config) -> Result<CreditAnswer, 
 }
 
 fn reported(raw: &str, config: &Config) -> ReportedStatus {
-    ReportedStatus {
-        raw: raw.to_owned(),
-        status: config.status(raw),
-    }
+    ReportedStatus { raw: raw.to_owned(), status: config.status(raw) }
 }
 
 /// The items of a batch read by key.
@@ -153,11 +146,9 @@ impl<'a> Lookup<'a> {
     fn new(answer: &'a AnswerEnvelope, key_of: fn(&AnswerItem) -> Option<&str>) -> Result<Self, Codes> {
         let results = answer.body.as_ref().and_then(|body| body.results.as_ref());
         match results {
-            Some(results) if !(results.successes.is_empty() && results.errors.is_empty()) => Ok(Self {
-                successes: &results.successes,
-                errors: &results.errors,
-                key_of,
-            }),
+            Some(results) if !(results.successes.is_empty() && results.errors.is_empty()) => {
+                Ok(Self { successes: &results.successes, errors: &results.errors, key_of })
+            }
             _ => Err(whole_codes(answer)),
         }
     }
@@ -216,9 +207,5 @@ fn refused(found: Codes, otherwise: &str) -> Answer {
 }
 
 fn unknown(reason: &str, codes: Codes) -> Answer {
-    Answer::Unknown(Unknown {
-        may_have_arrived: true,
-        reason: reason.to_owned(),
-        codes,
-    })
+    Answer::Unknown(Unknown { may_have_arrived: true, reason: reason.to_owned(), codes })
 }

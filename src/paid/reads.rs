@@ -25,12 +25,9 @@ impl Client {
     /// Fails only if nothing at all was learned; keys of a batch that failed after another one went well are
     /// [`StatusAnswer::Unclear`].
     pub async fn status(&self, account: &Account, keys: &[PaidKey]) -> Read<BTreeMap<PaidKey, StatusAnswer>> {
-        let body = |keys: &[PaidKey]| CheckBody {
-            member_ids: texts(keys),
-        };
+        let body = |keys: &[PaidKey]| CheckBody { member_ids: texts(keys) };
         let read = |answer: &AnswerEnvelope, keys: &[PaidKey]| reading::statuses(answer, keys, self.config());
-        self.batches(account, Operation::Check, keys, body, read, || StatusAnswer::Unclear)
-            .await
+        self.batches(account, Operation::Check, keys, body, read, || StatusAnswer::Unclear).await
     }
 
     /// Asks for the state and amount of sales, in batches. Needs the capability `inquiry`.
@@ -38,35 +35,20 @@ impl Client {
     /// Fails only if nothing at all was learned; keys of a batch that failed after another one went well are
     /// [`Inquiry::Unclear`].
     pub async fn sales(&self, account: &Account, keys: &[PaidKey]) -> Read<BTreeMap<PaidKey, Inquiry>> {
-        let body = |keys: &[PaidKey]| SearchBody {
-            credit_ids: texts(keys),
-        };
+        let body = |keys: &[PaidKey]| SearchBody { credit_ids: texts(keys) };
         let read = |answer: &AnswerEnvelope, keys: &[PaidKey]| reading::sales(answer, keys, self.config());
         let unclear = || Inquiry::Unclear(Codes::none());
-        self.batches(account, Operation::Search, keys, body, read, unclear)
-            .await
+        self.batches(account, Operation::Search, keys, body, read, unclear).await
     }
 
     /// May this member buy for this amount now?
     pub async fn credit_check(&self, account: &Account, member: &PaidKey, price: Yen) -> Read<CreditAnswer> {
-        let credit = CreditItem {
-            member_id: Some(member.as_str().to_owned()),
-            price: Some(price.0),
-            ..CreditItem::default()
-        };
+        let credit =
+            CreditItem { member_id: Some(member.as_str().to_owned()), price: Some(price.0), ..CreditItem::default() };
         let mut attempts = Vec::new();
         let read = |answer: &AnswerEnvelope| reading::credit(answer, self.config());
         let body = CreditCheckBody { credit };
-        let result = self
-            .read(
-                account,
-                Operation::CreditCheck,
-                &body,
-                member.as_str(),
-                read,
-                &mut attempts,
-            )
-            .await;
+        let result = self.read(account, Operation::CreditCheck, &body, member.as_str(), read, &mut attempts).await;
         Read { result, attempts }
     }
 
@@ -87,16 +69,8 @@ impl Client {
             let batch = &rest[..size.min(rest.len())];
             let shown = batch.iter().map(PaidKey::as_str).collect::<Vec<_>>().join(",");
             let question = body(batch);
-            let answer = self
-                .read(
-                    account,
-                    operation,
-                    &question,
-                    &shown,
-                    |answer| read(answer, batch),
-                    &mut attempts,
-                )
-                .await;
+            let answer =
+                self.read(account, operation, &question, &shown, |answer| read(answer, batch), &mut attempts).await;
             match answer {
                 Ok(items) => found.extend(items),
                 Err(ReadFailure::Rejected(codes)) if codes.is_too_many() && batch.len() > 1 => {
@@ -104,10 +78,7 @@ impl Client {
                     continue;
                 }
                 Err(failure) if found.is_empty() => {
-                    return Read {
-                        result: Err(failure),
-                        attempts,
-                    };
+                    return Read { result: Err(failure), attempts };
                 }
                 Err(_) => {
                     found.extend(rest.iter().map(|key| (key.clone(), unclear())));
@@ -116,10 +87,7 @@ impl Client {
             }
             rest = &rest[batch.len()..];
         }
-        Read {
-            result: Ok(found),
-            attempts,
-        }
+        Read { result: Ok(found), attempts }
     }
 
     /// One question with its retries.
@@ -146,12 +114,8 @@ impl Client {
             log.lock().unwrap_or_else(PoisonError::into_inner).push(attempt);
             result
         };
-        let waits = ExponentialBuilder::default()
-            .with_min_delay(FIRST_WAIT)
-            .with_max_times(RETRIES);
-        let tries = ask
-            .retry(waits)
-            .when(|failure: &ReadFailure| matches!(failure, ReadFailure::Unavailable { .. }));
+        let waits = ExponentialBuilder::default().with_min_delay(FIRST_WAIT).with_max_times(RETRIES);
+        let tries = ask.retry(waits).when(|failure: &ReadFailure| matches!(failure, ReadFailure::Unavailable { .. }));
         // The grace lets the transport's own timeout be logged first; it is too short for another try.
         let result = tokio::time::timeout(self.config().timeout + FIRST_WAIT / 2, tries).await;
         attempts.extend(log.into_inner().unwrap_or_else(PoisonError::into_inner));
@@ -185,10 +149,7 @@ fn failure_of(codes: Codes) -> ReadFailure {
 }
 
 fn unavailable(reason: &str, codes: Codes) -> ReadFailure {
-    ReadFailure::Unavailable {
-        reason: reason.to_owned(),
-        codes,
-    }
+    ReadFailure::Unavailable { reason: reason.to_owned(), codes }
 }
 
 fn log_attempt(attempt: &Attempt, keys: &str) {

@@ -133,9 +133,7 @@ impl std::fmt::Debug for MemberData {
 impl<'de> Deserialize<'de> for MemberData {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let values = BTreeMap::<String, Value>::deserialize(deserializer)?;
-        let texts = values
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, as_text(&value)?)));
+        let texts = values.into_iter().filter_map(|(name, value)| Some((name, as_text(&value)?)));
         Ok(Self(texts.filter(|(_, text)| !text.is_empty()).collect()))
     }
 }
@@ -183,11 +181,7 @@ pub struct Credits {
 #[serde(default)]
 pub struct CreditItem {
     /// The customer number.
-    #[serde(
-        rename = "b2bMemberId",
-        deserialize_with = "text",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "b2bMemberId", deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub member_id: Option<String>,
     /// What was sold, for the buyer's bill.
     #[serde(deserialize_with = "text", skip_serializing_if = "Option::is_none")]
@@ -199,18 +193,10 @@ pub struct CreditItem {
     #[serde(deserialize_with = "number", skip_serializing_if = "Option::is_none")]
     pub price: Option<i64>,
     /// The key of the sale.
-    #[serde(
-        rename = "b2bCreditId",
-        deserialize_with = "text",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "b2bCreditId", deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub credit_id: Option<String>,
     /// The day of fixing, as `YYYY/MM/DD`.
-    #[serde(
-        rename = "fixedAt",
-        deserialize_with = "text",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "fixedAt", deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub fixed_at: Option<String>,
 }
 
@@ -292,25 +278,13 @@ pub struct DetailResults {
 #[serde(default)]
 pub struct AnswerItem {
     /// The customer number.
-    #[serde(
-        rename = "b2bMemberId",
-        deserialize_with = "text",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "b2bMemberId", deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub member_id: Option<String>,
     /// The key of the sale.
-    #[serde(
-        rename = "b2bCreditId",
-        deserialize_with = "text",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "b2bCreditId", deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub credit_id: Option<String>,
     /// Paid's own id of the customer.
-    #[serde(
-        rename = "paidId",
-        deserialize_with = "text",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "paidId", deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub paid_id: Option<String>,
     /// The customer's status, a number.
     #[serde(
@@ -321,11 +295,7 @@ pub struct AnswerItem {
     )]
     pub member_status_code: Option<String>,
     /// May the customer buy for the amount?
-    #[serde(
-        rename = "creditAvailable",
-        deserialize_with = "flag",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "creditAvailable", deserialize_with = "flag", skip_serializing_if = "Option::is_none")]
     pub credit_available: Option<bool>,
     /// How it went, or the state of a sale.
     #[serde(deserialize_with = "text", skip_serializing_if = "Option::is_none")]

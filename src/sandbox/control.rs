@@ -124,11 +124,7 @@ const NO_SALE: Refused = Refused::NotFound("no such sale");
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
     serde_json::from_slice(body).map_err(|error| {
-        if error.is_data() {
-            Refused::Invalid(error.to_string())
-        } else {
-            Refused::BadJson(error.to_string())
-        }
+        if error.is_data() { Refused::Invalid(error.to_string()) } else { Refused::BadJson(error.to_string()) }
     })
 }
 
@@ -151,9 +147,7 @@ fn show_sale(state: &State, auth_code: &str, id: &str) -> Answer {
 async fn list_members(path: Path<String>, shared: Data<Shared>) -> Answer {
     let state = shared.lock();
     let merchant = state.merchant(&path);
-    Ok(list(
-        merchant.members.values().map(|member| MemberOut::of(merchant, member)),
-    ))
+    Ok(list(merchant.members.values().map(|member| MemberOut::of(merchant, member))))
 }
 
 async fn get_member(path: Path<(String, String)>, shared: Data<Shared>) -> Answer {

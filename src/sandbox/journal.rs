@@ -43,13 +43,7 @@ impl Journal {
         })?;
         let ledger = read(path)?;
         let (file, lines) = write_anew(path, &ledger)?;
-        let journal = Self {
-            path: path.to_owned(),
-            file,
-            lines,
-            slack_from: lines,
-            _lock: lock,
-        };
+        let journal = Self { path: path.to_owned(), file, lines, slack_from: lines, _lock: lock };
         Ok((journal, ledger))
     }
 

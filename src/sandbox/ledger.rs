@@ -235,10 +235,7 @@ impl Merchant {
         if self.members.contains_key(id) {
             return Err(Codes::one(codes::DUPLICATE));
         }
-        let mut refused: Codes = fields::check(data)
-            .into_iter()
-            .filter_map(|fault| fault.paid_code)
-            .collect();
+        let mut refused: Codes = fields::check(data).into_iter().filter_map(|fault| fault.paid_code).collect();
         let industry = data.get("businessDetailType");
         let digits = !industry.is_empty() && industry.bytes().all(|byte| byte.is_ascii_digit());
         if digits && !industry.parse().is_ok_and(|number| INDUSTRIES.contains(&number)) {
@@ -252,13 +249,7 @@ impl Merchant {
             return Err(refused);
         }
         let (status, verdict) = screening(&email);
-        Ok(Member {
-            slow: local_part_ends(&email, "+slow"),
-            status,
-            verdict,
-            email,
-            ..self.new_member(id, at)
-        })
+        Ok(Member { slow: local_part_ends(&email, "+slow"), status, verdict, email, ..self.new_member(id, at) })
     }
 
     /// A member linked on Paid's side: it exists and may buy, even if it never applied.
@@ -349,10 +340,7 @@ impl Merchant {
 
     /// A sale with another amount, or why not. Only a raise needs credit.
     pub fn update(&self, item: &CreditItem, at: DateTime<Utc>) -> Result<Sale, &'static str> {
-        let price = item
-            .price
-            .filter(|price| PRICES.contains(price))
-            .ok_or(codes::MALFORMED_SALE)?;
+        let price = item.price.filter(|price| PRICES.contains(price)).ok_or(codes::MALFORMED_SALE)?;
         let sale = self.open_sale(item)?;
         let member = self.members.get(&sale.member_id).ok_or(codes::NOT_FOUND)?;
         let others = self.credit_used(&member.id).saturating_sub(sale.price);

@@ -56,9 +56,7 @@ async fn call(operation: Operation, request: HttpRequest, body: Bytes, shared: D
         tokio::time::sleep(wait).await;
     }
     match ending {
-        Ending::Answer(answer) => HttpResponse::Ok()
-            .content_type("application/json; charset=UTF-8")
-            .json(&*answer),
+        Ending::Answer(answer) => HttpResponse::Ok().content_type("application/json; charset=UTF-8").json(&*answer),
         Ending::Malformed => HttpResponse::Ok()
             .content_type("application/json; charset=UTF-8")
             .body(r#"{"header":{"path":"/coop","status":"SUCC"#),
@@ -97,13 +95,7 @@ impl Received {
     }
 
     fn log(&self, state: &mut State, codes: Codes, fault: Option<Kind>) {
-        let call = ReceivedCall {
-            operation: self.operation,
-            keys: self.keys.clone(),
-            codes,
-            fault,
-            at: now(),
-        };
+        let call = ReceivedCall { operation: self.operation, keys: self.keys.clone(), codes, fault, at: now() };
         state.log(&self.auth_code, call);
     }
 }
@@ -156,11 +148,7 @@ fn do_work(state: &mut State, received: &Received, fault: Option<&Fault>) -> std
         Ok(question) => question.clone(),
         Err(code) => return Ok(whole_refusal(received.operation, code)),
     };
-    let mut work = Work {
-        state,
-        auth_code: &received.auth_code,
-        refusal: fault.and_then(refusal_of),
-    };
+    let mut work = Work { state, auth_code: &received.auth_code, refusal: fault.and_then(refusal_of) };
     work.answer(received.operation, question)
 }
 
@@ -195,10 +183,7 @@ fn is_whole(code: &str) -> bool {
 
 fn refusal_of(fault: &Fault) -> Option<Refusal> {
     let code = fault.code.clone().filter(|_| fault.kind == Kind::Refuse)?;
-    Some(Refusal {
-        code,
-        key: fault.key.clone(),
-    })
+    Some(Refusal { code, key: fault.key.clone() })
 }
 
 /// Is the call about a `+slow` member, or a sale of one?

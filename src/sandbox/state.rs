@@ -92,10 +92,7 @@ impl Shared {
             let (journal, ledger) = Journal::open(file)?;
             (state.journal, state.ledger) = (Some(journal), ledger);
         }
-        Ok(Self {
-            state: Mutex::new(state),
-            max_items,
-        })
+        Ok(Self { state: Mutex::new(state), max_items })
     }
 
     /// Gives the file free for the next sandbox. A call that is still running changes nothing any more.

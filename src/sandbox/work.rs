@@ -109,36 +109,25 @@ impl Work<'_> {
     /// Does it and answers. An error is one of the journal.
     pub fn answer(&mut self, operation: Operation, question: Question) -> io::Result<AnswerEnvelope> {
         let body = match question {
-            Question::Apply(body) => AnswerBody {
-                result: Some(self.apply(&body)?),
-                ..AnswerBody::default()
-            },
-            Question::CreditCheck(body) => AnswerBody {
-                result: Some(self.credit_check(&body.credit)?),
-                ..AnswerBody::default()
-            },
-            Question::Check(body) => AnswerBody {
-                results: Some(self.check(&body.member_ids)?),
-                ..AnswerBody::default()
-            },
-            Question::Search(body) => AnswerBody {
-                results: Some(self.search(&body.credit_ids)),
-                ..AnswerBody::default()
-            },
+            Question::Apply(body) => AnswerBody { result: Some(self.apply(&body)?), ..AnswerBody::default() },
+            Question::CreditCheck(body) => {
+                AnswerBody { result: Some(self.credit_check(&body.credit)?), ..AnswerBody::default() }
+            }
+            Question::Check(body) => {
+                AnswerBody { results: Some(self.check(&body.member_ids)?), ..AnswerBody::default() }
+            }
+            Question::Search(body) => {
+                AnswerBody { results: Some(self.search(&body.credit_ids)), ..AnswerBody::default() }
+            }
             Question::Credits(items) => {
                 let items = items.iter().map(|item| self.credit(operation, item));
                 AnswerBody {
-                    detail_results: Some(DetailResults {
-                        detail_result: items.collect::<io::Result<_>>()?,
-                    }),
+                    detail_results: Some(DetailResults { detail_result: items.collect::<io::Result<_>>()? }),
                     ..AnswerBody::default()
                 }
             }
         };
-        Ok(AnswerEnvelope {
-            header: header(operation, header_status(&body)),
-            body: Some(body),
-        })
+        Ok(AnswerEnvelope { header: header(operation, header_status(&body)), body: Some(body) })
     }
 
     fn merchant(&self) -> &Merchant {
@@ -164,16 +153,9 @@ impl Work<'_> {
             Ok(member) => {
                 let paid_id = Some(member.paid_id.to_string());
                 self.commit(Change::Member(member))?;
-                Ok(AnswerItem {
-                    paid_id,
-                    member_id: Some(id),
-                    ..AnswerItem::default()
-                })
+                Ok(AnswerItem { paid_id, member_id: Some(id), ..AnswerItem::default() })
             }
-            Err(error) => Ok(AnswerItem {
-                error,
-                ..AnswerItem::default()
-            }),
+            Err(error) => Ok(AnswerItem { error, ..AnswerItem::default() }),
         }
     }
 
@@ -195,15 +177,11 @@ impl Work<'_> {
     fn check(&mut self, ids: &[String]) -> io::Result<Results> {
         let mut results = Results::default();
         for id in ids {
-            let item = AnswerItem {
-                member_id: Some(id.clone()),
-                ..AnswerItem::default()
-            };
+            let item = AnswerItem { member_id: Some(id.clone()), ..AnswerItem::default() };
             match self.checked(id)? {
-                Ok(member) => results.successes.push(AnswerItem {
-                    member_status_code: Some(member.status.code().to_owned()),
-                    ..item
-                }),
+                Ok(member) => results
+                    .successes
+                    .push(AnswerItem { member_status_code: Some(member.status.code().to_owned()), ..item }),
                 Err(error) => results.errors.push(AnswerItem { error, ..item }),
             }
         }
@@ -215,10 +193,7 @@ impl Work<'_> {
         let member = match self.checked(id)? {
             Ok(member) => member,
             Err(error) => {
-                return Ok(AnswerItem {
-                    error,
-                    ..AnswerItem::default()
-                });
+                return Ok(AnswerItem { error, ..AnswerItem::default() });
             }
         };
         let price = question.price.unwrap_or_default();
@@ -235,10 +210,7 @@ impl Work<'_> {
     fn search(&self, ids: &[String]) -> Results {
         let mut results = Results::default();
         for id in ids {
-            let item = AnswerItem {
-                credit_id: Some(id.clone()),
-                ..AnswerItem::default()
-            };
+            let item = AnswerItem { credit_id: Some(id.clone()), ..AnswerItem::default() };
             let sale = self.merchant().sales.get(id);
             let refused = self.refused(&[Some(id), sale.map(|sale| sale.member_id.as_str())]);
             match sale.ok_or_else(|| Codes::one(codes::NOT_FOUND)) {
@@ -247,14 +219,8 @@ impl Work<'_> {
                     price: Some(sale.price),
                     ..item
                 }),
-                Ok(_) => results.errors.push(AnswerItem {
-                    error: refused.unwrap_or_default(),
-                    ..item
-                }),
-                Err(unknown) => results.errors.push(AnswerItem {
-                    error: refused.unwrap_or(unknown),
-                    ..item
-                }),
+                Ok(_) => results.errors.push(AnswerItem { error: refused.unwrap_or_default(), ..item }),
+                Err(unknown) => results.errors.push(AnswerItem { error: refused.unwrap_or(unknown), ..item }),
             }
         }
         results
@@ -279,11 +245,7 @@ impl Work<'_> {
             Err(codes) if codes.is_not_found() => (codes::NOT_FOUND, Codes::none()),
             Err(codes) => ("ERROR", codes),
         };
-        Ok(AnswerItem {
-            status: Some(status.to_owned()),
-            error,
-            ..answer
-        })
+        Ok(AnswerItem { status: Some(status.to_owned()), error, ..answer })
     }
 
     fn judge(&self, operation: Operation, item: &CreditItem) -> Result<Sale, &'static str> {
@@ -300,21 +262,11 @@ impl Work<'_> {
 
 /// The answer to a request that is not taken as a whole.
 pub fn whole_refusal(operation: Operation, code: &str) -> AnswerEnvelope {
-    let status = if code == codes::SERVER_FAILURE {
-        "ERROR"
-    } else {
-        "CLIENT_ERROR"
-    };
-    let result = AnswerItem {
-        error: Codes::one(code),
-        ..AnswerItem::default()
-    };
+    let status = if code == codes::SERVER_FAILURE { "ERROR" } else { "CLIENT_ERROR" };
+    let result = AnswerItem { error: Codes::one(code), ..AnswerItem::default() };
     AnswerEnvelope {
         header: header(operation, status),
-        body: Some(AnswerBody {
-            result: Some(result),
-            ..AnswerBody::default()
-        }),
+        body: Some(AnswerBody { result: Some(result), ..AnswerBody::default() }),
     }
 }
 
@@ -330,10 +282,7 @@ fn header_status(body: &AnswerBody) -> &'static str {
     let failed_result = body.result.as_ref().is_some_and(|result| !result.error.is_empty());
     let failed_item = body.results.as_ref().is_some_and(|results| !results.errors.is_empty());
     let bad = |item: &AnswerItem| item.status.as_deref() != Some(SUCCESS);
-    let failed_sale = body
-        .detail_results
-        .as_ref()
-        .is_some_and(|all| all.detail_result.iter().any(bad));
+    let failed_sale = body.detail_results.as_ref().is_some_and(|all| all.detail_result.iter().any(bad));
     if failed_result || failed_item {
         "CLIENT_ERROR"
     } else if failed_sale {

@@ -24,10 +24,7 @@ async fn an_accepted_submission_is_submitted_under_a_key_of_its_own() {
     let paid = &answer.body["member"]["paid"];
     assert_eq!(paid["application_status"], "submitted");
     assert!(paid["submitted_at"].is_string() && paid["paid_id"].is_string());
-    assert_eq!(
-        (&paid["last_error"], &paid["open_operation"]),
-        (&json!(null), &json!(null))
-    );
+    assert_eq!((&paid["last_error"], &paid["open_operation"]), (&json!(null), &json!(null)));
     let key = paid["customer_number"].as_str().unwrap();
     assert_eq!(key.len(), 20);
     assert_eq!(app.sandbox.member(key).await["email"], app.email_of(member).await);
@@ -54,21 +51,10 @@ async fn the_profile_is_checked_before_anything_is_sent_and_every_fault_is_named
         .iter()
         .map(|fault| (fault["pointer"].as_str().unwrap(), fault["paid_code"].as_str().unwrap()))
         .collect();
-    assert_eq!(
-        faults,
-        [
-            ("/representative/family_name_kana", "B13"),
-            ("/postal_code", "B16"),
-            ("/prefecture", "B21")
-        ]
-    );
+    assert_eq!(faults, [("/representative/family_name_kana", "B13"), ("/postal_code", "B16"), ("/prefecture", "B21")]);
     assert_eq!(app.application_of(member).await, "pending");
     assert_eq!(app.calls_of("apply").await, 0);
-    let precheck = app
-        .admin()
-        .get(&format!("/v1/admin/members/{member}/paid"))
-        .await
-        .expect(200);
+    let precheck = app.admin().get(&format!("/v1/admin/members/{member}/paid")).await.expect(200);
     assert_eq!(precheck.body["precheck"].as_array().unwrap().len(), 3);
 }
 
@@ -100,11 +86,9 @@ async fn a_refusal_keeps_the_application_pending_and_shows_the_codes() {
 #[actix_web::test]
 async fn credentials_that_paid_refuses_are_a_fault_of_the_settings() {
     let app = TestApp::with_paid().await;
-    for (code, problem) in [
-        ("A02", "provider_auth_failed"),
-        ("A01", "provider_rejected_request"),
-        ("A03", "provider_rejected_request"),
-    ] {
+    for (code, problem) in
+        [("A02", "provider_auth_failed"), ("A01", "provider_rejected_request"), ("A03", "provider_rejected_request")]
+    {
         let member = app.pending_member().await;
         app.sandbox.fault_with(refuse(code)).await;
         app.submit(member).await.problem(502, problem);
@@ -160,10 +144,7 @@ async fn a_refusal_after_a_send_that_may_have_arrived_is_settled_by_asking() {
     assert_eq!(app.seen(member).await["paid"]["open_operation"]["state"], "open");
     app.work_after(10).await;
     let paid = app.seen(member).await["paid"].clone();
-    assert_eq!(
-        (&paid["open_operation"], &paid["application_status"]),
-        (&json!(null), &json!("pending"))
-    );
+    assert_eq!((&paid["open_operation"], &paid["application_status"]), (&json!(null), &json!("pending")));
     assert_eq!(paid["last_error"]["codes"], json!(["B16"]));
 }
 
@@ -209,18 +190,12 @@ async fn the_same_request_again_submits_once() {
 async fn of_two_submissions_at_once_one_is_told_to_wait() {
     let app = TestApp::with_paid().await;
     let member = app.pending_member().await;
-    app.sandbox
-        .fault_with(json!({ "operation": "apply", "kind": "delay", "delay_ms": 300, "times": 1 }))
-        .await;
+    app.sandbox.fault_with(json!({ "operation": "apply", "kind": "delay", "delay_ms": 300, "times": 1 })).await;
     let (one, two) = futures_util::join!(app.submit(member), app.submit(member));
     let (good, bad) = if one.status == 200 { (one, two) } else { (two, one) };
     good.expect(200);
     let code = bad.body["code"].as_str().unwrap_or_default().to_owned();
-    assert!(
-        ["application_operation_in_progress", "application_not_pending"].contains(&code.as_str()),
-        "{}",
-        bad.text
-    );
+    assert!(["application_operation_in_progress", "application_not_pending"].contains(&code.as_str()), "{}", bad.text);
     assert_eq!(app.calls_of("apply").await, 1);
 }
 
@@ -230,15 +205,10 @@ async fn while_a_submission_is_open_nothing_else_is_done_to_the_application() {
     let member = app.pending_member().await;
     app.sandbox.fault("apply", "http_500", 1).await;
     app.submit(member).await.expect(202);
-    app.submit(member)
-        .await
-        .problem(409, "application_operation_in_progress");
+    app.submit(member).await.problem(409, "application_operation_in_progress");
     let path = format!("/v1/admin/members/{member}");
     let by_hand = json!({ "paid": { "application_status": "none" } });
-    app.admin()
-        .patch(&path, by_hand)
-        .await
-        .problem(409, "application_operation_in_progress");
+    app.admin().patch(&path, by_hand).await.problem(409, "application_operation_in_progress");
     app.admin().delete(&path).await.problem(409, "member_has_open_work");
     app.admin().patch(&path, json!({ "city": "川崎市" })).await.expect(200);
 }
@@ -257,18 +227,14 @@ async fn only_what_is_pending_is_submitted() {
         let member = app.pending_member_with(|member| member.status = status).await;
         app.submit(member).await.problem(409, "member_status_forbids");
     }
-    let waiting = app
-        .pending_member_with(|member| member.status = MemberStatus::PendingApproval)
-        .await;
+    let waiting = app.pending_member_with(|member| member.status = MemberStatus::PendingApproval).await;
     app.submit(waiting).await.expect(200);
 }
 
 #[actix_web::test]
 async fn a_member_without_paid_among_the_methods_is_dropped() {
     let app = TestApp::with_paid().await;
-    let member = app
-        .pending_member_with(|member| member.payment_methods = default_methods(false))
-        .await;
+    let member = app.pending_member_with(|member| member.payment_methods = default_methods(false)).await;
     let answer = app.submit(member).await.expect(200).body;
     assert_eq!(answer["outcome"], "dropped");
     assert_eq!(answer["member"]["paid"]["application_status"], "none");
@@ -287,10 +253,7 @@ async fn a_link_of_somebody_else_is_never_taken_over() {
         .await;
     app.submit(member).await.problem(409, "paid_number_taken");
     let paid = app.seen(member).await["paid"].clone();
-    assert_eq!(
-        (&paid["application_status"], &paid["last_error"]["codes"]),
-        (&json!("pending"), &json!(["C01"]))
-    );
+    assert_eq!((&paid["application_status"], &paid["last_error"]["codes"]), (&json!("pending"), &json!(["C01"])));
 }
 
 #[actix_web::test]
@@ -298,11 +261,7 @@ async fn whoever_used_the_banner_is_linked_already_and_the_status_is_asked_at_on
     let app = TestApp::with_paid().await;
     app.put_paid(json!({ "show_member_banner": true })).await.expect(200);
     let member = app.pending_member().await;
-    app.buyer(member)
-        .await
-        .act("/v1/storefront/me/paid/link")
-        .await
-        .expect(202);
+    app.buyer(member).await.act("/v1/storefront/me/paid/link").await.expect(202);
     app.sandbox.link(&app.customer_number(member).await).await;
     let answer = app.submit(member).await.expect(200).body;
     assert_eq!(answer["outcome"], "already_linked");
@@ -316,19 +275,10 @@ async fn another_stores_member_is_not_there() {
     let other = app.another_store().await;
     let stranger = app.admin_of(&other, &[Scope::MembersRead, Scope::MembersWrite]);
     for action in ["paid/application", "paid/refresh", "approve", "password-token"] {
-        stranger
-            .act(&format!("/v1/admin/members/{member}/{action}"))
-            .await
-            .problem(404, "not_found");
+        stranger.act(&format!("/v1/admin/members/{member}/{action}")).await.problem(404, "not_found");
     }
-    stranger
-        .get(&format!("/v1/admin/members/{member}/paid"))
-        .await
-        .problem(404, "not_found");
+    stranger.get(&format!("/v1/admin/members/{member}/paid")).await.problem(404, "not_found");
     assert_eq!(app.calls_of("apply").await, 0);
     let reader = app.admin_with(&[Scope::MembersRead]);
-    reader
-        .act(&format!("/v1/admin/members/{member}/paid/application"))
-        .await
-        .problem(403, "missing_scope");
+    reader.act(&format!("/v1/admin/members/{member}/paid/application")).await.problem(403, "missing_scope");
 }

@@ -9,16 +9,8 @@ use crate::settlement::Ask;
 use crate::support::TestApp;
 
 async fn page(app: &TestApp, query: &str) -> (Vec<Value>, String) {
-    let body = app
-        .admin()
-        .get(&format!("/v1/admin/events?{query}"))
-        .await
-        .expect(200)
-        .body;
-    (
-        body["data"].as_array().unwrap().clone(),
-        body["next_cursor"].as_str().unwrap().to_owned(),
-    )
+    let body = app.admin().get(&format!("/v1/admin/events?{query}")).await.expect(200).body;
+    (body["data"].as_array().unwrap().clone(), body["next_cursor"].as_str().unwrap().to_owned())
 }
 
 #[actix_web::test]
@@ -40,16 +32,10 @@ async fn a_follower_sees_every_event_once_and_in_order() {
     assert_eq!(seen, all);
     let (nothing, same) = page(&app, &format!("cursor={end}")).await;
     assert_eq!((nothing.len(), same), (0, end.clone()));
-    app.admin()
-        .patch(&format!("/v1/admin/orders/{order}"), json!({ "note": "x" }))
-        .await
-        .expect(200);
+    app.admin().patch(&format!("/v1/admin/orders/{order}"), json!({ "note": "x" })).await.expect(200);
     assert_eq!(page(&app, &format!("cursor={end}")).await.0[0]["type"], "order.changed");
     for bad in ["cursor=x", "cursor=e-1", "limit=0", "colour=red", "type=nothing"] {
-        app.admin()
-            .get(&format!("/v1/admin/events?{bad}"))
-            .await
-            .problem(422, "invalid");
+        app.admin().get(&format!("/v1/admin/events?{bad}")).await.problem(422, "invalid");
     }
 }
 
@@ -59,16 +45,7 @@ async fn nothing_appears_behind_a_cursor_that_was_passed() {
     let (store, now) = (app.store.store_id, app.app.clock.now());
     let append = async |conn: &mut AsyncPgConnection, n: i64| {
         let subject = Subject::Store(store);
-        event::append(
-            store,
-            EventType::StoreSettingsChanged,
-            subject,
-            "test",
-            json!({ "n": n }),
-            now,
-            conn,
-        )
-        .await
+        event::append(store, EventType::StoreSettingsChanged, subject, "test", json!({ "n": n }), now, conn).await
     };
     // A writer that has drawn its number and not committed yet.
     let mut slow = app.app.db().await.unwrap();
@@ -105,29 +82,14 @@ async fn the_log_cannot_be_rewritten() {
 async fn the_timeline_shows_events_and_calls_with_codes_and_without_secrets() {
     let app = TestApp::with_paid().await;
     let order = app.unconfirmed_order().await;
-    app.sandbox
-        .fault_with(json!({ "operation": "fix", "kind": "refuse", "code": "E77", "times": 1 }))
-        .await;
-    Ask::Confirm
-        .ask(&app.admin(), &order)
-        .await
-        .problem(409, "refused_by_paid");
-    let answer = app
-        .admin()
-        .get(&format!("/v1/admin/orders/{order}/timeline"))
-        .await
-        .expect(200);
+    app.sandbox.fault_with(json!({ "operation": "fix", "kind": "refuse", "code": "E77", "times": 1 })).await;
+    Ask::Confirm.ask(&app.admin(), &order).await.problem(409, "refused_by_paid");
+    let answer = app.admin().get(&format!("/v1/admin/orders/{order}/timeline")).await.expect(200);
     let entries = answer.body["data"].as_array().unwrap();
-    let calls: Vec<_> = entries
-        .iter()
-        .filter(|entry| entry["kind"] == "provider_call")
-        .collect();
+    let calls: Vec<_> = entries.iter().filter(|entry| entry["kind"] == "provider_call").collect();
     let names: Vec<_> = calls.iter().map(|call| call["call"].as_str().unwrap()).collect();
     assert_eq!(names, ["credit_check", "register", "search", "fix"]);
-    assert_eq!(
-        (&calls[3]["outcome"], &calls[3]["codes"]),
-        (&json!("refused"), &json!(["E77"]))
-    );
+    assert_eq!((&calls[3]["outcome"], &calls[3]["codes"]), (&json!("refused"), &json!(["E77"])));
     assert!(entries.iter().any(|entry| entry["type"] == "payment.refused"));
     assert!(!answer.text.contains(&app.sandbox.auth_code));
 }
@@ -138,13 +100,7 @@ async fn events_hold_no_personal_value_and_no_secret() {
     let order = app.unconfirmed_order().await;
     Ask::Cancel.ask(&app.admin(), &order).await.expect(200);
     let text = app.admin().get("/v1/admin/events?limit=200").await.expect(200).text;
-    for private in [
-        "みなと",
-        "佐藤",
-        "045-000-1234",
-        "@minato.example",
-        &app.sandbox.auth_code,
-    ] {
+    for private in ["みなと", "佐藤", "045-000-1234", "@minato.example", &app.sandbox.auth_code] {
         assert!(!text.contains(private), "{private}");
     }
 }

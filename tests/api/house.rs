@@ -20,52 +20,13 @@ const FORBIDDEN: [(&str, &[&str]); 8] = [
             "reqwest",
         ],
     ),
-    (
-        "db",
-        &[
-            "crate::paid::",
-            "crate::operations",
-            "crate::http",
-            "crate::app",
-            "actix_web",
-            "reqwest",
-        ],
-    ),
-    (
-        "paid",
-        &[
-            "crate::db",
-            "crate::operations",
-            "crate::http",
-            "crate::app",
-            "crate::sandbox",
-            "actix_web",
-            "diesel",
-        ],
-    ),
+    ("db", &["crate::paid::", "crate::operations", "crate::http", "crate::app", "actix_web", "reqwest"]),
+    ("paid", &["crate::db", "crate::operations", "crate::http", "crate::app", "crate::sandbox", "actix_web", "diesel"]),
     ("operations", &["crate::http", "crate::sandbox", "actix_web", "reqwest"]),
-    (
-        "sandbox",
-        &[
-            "crate::db",
-            "crate::operations",
-            "crate::http",
-            "crate::app",
-            "crate::error",
-            "diesel",
-        ],
-    ),
+    ("sandbox", &["crate::db", "crate::operations", "crate::http", "crate::app", "crate::error", "diesel"]),
     (
         "devdb",
-        &[
-            "crate::db",
-            "crate::operations",
-            "crate::http",
-            "crate::app",
-            "crate::config",
-            "actix_web",
-            "tokio::",
-        ],
+        &["crate::db", "crate::operations", "crate::http", "crate::app", "crate::config", "actix_web", "tokio::"],
     ),
     ("worker.rs", &["crate::http", "actix_web"]),
     ("http", &["crate::sandbox", "reqwest"]),
@@ -73,9 +34,7 @@ const FORBIDDEN: [(&str, &[&str]); 8] = [
 
 fn sources(path: &Path, found: &mut Vec<PathBuf>) {
     if path.is_dir() {
-        fs::read_dir(path)
-            .unwrap()
-            .for_each(|entry| sources(&entry.unwrap().path(), found));
+        fs::read_dir(path).unwrap().for_each(|entry| sources(&entry.unwrap().path(), found));
     } else if path.extension().is_some_and(|extension| extension == "rs") {
         found.push(path.to_owned());
     }
@@ -91,26 +50,18 @@ fn under(place: &str) -> Vec<PathBuf> {
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    text.lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
 fn dependencies_point_one_way() {
     let mut wrong = Vec::new();
     for (place, forbidden) in FORBIDDEN {
-        for path in under(&format!("src/{place}"))
-            .into_iter()
-            .filter(|path| !path.to_string_lossy().contains("/tests"))
+        for path in under(&format!("src/{place}")).into_iter().filter(|path| !path.to_string_lossy().contains("/tests"))
         {
             let code = code(&path);
             wrong.extend(
-                forbidden
-                    .iter()
-                    .filter(|name| code.contains(**name))
-                    .map(|name| format!("{}: {name}", path.display())),
+                forbidden.iter().filter(|name| code.contains(**name)).map(|name| format!("{}: {name}", path.display())),
             );
         }
     }
@@ -123,11 +74,7 @@ fn every_module_says_what_it_is_for() {
         path.starts_with(Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
             && path.to_string_lossy().contains("/tests/")
     };
-    for path in under("src")
-        .into_iter()
-        .chain(under("tests"))
-        .filter(|path| !own_tests(path))
-    {
+    for path in under("src").into_iter().chain(under("tests")).filter(|path| !own_tests(path)) {
         let text = fs::read_to_string(&path).unwrap();
         assert!(
             text.starts_with("//!") || path.ends_with("db/schema.rs"),

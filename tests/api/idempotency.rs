@@ -14,13 +14,7 @@ fn tea(code: &str) -> Value {
 }
 
 async fn count(admin: &Client) -> u64 {
-    admin
-        .get(&format!("{PRODUCTS}?include_total=true"))
-        .await
-        .expect(200)
-        .body["total"]
-        .as_u64()
-        .unwrap()
+    admin.get(&format!("{PRODUCTS}?include_total=true")).await.expect(200).body["total"].as_u64().unwrap()
 }
 
 #[actix_web::test]
@@ -36,24 +30,10 @@ async fn a_repeat_gets_the_first_answer_and_does_nothing() {
         assert_eq!(again.header(name), first.header(name), "{name}");
     }
     assert_eq!(count(&app.admin()).await, 1);
-    admin
-        .post(PRODUCTS, tea("OTHER"))
-        .await
-        .problem(422, "idempotency_key_reused");
-    app.admin_with(&[Scope::OrdersRead])
-        .key("k1")
-        .post(PRODUCTS, tea("TEA"))
-        .await
-        .problem(403, "missing_scope");
+    admin.post(PRODUCTS, tea("OTHER")).await.problem(422, "idempotency_key_reused");
+    app.admin_with(&[Scope::OrdersRead]).key("k1").post(PRODUCTS, tea("TEA")).await.problem(403, "missing_scope");
     let theirs = app.admin_of(&app.another_store().await, Scope::ALL).key("k1");
-    assert_eq!(
-        theirs
-            .post(PRODUCTS, tea("TEA"))
-            .await
-            .expect(201)
-            .header("idempotency-replayed"),
-        None
-    );
+    assert_eq!(theirs.post(PRODUCTS, tea("TEA")).await.expect(201).header("idempotency-replayed"), None);
 }
 
 #[actix_web::test]
@@ -61,22 +41,11 @@ async fn a_wrong_key_is_refused_and_a_wrong_input_is_kept() {
     let app = TestApp::start().await;
     let long = "x".repeat(256);
     for key in ["", &long] {
-        app.admin()
-            .key(key)
-            .post(PRODUCTS, tea("TEA"))
-            .await
-            .problem(400, "malformed");
+        app.admin().key(key).post(PRODUCTS, tea("TEA")).await.problem(400, "malformed");
     }
     let admin = app.admin().key(&"~".repeat(255));
     admin.post(PRODUCTS, json!({})).await.problem(422, "invalid");
-    assert_eq!(
-        admin
-            .post(PRODUCTS, json!({}))
-            .await
-            .expect(422)
-            .header("idempotency-replayed"),
-        Some("true")
-    );
+    assert_eq!(admin.post(PRODUCTS, json!({})).await.expect(422).header("idempotency-replayed"), Some("true"));
 }
 
 #[actix_web::test]
@@ -94,11 +63,7 @@ async fn of_many_at_once_one_does_the_work() {
     let admin = app.admin().key("k1");
     let tries = (0..8).map(|_| admin.post(PRODUCTS, tea("TEA")));
     for answer in futures_util::future::join_all(tries).await {
-        assert!(
-            answer.status == 201 || answer.body["code"] == "request_in_progress",
-            "{}",
-            answer.text
-        );
+        assert!(answer.status == 201 || answer.body["code"] == "request_in_progress", "{}", answer.text);
     }
     assert_eq!(count(&app.admin()).await, 1);
     admin.post(PRODUCTS, tea("TEA")).await.expect(201);
@@ -108,37 +73,24 @@ async fn of_many_at_once_one_does_the_work() {
 async fn a_key_left_by_a_crash_is_taken_over_with_what_was_made() {
     let app = TestApp::start().await;
     let mut conn = app.app.db().await.unwrap();
-    let request = Request {
-        store: app.store.store_id,
-        caller: "token:cli".into(),
-        key: "k".into(),
-        fingerprint: vec![1],
-    };
+    let request =
+        Request { store: app.store.store_id, caller: "token:cli".into(), key: "k".into(), fingerprint: vec![1] };
     let (now, made) = (app.app.clock.now(), uuid::Uuid::now_v7());
     let until = now + TimeDelta::seconds(30);
-    let Claim::Held(first) = idempotency_key::claim(&request, now, until, &mut conn).await.unwrap() else {
-        panic!()
-    };
+    let Claim::Held(first) = idempotency_key::claim(&request, now, until, &mut conn).await.unwrap() else { panic!() };
     assert_eq!(first.resumed(), None);
     first.record(made, &mut conn).await.unwrap();
     let claim = idempotency_key::claim(&request, now, until, &mut conn).await.unwrap();
     assert!(matches!(claim, Claim::InProgress), "{claim:?}");
 
     let later = until + TimeDelta::seconds(1);
-    let claim = idempotency_key::claim(&request, later, later + TimeDelta::seconds(30), &mut conn)
-        .await
-        .unwrap();
-    let Claim::Held(second) = claim else {
-        panic!("{claim:?}")
-    };
+    let claim = idempotency_key::claim(&request, later, later + TimeDelta::seconds(30), &mut conn).await.unwrap();
+    let Claim::Held(second) = claim else { panic!("{claim:?}") };
     assert_eq!(second.resumed(), Some(made));
     // The first try lost the key: what it still does must roll back.
     assert!(first.record(uuid::Uuid::now_v7(), &mut conn).await.is_err());
 
     second.release(later, &mut conn).await.unwrap();
     let claim = idempotency_key::claim(&request, later, until, &mut conn).await.unwrap();
-    assert!(
-        matches!(&claim, Claim::Held(third) if third.resumed() == Some(made)),
-        "{claim:?}"
-    );
+    assert!(matches!(&claim, Claim::Held(third) if third.resumed() == Some(made)), "{claim:?}");
 }

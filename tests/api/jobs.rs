@@ -50,28 +50,17 @@ fn item(subject: impl std::fmt::Display, outcome: &str, code: impl Into<Value>) 
 async fn each_member_is_submitted_for_itself_and_no_failure_stops_the_others() {
     let app = TestApp::with_paid().await;
     let good = app.pending_member().await;
-    let faulty = app
-        .pending_member_with(|member| member.profile.0.postal_code.clear())
-        .await;
+    let faulty = app.pending_member_with(|member| member.profile.0.postal_code.clear()).await;
     let refused = app.pending_member().await;
-    let unticked = app
-        .pending_member_with(|member| member.payment_methods = default_methods(false))
-        .await;
+    let unticked = app.pending_member_with(|member| member.payment_methods = default_methods(false)).await;
     let idle = app.member().await;
-    let silent = app
-        .pending_member_with(|member| member.customer_number = PaidKey::parse("S-1").ok())
-        .await;
+    let silent = app.pending_member_with(|member| member.customer_number = PaidKey::parse("S-1").ok()).await;
     let last = app.pending_member().await;
     let gone = MemberId::new();
-    app.sandbox
-        .fault_with(json!({ "operation": "apply", "kind": "http_500", "key": "S-1", "times": 1 }))
-        .await;
+    app.sandbox.fault_with(json!({ "operation": "apply", "kind": "http_500", "key": "S-1", "times": 1 })).await;
     app.sandbox.link("R-1").await;
     app.admin()
-        .patch(
-            &format!("/v1/admin/members/{refused}"),
-            json!({ "paid": { "customer_number": "R-1" } }),
-        )
+        .patch(&format!("/v1/admin/members/{refused}"), json!({ "paid": { "customer_number": "R-1" } }))
         .await
         .expect(200);
     let ids = json!([good, faulty, refused, unticked, idle, silent, gone, last, good]);
@@ -93,16 +82,10 @@ async fn each_member_is_submitted_for_itself_and_no_failure_stops_the_others() {
         ]
     );
     let done = app.job(&id).await;
-    assert_eq!(
-        (&done["state"], counts(&done)),
-        (&json!("succeeded"), [8, 8, 2, 3, 1, 2])
-    );
+    assert_eq!((&done["state"], counts(&done)), (&json!("succeeded"), [8, 8, 2, 3, 1, 2]));
     let path = format!("/v1/admin/jobs/{id}/items?outcome=refused&limit=1&include_total=true");
     let page = app.admin().get(&path).await.expect(200).body;
-    assert_eq!(
-        (&page["total"], &page["data"][0]["errors"][0]["paid_code"]),
-        (&json!(3), &json!("B16"))
-    );
+    assert_eq!((&page["total"], &page["data"][0]["errors"][0]["paid_code"]), (&json!(3), &json!("B16")));
     let next = format!("{path}&cursor={}", page["next_cursor"].as_str().unwrap());
     let page = app.admin().get(&next).await.expect(200).body;
     assert_eq!(page["data"][0]["subject"], json!(refused));
@@ -123,11 +106,7 @@ async fn a_filter_takes_in_whoever_is_pending_when_the_job_is_accepted() {
     for (member, status) in [(first, "submitted"), (second, "submitted"), (later, "pending")] {
         assert_eq!(app.application_of(member).await, status);
     }
-    for bad in [
-        json!({}),
-        json!({ "member_ids": [], "filter": {} }),
-        json!({ "ids": [] }),
-    ] {
+    for bad in [json!({}), json!({ "member_ids": [], "filter": {} }), json!({ "ids": [] })] {
         app.admin().post(SUBMIT, bad).await.problem(422, "invalid");
     }
 }
@@ -151,11 +130,7 @@ async fn a_bulk_refresh_covers_everyone_whom_paid_knows_in_batches() {
     app.work().await;
     let id = job.text_at("/id");
     assert_eq!(counts(&app.job(&id).await), [6, 6, 5, 1, 0, 0]);
-    assert!(
-        app.items(&id)
-            .await
-            .contains(&item(unknown, "refused", "paid_not_linked"))
-    );
+    assert!(app.items(&id).await.contains(&item(unknown, "refused", "paid_not_linked")));
     for member in &known {
         assert_eq!(app.application_of(member).await, "approved_active");
     }
@@ -165,27 +140,16 @@ async fn a_bulk_refresh_covers_everyone_whom_paid_knows_in_batches() {
     app.refresh(known[0]).await.expect(200);
     let job = app.bulk(REFRESH, json!({ "older_than_minutes": 10 })).await;
     assert_eq!(job.body["total"], 5);
-    let job = app
-        .bulk(
-            REFRESH,
-            json!({ "older_than_minutes": 10, "member_ids": [known[0], known[1]] }),
-        )
-        .await;
+    let job = app.bulk(REFRESH, json!({ "older_than_minutes": 10, "member_ids": [known[0], known[1]] })).await;
     assert_eq!(job.body["total"], 1);
-    let job = app
-        .bulk(REFRESH, json!({ "filter": { "application_status": "none" } }))
-        .await;
+    let job = app.bulk(REFRESH, json!({ "filter": { "application_status": "none" } })).await;
     assert_eq!(job.body["total"], 1);
 }
 
 #[actix_web::test]
 async fn a_bulk_refresh_says_of_each_what_came_of_it() {
     let app = TestApp::with_paid().await;
-    let (read, never, open) = (
-        app.linked_member(|_| ()).await,
-        app.member().await,
-        app.pending_member().await,
-    );
+    let (read, never, open) = (app.linked_member(|_| ()).await, app.member().await, app.pending_member().await);
     app.sandbox.fault("apply", "drop_answer", 1).await;
     app.submit(open).await.expect(202);
     let job = app.bulk(REFRESH, json!({ "member_ids": [read, never, open] })).await;
@@ -201,18 +165,12 @@ async fn a_bulk_refresh_says_of_each_what_came_of_it() {
     app.sandbox.fault("check", "http_500", 9).await;
     let job = app.bulk(REFRESH, json!({ "member_ids": [read] })).await;
     app.work().await;
-    assert_eq!(
-        app.items(&job.text_at("/id")).await,
-        [item(read, "unknown", "provider_unavailable")]
-    );
+    assert_eq!(app.items(&job.text_at("/id")).await, [item(read, "unknown", "provider_unavailable")]);
     app.sandbox.heal().await;
     app.sandbox.fault("check", "auth", 1).await;
     let job = app.bulk(REFRESH, json!({ "member_ids": [read] })).await;
     app.work().await;
-    assert_eq!(
-        app.items(&job.text_at("/id")).await,
-        [item(read, "refused", "provider_auth_failed")]
-    );
+    assert_eq!(app.items(&job.text_at("/id")).await, [item(read, "refused", "provider_auth_failed")]);
     assert_eq!(app.job(&job.text_at("/id")).await["state"], "succeeded");
 }
 
@@ -220,23 +178,13 @@ async fn a_bulk_refresh_says_of_each_what_came_of_it() {
 async fn a_bulk_refresh_of_payments_adopts_what_paid_shows() {
     let app = TestApp::with_paid().await;
     let (fixed, missing) = (app.unconfirmed_order().await, app.unconfirmed_order().await);
-    app.sandbox
-        .set_sale(&app.key_of(&fixed).await, json!({ "status": "FIXED" }))
-        .await;
+    app.sandbox.set_sale(&app.key_of(&fixed).await, json!({ "status": "FIXED" })).await;
     app.sandbox.delete_sale(&app.key_of(&missing).await).await;
-    let job = app
-        .bulk(PAYMENTS, json!({ "filter": { "payment_status": "unconfirmed" } }))
-        .await;
+    let job = app.bulk(PAYMENTS, json!({ "filter": { "payment_status": "unconfirmed" } })).await;
     app.work().await;
     let mut items = app.items(&job.text_at("/id")).await;
     items.sort_by_key(|(subject, ..)| subject.clone());
-    assert_eq!(
-        items,
-        [
-            item(&fixed, "succeeded", Value::Null),
-            item(&missing, "succeeded", "missing_at_paid"),
-        ]
-    );
+    assert_eq!(items, [item(&fixed, "succeeded", Value::Null), item(&missing, "succeeded", "missing_at_paid"),]);
     assert_eq!(app.order(&fixed).await["payment"]["status"], "confirmed");
     app.admin_with(&[Scope::OrdersWrite])
         .post(PAYMENTS, json!({ "order_ids": [fixed] }))
@@ -261,10 +209,7 @@ async fn a_job_goes_on_after_a_crash_and_repeats_nothing() {
     assert_eq!(app.job(&id).await["done"], 4);
     app.work_after(60).await;
     let done = app.job(&id).await;
-    assert_eq!(
-        (&done["state"], counts(&done)),
-        (&json!("succeeded"), [6, 6, 6, 0, 0, 0])
-    );
+    assert_eq!((&done["state"], counts(&done)), (&json!("succeeded"), [6, 6, 6, 0, 0, 0]));
     assert_eq!(app.calls_of("apply").await, 6);
 }
 
@@ -279,14 +224,9 @@ async fn what_a_broken_portion_has_submitted_already_counts_as_submitted() {
         check_version: &|_| Ok(()),
         ticket: &kakeuri::db::idempotency_key::Ticket::default(),
     };
-    kakeuri::operations::application::submit(&app.app, app.store.store_id, member, &deed)
-        .await
-        .unwrap();
+    kakeuri::operations::application::submit(&app.app, app.store.store_id, member, &deed).await.unwrap();
     app.work_after(60).await;
-    assert_eq!(
-        app.items(&accepted.text_at("/id")).await,
-        [item(member, "succeeded", "submitted")]
-    );
+    assert_eq!(app.items(&accepted.text_at("/id")).await, [item(member, "succeeded", "submitted")]);
     assert_eq!(app.calls_of("apply").await, 1);
 }
 
@@ -304,14 +244,7 @@ async fn a_job_is_stopped_and_what_was_not_begun_stays_so() {
     app.work().await;
     let job = app.job(&id).await;
     assert_eq!((&job["state"], counts(&job)), (&json!("cancelled"), [6, 4, 4, 0, 0, 0]));
-    assert_eq!(
-        app.items(&id)
-            .await
-            .iter()
-            .filter(|(_, outcome, _)| outcome == "not_started")
-            .count(),
-        2
-    );
+    assert_eq!(app.items(&id).await.iter().filter(|(_, outcome, _)| outcome == "not_started").count(), 2);
     app.admin().act(&cancel).await.problem(409, "action_not_allowed");
 
     let queued = app.bulk(SUBMIT, json!({ "member_ids": members })).await.text_at("/id");
@@ -323,24 +256,15 @@ async fn a_job_is_stopped_and_what_was_not_begun_stays_so() {
 async fn a_job_is_shown_to_whoever_may_do_what_it_does() {
     let app = TestApp::with_paid().await;
     let member = app.linked_member(|_| ()).await;
-    let id = app
-        .bulk(REFRESH, json!({ "member_ids": [member] }))
-        .await
-        .text_at("/id");
+    let id = app.bulk(REFRESH, json!({ "member_ids": [member] })).await.text_at("/id");
     let path = format!("/v1/admin/jobs/{id}");
     let members = app.admin_with(&[Scope::MembersWrite]);
     members.get(&path).await.expect(200);
-    assert_eq!(
-        members.get("/v1/admin/jobs").await.expect(200).body["data"][0]["id"],
-        json!(id)
-    );
+    assert_eq!(members.get("/v1/admin/jobs").await.expect(200).body["data"][0]["id"], json!(id));
     let payments = app.admin_with(&[Scope::PaymentsWrite]);
     payments.get(&path).await.problem(403, "missing_scope");
     assert_eq!(payments.get("/v1/admin/jobs").await.expect(200).body["data"], json!([]));
-    app.admin_with(&[Scope::OrdersRead])
-        .get("/v1/admin/jobs")
-        .await
-        .problem(403, "missing_scope");
+    app.admin_with(&[Scope::OrdersRead]).get("/v1/admin/jobs").await.problem(403, "missing_scope");
     let other = app.another_store().await;
     let stranger = app.admin_of(&other, &[Scope::MembersWrite]);
     for path in [path.clone(), format!("{path}/items")] {

@@ -63,11 +63,7 @@ async fn the_migrations_go_up_and_down_and_up_again() {
     .load(&mut conn)
     .await
     .unwrap();
-    let left: Vec<_> = left
-        .into_iter()
-        .map(|row| row.name)
-        .filter(|name| !name.starts_with("diesel_"))
-        .collect();
+    let left: Vec<_> = left.into_iter().map(|row| row.name).filter(|name| !name.starts_with("diesel_")).collect();
     assert!(left.is_empty(), "left over after going down: {left:?}");
     assert_eq!(harness.run_pending_migrations(db::MIGRATIONS).unwrap().len(), up);
 }
@@ -90,11 +86,7 @@ async fn every_key_begins_with_the_store() {
     assert!(rows.len() > 20);
     let excused = |table: &str| WITHOUT_STORE.iter().any(|(name, _)| *name == table);
     for row in rows.iter().filter(|row| !excused(&row.table)) {
-        assert_eq!(
-            row.first, "store_id",
-            "{} of {} does not begin with store_id",
-            row.name, row.table
-        );
+        assert_eq!(row.first, "store_id", "{} of {} does not begin with store_id", row.name, row.table);
     }
 }
 
@@ -112,10 +104,7 @@ const COLUMNS: &str = "
 #[actix_web::test]
 async fn the_schema_in_the_code_is_the_schema_of_the_database() {
     let database = Database::create();
-    let columns: Vec<Column> = diesel::sql_query(COLUMNS)
-        .load(&mut connect(&database).await)
-        .await
-        .unwrap();
+    let columns: Vec<Column> = diesel::sql_query(COLUMNS).load(&mut connect(&database).await).await.unwrap();
     let mut tables: BTreeMap<String, Vec<Column>> = BTreeMap::new();
     for column in columns {
         tables.entry(column.table.clone()).or_default().push(column);
@@ -127,9 +116,7 @@ async fn the_schema_in_the_code_is_the_schema_of_the_database() {
         text.push_str(&table_text(table, columns));
     }
     text.push_str("\ndiesel::allow_tables_to_appear_in_same_query!(\n");
-    tables
-        .keys()
-        .for_each(|table| text.push_str(&format!("    {table},\n")));
+    tables.keys().for_each(|table| text.push_str(&format!("    {table},\n")));
     text.push_str(");\n");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/db/schema.rs");
     if std::env::var_os("KAKEURI_UPDATE").is_some() {
@@ -156,11 +143,7 @@ fn table_text(table: &str, columns: &[Column]) -> String {
             Some(item) => format!("Array<{}>", kind(item)),
             None => kind(&column.kind).to_owned(),
         };
-        let kind = if column.nullable {
-            format!("Nullable<{kind}>")
-        } else {
-            kind
-        };
+        let kind = if column.nullable { format!("Nullable<{kind}>") } else { kind };
         text.push_str(&format!("        {name} -> {kind},\n"));
     }
     text.push_str("    }\n}\n");

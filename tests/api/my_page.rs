@@ -19,37 +19,18 @@ async fn a_member_reads_and_changes_his_own_profile() {
     assert!(!read.text.contains("application_status") && !read.text.contains("last_error"));
     let change = json!({ "city": "川崎市", "contact": { "given_name": "花子" }, "fax": null });
     let etag = read.header("etag").unwrap().to_owned();
-    let changed = buyer
-        .if_match(&etag)
-        .patch("/v1/storefront/me", change.clone())
-        .await
-        .expect(200)
-        .body;
-    assert_eq!(
-        (&changed["city"], &changed["contact"]["given_name"]),
-        (&json!("川崎市"), &json!("花子"))
-    );
+    let changed = buyer.if_match(&etag).patch("/v1/storefront/me", change.clone()).await.expect(200).body;
+    assert_eq!((&changed["city"], &changed["contact"]["given_name"]), (&json!("川崎市"), &json!("花子")));
     assert_eq!(changed["contact"]["family_name"], "佐藤");
-    buyer
-        .if_match(&etag)
-        .patch("/v1/storefront/me", change)
-        .await
-        .problem(412, "stale");
+    buyer.if_match(&etag).patch("/v1/storefront/me", change).await.problem(412, "stale");
     for own in ["number", "status", "payment_methods", "paid"] {
         let refused = buyer.patch("/v1/storefront/me", json!({ own: [] })).await;
         assert_eq!(refused.problem(422, "invalid").pointers(), [format!("/{own}")]);
     }
     let other = app.member().await;
     let taken = json!({ "email": app.email_of(other).await });
-    buyer
-        .patch("/v1/storefront/me", taken)
-        .await
-        .problem(409, "email_taken");
-    let log = app
-        .admin()
-        .get("/v1/admin/events?type=member.changed")
-        .await
-        .expect(200);
+    buyer.patch("/v1/storefront/me", taken).await.problem(409, "email_taken");
+    let log = app.admin().get("/v1/admin/events?type=member.changed").await.expect(200);
     assert_eq!(log.body["data"][0]["data"]["fields"], json!(["city", "contact"]));
     assert!(!log.text.contains("川崎市"));
 }
@@ -96,9 +77,7 @@ async fn the_message_comes_in_the_language_asked_for() {
 #[actix_web::test]
 async fn a_wish_ticks_paid_and_waits_for_the_admin() {
     let app = TestApp::with_paid().await;
-    let member = app
-        .member_with(|member| member.payment_methods = default_methods(false))
-        .await;
+    let member = app.member_with(|member| member.payment_methods = default_methods(false)).await;
     let buyer = app.buyer(member).await;
     for _ in 0..2 {
         assert_eq!(buyer.act(WISH).await.expect(200).body["state"], "applied");
@@ -138,27 +117,16 @@ async fn a_wish_while_paid_is_disabled_is_refused() {
 async fn the_banner_links_a_member_of_paid_without_the_admin() {
     let link = "https://paid.example/link?m={merchant_id}&b={b2b_member_id}";
     let app = TestApp::with_paid_and(&[("KAKEURI_PAID_LINK_URL", link)]).await;
-    let member = app
-        .member_with(|member| member.payment_methods = default_methods(false))
-        .await;
+    let member = app.member_with(|member| member.payment_methods = default_methods(false)).await;
     let buyer = app.buyer(member).await;
     buyer.act(LINK).await.problem(409, "banner_disabled");
-    assert_eq!(
-        buyer.get(MINE).await.body["banner"],
-        json!({ "visible": false, "url": null })
-    );
+    assert_eq!(buyer.get(MINE).await.body["banner"], json!({ "visible": false, "url": null }));
 
     app.put_paid(json!({ "show_member_banner": true })).await.expect(200);
-    assert_eq!(
-        buyer.get(MINE).await.body["banner"],
-        json!({ "visible": true, "url": null })
-    );
+    assert_eq!(buyer.get(MINE).await.body["banner"], json!({ "visible": true, "url": null }));
     let used = buyer.act(LINK).await.expect(202);
     let key = app.customer_number(member).await;
-    assert_eq!(
-        used.text_at("/banner/url"),
-        format!("https://paid.example/link?m=100001&b={key}")
-    );
+    assert_eq!(used.text_at("/banner/url"), format!("https://paid.example/link?m=100001&b={key}"));
     assert_eq!(used.body["state"], "applied");
     buyer.act(LINK).await.expect(202);
     assert_eq!(app.customer_number(member).await, key);
@@ -180,10 +148,7 @@ async fn a_member_who_is_shut_out_sees_nothing() {
     let app = TestApp::with_paid().await;
     let member = app.member().await;
     let buyer = app.buyer(member).await;
-    app.admin()
-        .act(&format!("/v1/admin/members/{member}/suspend"))
-        .await
-        .expect(200);
+    app.admin().act(&format!("/v1/admin/members/{member}/suspend")).await.expect(200);
     buyer.get(MINE).await.problem(403, "member_not_active");
     buyer.act(WISH).await.problem(403, "member_not_active");
 }

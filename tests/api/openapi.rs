@@ -21,10 +21,7 @@ async fn the_committed_documents_are_what_the_code_says() {
             fs::write(&path, openapi::text(document)).unwrap();
         }
         let committed = fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            committed == openapi::text(document),
-            "run `cargo run -- openapi` and commit openapi/{name}.json"
-        );
+        assert!(committed == openapi::text(document), "run `cargo run -- openapi` and commit openapi/{name}.json");
     }
 }
 
@@ -32,14 +29,7 @@ async fn the_committed_documents_are_what_the_code_says() {
 async fn the_served_documents_are_the_same() {
     let app = TestApp::start().await;
     for (name, document) in both() {
-        assert_eq!(
-            app.stranger()
-                .get(&format!("/openapi/{name}.json"))
-                .await
-                .expect(200)
-                .body,
-            *document
-        );
+        assert_eq!(app.stranger().get(&format!("/openapi/{name}.json")).await.expect(200).body, *document);
     }
 }
 
@@ -51,10 +41,7 @@ fn every_operation_is_described_whole() {
         for (path, methods) in document["paths"].as_object().unwrap() {
             for (method, operation) in methods.as_object().unwrap() {
                 let place = format!("{name}: {method} {path}");
-                assert!(
-                    operation["summary"].as_str().is_some_and(|text| !text.is_empty()),
-                    "{place} has no summary"
-                );
+                assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{place} has no summary");
                 assert!(operation["tags"][0].as_str().is_some(), "{place} has no tag");
                 ids.push(operation["operationId"].as_str().unwrap().to_owned());
                 for (status, response) in operation["responses"].as_object().unwrap() {
@@ -62,11 +49,7 @@ fn every_operation_is_described_whole() {
                     assert!(described, "{place}: {status} has no description");
                 }
                 assert!(
-                    operation["responses"]
-                        .as_object()
-                        .unwrap()
-                        .keys()
-                        .any(|status| status.starts_with('2')),
+                    operation["responses"].as_object().unwrap().keys().any(|status| status.starts_with('2')),
                     "{place}"
                 );
             }
@@ -102,18 +85,9 @@ fn every_reference_leads_somewhere() {
 fn the_storefronts_document_does_not_speak_of_what_paid_said() {
     let mut document = documents().storefront.clone();
     // The dictionary of Paid's codes is for everybody.
-    document["components"]["schemas"]
-        .as_object_mut()
-        .unwrap()
-        .remove("Vocabulary");
+    document["components"]["schemas"].as_object_mut().unwrap().remove("Vocabulary");
     let text = openapi::text(&document);
-    for secret in [
-        "paid_code",
-        "paid_codes",
-        "application_status",
-        "amount_mismatch",
-        "internal_note",
-    ] {
+    for secret in ["paid_code", "paid_codes", "application_status", "amount_mismatch", "internal_note"] {
         assert!(!text.contains(&format!("\"{secret}\"")), "{secret}");
     }
 }

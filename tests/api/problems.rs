@@ -10,23 +10,13 @@ const LOGIN: &str = "/v1/storefront/sessions";
 #[actix_web::test]
 async fn an_unknown_address_is_a_404_and_a_wrong_method_a_405() {
     let app = TestApp::start().await;
-    for path in [
-        "/",
-        "/v1",
-        "/v1/admin",
-        "/v1/admin/nothing",
-        "/v1/storefront/nothing",
-        "/healthz/x",
-    ] {
+    for path in ["/", "/v1", "/v1/admin", "/v1/admin/nothing", "/v1/storefront/nothing", "/healthz/x"] {
         app.stranger().get(path).await.problem(404, "not_found");
     }
     let answer = app.stranger().get(LOGIN).await.problem(405, "method_not_allowed");
     assert_eq!(answer.header("allow"), Some("POST"));
     app.stranger().act("/healthz").await.problem(405, "method_not_allowed");
-    app.stranger()
-        .delete("/v1/admin/sessions")
-        .await
-        .problem(405, "method_not_allowed");
+    app.stranger().delete("/v1/admin/sessions").await.problem(405, "method_not_allowed");
 }
 
 #[actix_web::test]
@@ -34,9 +24,7 @@ async fn a_body_that_cannot_be_read_is_refused_by_what_is_wrong_with_it() {
     let app = TestApp::start().await;
     let visitor = app.visitor();
     let send = async |content_type: &str, body: &[u8]| {
-        visitor
-            .send_raw(Method::POST, LOGIN, Some((content_type, body.to_vec())))
-            .await
+        visitor.send_raw(Method::POST, LOGIN, Some((content_type, body.to_vec()))).await
     };
     let json = "application/json";
     send(json, b"{").await.problem(400, "malformed");
@@ -44,36 +32,22 @@ async fn a_body_that_cannot_be_read_is_refused_by_what_is_wrong_with_it() {
     send(json, b"{\"email\":\"\xff\"}").await.problem(400, "malformed");
     send("text/plain", b"{}").await.problem(415, "unsupported_media_type");
     send("", b"{}").await.problem(415, "unsupported_media_type");
-    send(json, &vec![b' '; 1024 * 1024 + 1])
-        .await
-        .problem(413, "body_too_large");
-    let answer = send(json, br#"{"email":1,"passwort":"x"}"#)
-        .await
-        .problem(422, "invalid");
+    send(json, &vec![b' '; 1024 * 1024 + 1]).await.problem(413, "body_too_large");
+    let answer = send(json, br#"{"email":1,"passwort":"x"}"#).await.problem(422, "invalid");
     let mut pointers = answer.pointers();
     pointers.sort_unstable();
     assert_eq!(pointers, ["/email", "/password", "/passwort"]);
-    let nul = send(json, br#"{"email":"a\u0000","password":"x"}"#)
-        .await
-        .problem(422, "invalid");
+    let nul = send(json, br#"{"email":"a\u0000","password":"x"}"#).await.problem(422, "invalid");
     assert_eq!(nul.pointers(), ["/email"]);
 }
 
 #[actix_web::test]
 async fn the_title_follows_the_language_and_the_request_id_is_echoed() {
     let app = TestApp::start().await;
-    let answer = app
-        .stranger()
-        .with("Accept-Language", "ja")
-        .with("X-Request-Id", "abc-1")
-        .get("/nowhere")
-        .await;
+    let answer = app.stranger().with("Accept-Language", "ja").with("X-Request-Id", "abc-1").get("/nowhere").await;
     let answer = answer.problem(404, "not_found");
     assert_eq!(
-        (
-            answer.text_at("/title").as_str(),
-            answer.text_at("/request_id").as_str()
-        ),
+        (answer.text_at("/title").as_str(), answer.text_at("/request_id").as_str()),
         ("見つかりません", "abc-1")
     );
     assert_eq!(app.stranger().get("/nowhere").await.text_at("/title"), "Not found");
@@ -87,10 +61,6 @@ async fn faults_come_before_credentials_are_told_apart() {
     let app = TestApp::start().await;
     let no_key = app.stranger().post(LOGIN, json!({ "nonsense": 1 })).await;
     no_key.problem(401, "token_missing");
-    let bad_key = app
-        .stranger()
-        .with("X-Publishable-Key", "pk_wrong")
-        .post(LOGIN, json!({ "nonsense": 1 }))
-        .await;
+    let bad_key = app.stranger().with("X-Publishable-Key", "pk_wrong").post(LOGIN, json!({ "nonsense": 1 })).await;
     bad_key.problem(401, "token_invalid");
 }

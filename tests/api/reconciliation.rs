@@ -11,39 +11,20 @@ async fn resolve(app: &TestApp, order: &str, action: &str, adopt: bool) -> Answe
     if adopt {
         body["adopt"] = json!(true);
     }
-    app.admin()
-        .post(&format!("/v1/admin/reconciliation/{order}/resolve"), body)
-        .await
+    app.admin().post(&format!("/v1/admin/reconciliation/{order}/resolve"), body).await
 }
 
 async fn item(app: &TestApp, order: &str) -> Value {
-    let list = app
-        .admin()
-        .get("/v1/admin/reconciliation?include_total=true")
-        .await
-        .expect(200)
-        .body;
-    assert_eq!(
-        list["total"].as_u64(),
-        Some(list["data"].as_array().unwrap().len() as u64)
-    );
-    list["data"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|item| item["order"]["id"] == order)
-        .cloned()
-        .unwrap_or(Value::Null)
+    let list = app.admin().get("/v1/admin/reconciliation?include_total=true").await.expect(200).body;
+    assert_eq!(list["total"].as_u64(), Some(list["data"].as_array().unwrap().len() as u64));
+    list["data"].as_array().unwrap().iter().find(|item| item["order"]["id"] == order).cloned().unwrap_or(Value::Null)
 }
 
 /// An order of 990 yen whose sale is over 1,100.
 async fn apart(app: &TestApp) -> String {
     let order = app.unconfirmed_order().await;
     let edit = json!({ "lines": lines(900), "update_paid_amount": false });
-    app.admin()
-        .patch(&format!("/v1/admin/orders/{order}"), edit)
-        .await
-        .expect(200);
+    app.admin().patch(&format!("/v1/admin/orders/{order}"), edit).await.expect(200);
     order
 }
 
@@ -55,10 +36,7 @@ async fn a_difference_is_listed_until_the_shops_amount_is_pushed() {
     assert_eq!(listed["causes"], json!([{ "code": "amount_mismatch" }]));
     assert_eq!(listed["allowed_actions"], json!(["push", "accept"]));
     let shown = resolve(&app, &order, "push", false).await.expect(200).body;
-    assert_eq!(
-        (&shown["payment"]["amount"], &shown["totals"]["total"]),
-        (&json!(990), &json!(990))
-    );
+    assert_eq!((&shown["payment"]["amount"], &shown["totals"]["total"]), (&json!(990), &json!(990)));
     assert_eq!(app.sale_of(&order).await["price"], 990);
     assert_eq!(item(&app, &order).await, Value::Null);
 }
@@ -68,23 +46,13 @@ async fn an_accepted_difference_is_off_the_list_until_an_amount_changes() {
     let app = TestApp::with_paid().await;
     let order = apart(&app).await;
     let shown = resolve(&app, &order, "accept", false).await.expect(200).body;
-    assert_eq!(
-        (&shown["payment"]["amount"], &shown["totals"]["total"]),
-        (&json!(1100), &json!(990))
-    );
+    assert_eq!((&shown["payment"]["amount"], &shown["totals"]["total"]), (&json!(1100), &json!(990)));
     assert_eq!(item(&app, &order).await, Value::Null);
     let edit = json!({ "lines": lines(800), "update_paid_amount": false });
-    app.admin()
-        .patch(&format!("/v1/admin/orders/{order}"), edit)
-        .await
-        .expect(200);
+    app.admin().patch(&format!("/v1/admin/orders/{order}"), edit).await.expect(200);
     assert_eq!(app.causes_of(&order).await, ["amount_mismatch"]);
-    resolve(&app, &order, "retry", false)
-        .await
-        .problem(409, "action_not_allowed");
-    resolve(&app, &order, "abandon", false)
-        .await
-        .problem(409, "action_not_allowed");
+    resolve(&app, &order, "retry", false).await.problem(409, "action_not_allowed");
+    resolve(&app, &order, "abandon", false).await.problem(409, "action_not_allowed");
     resolve(&app, &order, "push", true).await.problem(422, "invalid");
     let no_reason = json!({ "action": "accept", "reason": " " });
     let path = format!("/v1/admin/reconciliation/{order}/resolve");
@@ -96,55 +64,28 @@ async fn a_move_back_is_taken_over_only_by_a_human() {
     let app = TestApp::with_paid().await;
     let order = app.unconfirmed_order().await;
     Ask::Confirm.ask(&app.admin(), &order).await.expect(200);
-    app.sandbox
-        .set_sale(
-            &app.key_of(&order).await,
-            json!({ "status": "REGISTERED", "price": 500 }),
-        )
-        .await;
-    app.admin()
-        .act(&format!("/v1/admin/orders/{order}/payment/refresh"))
-        .await
-        .expect(200);
-    assert_eq!(
-        item(&app, &order).await["seen"],
-        json!({ "status": "REGISTERED", "amount": 500 })
-    );
+    app.sandbox.set_sale(&app.key_of(&order).await, json!({ "status": "REGISTERED", "price": 500 })).await;
+    app.admin().act(&format!("/v1/admin/orders/{order}/payment/refresh")).await.expect(200);
+    assert_eq!(item(&app, &order).await["seen"], json!({ "status": "REGISTERED", "amount": 500 }));
     let shown = resolve(&app, &order, "accept", true).await.expect(200).body;
-    assert_eq!(
-        (&shown["payment"]["status"], &shown["payment"]["amount"]),
-        (&json!("unconfirmed"), &json!(500))
-    );
+    assert_eq!((&shown["payment"]["status"], &shown["payment"]["amount"]), (&json!("unconfirmed"), &json!(500)));
     assert_eq!(item(&app, &order).await, Value::Null);
-    resolve(&app, &order, "accept", true)
-        .await
-        .problem(409, "action_not_allowed");
+    resolve(&app, &order, "accept", true).await.problem(409, "action_not_allowed");
 }
 
 #[actix_web::test]
 async fn an_operation_out_of_retries_is_stuck_until_a_human_retries_it() {
     let app = TestApp::with_paid().await;
     let order = app.unconfirmed_order().await;
-    app.sandbox
-        .fault_with(json!({ "operation": "fix", "kind": "drop_connection" }))
-        .await;
+    app.sandbox.fault_with(json!({ "operation": "fix", "kind": "drop_connection" })).await;
     Ask::Confirm.ask(&app.admin(), &order).await.expect(202);
     app.recover_until_the_end().await;
     let listed = item(&app, &order).await;
-    assert!(
-        listed["causes"]
-            .as_array()
-            .unwrap()
-            .contains(&json!({ "code": "stuck" })),
-        "{listed}"
-    );
+    assert!(listed["causes"].as_array().unwrap().contains(&json!({ "code": "stuck" })), "{listed}");
     assert_eq!(listed["allowed_actions"], json!(["retry", "accept"]));
     assert_eq!(listed["order"]["payment"]["open_operation"]["state"], "stuck");
     assert!(app.events_of(&order).await.contains(&"operation.stuck".to_owned()));
-    Ask::Cancel
-        .ask(&app.admin(), &order)
-        .await
-        .problem(409, "payment_operation_in_progress");
+    Ask::Cancel.ask(&app.admin(), &order).await.problem(409, "payment_operation_in_progress");
     app.sandbox.heal().await;
     let shown = resolve(&app, &order, "retry", false).await.expect(200).body;
     assert_eq!(shown["payment"]["status"], "confirmed");
@@ -155,13 +96,9 @@ async fn an_operation_out_of_retries_is_stuck_until_a_human_retries_it() {
 async fn a_stuck_action_may_be_closed_and_the_payment_kept() {
     let app = TestApp::with_paid().await;
     let order = app.unconfirmed_order().await;
-    app.sandbox
-        .fault_with(json!({ "operation": "any", "kind": "drop_connection" }))
-        .await;
+    app.sandbox.fault_with(json!({ "operation": "any", "kind": "drop_connection" })).await;
     Ask::Amend.ask(&app.admin(), &order).await.expect(202);
-    resolve(&app, &order, "accept", false)
-        .await
-        .problem(409, "action_not_allowed");
+    resolve(&app, &order, "accept", false).await.problem(409, "action_not_allowed");
     app.recover_until_the_end().await;
     let shown = resolve(&app, &order, "accept", false).await.expect(200).body;
     assert_eq!(
@@ -180,9 +117,7 @@ async fn an_abandoned_sale_is_cancelled_under_its_key_and_the_order_failed() {
         let kind = if landed { "drop_answer" } else { "drop_connection" };
         app.sandbox.fault("register", kind, 1).await;
         let order = app.place(member, 1000).await.expect(202).text_at("/id");
-        app.sandbox
-            .fault_with(json!({ "operation": "search", "kind": "http_500" }))
-            .await;
+        app.sandbox.fault_with(json!({ "operation": "search", "kind": "http_500" })).await;
         app.recover_until_the_end().await;
         assert!(app.causes_of(&order).await.contains(&"stuck".to_owned()));
         assert_eq!(item(&app, &order).await["allowed_actions"], json!(["retry", "abandon"]));

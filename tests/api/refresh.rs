@@ -6,20 +6,11 @@ use crate::settlement::Ask;
 use crate::support::TestApp;
 
 async fn refresh(app: &TestApp, order: &str) -> Value {
-    app.admin()
-        .act(&format!("/v1/admin/orders/{order}/payment/refresh"))
-        .await
-        .expect(200)
-        .body
+    app.admin().act(&format!("/v1/admin/orders/{order}/payment/refresh")).await.expect(200).body
 }
 
 fn codes(shown: &Value) -> Vec<&str> {
-    shown["warnings"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|warning| warning["code"].as_str().unwrap())
-        .collect()
+    shown["warnings"].as_array().unwrap().iter().map(|warning| warning["code"].as_str().unwrap()).collect()
 }
 
 #[actix_web::test]
@@ -34,10 +25,7 @@ async fn what_the_console_did_reaches_us_by_a_refresh_and_is_recorded_as_found()
         app.sandbox.set_sale(&app.key_of(&order).await, change).await;
         assert_eq!(app.order(&order).await["payment"]["status"], "unconfirmed");
         let shown = refresh(&app, &order).await;
-        assert_eq!(
-            (&shown["payment"]["status"], &shown["payment"]["amount"]),
-            (&json!(status), &json!(amount))
-        );
+        assert_eq!((&shown["payment"]["status"], &shown["payment"]["amount"]), (&json!(status), &json!(amount)));
         assert_eq!(shown["totals"]["total"], 1100, "the order's total stays the shop's");
         assert_eq!(app.events_of(&order).await.last().unwrap(), "payment.found_at_paid");
     }
@@ -46,18 +34,14 @@ async fn what_the_console_did_reaches_us_by_a_refresh_and_is_recorded_as_found()
 #[actix_web::test]
 async fn a_return_of_a_confirmed_sale_is_adopted() {
     let app = TestApp::with_paid().await;
-    for (change, status, amount) in [
-        (json!({ "price": 600 }), "confirmed", 600),
-        (json!({ "status": "CANCELED" }), "cancelled", 1100),
-    ] {
+    for (change, status, amount) in
+        [(json!({ "price": 600 }), "confirmed", 600), (json!({ "status": "CANCELED" }), "cancelled", 1100)]
+    {
         let order = app.unconfirmed_order().await;
         Ask::Confirm.ask(&app.admin(), &order).await.expect(200);
         app.sandbox.set_sale(&app.key_of(&order).await, change).await;
         let payment = refresh(&app, &order).await["payment"].clone();
-        assert_eq!(
-            (&payment["status"], &payment["amount"]),
-            (&json!(status), &json!(amount))
-        );
+        assert_eq!((&payment["status"], &payment["amount"]), (&json!(status), &json!(amount)));
     }
 }
 
@@ -71,22 +55,12 @@ async fn a_move_back_is_flagged_and_not_adopted() {
     ] {
         let order = app.unconfirmed_order().await;
         first.ask(&app.admin(), &order).await.expect(200);
-        app.sandbox
-            .set_sale(&app.key_of(&order).await, json!({ "status": back }))
-            .await;
+        app.sandbox.set_sale(&app.key_of(&order).await, json!({ "status": back })).await;
         let shown = refresh(&app, &order).await;
-        assert_eq!(
-            (shown["payment"]["status"].as_str(), codes(&shown)),
-            (Some(status), vec!["moved_back"])
-        );
+        assert_eq!((shown["payment"]["status"].as_str(), codes(&shown)), (Some(status), vec!["moved_back"]));
         assert_eq!(app.causes_of(&order).await, ["moved_back"]);
         refresh(&app, &order).await;
-        let flagged = app
-            .events_of(&order)
-            .await
-            .into_iter()
-            .filter(|kind| kind == "payment.flagged")
-            .count();
+        let flagged = app.events_of(&order).await.into_iter().filter(|kind| kind == "payment.flagged").count();
         assert_eq!(flagged, 1, "a flag that stands already is no news");
     }
 }
@@ -98,10 +72,7 @@ async fn a_sale_unknown_to_paid_is_flagged_and_the_flag_goes_when_it_is_back() {
     let key = app.key_of(&order).await;
     app.sandbox.delete_sale(&key).await;
     let shown = refresh(&app, &order).await;
-    assert_eq!(
-        (shown["payment"]["status"].as_str(), codes(&shown)),
-        (Some("unconfirmed"), vec!["missing_at_paid"])
-    );
+    assert_eq!((shown["payment"]["status"].as_str(), codes(&shown)), (Some("unconfirmed"), vec!["missing_at_paid"]));
     assert_eq!(app.causes_of(&order).await, ["missing_at_paid"]);
 }
 

@@ -10,9 +10,7 @@ async fn in_pattern(automatic: bool, for_new: bool) -> TestApp {
     let app = TestApp::with_paid().await;
     let approval = if automatic { "automatic" } else { "manual" };
     app.put_store(json!({ "member_approval": approval })).await.expect(200);
-    app.put_paid(json!({ "enable_for_new_members": for_new }))
-        .await
-        .expect(200);
+    app.put_paid(json!({ "enable_for_new_members": for_new })).await.expect(200);
     app
 }
 
@@ -36,10 +34,7 @@ async fn the_cells_of_a_pattern(pattern: &str, automatic: bool, for_new: bool) {
     let status = if automatic { "active" } else { "pending_approval" };
 
     let cell = format!("{pattern}: registers with the wish");
-    let registered = app
-        .register(registration("wish@minato.example", true))
-        .await
-        .expect(201);
+    let registered = app.register(registration("wish@minato.example", true)).await.expect(201);
     assert_eq!(registered.body["status"], status, "{cell}");
     let member = registered.text_at("/id");
     if automatic {
@@ -51,10 +46,7 @@ async fn the_cells_of_a_pattern(pattern: &str, automatic: bool, for_new: bool) {
     }
 
     let cell = format!("{pattern}: registers without the wish");
-    let registered = app
-        .register(registration("silent@minato.example", false))
-        .await
-        .expect(201);
+    let registered = app.register(registration("silent@minato.example", false)).await.expect(201);
     let member = registered.text_at("/id");
     expect(&app, &cell, &member, for_new, "none").await;
 
@@ -87,10 +79,7 @@ async fn the_cells_of_a_pattern(pattern: &str, automatic: bool, for_new: bool) {
     let member = created.text_at("/id");
     expect(&app, &cell, &member, for_new, "none").await;
     let add = json!({ "payment_methods": ["paid"], "paid": { "application_status": "pending" } });
-    app.admin()
-        .patch(&format!("/v1/admin/members/{member}"), add)
-        .await
-        .expect(200);
+    app.admin().patch(&format!("/v1/admin/members/{member}"), add).await.expect(200);
     expect(&app, &cell, &member, true, "pending").await;
     submit(&app, &cell, &member).await;
 }
@@ -133,9 +122,7 @@ async fn where_paid_gives_no_clear_answer_the_registration_stands_and_the_submis
 #[actix_web::test]
 async fn what_paid_refuses_at_a_registration_the_admin_sees_and_the_buyer_does_not() {
     let app = in_pattern(true, false).await;
-    app.sandbox
-        .fault_with(json!({ "operation": "apply", "kind": "refuse", "code": "B45", "times": 1 }))
-        .await;
+    app.sandbox.fault_with(json!({ "operation": "apply", "kind": "refuse", "code": "B45", "times": 1 })).await;
     let registered = app.register(registration("a@minato.example", true)).await.expect(201);
     assert!(!registered.text.contains("B45") && !registered.text.contains("application_status"));
     let member = registered.text_at("/id");
@@ -158,12 +145,7 @@ async fn a_wish_names_everything_paid_needs_without_its_codes() {
     body["password"] = json!("short");
     let refused = app.register(body.clone()).await.problem(422, "invalid");
     let pointers = refused.pointers();
-    for pointer in [
-        "/postal_code",
-        "/prefecture",
-        "/representative/family_name",
-        "/password",
-    ] {
+    for pointer in ["/postal_code", "/prefecture", "/representative/family_name", "/password"] {
         assert!(pointers.contains(&pointer), "{pointers:?}");
     }
     assert!(!refused.text.contains("paid_code") && !refused.text.contains("B16"));
@@ -175,9 +157,7 @@ async fn a_wish_names_everything_paid_needs_without_its_codes() {
 #[actix_web::test]
 async fn a_wish_while_paid_is_disabled_is_refused() {
     let app = TestApp::start().await;
-    app.register(registration("a@minato.example", true))
-        .await
-        .problem(409, "paid_disabled");
+    app.register(registration("a@minato.example", true)).await.problem(409, "paid_disabled");
     app.register(registration("a@minato.example", false)).await.expect(201);
     let config = app.visitor().get("/v1/storefront/config").await.expect(200).body;
     assert_eq!(
@@ -190,12 +170,8 @@ async fn a_wish_while_paid_is_disabled_is_refused() {
 #[actix_web::test]
 async fn an_address_is_taken_once_however_it_is_written() {
     let app = TestApp::start().await;
-    app.register(registration("Buyer@Minato.example", false))
-        .await
-        .expect(201);
-    app.register(registration("  buyer@minato.EXAMPLE ", false))
-        .await
-        .problem(409, "email_taken");
+    app.register(registration("Buyer@Minato.example", false)).await.expect(201);
+    app.register(registration("  buyer@minato.EXAMPLE ", false)).await.problem(409, "email_taken");
 }
 
 #[actix_web::test]

@@ -27,11 +27,7 @@ impl Ask {
     pub async fn ask(self, client: &crate::support::Client, order: &str) -> Answer {
         let path = format!("/v1/admin/orders/{order}");
         match self {
-            Self::Amend => {
-                client
-                    .patch(&path, json!({ "lines": lines(2000), "update_paid_amount": true }))
-                    .await
-            }
+            Self::Amend => client.patch(&path, json!({ "lines": lines(2000), "update_paid_amount": true })).await,
             Self::Confirm => client.act(&format!("{path}/payment/confirm")).await,
             Self::Cancel => client.act(&format!("{path}/payment/cancel")).await,
         }
@@ -58,23 +54,14 @@ async fn end_of(app: &TestApp, order: &str) -> (String, i64, i64, Vec<String>) {
 }
 
 fn end(status: &str, amount: i64, total: i64, marks: &[&str]) -> (String, i64, i64, Vec<String>) {
-    (
-        status.to_owned(),
-        amount,
-        total,
-        marks.iter().map(|mark| (*mark).to_owned()).collect(),
-    )
+    (status.to_owned(), amount, total, marks.iter().map(|mark| (*mark).to_owned()).collect())
 }
 
 /// The console's move: a new state and price, or the sale removed.
 async fn console(app: &TestApp, order: &str, change: Option<(&str, i64)>) {
     let key = app.key_of(order).await;
     match change {
-        Some((status, price)) => {
-            app.sandbox
-                .set_sale(&key, json!({ "status": status, "price": price }))
-                .await
-        }
+        Some((status, price)) => app.sandbox.set_sale(&key, json!({ "status": status, "price": price })).await,
         None => app.sandbox.delete_sale(&key).await,
     }
 }
@@ -103,11 +90,7 @@ async fn with_inquiry_an_unanswered_register_ends_as_paid_shows_it() {
     app.sandbox.fault("register", "drop_connection", 1).await;
     let order = app.place(member, 1000).await.expect(202).text_at("/id");
     app.recover_after(1).await;
-    assert_eq!(
-        end_of(&app, &order).await,
-        end("unconfirmed", 1100, 1100, &[]),
-        "not found is sent again"
-    );
+    assert_eq!(end_of(&app, &order).await, end("unconfirmed", 1100, 1100, &[]), "not found is sent again");
     assert_eq!(app.sale_of(&order).await["registered_times"], 1);
 }
 
@@ -116,25 +99,13 @@ async fn with_inquiry_every_unanswered_action_ends_as_paid_shows_it() {
     let app = TestApp::with_paid().await;
     let missing = &["missing_at_paid"];
     for (ask, console_move, expected) in [
-        (
-            Ask::Amend,
-            Some((REGISTERED, 2200)),
-            end("unconfirmed", 2200, 2200, &[]),
-        ),
-        (
-            Ask::Amend,
-            Some((REGISTERED, 1100)),
-            end("unconfirmed", 2200, 2200, &[]),
-        ),
+        (Ask::Amend, Some((REGISTERED, 2200)), end("unconfirmed", 2200, 2200, &[])),
+        (Ask::Amend, Some((REGISTERED, 1100)), end("unconfirmed", 2200, 2200, &[])),
         (Ask::Amend, Some((REGISTERED, 700)), end("unconfirmed", 700, 1100, &[])),
         (Ask::Amend, Some((FIXED, 1100)), end("confirmed", 1100, 1100, &[])),
         (Ask::Amend, Some((CANCELED, 1100)), end("cancelled", 1100, 1100, &[])),
         (Ask::Amend, None, end("unconfirmed", 1100, 1100, missing)),
-        (
-            Ask::Confirm,
-            Some((REGISTERED, 1100)),
-            end("confirmed", 1100, 1100, &[]),
-        ),
+        (Ask::Confirm, Some((REGISTERED, 1100)), end("confirmed", 1100, 1100, &[])),
         (Ask::Confirm, Some((FIXED, 1100)), end("confirmed", 1100, 1100, &[])),
         (Ask::Confirm, Some((CANCELED, 1100)), end("cancelled", 1100, 1100, &[])),
         (Ask::Confirm, None, end("unconfirmed", 1100, 1100, missing)),
@@ -149,11 +120,7 @@ async fn with_inquiry_every_unanswered_action_ends_as_paid_shows_it() {
         console(&app, &order, console_move).await;
         app.recover_after(1).await;
         assert_eq!(end_of(&app, &order).await, expected, "{ask:?} and {console_move:?}");
-        assert_eq!(
-            app.order(&order).await["payment"]["open_operation"],
-            json!(null),
-            "{ask:?} and {console_move:?}"
-        );
+        assert_eq!(app.order(&order).await["payment"]["open_operation"], json!(null), "{ask:?} and {console_move:?}");
     }
 }
 
@@ -161,21 +128,12 @@ async fn with_inquiry_every_unanswered_action_ends_as_paid_shows_it() {
 async fn without_inquiry_a_register_that_is_known_at_paid_has_landed() {
     let app = TestApp::with_paid_and(&[("KAKEURI_PAID_CAPABILITIES", "change_amount")]).await;
     let member = app.approved_member().await;
-    for console_move in [
-        Some((REGISTERED, 1100)),
-        Some((FIXED, 1100)),
-        Some((CANCELED, 1100)),
-        None,
-    ] {
+    for console_move in [Some((REGISTERED, 1100)), Some((FIXED, 1100)), Some((CANCELED, 1100)), None] {
         app.sandbox.fault("register", "drop_answer", 1).await;
         let order = app.place(member, 1000).await.expect(202).text_at("/id");
         console(&app, &order, console_move).await;
         app.recover_after(1).await;
-        assert_eq!(
-            end_of(&app, &order).await,
-            end("unconfirmed", 1100, 1100, &[]),
-            "{console_move:?}"
-        );
+        assert_eq!(end_of(&app, &order).await, end("unconfirmed", 1100, 1100, &[]), "{console_move:?}");
     }
     app.sandbox.fault("register", "drop_connection", 1).await;
     let order = app.place(member, 1000).await.expect(202).text_at("/id");
@@ -189,20 +147,12 @@ async fn without_inquiry_success_settles_and_a_refusal_waits_for_a_human() {
     let app = TestApp::with_paid_and(&[("KAKEURI_PAID_CAPABILITIES", "change_amount")]).await;
     let stuck = || end("unconfirmed", 1100, 1100, &["stuck"]);
     for (ask, console_move, expected) in [
-        (
-            Ask::Amend,
-            Some((REGISTERED, 1100)),
-            end("unconfirmed", 2200, 2200, &[]),
-        ),
+        (Ask::Amend, Some((REGISTERED, 1100)), end("unconfirmed", 2200, 2200, &[])),
         (Ask::Amend, Some((REGISTERED, 700)), end("unconfirmed", 2200, 2200, &[])),
         (Ask::Amend, Some((FIXED, 1100)), stuck()),
         (Ask::Amend, Some((CANCELED, 1100)), stuck()),
         (Ask::Amend, None, stuck()),
-        (
-            Ask::Confirm,
-            Some((REGISTERED, 1100)),
-            end("confirmed", 1100, 1100, &[]),
-        ),
+        (Ask::Confirm, Some((REGISTERED, 1100)), end("confirmed", 1100, 1100, &[])),
         (Ask::Confirm, Some((FIXED, 1100)), stuck()),
         (Ask::Confirm, Some((CANCELED, 1100)), stuck()),
         (Ask::Confirm, None, stuck()),

@@ -16,8 +16,7 @@ const FAST: [(&str, &str); 1] = [("KAKEURI_RETRY_SCALE", "0.01")];
 async fn a_slow_operation_holds_up_no_other() {
     let app = TestApp::with_paid_and(&FAST).await;
     let (slow, quick) = (
-        app.pending_member_with(|member| member.customer_number = PaidKey::parse("SLOW-1").ok())
-            .await,
+        app.pending_member_with(|member| member.customer_number = PaidKey::parse("SLOW-1").ok()).await,
         app.pending_member().await,
     );
     for member in [slow, quick] {
@@ -30,11 +29,9 @@ async fn a_slow_operation_holds_up_no_other() {
     app.let_time_pass(TimeDelta::minutes(1)).await;
     let stop = CancellationToken::new();
     let running = tokio::spawn(worker::run(app.app.clone(), stop.clone()));
-    app.when(async || app.application_of(quick).await == "approved_active")
-        .await;
+    app.when(async || app.application_of(quick).await == "approved_active").await;
     assert_eq!(app.application_of(slow).await, "pending");
-    app.when(async || app.application_of(slow).await == "approved_active")
-        .await;
+    app.when(async || app.application_of(slow).await == "approved_active").await;
     stop.cancel();
     running.await.unwrap();
 }

@@ -24,10 +24,7 @@ use crate::operations::{application, job};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(submit_applications)
-        .service(refresh_applications)
-        .service(refresh_payments);
+    config.service(submit_applications).service(refresh_applications).service(refresh_payments);
 }
 
 /// The most ids one request may name.
@@ -109,35 +106,20 @@ async fn submit_applications(
         (None, Some(filter)) => pending(&app, admin.store, filter).await?,
         (None, None) | (Some(_), Some(_)) => return Err(both_or_neither("member_ids")),
     };
-    if !crate::db::paid_settings::find(admin.store, &*app.db().await?)
-        .await?
-        .enabled
-    {
+    if !crate::db::paid_settings::find(admin.store, &*app.db().await?).await?.enabled {
         return Err(application::paid_disabled());
     }
     let kind = JobKind::MemberSubmission;
-    Ok(accepted(
-        job::accept(&app, admin.store, kind, &ids, &admin.actor, &ticket).await?,
-    ))
+    Ok(accepted(job::accept(&app, admin.store, kind, &ids, &admin.actor, &ticket).await?))
 }
 
 async fn pending(app: &App, store: StoreId, filter: MemberFilter) -> Result<Vec<Uuid>, Error> {
     let filter = member::Filter::from(filter);
-    if filter
-        .application_status
-        .is_some_and(|status| status != ApplicationStatus::Pending)
-    {
+    if filter.application_status.is_some_and(|status| status != ApplicationStatus::Pending) {
         return Ok(Vec::new());
     }
-    let filter = member::Filter {
-        application_status: Some(ApplicationStatus::Pending),
-        ..filter
-    };
-    Ok(member::ids(store, &filter, &*app.db().await?)
-        .await?
-        .into_iter()
-        .map(|id| id.0)
-        .collect())
+    let filter = member::Filter { application_status: Some(ApplicationStatus::Pending), ..filter };
+    Ok(member::ids(store, &filter, &*app.db().await?).await?.into_iter().map(|id| id.0).collect())
 }
 
 /// Read the status of many applications back from Paid
@@ -155,17 +137,13 @@ async fn refresh_applications(
 ) -> Result<HttpResponse, Error> {
     let ids = to_refresh(&app, admin.store, body.0).await?;
     let kind = JobKind::MemberRefresh;
-    Ok(accepted(
-        job::accept(&app, admin.store, kind, &ids, &admin.actor, &ticket).await?,
-    ))
+    Ok(accepted(job::accept(&app, admin.store, kind, &ids, &admin.actor, &ticket).await?))
 }
 
 async fn to_refresh(app: &App, store: StoreId, wanted: RefreshesIn) -> Result<Vec<Uuid>, Error> {
     let out_of_range = || Error::invalid("/older_than_minutes", "out_of_range", "Minutes are 0 or more.");
     let minutes = wanted.older_than_minutes.unwrap_or(0);
-    let age = TimeDelta::try_minutes(minutes)
-        .filter(|age| *age >= TimeDelta::zero())
-        .ok_or_else(out_of_range)?;
+    let age = TimeDelta::try_minutes(minutes).filter(|age| *age >= TimeDelta::zero()).ok_or_else(out_of_range)?;
     let oldest = app.clock.now().checked_sub_signed(age).ok_or_else(out_of_range)?;
     let before = wanted.older_than_minutes.map(|_| oldest);
     let conn = &*app.db().await?;
@@ -177,9 +155,7 @@ async fn to_refresh(app: &App, store: StoreId, wanted: RefreshesIn) -> Result<Ve
                 let members: Vec<MemberId> = ids.iter().copied().map(MemberId).collect();
                 let known = member::find_many(store, &members, conn).await?;
                 let fresh = |id: &Uuid| {
-                    known
-                        .iter()
-                        .any(|member| member.id.0 == *id && member.checked_at.is_some_and(|at| at >= before))
+                    known.iter().any(|member| member.id.0 == *id && member.checked_at.is_some_and(|at| at >= before))
                 };
                 ids.retain(|id| !fresh(id));
             }
@@ -188,16 +164,8 @@ async fn to_refresh(app: &App, store: StoreId, wanted: RefreshesIn) -> Result<Ve
         (None, filter) => {
             let filter = filter.map(member::Filter::from).unwrap_or_default();
             let checked_before = filter.checked_before.into_iter().chain(before).min();
-            let filter = member::Filter {
-                checked_before,
-                known_to_paid: true,
-                ..filter
-            };
-            Ok(member::ids(store, &filter, conn)
-                .await?
-                .into_iter()
-                .map(|id| id.0)
-                .collect())
+            let filter = member::Filter { checked_before, known_to_paid: true, ..filter };
+            Ok(member::ids(store, &filter, conn).await?.into_iter().map(|id| id.0).collect())
         }
     }
 }
@@ -232,7 +200,5 @@ async fn refresh_payments(
         (None, None) | (Some(_), Some(_)) => return Err(both_or_neither("order_ids")),
     };
     let kind = JobKind::PaymentRefresh;
-    Ok(accepted(
-        job::accept(&app, admin.store, kind, &ids, &admin.actor, &ticket).await?,
-    ))
+    Ok(accepted(job::accept(&app, admin.store, kind, &ids, &admin.actor, &ticket).await?))
 }

@@ -43,8 +43,10 @@ struct EventQuery {
     /// Who did it, as `user:<id>`.
     actor: Option<String>,
     /// Written at this moment or later.
+    #[serde(deserialize_with = "crate::http::query::moment")]
     from: Option<DateTime<Utc>>,
     /// Written before this moment.
+    #[serde(deserialize_with = "crate::http::query::moment")]
     to: Option<DateTime<Utc>>,
 }
 
@@ -89,10 +91,7 @@ impl From<Event> for EventOut {
         Self {
             id: event.id,
             kind: event.kind,
-            subject: SubjectOut {
-                kind: event.subject_type,
-                id: event.subject_id,
-            },
+            subject: SubjectOut { kind: event.subject_type, id: event.subject_id },
             actor: event.actor,
             data: event.data,
             created_at: event.created_at,
@@ -117,37 +116,22 @@ async fn list_events(
     let query = query.0;
     let limit = query.limit.unwrap_or(50);
     if !(1..=200).contains(&limit) {
-        return Err(Error::invalid(
-            "limit",
-            "out_of_range",
-            "Expected a whole number from 1 to 200.",
-        ));
+        return Err(Error::invalid("limit", "out_of_range", "Expected a whole number from 1 to 200."));
     }
     let after = match query.cursor.as_deref() {
         None => 0,
         Some(cursor) => parse(cursor)?,
     };
-    let filter = Filter {
-        kind: query.kind,
-        subject: query.subject,
-        actor: query.actor,
-        from: query.from,
-        to: query.to,
-    };
+    let filter =
+        Filter { kind: query.kind, subject: query.subject, actor: query.actor, from: query.from, to: query.to };
     let events = read(&app, admin.store, after, &filter, limit).await?;
     let next = events.last().map_or(after, |event| event.seq);
     let data = events.into_iter().map(EventOut::from).collect();
-    Ok(HttpResponse::Ok().json(EventList {
-        data,
-        next_cursor: format!("e{next}"),
-    }))
+    Ok(HttpResponse::Ok().json(EventList { data, next_cursor: format!("e{next}") }))
 }
 
 fn parse(cursor: &str) -> Result<i64, Error> {
-    let place = cursor
-        .strip_prefix('e')
-        .and_then(|digits| digits.parse().ok())
-        .filter(|place| *place >= 0);
+    let place = cursor.strip_prefix('e').and_then(|digits| digits.parse().ok()).filter(|place| *place >= 0);
     place.ok_or_else(|| Error::invalid("cursor", "bad_cursor", "This is not a next_cursor of this list."))
 }
 
@@ -168,11 +152,7 @@ async fn read(
         }
     }
     let problem = Code::Unavailable.problem("The event log is being written to at length. Try again.");
-    Err(Problem {
-        retry_after: Some(1),
-        ..problem
-    }
-    .into())
+    Err(Problem { retry_after: Some(1), ..problem }.into())
 }
 
 /// A line of an order's timeline: an event, or a call to Paid.
@@ -238,12 +218,8 @@ async fn get_timeline(admin: Admin<OrdersRead>, id: Id<OrderId>, app: Data<App>)
     order::find(admin.store, id.0, conn).await?.or_not_found()?;
     let events = event::of_subject(admin.store, id.0.0, conn).await?;
     let calls = provider_call::of_order(admin.store, id.0, conn).await?;
-    let events = events
-        .into_iter()
-        .map(|event| (event.created_at, TimelineEntry::Event(event.into())));
-    let calls = calls
-        .into_iter()
-        .map(|call| (call.called_at, TimelineEntry::ProviderCall(call.into())));
+    let events = events.into_iter().map(|event| (event.created_at, TimelineEntry::Event(event.into())));
+    let calls = calls.into_iter().map(|call| (call.called_at, TimelineEntry::ProviderCall(call.into())));
     let mut entries: Vec<_> = events.chain(calls).collect();
     entries.sort_by_key(|(at, _)| *at);
     let data = entries.into_iter().map(|(_, entry)| entry).collect();

@@ -20,11 +20,7 @@ use crate::operations::job as jobs;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(list_jobs)
-        .service(get_job)
-        .service(list_job_items)
-        .service(cancel_job);
+    config.service(list_jobs).service(get_job).service(list_job_items).service(cancel_job);
 }
 
 /// A bulk job.
@@ -77,9 +73,7 @@ impl JobOut {
 /// The answer to whoever asked for a job.
 pub fn accepted(job: Job) -> HttpResponse {
     let location = format!("/v1/admin/jobs/{}", job.id);
-    HttpResponse::Accepted()
-        .insert_header(("Location", location))
-        .json(JobOut::new(job, Counts::default()))
+    HttpResponse::Accepted().insert_header(("Location", location)).json(JobOut::new(job, Counts::default()))
 }
 
 /// A page of jobs.
@@ -146,9 +140,7 @@ async fn find(admin: &Admin<AnyScope>, id: JobId, app: &App) -> Result<Job, Erro
 }
 
 async fn shown(job: Job, app: &App) -> Result<JobOut, Error> {
-    let counts = job::counts(job.store_id, &[job.id], &*app.db().await?)
-        .await?
-        .remove(&job.id);
+    let counts = job::counts(job.store_id, &[job.id], &*app.db().await?).await?.remove(&job.id);
     Ok(JobOut::new(job, counts.unwrap_or_default()))
 }
 
@@ -164,32 +156,20 @@ async fn shown(job: Job, app: &App) -> Result<JobOut, Error> {
 #[get("/jobs")]
 async fn list_jobs(admin: Admin<AnyScope>, query: Listing<NoFilter>, app: Data<App>) -> Result<HttpResponse, Error> {
     let (page, conn) = (query.page, app.db().await?);
-    let kinds: Vec<JobKind> = JobKind::ALL
-        .iter()
-        .copied()
-        .filter(|kind| admin.allows(kind.scope()))
-        .collect();
+    let kinds: Vec<JobKind> = JobKind::ALL.iter().copied().filter(|kind| admin.allows(kind.scope())).collect();
     if kinds.is_empty() {
         admin.require(Scope::MembersWrite)?;
     }
     let mut rows = job::list(admin.store, &kinds, page.after.map(JobId), page.probe(), &conn).await?;
     let next_cursor = page.cut(&mut rows, |row| row.id.0);
-    let total = if page.include_total {
-        Some(job::count(admin.store, &kinds, &conn).await?)
-    } else {
-        None
-    };
+    let total = if page.include_total { Some(job::count(admin.store, &kinds, &conn).await?) } else { None };
     let ids: Vec<JobId> = rows.iter().map(|row| row.id).collect();
     let mut counts = job::counts(admin.store, &ids, &conn).await?;
     let data = rows.into_iter().map(|job| {
         let counts = counts.remove(&job.id).unwrap_or_default();
         JobOut::new(job, counts)
     });
-    Ok(HttpResponse::Ok().json(JobList {
-        data: data.collect(),
-        next_cursor,
-        total,
-    }))
+    Ok(HttpResponse::Ok().json(JobList { data: data.collect(), next_cursor, total }))
 }
 
 /// Read a job
@@ -221,10 +201,7 @@ async fn list_job_items(
     let job = find(&admin, id.0, &app).await?;
     let Listing { page, filter } = query;
     let bad_cursor = || Error::invalid("cursor", "bad_cursor", "This is not a next_cursor of this list.");
-    let after = page
-        .after
-        .map(|key| i32::try_from(key.as_u128()).map_err(|_| bad_cursor()))
-        .transpose()?;
+    let after = page.after.map(|key| i32::try_from(key.as_u128()).map_err(|_| bad_cursor())).transpose()?;
     let conn = app.db().await?;
     let mut rows = job::items(admin.store, job.id, filter.outcome, after, page.probe(), &conn).await?;
     let next_cursor = page.cut(&mut rows, |row| Uuid::from_u128(row.position.unsigned_abs().into()));
@@ -233,11 +210,7 @@ async fn list_job_items(
         Some(outcome) => job::count_items(admin.store, job.id, outcome, &conn).await?,
     };
     let data = rows.into_iter().map(JobItemOut::from).collect();
-    Ok(HttpResponse::Ok().json(JobItemList {
-        data,
-        next_cursor,
-        total: page.include_total.then_some(total),
-    }))
+    Ok(HttpResponse::Ok().json(JobItemList { data, next_cursor, total: page.include_total.then_some(total) }))
 }
 
 /// Stop a job

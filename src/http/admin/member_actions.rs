@@ -23,10 +23,7 @@ use crate::passwords;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(approve_member)
-        .service(reject_member)
-        .service(suspend_member);
+    config.service(approve_member).service(reject_member).service(suspend_member);
     config.service(reactivate_member).service(create_password_token);
 }
 

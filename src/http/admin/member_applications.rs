@@ -22,10 +22,7 @@ use crate::operations::application::{self, Deed, Diagnosis, Outcome, Submission}
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(submit_application)
-        .service(refresh_application)
-        .service(get_member_paid);
+    config.service(submit_application).service(refresh_application).service(get_member_paid);
 }
 
 /// What became of a submission.
@@ -61,16 +58,8 @@ async fn submit_application(
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let check = |version| if_match.check(version);
-    let deed = Deed {
-        actor: &admin.actor,
-        check_version: &check,
-        ticket: &ticket,
-    };
-    let Submission {
-        outcome,
-        member,
-        operation,
-    } = application::submit(&app, admin.store, id.0, &deed).await?;
+    let deed = Deed { actor: &admin.actor, check_version: &check, ticket: &ticket };
+    let Submission { outcome, member, operation } = application::submit(&app, admin.store, id.0, &deed).await?;
     let mut response = match outcome {
         Outcome::Processing => HttpResponse::Accepted(),
         Outcome::Submitted | Outcome::Dropped | Outcome::AlreadyLinked => HttpResponse::Ok(),
@@ -79,10 +68,7 @@ async fn submit_application(
         response.insert_header(("Location", format!("/v1/admin/members/{}", member.id)));
     }
     response.insert_header(etag(member.version));
-    Ok(response.json(SubmissionOut {
-        outcome,
-        member: MemberOut::from(MemberView { member, operation }),
-    }))
+    Ok(response.json(SubmissionOut { outcome, member: MemberOut::from(MemberView { member, operation }) }))
 }
 
 /// Read the status of a member's application back from Paid
@@ -109,9 +95,7 @@ async fn refresh_application(
     let check = |version| if_match.check(version);
     application::refresh(&app, admin.store, id.0, &admin.actor, &check).await?;
     let view = shown(&app, admin.store, id.0).await?;
-    Ok(HttpResponse::Ok()
-        .insert_header(etag(view.member.version))
-        .json(MemberOut::from(view)))
+    Ok(HttpResponse::Ok().insert_header(etag(view.member.version)).json(MemberOut::from(view)))
 }
 
 /// Everything about a member and Paid.

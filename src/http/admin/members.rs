@@ -28,11 +28,7 @@ use crate::operations::member::{self as members, Change, Deed, NewMember};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(list_members)
-        .service(create_member)
-        .service(get_member)
-        .service(update_member);
+    config.service(list_members).service(create_member).service(get_member).service(update_member);
     config.service(delete_member);
 }
 
@@ -54,10 +50,13 @@ pub struct MemberFilter {
     /// In the company's name or its reading, the e-mail address or the number.
     pub q: Option<String>,
     /// Those about whom Paid was not asked at or after this moment.
+    #[serde(deserialize_with = "crate::http::query::moment")]
     pub checked_before: Option<DateTime<Utc>>,
     /// Created at this moment or later.
+    #[serde(deserialize_with = "crate::http::query::moment")]
     pub created_from: Option<DateTime<Utc>>,
     /// Created before this moment.
+    #[serde(deserialize_with = "crate::http::query::moment")]
     pub created_to: Option<DateTime<Utc>>,
 }
 
@@ -146,11 +145,7 @@ pub(super) fn deed<'a, P: Permission>(
     check_version: &'a (dyn Fn(i64) -> Result<(), Error> + Sync),
     ticket: &'a Ticket,
 ) -> Deed<'a> {
-    Deed {
-        actor: &admin.actor,
-        check_version,
-        ticket,
-    }
+    Deed { actor: &admin.actor, check_version, ticket }
 }
 
 /// The member as it is now.
@@ -162,9 +157,7 @@ pub(super) async fn shown(app: &App, store: StoreId, id: MemberId) -> Result<Mem
 pub(super) async fn answer(app: &App, member: Member) -> Result<HttpResponse, Error> {
     let operation = operation::open_on_member(member.store_id, member.id, &*app.db().await?).await?;
     let version = etag(member.version);
-    Ok(HttpResponse::Ok()
-        .insert_header(version)
-        .json(MemberOut::from(MemberView { member, operation })))
+    Ok(HttpResponse::Ok().insert_header(version).json(MemberOut::from(MemberView { member, operation })))
 }
 
 /// List members, newest first
@@ -183,17 +176,9 @@ async fn list_members(
     let (filter, conn) = (Filter::from(filter), app.db().await?);
     let mut rows = member::list(admin.store, &filter, page.after.map(MemberId), page.probe(), &conn).await?;
     let next_cursor = page.cut(&mut rows, |row| row.member.id.0);
-    let total = if page.include_total {
-        Some(member::count(admin.store, &filter, &conn).await?)
-    } else {
-        None
-    };
+    let total = if page.include_total { Some(member::count(admin.store, &filter, &conn).await?) } else { None };
     let data = rows.into_iter().map(MemberOut::from).collect();
-    Ok(HttpResponse::Ok().json(MemberList {
-        data,
-        next_cursor,
-        total,
-    }))
+    Ok(HttpResponse::Ok().json(MemberList { data, next_cursor, total }))
 }
 
 /// Create a member
@@ -227,14 +212,8 @@ async fn create_member(
     let member = members::create(&app, admin.store, new, &admin.actor, &ticket).await?;
     let location = (LOCATION, format!("/v1/admin/members/{}", member.id));
     let version = etag(member.version);
-    let out = MemberOut::from(MemberView {
-        member,
-        operation: None,
-    });
-    Ok(HttpResponse::Created()
-        .insert_header(location)
-        .insert_header(version)
-        .json(out))
+    let out = MemberOut::from(MemberView { member, operation: None });
+    Ok(HttpResponse::Created().insert_header(location).insert_header(version).json(out))
 }
 
 /// Read a member
@@ -245,9 +224,7 @@ async fn create_member(
 #[get("/members/{id}")]
 async fn get_member(admin: Admin<MembersRead>, id: Id<MemberId>, app: Data<App>) -> Result<HttpResponse, Error> {
     let view = shown(&app, admin.store, id.0).await?;
-    Ok(HttpResponse::Ok()
-        .insert_header(etag(view.member.version))
-        .json(MemberOut::from(view)))
+    Ok(HttpResponse::Ok().insert_header(etag(view.member.version)).json(MemberOut::from(view)))
 }
 
 /// Change a member

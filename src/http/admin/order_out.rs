@@ -157,39 +157,21 @@ fn warnings(view: &OrderView) -> Vec<Reason> {
         return Vec::new();
     };
     let cancelled = view.order.handling_status == HandlingStatus::Cancelled;
-    let stuck = view
-        .operation
-        .as_ref()
-        .is_some_and(|operation| operation.state == OperationState::Stuck);
+    let stuck = view.operation.as_ref().is_some_and(|operation| operation.state == OperationState::Stuck);
     let told = [
         (
             cancelled && payment.status.is_open(),
             "cancelled_but_open",
             "The order is cancelled, and its payment at Paid is still open.",
         ),
-        (
-            view.amount_mismatch(),
-            "amount_mismatch",
-            "The order's total and the amount at Paid differ.",
-        ),
+        (view.amount_mismatch(), "amount_mismatch", "The order's total and the amount at Paid differ."),
         (
             payment.flag == Some(PaymentFlag::MovedBack),
             "moved_back",
             "Paid shows a move back, which was not taken over.",
         ),
-        (
-            payment.flag == Some(PaymentFlag::MissingAtPaid),
-            "missing_at_paid",
-            "Paid does not know the sale.",
-        ),
-        (
-            stuck,
-            "stuck",
-            "What became of the last action at Paid is not known; see reconciliation.",
-        ),
+        (payment.flag == Some(PaymentFlag::MissingAtPaid), "missing_at_paid", "Paid does not know the sale."),
+        (stuck, "stuck", "What became of the last action at Paid is not known; see reconciliation."),
     ];
-    told.into_iter()
-        .filter(|(holds, ..)| *holds)
-        .map(|(_, code, message)| Reason::new(code, message))
-        .collect()
+    told.into_iter().filter(|(holds, ..)| *holds).map(|(_, code, message)| Reason::new(code, message)).collect()
 }

@@ -30,12 +30,7 @@ use crate::operations::payment::Deed;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(list_orders)
-        .service(create_order)
-        .service(get_order)
-        .service(update_order)
-        .service(cancel_order);
+    config.service(list_orders).service(create_order).service(get_order).service(update_order).service(cancel_order);
 }
 
 /// Which orders are wanted.
@@ -55,8 +50,10 @@ pub struct OrderFilter {
     /// Do the order's total and the amount at Paid differ?
     pub amount_mismatch: Option<bool>,
     /// Placed at this moment or later.
+    #[serde(deserialize_with = "crate::http::query::moment")]
     pub placed_from: Option<DateTime<Utc>>,
     /// Placed before this moment.
+    #[serde(deserialize_with = "crate::http::query::moment")]
     pub placed_to: Option<DateTime<Utc>>,
     /// In the order's number, or the member's company name, reading, number or e-mail.
     pub q: Option<String>,
@@ -102,17 +99,9 @@ async fn list_orders(
     let (filter, conn) = (filter.into(), app.db().await?);
     let mut rows = order::list(admin.store, &filter, page.after.map(OrderId), page.probe(), &conn).await?;
     let next_cursor = page.cut(&mut rows, |row| row.order.id.0);
-    let total = if page.include_total {
-        Some(order::count(admin.store, &filter, &conn).await?)
-    } else {
-        None
-    };
+    let total = if page.include_total { Some(order::count(admin.store, &filter, &conn).await?) } else { None };
     let data = rows.into_iter().map(OrderOut::from).collect();
-    Ok(HttpResponse::Ok().json(OrderList {
-        data,
-        next_cursor,
-        total,
-    }))
+    Ok(HttpResponse::Ok().json(OrderList { data, next_cursor, total }))
 }
 
 /// An order with the shop's own lines and prices.
@@ -177,11 +166,7 @@ async fn create_order(
     let new = NewOrder {
         member_id: new.member_id,
         payment_method: new.payment_method,
-        content: OrderContent {
-            lines: new.lines,
-            shipping_fee: new.shipping_fee,
-            payment_fee: new.payment_fee,
-        },
+        content: OrderContent { lines: new.lines, shipping_fee: new.shipping_fee, payment_fee: new.payment_fee },
         not_on_paid,
         note: new.note,
         internal_note: new.internal_note,
@@ -202,42 +187,26 @@ pub fn check_notes(note: Option<&str>, internal_note: Option<&str>) -> Result<()
 
 fn placed(progress: Progress) -> HttpResponse {
     let location = format!("/v1/admin/orders/{}", progress.view.order.id);
-    let mut response = if progress.processing {
-        HttpResponse::Accepted()
-    } else {
-        HttpResponse::Created()
-    };
-    response
-        .insert_header((LOCATION, location))
-        .insert_header(etag(progress.view.order.version));
+    let mut response = if progress.processing { HttpResponse::Accepted() } else { HttpResponse::Created() };
+    response.insert_header((LOCATION, location)).insert_header(etag(progress.view.order.version));
     response.json(OrderOut::from(progress.view))
 }
 
 /// The answer to an action on an order: 200, or 202 while Paid has not answered.
 pub(super) fn acted(progress: Progress) -> HttpResponse {
-    let mut response = if progress.processing {
-        HttpResponse::Accepted()
-    } else {
-        HttpResponse::Ok()
-    };
+    let mut response = if progress.processing { HttpResponse::Accepted() } else { HttpResponse::Ok() };
     if progress.processing {
         response.insert_header((LOCATION, format!("/v1/admin/orders/{}", progress.view.order.id)));
     }
-    response
-        .insert_header(etag(progress.view.order.version))
-        .json(OrderOut::from(progress.view))
+    response.insert_header(etag(progress.view.order.version)).json(OrderOut::from(progress.view))
 }
 
 /// Read an order
 #[utoipa::path(tag = "orders", responses((status = 200, description = "The order", body = OrderOut)))]
 #[get("/orders/{id}")]
 async fn get_order(admin: Admin<OrdersRead>, id: Id<OrderId>, app: Data<App>) -> Result<HttpResponse, Error> {
-    let view = order::find(admin.store, id.0, &*app.db().await?)
-        .await?
-        .or_not_found()?;
-    Ok(HttpResponse::Ok()
-        .insert_header(etag(view.order.version))
-        .json(OrderOut::from(view)))
+    let view = order::find(admin.store, id.0, &*app.db().await?).await?.or_not_found()?;
+    Ok(HttpResponse::Ok().insert_header(etag(view.order.version)).json(OrderOut::from(view)))
 }
 
 /// What changes; absent fields stay.
@@ -300,9 +269,7 @@ async fn update_order(
         payment_method: patch.payment_method,
     };
     let (ticket, check) = (Ticket::default(), |version| if_match.check(version));
-    Ok(acted(
-        orders::edit(&app, admin.store, id.0, edit, &deed(&admin, &check, &ticket)).await?,
-    ))
+    Ok(acted(orders::edit(&app, admin.store, id.0, edit, &deed(&admin, &check, &ticket)).await?))
 }
 
 /// How an order is cancelled.
@@ -320,10 +287,7 @@ struct CancelOrderIn {
 
 impl Default for CancelOrderIn {
     fn default() -> Self {
-        Self {
-            cancel_payment: true,
-            reason: String::new(),
-        }
+        Self { cancel_payment: true, reason: String::new() }
     }
 }
 
@@ -352,9 +316,7 @@ async fn cancel_order(
     check_reason(&reason)?;
     let check = |version| if_match.check(version);
     let wish = CancelOrder { cancel_payment, reason };
-    Ok(acted(
-        orders::cancel(&app, admin.store, id.0, wish, &deed(&admin, &check, &ticket)).await?,
-    ))
+    Ok(acted(orders::cancel(&app, admin.store, id.0, wish, &deed(&admin, &check, &ticket)).await?))
 }
 
 pub(super) fn check_reason(reason: &str) -> Result<(), Error> {
@@ -370,10 +332,5 @@ pub(super) fn deed<'a, P: Permission>(
     check_version: &'a (dyn Fn(i64) -> Result<(), Error> + Sync),
     ticket: &'a Ticket,
 ) -> Deed<'a> {
-    Deed {
-        actor: &admin.actor,
-        payments_write: admin.allows(Scope::PaymentsWrite),
-        check_version,
-        ticket,
-    }
+    Deed { actor: &admin.actor, payments_write: admin.allows(Scope::PaymentsWrite), check_version, ticket }
 }

@@ -20,10 +20,7 @@ use crate::operations::payment::{self, Confirm};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(confirm_payment)
-        .service(cancel_payment)
-        .service(refresh_payment);
+    config.service(confirm_payment).service(cancel_payment).service(refresh_payment);
 }
 
 /// How a payment is confirmed.
@@ -66,20 +63,10 @@ async fn confirm_payment(
     body: OptionalBody<ConfirmIn>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let OptionalBody(ConfirmIn {
-        expected_amount,
-        accept_mismatch,
-        fixed_on,
-    }) = body;
+    let OptionalBody(ConfirmIn { expected_amount, accept_mismatch, fixed_on }) = body;
     let check = |version| if_match.check(version);
-    let wish = Confirm {
-        expected_amount,
-        accept_mismatch,
-        fixed_on,
-    };
-    Ok(acted(
-        payment::confirm(&app, admin.store, id.0, wish, &deed(&admin, &check, &ticket)).await?,
-    ))
+    let wish = Confirm { expected_amount, accept_mismatch, fixed_on };
+    Ok(acted(payment::confirm(&app, admin.store, id.0, wish, &deed(&admin, &check, &ticket)).await?))
 }
 
 /// Why a payment is cancelled.
@@ -115,9 +102,7 @@ async fn cancel_payment(
     let reason = body.0.reason;
     check_reason(&reason)?;
     let check = |version| if_match.check(version);
-    Ok(acted(
-        payment::cancel(&app, admin.store, id.0, &reason, &deed(&admin, &check, &ticket)).await?,
-    ))
+    Ok(acted(payment::cancel(&app, admin.store, id.0, &reason, &deed(&admin, &check, &ticket)).await?))
 }
 
 /// Read the payment's state back from Paid (決済状態更新)
@@ -144,7 +129,5 @@ async fn refresh_payment(
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let check = |version| if_match.check(version);
-    Ok(acted(
-        payment::refresh_one(&app, admin.store, id.0, &deed(&admin, &check, &ticket)).await?,
-    ))
+    Ok(acted(payment::refresh_one(&app, admin.store, id.0, &deed(&admin, &check, &ticket)).await?))
 }

@@ -25,10 +25,7 @@ use crate::http::query::{Listing, NoFilter};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(list_products)
-        .service(create_product)
-        .service(get_product);
+    config.service(list_products).service(create_product).service(get_product);
     config.service(update_product).service(delete_product);
 }
 
@@ -100,30 +97,10 @@ impl ProductIn {
     fn check(&self) -> Result<(), Error> {
         let mut faults = Faults::new();
         let length = |text: &str| text.trim().chars().count();
-        faults.check(
-            (1..=50).contains(&length(&self.code)),
-            "/code",
-            "out_of_range",
-            "1 to 50 characters.",
-        );
-        faults.check(
-            (1..=200).contains(&length(&self.name)),
-            "/name",
-            "out_of_range",
-            "1 to 200 characters.",
-        );
-        faults.check(
-            self.unit_price >= Yen::ZERO,
-            "/unit_price",
-            "out_of_range",
-            "A price is 0 yen or more.",
-        );
-        faults.check(
-            TAX_RATES.contains(&self.tax_rate),
-            "/tax_rate",
-            "out_of_range",
-            "A tax rate is 10, 8 or 0.",
-        );
+        faults.check((1..=50).contains(&length(&self.code)), "/code", "out_of_range", "1 to 50 characters.");
+        faults.check((1..=200).contains(&length(&self.name)), "/name", "out_of_range", "1 to 200 characters.");
+        faults.check(self.unit_price >= Yen::ZERO, "/unit_price", "out_of_range", "A price is 0 yen or more.");
+        faults.check(TAX_RATES.contains(&self.tax_rate), "/tax_rate", "out_of_range", "A tax rate is 10, 8 or 0.");
         Ok(faults.into_result()?)
     }
 }
@@ -174,17 +151,9 @@ async fn list_products(
     let (page, conn) = (query.page, app.db().await?);
     let mut rows = product::list(admin.store, false, page.after.map(ProductId), page.probe(), &conn).await?;
     let next_cursor = page.cut(&mut rows, |row| row.id.0);
-    let total = if page.include_total {
-        Some(product::count(admin.store, false, &conn).await?)
-    } else {
-        None
-    };
+    let total = if page.include_total { Some(product::count(admin.store, false, &conn).await?) } else { None };
     let data = rows.into_iter().map(ProductOut::from).collect();
-    Ok(HttpResponse::Ok().json(ProductList {
-        data,
-        next_cursor,
-        total,
-    }))
+    Ok(HttpResponse::Ok().json(ProductList { data, next_cursor, total }))
 }
 
 /// Create a product
@@ -228,16 +197,7 @@ async fn create_product(
         ticket.record(product.id.0, conn).await?;
         let subject = Subject::Product(product.id);
         let data = json!({ "code": product.code, "unit_price": product.unit_price });
-        event::append(
-            admin.store,
-            EventType::ProductCreated,
-            subject,
-            &admin.actor,
-            data,
-            now,
-            conn,
-        )
-        .await?;
+        event::append(admin.store, EventType::ProductCreated, subject, &admin.actor, data, now, conn).await?;
         Ok::<_, Error>(())
     })
     .await?;
@@ -255,12 +215,8 @@ fn created(product: Product) -> HttpResponse {
 #[utoipa::path(tag = "products", responses((status = 200, description = "The product", body = ProductOut)))]
 #[get("/products/{id}")]
 async fn get_product(admin: Admin<OrdersRead>, id: Id<ProductId>, app: Data<App>) -> Result<HttpResponse, Error> {
-    let product = product::find(admin.store, id.0, &*app.db().await?)
-        .await?
-        .or_not_found()?;
-    Ok(HttpResponse::Ok()
-        .insert_header(etag(product.version))
-        .json(ProductOut::from(product)))
+    let product = product::find(admin.store, id.0, &*app.db().await?).await?.or_not_found()?;
+    Ok(HttpResponse::Ok().insert_header(etag(product.version)).json(ProductOut::from(product)))
 }
 
 /// Change a product
@@ -299,22 +255,11 @@ async fn update_product(
             product::save(&mut product, now, conn).await.map_err(taken)?;
             let subject = Subject::Product(product.id);
             let data = json!({ "code": product.code, "unit_price": product.unit_price });
-            event::append(
-                admin.store,
-                EventType::ProductChanged,
-                subject,
-                &admin.actor,
-                data,
-                now,
-                conn,
-            )
-            .await?;
+            event::append(admin.store, EventType::ProductChanged, subject, &admin.actor, data, now, conn).await?;
             Ok::<_, Error>(product)
         })
         .await?;
-    Ok(HttpResponse::Ok()
-        .insert_header(etag(product.version))
-        .json(ProductOut::from(product)))
+    Ok(HttpResponse::Ok().insert_header(etag(product.version)).json(ProductOut::from(product)))
 }
 
 /// Remove a product
@@ -334,16 +279,7 @@ async fn delete_product(
         if_match.check(product.version)?;
         product::delete(admin.store, id.0, conn).await?;
         let (subject, data) = (Subject::Product(id.0), json!({ "code": product.code }));
-        event::append(
-            admin.store,
-            EventType::ProductDeleted,
-            subject,
-            &admin.actor,
-            data,
-            now,
-            conn,
-        )
-        .await?;
+        event::append(admin.store, EventType::ProductDeleted, subject, &admin.actor, data, now, conn).await?;
         Ok::<_, Error>(())
     })
     .await?;

@@ -81,21 +81,11 @@ async fn list_reconciliation(
     let before = page.after.map(OrderId);
     let mut rows = order::list_unreconciled(admin.store, too_long, before, page.probe(), &conn).await?;
     let next_cursor = page.cut(&mut rows, |row| row.order.id.0);
-    let total = if page.include_total {
-        Some(order::count_unreconciled(admin.store, too_long, &conn).await?)
-    } else {
-        None
-    };
+    let total =
+        if page.include_total { Some(order::count_unreconciled(admin.store, too_long, &conn).await?) } else { None };
     let may_change_amount = app.config.paid.capabilities.change_amount;
-    let data = rows
-        .into_iter()
-        .filter_map(|row| item(row, too_long, may_change_amount))
-        .collect();
-    Ok(HttpResponse::Ok().json(ReconciliationList {
-        data,
-        next_cursor,
-        total,
-    }))
+    let data = rows.into_iter().filter_map(|row| item(row, too_long, may_change_amount)).collect();
+    Ok(HttpResponse::Ok().json(ReconciliationList { data, next_cursor, total }))
 }
 
 fn item(view: order::OrderView, too_long: TooLong, may_change_amount: bool) -> Option<ReconciliationOut> {
@@ -104,10 +94,7 @@ fn item(view: order::OrderView, too_long: TooLong, may_change_amount: bool) -> O
     Some(ReconciliationOut {
         causes: situation.causes().into_iter().map(|code| CauseOut { code }).collect(),
         allowed_actions: situation.allowed_actions(may_change_amount),
-        seen: seen.map(|sale| SeenOut {
-            status: sale.status,
-            amount: sale.price,
-        }),
+        seen: seen.map(|sale| SeenOut { status: sale.status, amount: sale.price }),
         order: view.into(),
     })
 }
@@ -152,22 +139,12 @@ async fn resolve_reconciliation(
     let ResolveIn { action, reason, adopt } = body.0;
     check_reason(&reason)?;
     if reason.trim().is_empty() {
-        return Err(Error::invalid(
-            "/reason",
-            "required",
-            "Say why; it is kept in the event log.",
-        ));
+        return Err(Error::invalid("/reason", "required", "Say why; it is kept in the event log."));
     }
     if adopt && action != Resolution::Accept {
-        return Err(Error::invalid(
-            "/adopt",
-            "invalid_value",
-            "Only accept can take over what Paid last showed.",
-        ));
+        return Err(Error::invalid("/adopt", "invalid_value", "Only accept can take over what Paid last showed."));
     }
     let check = |version| if_match.check(version);
     let wish = Resolve { action, reason, adopt };
-    Ok(acted(
-        reconciliation::resolve(&app, admin.store, id.0, wish, &deed(&admin, &check, &ticket)).await?,
-    ))
+    Ok(acted(reconciliation::resolve(&app, admin.store, id.0, wish, &deed(&admin, &check, &ticket)).await?))
 }

@@ -17,10 +17,7 @@ use crate::tokens::Audience;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(create_session)
-        .service(refresh_session)
-        .service(end_session);
+    config.service(create_session).service(refresh_session).service(end_session);
 }
 
 /// A login.
@@ -54,18 +51,10 @@ async fn create_session(
     app: Data<App>,
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
-    let Body(AdminLoginIn {
-        store: slug,
-        email,
-        password,
-    }) = body;
+    let Body(AdminLoginIn { store: slug, email, password }) = body;
     let email = fold_email(&email);
     let account = format!("{slug} {email}");
-    let who = [
-        Counted::Address(address(&request, &app.config)),
-        Counted::Account(&account),
-        Counted::Store(&slug),
-    ];
+    let who = [Counted::Address(address(&request, &app.config)), Counted::Account(&account), Counted::Store(&slug)];
     limits.check(Limited::Login, &who)?;
     let found = find(&app, &slug, &email).await?;
     let hash = found.as_ref().and_then(|(_, _, hash)| hash.clone());

@@ -23,10 +23,7 @@ use crate::operations::settings::{self, PaidChange, Tested};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(get_paid_settings)
-        .service(put_paid_settings)
-        .service(test_paid_settings);
+    config.service(get_paid_settings).service(put_paid_settings).service(test_paid_settings);
     config.service(get_store_settings).service(put_store_settings);
 }
 
@@ -131,25 +128,17 @@ impl From<&PaidSettings> for PaidSettingsIn {
 }
 
 async fn show(app: &App, settings: PaidSettings) -> Result<HttpResponse, Error> {
-    let store = store::find(settings.store_id, &*app.db().await?)
-        .await?
-        .or_not_found()?;
+    let store = store::find(settings.store_id, &*app.db().await?).await?.or_not_found()?;
     let pattern = Pattern::of(store.member_approval, settings.enable_for_new_members);
     let out = PaidSettingsOut {
         merchant_id: settings.merchant_id,
-        api_auth_code: AuthCodeOut {
-            set: settings.auth_code_sealed.is_some(),
-            last4: settings.auth_code_last4,
-        },
+        api_auth_code: AuthCodeOut { set: settings.auth_code_sealed.is_some(), last4: settings.auth_code_last4 },
         environment: settings.environment,
         enabled: settings.enabled,
         enable_for_new_members: settings.enable_for_new_members,
         show_member_banner: settings.show_member_banner,
         pattern: settings.enabled.then_some(pattern),
-        health: HealthOut {
-            status: settings.health,
-            checked_at: settings.health_at,
-        },
+        health: HealthOut { status: settings.health, checked_at: settings.health_at },
         updated_at: settings.updated_at,
     };
     Ok(HttpResponse::Ok().insert_header(etag(settings.version)).json(out))
@@ -240,11 +229,7 @@ async fn test_paid_settings(
 ) -> Result<HttpResponse, Error> {
     limits.check(Limited::ConnectionTest, &[Counted::Store(&admin.store.to_string())])?;
     let Tested { health, codes, at } = settings::test_connection(&app, admin.store).await?;
-    Ok(HttpResponse::Ok().json(TestOut {
-        status: health,
-        codes: codes.into_vec(),
-        checked_at: at,
-    }))
+    Ok(HttpResponse::Ok().json(TestOut { status: health, codes: codes.into_vec(), checked_at: at }))
 }
 
 /// The store's own options.
@@ -292,9 +277,7 @@ impl From<&Store> for StoreSettings {
 #[get("/settings/store")]
 async fn get_store_settings(admin: Admin<SettingsRead>, app: Data<App>) -> Result<HttpResponse, Error> {
     let store = store::find(admin.store, &*app.db().await?).await?.or_not_found()?;
-    Ok(HttpResponse::Ok()
-        .insert_header(etag(store.version))
-        .json(StoreSettings::from(&store)))
+    Ok(HttpResponse::Ok().insert_header(etag(store.version)).json(StoreSettings::from(&store)))
 }
 
 /// Change the store's own options; what is absent stays
@@ -324,7 +307,5 @@ async fn put_store_settings(
         })
     };
     let store = settings::change_store(&app, admin.store, &admin.actor, wanted).await?;
-    Ok(HttpResponse::Ok()
-        .insert_header(etag(store.version))
-        .json(StoreSettings::from(&store)))
+    Ok(HttpResponse::Ok().insert_header(etag(store.version)).json(StoreSettings::from(&store)))
 }

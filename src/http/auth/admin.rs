@@ -109,9 +109,7 @@ impl<P: Permission> FromRequest for Admin<P> {
 
 fn pick_up<P: Permission>(request: &HttpRequest) -> Result<Admin<P>, Error> {
     let extensions = request.extensions();
-    let found = extensions
-        .get::<Found>()
-        .ok_or_else(|| anyhow::anyhow!("this route is outside the admin API"))?;
+    let found = extensions.get::<Found>().ok_or_else(|| anyhow::anyhow!("this route is outside the admin API"))?;
     let known = match &found.0 {
         Ok(known) => known.clone(),
         Err(problem) => return Err(problem.clone().into()),
@@ -153,17 +151,11 @@ impl Known {
 impl Found {
     pub(super) fn caller(&self) -> Option<Caller> {
         let known = self.0.as_ref().ok()?;
-        Some(Caller {
-            store: known.claims.store,
-            name: Some(known.actor.clone()),
-        })
+        Some(Caller { store: known.claims.store, name: Some(known.actor.clone()) })
     }
 
     pub(super) fn scopes_used(&self) -> Vec<Scope> {
-        self.0
-            .as_ref()
-            .map(|known| known.used.borrow().clone())
-            .unwrap_or_default()
+        self.0.as_ref().map(|known| known.used.borrow().clone()).unwrap_or_default()
     }
 
     pub(super) fn require_all(&self, scopes: &[Scope]) -> Result<(), Error> {
@@ -198,10 +190,5 @@ async fn check(request: &HttpRequest) -> Result<Known, Error> {
             claims.sub.clone()
         }
     };
-    Ok(Known {
-        claims,
-        actor,
-        session,
-        used: RefCell::default(),
-    })
+    Ok(Known { claims, actor, session, used: RefCell::default() })
 }

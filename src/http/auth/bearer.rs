@@ -12,20 +12,14 @@ use crate::tokens::{Audience, BadToken, Claims};
 
 /// The running service behind a request.
 pub fn app(request: &HttpRequest) -> Result<&Data<App>, Error> {
-    Ok(request
-        .app_data::<Data<App>>()
-        .ok_or_else(|| anyhow::anyhow!("the service was not set up"))?)
+    Ok(request.app_data::<Data<App>>().ok_or_else(|| anyhow::anyhow!("the service was not set up"))?)
 }
 
 /// What the token says, if it is good and for this API.
 pub fn claims(request: &HttpRequest, audience: Audience) -> Result<Arc<Claims>, Error> {
     let missing = || Code::TokenMissing.because("Send an access token: Authorization: Bearer …");
     let header = request.headers().get(AUTHORIZATION).ok_or_else(missing)?;
-    let (scheme, token) = header
-        .to_str()
-        .ok()
-        .and_then(|text| text.split_once(' '))
-        .ok_or_else(missing)?;
+    let (scheme, token) = header.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(missing)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(missing());
     }
@@ -34,10 +28,8 @@ pub fn claims(request: &HttpRequest, audience: Audience) -> Result<Arc<Claims>, 
         BadToken::Invalid => invalid(),
     })?;
     if claims.aud != audience {
-        return Err(Code::WrongAudience.because(format!(
-            "This API takes tokens for {audience}, this one is for {}.",
-            claims.aud
-        )));
+        return Err(Code::WrongAudience
+            .because(format!("This API takes tokens for {audience}, this one is for {}.", claims.aud)));
     }
     Ok(claims)
 }

@@ -132,9 +132,7 @@ fn audience_of(who: Who) -> Audience {
 async fn present(session: &Session, conn: &diesel_async::AsyncPgConnection) -> Result<Option<Who>, Error> {
     if let Some(id) = session.member_id {
         let member = member::find(session.store_id, id, conn).await?;
-        return Ok(member
-            .filter(|member| member.status.may_log_in())
-            .map(|_| Who::Member(id)));
+        return Ok(member.filter(|member| member.status.may_log_in()).map(|_| Who::Member(id)));
     }
     let Some(id) = session.user_id else { return Ok(None) };
     let user = admin_user::find(session.store_id, id, conn).await?;
@@ -148,13 +146,6 @@ pub async fn end(app: &Data<App>, store: StoreId, id: SessionId) -> Result<(), E
 
 /// A token of the admin API without a session, for a developer (`kakeuri token admin`).
 pub fn developer_token(app: &App, store: StoreId, scopes: &[Scope], ttl: TimeDelta) -> Result<String, Error> {
-    let claims = Claims::new(
-        Audience::Admin,
-        store,
-        "cli".into(),
-        Uuid::new_v4(),
-        app.clock.now(),
-        ttl,
-    );
+    let claims = Claims::new(Audience::Admin, store, "cli".into(), Uuid::new_v4(), app.clock.now(), ttl);
     Ok(app.tokens.sign(&claims.allowing(scopes))?)
 }

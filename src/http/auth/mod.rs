@@ -49,19 +49,12 @@ pub async fn storefront_credentials(
 /// Whoever the credentials stand for, if they are good.
 pub(super) fn caller(request: &ServiceRequest) -> Option<Caller> {
     let extensions = request.extensions();
-    extensions
-        .get()
-        .and_then(admin::Found::caller)
-        .or_else(|| extensions.get().and_then(storefront::Found::caller))
+    extensions.get().and_then(admin::Found::caller).or_else(|| extensions.get().and_then(storefront::Found::caller))
 }
 
 /// The scopes that the handler asked for, to be asked for again before its answer is given to a repeated request.
 pub(super) fn scopes_used(request: &actix_web::HttpRequest) -> Vec<crate::domain::permissions::Scope> {
-    request
-        .extensions()
-        .get()
-        .map(admin::Found::scopes_used)
-        .unwrap_or_default()
+    request.extensions().get().map(admin::Found::scopes_used).unwrap_or_default()
 }
 
 /// Does the caller hold all of these? A caller of the storefront needs none.
@@ -69,8 +62,5 @@ pub(super) fn holds(
     request: &ServiceRequest,
     scopes: &[crate::domain::permissions::Scope],
 ) -> Result<(), crate::error::Error> {
-    request
-        .extensions()
-        .get()
-        .map_or(Ok(()), |found: &admin::Found| found.require_all(scopes))
+    request.extensions().get().map_or(Ok(()), |found: &admin::Found| found.require_all(scopes))
 }

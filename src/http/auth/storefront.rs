@@ -64,14 +64,8 @@ pub struct Found {
 impl Found {
     pub(super) fn caller(&self) -> Option<Caller> {
         match (&self.member, &self.store) {
-            (Some(Ok(buyer)), _) => Some(Caller {
-                store: buyer.store,
-                name: Some(buyer.actor()),
-            }),
-            (None, Some(Ok(store))) => Some(Caller {
-                store: store.store_id,
-                name: None,
-            }),
+            (Some(Ok(buyer)), _) => Some(Caller { store: buyer.store, name: Some(buyer.actor()) }),
+            (None, Some(Ok(store))) => Some(Caller { store: store.store_id, name: None }),
             _ => None,
         }
     }
@@ -92,15 +86,9 @@ impl Found {
 
     fn shopper(&self) -> Result<Shopper, Error> {
         if self.member.is_some() {
-            return self.buyer().map(|buyer| Shopper {
-                store: buyer.store,
-                member: Some(buyer.member),
-            });
+            return self.buyer().map(|buyer| Shopper { store: buyer.store, member: Some(buyer.member) });
         }
-        self.visitor().map(|visitor| Shopper {
-            store: visitor.store.store_id,
-            member: None,
-        })
+        self.visitor().map(|visitor| Shopper { store: visitor.store.store_id, member: None })
     }
 }
 
@@ -125,24 +113,14 @@ fn told<T>(result: Result<T, Error>) -> Result<T, Box<Problem>> {
 
 async fn buyer(request: &HttpRequest) -> Result<Buyer, Error> {
     let claims = bearer::claims(request, Audience::Storefront)?;
-    let id = claims
-        .sub
-        .strip_prefix("member:")
-        .and_then(|id| id.parse().ok())
-        .ok_or_else(bearer::invalid)?;
+    let id = claims.sub.strip_prefix("member:").and_then(|id| id.parse().ok()).ok_or_else(bearer::invalid)?;
     let session = SessionId(claims.jti);
     let conn = bearer::app(request)?.db().await?;
-    let member = db::session::member_of(claims.store, session, id, &conn)
-        .await?
-        .ok_or_else(bearer::invalid)?;
+    let member = db::session::member_of(claims.store, session, id, &conn).await?.ok_or_else(bearer::invalid)?;
     if !member.status.may_log_in() {
         return Err(Code::MemberNotActive.because("The store has shut this account out. Ask the store."));
     }
-    Ok(Buyer {
-        store: claims.store,
-        member,
-        session,
-    })
+    Ok(Buyer { store: claims.store, member, session })
 }
 
 async fn store(request: &HttpRequest) -> Result<Store, Error> {
@@ -150,9 +128,7 @@ async fn store(request: &HttpRequest) -> Result<Store, Error> {
     let header = request.headers().get(PUBLISHABLE_KEY).or_not_found()?;
     let key = header.to_str().map_err(|_| unknown())?;
     let conn = bearer::app(request)?.db().await?;
-    db::store::find_by_publishable_key(key, &conn)
-        .await?
-        .ok_or_else(unknown)
+    db::store::find_by_publishable_key(key, &conn).await?.ok_or_else(unknown)
 }
 
 /// Implements the pick-up of a principal.
@@ -165,12 +141,7 @@ macro_rules! principal {
             fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
                 let extensions = request.extensions();
                 let outside = || anyhow::anyhow!("this route is outside the storefront API").into();
-                ready(
-                    extensions
-                        .get::<Found>()
-                        .ok_or_else(outside)
-                        .and_then(Found::$pick),
-                )
+                ready(extensions.get::<Found>().ok_or_else(outside).and_then(Found::$pick))
             }
         }
     };

@@ -16,11 +16,7 @@ pub fn routes(config: &mut ServiceConfig) {
         Url::with_primary("Storefront", "/openapi/storefront.json", true),
         Url::new("Admin and partners", "/openapi/admin.json"),
     ];
-    config
-        .service(storefront_document)
-        .service(admin_document)
-        .service(problems)
-        .service(to_docs);
+    config.service(storefront_document).service(admin_document).service(problems).service(to_docs);
     config.service(SwaggerUi::new("/docs/{_:.*}").config(Config::new(documents).persist_authorization(true)));
 }
 
@@ -36,16 +32,12 @@ async fn admin_document() -> HttpResponse {
 
 #[get("/docs")]
 async fn to_docs() -> HttpResponse {
-    HttpResponse::MovedPermanently()
-        .insert_header((LOCATION, "/docs/"))
-        .finish()
+    HttpResponse::MovedPermanently().insert_header((LOCATION, "/docs/")).finish()
 }
 
 #[get("/docs/problems")]
 async fn problems() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
-        .body(html(PROBLEMS))
+    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(html(PROBLEMS))
 }
 
 /// As much of Markdown as that page uses: headings, paragraphs and `code`.
@@ -72,15 +64,7 @@ fn html(markdown: &str) -> String {
 fn inline(text: &str) -> String {
     let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let parts = escaped.split('`').enumerate();
-    parts
-        .map(|(index, part)| {
-            if index % 2 == 1 {
-                format!("<code>{part}</code>")
-            } else {
-                part.to_owned()
-            }
-        })
-        .collect()
+    parts.map(|(index, part)| if index % 2 == 1 { format!("<code>{part}</code>") } else { part.to_owned() }).collect()
 }
 
 #[cfg(test)]
@@ -92,10 +76,7 @@ mod tests {
     fn every_code_is_explained_under_its_own_anchor() {
         let page = html(PROBLEMS);
         for code in Code::ALL {
-            assert!(
-                page.contains(&format!("<h2 id=\"{code}\">")),
-                "docs/problems.md says nothing of {code}"
-            );
+            assert!(page.contains(&format!("<h2 id=\"{code}\">")), "docs/problems.md says nothing of {code}");
         }
         assert_eq!(
             page.matches("<h2").count(),

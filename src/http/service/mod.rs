@@ -69,9 +69,8 @@ async fn applied_migrations(conn: &diesel_async::AsyncPgConnection) -> diesel::Q
         #[diesel(sql_type = diesel::sql_types::Text)]
         version: String,
     }
-    let rows: Vec<Applied> = diesel::sql_query("SELECT version FROM __diesel_schema_migrations")
-        .load(&mut &*conn)
-        .await?;
+    let rows: Vec<Applied> =
+        diesel::sql_query("SELECT version FROM __diesel_schema_migrations").load(&mut &*conn).await?;
     Ok(rows.into_iter().map(|row| row.version).collect())
 }
 
@@ -80,9 +79,7 @@ static METRICS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 /// Begins to count. Once per process.
 pub fn start_metrics() {
     METRICS.get_or_init(|| {
-        let seconds = [
-            0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-        ];
+        let seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
         let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &seconds);
         builder.ok().and_then(|builder| builder.install_recorder().ok())
     });
@@ -96,15 +93,11 @@ pub async fn metrics() -> HttpResponse {
         handle.run_upkeep();
         handle.render()
     });
-    HttpResponse::Ok()
-        .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(text.unwrap_or_default())
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text.unwrap_or_default())
 }
 
 /// The public keys of our access tokens.
 #[get("/.well-known/jwks.json")]
 async fn jwks(app: Data<App>) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header(("Cache-Control", "public, max-age=300"))
-        .json(app.tokens.jwks())
+    HttpResponse::Ok().insert_header(("Cache-Control", "public, max-age=300")).json(app.tokens.jwks())
 }

@@ -63,9 +63,7 @@ impl From<Member> for MeOut {
 )]
 #[get("/me")]
 async fn get_me(buyer: Buyer) -> Result<HttpResponse, Error> {
-    Ok(HttpResponse::Ok()
-        .insert_header(etag(buyer.member.version))
-        .json(MeOut::from(buyer.member)))
+    Ok(HttpResponse::Ok().insert_header(etag(buyer.member.version)).json(MeOut::from(buyer.member)))
 }
 
 /// Change the own profile; what is absent stays, and `null` empties a field
@@ -82,14 +80,8 @@ async fn get_me(buyer: Buyer) -> Result<HttpResponse, Error> {
 #[patch("/me")]
 async fn update_me(buyer: Buyer, if_match: IfMatch, body: Body<Value>, app: Data<App>) -> Result<HttpResponse, Error> {
     let (actor, check, ticket) = (buyer.actor(), |version| if_match.check(version), Ticket::default());
-    let deed = Deed {
-        actor: &actor,
-        check_version: &check,
-        ticket: &ticket,
-    };
+    let deed = Deed { actor: &actor, check_version: &check, ticket: &ticket };
     let wanted = |profile: &Profile| merge_patch(profile, body.0);
     let member = member::change_own(&app, buyer.store, buyer.member.id, &deed, wanted).await?;
-    Ok(HttpResponse::Ok()
-        .insert_header(etag(member.version))
-        .json(MeOut::from(member)))
+    Ok(HttpResponse::Ok().insert_header(etag(member.version)).json(MeOut::from(member)))
 }

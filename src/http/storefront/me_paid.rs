@@ -17,10 +17,7 @@ use crate::operations::{application, checkout};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(get_my_paid)
-        .service(apply_for_paid)
-        .service(use_paid_link);
+    config.service(get_my_paid).service(apply_for_paid).service(use_paid_link);
 }
 
 /// Where the member stands with Paid.
@@ -77,42 +74,29 @@ fn state(member: &Member) -> BuyerState {
 }
 
 fn banner(app: &App, settings: &PaidSettings, member: &Member) -> BannerOut {
-    let not_linked = matches!(
-        member.application_status,
-        ApplicationStatus::None | ApplicationStatus::Pending
-    );
+    let not_linked = matches!(member.application_status, ApplicationStatus::None | ApplicationStatus::Pending);
     let visible = settings.enabled && settings.show_member_banner && not_linked;
-    let url = app
-        .config
-        .paid_link_url
-        .as_deref()
-        .filter(|_| visible)
-        .and_then(|template| {
-            let merchant = settings.merchant_id.as_deref().unwrap_or_default();
-            let merchant: String = url::form_urlencoded::byte_serialize(merchant.as_bytes()).collect();
-            let url = template.replace("{merchant_id}", &merchant);
-            match &member.customer_number {
-                Some(key) => Some(url.replace("{b2b_member_id}", key.as_str())),
-                None => Some(url).filter(|url| !url.contains("{b2b_member_id}")),
-            }
-        });
+    let url = app.config.paid_link_url.as_deref().filter(|_| visible).and_then(|template| {
+        let merchant = settings.merchant_id.as_deref().unwrap_or_default();
+        let merchant: String = url::form_urlencoded::byte_serialize(merchant.as_bytes()).collect();
+        let url = template.replace("{merchant_id}", &merchant);
+        match &member.customer_number {
+            Some(key) => Some(url.replace("{b2b_member_id}", key.as_str())),
+            None => Some(url).filter(|url| !url.contains("{b2b_member_id}")),
+        }
+    });
     BannerOut { visible, url }
 }
 
 fn message(state: BuyerState, enabled: bool, japanese: bool) -> &'static str {
     let (ja, en) = match state {
-        _ if !enabled => (
-            "現在、Paid（掛け払い）はご利用いただけません。",
-            "Paid is not offered at present.",
-        ),
-        BuyerState::None => (
-            "Paid（掛け払い）はまだお申し込みいただいていません。",
-            "You have not applied for Paid yet.",
-        ),
-        BuyerState::Applied => (
-            "Paid（掛け払い）のお申し込みを受け付けました。",
-            "Your application for Paid is under way.",
-        ),
+        _ if !enabled => ("現在、Paid（掛け払い）はご利用いただけません。", "Paid is not offered at present."),
+        BuyerState::None => {
+            ("Paid（掛け払い）はまだお申し込みいただいていません。", "You have not applied for Paid yet.")
+        }
+        BuyerState::Applied => {
+            ("Paid（掛け払い）のお申し込みを受け付けました。", "Your application for Paid is under way.")
+        }
         BuyerState::Available => ("Paid（掛け払い）をご利用いただけます。", "You may pay with Paid."),
         BuyerState::Unavailable => ("Paid（掛け払い）はご利用いただけません。", "You cannot pay with Paid."),
     };
@@ -179,7 +163,5 @@ async fn use_paid_link(
 ) -> Result<HttpResponse, Error> {
     let member = application::link(&app, buyer.store, buyer.member.id, &buyer.actor(), &ticket).await?;
     let location = ("Location", "/v1/storefront/me/paid");
-    Ok(HttpResponse::Accepted()
-        .insert_header(location)
-        .json(show(&app, &member, &request).await?))
+    Ok(HttpResponse::Accepted().insert_header(location).json(show(&app, &member, &request).await?))
 }

@@ -78,15 +78,8 @@ async fn register_member(
     limits.check(Limited::Registration, &who)?;
     let (profile, own) = split_body::<Profile, OwnIn>(body.0, &["password", "wants_paid"])?;
     let password = own.password.expose_secret().to_owned();
-    let new = Registration {
-        profile,
-        password,
-        wants_paid: own.wants_paid,
-    };
+    let new = Registration { profile, password, wants_paid: own.wants_paid };
     let member = member::register(&app, &visitor.store, new, &ticket).await?;
     let location = (LOCATION, "/v1/storefront/me");
-    Ok(HttpResponse::Created()
-        .insert_header(location)
-        .insert_header(etag(member.version))
-        .json(MeOut::from(member)))
+    Ok(HttpResponse::Created().insert_header(location).insert_header(etag(member.version)).json(MeOut::from(member)))
 }

@@ -30,11 +30,7 @@ use crate::operations::order::{self as orders, NewOrder};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(quote_order)
-        .service(create_order)
-        .service(list_orders)
-        .service(get_order);
+    config.service(quote_order).service(create_order).service(list_orders).service(get_order);
 }
 
 /// A line names a product of the store's list and never a price.
@@ -76,23 +72,15 @@ async fn quote_order(buyer: Buyer, body: Body<QuoteIn>, app: Data<App>) -> Resul
     let (store, cart) = price(&app, &buyer, body.0.lines).await?;
     let totals = cart.content.totals(store.tax_rounding)?;
     let payment_methods = methods(&app, &buyer, &cart.not_on_paid).await?;
-    Ok(HttpResponse::Ok().json(QuoteOut {
-        totals,
-        payment_methods,
-    }))
+    Ok(HttpResponse::Ok().json(QuoteOut { totals, payment_methods }))
 }
 
 async fn price(app: &App, buyer: &Buyer, lines: Vec<CartLine>) -> Result<(Store, Cart), Error> {
     if lines.len() > MAX_LINES {
         return Err(Error::invalid("/lines", "too_many", "An order has at most 500 lines."));
     }
-    let wanted: Vec<Wanted> = lines
-        .into_iter()
-        .map(|line| Wanted {
-            product_code: line.product_code,
-            quantity: line.quantity,
-        })
-        .collect();
+    let wanted: Vec<Wanted> =
+        lines.into_iter().map(|line| Wanted { product_code: line.product_code, quantity: line.quantity }).collect();
     let conn = app.db().await?;
     let store = store::find(buyer.store, &conn).await?.or_not_found()?;
     let cart = checkout::price(&store, &wanted, &conn).await?;
@@ -139,12 +127,7 @@ async fn create_order(
     body: Body<OrderIn>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let OrderIn {
-        payment_method,
-        lines,
-        note,
-        expected_total,
-    } = body.0;
+    let OrderIn { payment_method, lines, note, expected_total } = body.0;
     check_notes(Some(&note), None)?;
     let (store, cart) = price(&app, &buyer, lines).await?;
     let new = NewOrder {
@@ -158,15 +141,9 @@ async fn create_order(
         actor: buyer.actor(),
     };
     let progress = orders::place(&app, &store, new, &ticket.0).await?;
-    let mut response = if progress.processing {
-        HttpResponse::Accepted()
-    } else {
-        HttpResponse::Created()
-    };
+    let mut response = if progress.processing { HttpResponse::Accepted() } else { HttpResponse::Created() };
     let location = format!("/v1/storefront/orders/{}", progress.view.order.id);
-    response
-        .insert_header((LOCATION, location))
-        .insert_header(etag(progress.view.order.version));
+    response.insert_header((LOCATION, location)).insert_header(etag(progress.view.order.version));
     Ok(response.json(OwnOrderOut::from(progress.view)))
 }
 
@@ -257,23 +234,12 @@ struct OwnOrderList {
 #[get("/orders")]
 async fn list_orders(buyer: Buyer, query: Listing<NoFilter>, app: Data<App>) -> Result<HttpResponse, Error> {
     let (page, conn) = (query.page, app.db().await?);
-    let filter = Filter {
-        member_id: Some(buyer.member.id),
-        ..Filter::default()
-    };
+    let filter = Filter { member_id: Some(buyer.member.id), ..Filter::default() };
     let mut rows = order::list(buyer.store, &filter, page.after.map(OrderId), page.probe(), &conn).await?;
     let next_cursor = page.cut(&mut rows, |row| row.order.id.0);
-    let total = if page.include_total {
-        Some(order::count(buyer.store, &filter, &conn).await?)
-    } else {
-        None
-    };
+    let total = if page.include_total { Some(order::count(buyer.store, &filter, &conn).await?) } else { None };
     let data = rows.into_iter().map(OwnOrderOut::from).collect();
-    Ok(HttpResponse::Ok().json(OwnOrderList {
-        data,
-        next_cursor,
-        total,
-    }))
+    Ok(HttpResponse::Ok().json(OwnOrderList { data, next_cursor, total }))
 }
 
 /// Read an own order
@@ -281,10 +247,6 @@ async fn list_orders(buyer: Buyer, query: Listing<NoFilter>, app: Data<App>) -> 
 #[get("/orders/{id}")]
 async fn get_order(buyer: Buyer, id: Id<OrderId>, app: Data<App>) -> Result<HttpResponse, Error> {
     let view = order::find(buyer.store, id.0, &*app.db().await?).await?;
-    let view = view
-        .filter(|view| view.order.member_id == buyer.member.id)
-        .or_not_found()?;
-    Ok(HttpResponse::Ok()
-        .insert_header(etag(view.order.version))
-        .json(OwnOrderOut::from(view)))
+    let view = view.filter(|view| view.order.member_id == buyer.member.id).or_not_found()?;
+    Ok(HttpResponse::Ok().insert_header(etag(view.order.version)).json(OwnOrderOut::from(view)))
 }

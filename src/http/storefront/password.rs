@@ -55,10 +55,7 @@ async fn request_password_reset(
     let account = format!("{store} {email}");
     limits.check(
         Limited::PasswordReset,
-        &[
-            Counted::Address(address(&request, &app.config)),
-            Counted::Account(&account),
-        ],
+        &[Counted::Address(address(&request, &app.config)), Counted::Account(&account)],
     )?;
     // Looked up after the answer, so that its time tells nothing.
     app.spawn(|app| async move {
@@ -108,21 +105,12 @@ async fn set_password(
     if ticket.resumed().is_some() {
         return Ok(HttpResponse::NoContent().finish());
     }
-    limits.check(
-        Limited::PasswordReset,
-        &[Counted::Address(address(&request, &app.config))],
-    )?;
+    limits.check(Limited::PasswordReset, &[Counted::Address(address(&request, &app.config))])?;
     let Body(PasswordIn { token, password }) = body;
     let mut faults = Faults::new();
     passwords::check_rules(&password, "/password", &mut faults);
     faults.into_result()?;
-    let bad_token = || {
-        Error::invalid(
-            "/token",
-            "bad_token",
-            "The token is not valid, was used, or has expired.",
-        )
-    };
+    let bad_token = || Error::invalid("/token", "bad_token", "The token is not valid, was used, or has expired.");
     let (id, secret_hash) = passwords::read_token(&token).ok_or_else(bad_token)?;
     let hash = passwords::hash(password).await?;
     let (store, now) = (visitor.store.store_id, app.clock.now());

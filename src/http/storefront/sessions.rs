@@ -17,10 +17,7 @@ use crate::tokens::Audience;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(create_session)
-        .service(refresh_session)
-        .service(end_session);
+    config.service(create_session).service(refresh_session).service(end_session);
 }
 
 /// A login.
@@ -56,11 +53,7 @@ async fn create_session(
     let Body(LoginIn { email, password }) = body;
     let (store, slug, email) = (visitor.store.store_id, visitor.store.slug, fold_email(&email));
     let account = format!("{store} {email}");
-    let who = [
-        Counted::Address(address(&request, &app.config)),
-        Counted::Account(&account),
-        Counted::Store(&slug),
-    ];
+    let who = [Counted::Address(address(&request, &app.config)), Counted::Account(&account), Counted::Store(&slug)];
     limits.check(Limited::Login, &who)?;
     let found = db::password::of_member(store, &email, &*app.db().await?).await?;
     let hash = found.as_ref().and_then(|(_, _, hash)| hash.clone());

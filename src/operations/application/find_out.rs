@@ -35,10 +35,7 @@ pub enum Finding {
 
 impl Finding {
     fn open(codes: Codes, message: impl Into<String>, may_have_arrived: bool) -> Self {
-        Self::Open {
-            outcome: outcome(codes, message),
-            may_have_arrived,
-        }
+        Self::Open { outcome: outcome(codes, message), may_have_arrived }
     }
 }
 
@@ -48,17 +45,8 @@ pub async fn find_out(app: &App, settings: &PaidSettings, operation: &Operation,
         Ok(account) => account,
         Err(error) => return Finding::open(Codes::none(), error.to_string(), operation.may_have_arrived),
     };
-    let asking = Asking {
-        app,
-        account,
-        operation,
-        calls,
-    };
-    if operation.may_have_arrived {
-        asking.ask_then_send().await
-    } else {
-        asking.send_first().await
-    }
+    let asking = Asking { app, account, operation, calls };
+    if operation.may_have_arrived { asking.ask_then_send().await } else { asking.send_first().await }
 }
 
 struct Asking<'a> {
@@ -72,11 +60,7 @@ impl Asking<'_> {
     /// Nothing can have arrived yet: what Paid says now is definite.
     async fn send_first(mut self) -> Finding {
         match self.send().await {
-            Answer::Done { paid_id } => Finding::Landed {
-                paid_id,
-                reported: None,
-                already_linked: false,
-            },
+            Answer::Done { paid_id } => Finding::Landed { paid_id, reported: None, already_linked: false },
             Answer::Unknown(unknown) => Finding::open(unknown.codes, unknown.reason, unknown.may_have_arrived),
             Answer::Refused(codes) if codes.is_already_linked() => self.linked_already(codes).await,
             Answer::Refused(codes) => Finding::Refused(outcome(codes, "Paid refused the application.")),
@@ -93,16 +77,11 @@ impl Asking<'_> {
                     StatusAnswer::Reported(reported) => Some(reported),
                     StatusAnswer::Refused(_) | StatusAnswer::Unclear => None,
                 };
-                Finding::Landed {
-                    paid_id: None,
-                    reported,
-                    already_linked: true,
-                }
+                Finding::Landed { paid_id: None, reported, already_linked: true }
             }
-            Ok(false) => Finding::Refused(outcome(
-                codes,
-                "The customer number is linked already, not by this application.",
-            )),
+            Ok(false) => {
+                Finding::Refused(outcome(codes, "The customer number is linked already, not by this application."))
+            }
             // The link can still be asked for, so it is left open rather than decided without knowing.
             Err(error) => {
                 tracing::error!(operation = %self.operation.id, %error, "the member of a submission could not be read");
@@ -122,11 +101,9 @@ impl Asking<'_> {
     /// A send may have arrived: Paid is asked for the key first.
     async fn ask_then_send(mut self) -> Finding {
         match self.status().await {
-            StatusAnswer::Reported(reported) => Finding::Landed {
-                paid_id: None,
-                reported: Some(reported),
-                already_linked: false,
-            },
+            StatusAnswer::Reported(reported) => {
+                Finding::Landed { paid_id: None, reported: Some(reported), already_linked: false }
+            }
             StatusAnswer::Refused(codes) if codes.is_unknown_member() => match self.refused_before() {
                 Some(refused) => Finding::Refused(refused),
                 None => self.send_again().await,
@@ -151,28 +128,18 @@ impl Asking<'_> {
 
     async fn send_again(mut self) -> Finding {
         match self.send().await {
-            Answer::Done { paid_id } => Finding::Landed {
-                paid_id,
-                reported: None,
-                already_linked: false,
-            },
+            Answer::Done { paid_id } => Finding::Landed { paid_id, reported: None, already_linked: false },
             Answer::Unknown(unknown) => Finding::open(unknown.codes, unknown.reason, true),
             // An earlier send arrived between the question and this one, or refuses what the next question settles.
-            Answer::Refused(codes) => Finding::open(
-                codes,
-                "Paid refused a repeated send; an earlier one may have arrived.",
-                true,
-            ),
+            Answer::Refused(codes) => {
+                Finding::open(codes, "Paid refused a repeated send; an earlier one may have arrived.", true)
+            }
         }
     }
 
     async fn send(&mut self) -> Answer {
         let call = paid::Operation::Apply;
-        let sent = self
-            .app
-            .paid
-            .send(&self.account, call, &self.operation.paid_key, &self.operation.body)
-            .await;
+        let sent = self.app.paid.send(&self.account, call, &self.operation.paid_key, &self.operation.body).await;
         self.calls.note(call.as_str(), &sent);
         sent.answer
     }

@@ -24,21 +24,14 @@ use crate::error::{Code, Error, Problem};
 
 /// The key Paid knows a member by; a new one where there is none yet. To be stored before anything is sent under it.
 fn key_of(member: &mut Member) -> PaidKey {
-    member
-        .customer_number
-        .get_or_insert_with(|| PaidKey::from_random(crypto::random()))
-        .clone()
+    member.customer_number.get_or_insert_with(|| PaidKey::from_random(crypto::random())).clone()
 }
 
 /// A submission is under way, and nothing else may be done to the application.
 pub fn in_progress() -> Error {
     let problem = Code::ApplicationOperationInProgress
         .problem("A submission of this member is under way. Wait for its end; it goes on by itself.");
-    Problem {
-        retry_after: Some(5),
-        ..problem
-    }
-    .into()
+    Problem { retry_after: Some(5), ..problem }.into()
 }
 
 /// Paid is switched off in the settings (S2).

@@ -53,11 +53,7 @@ pub async fn refresh(
     let (settings, asked, open) = {
         let conn = &*app.db().await?;
         let asked = member::find(store, id, conn).await?.or_not_found()?;
-        (
-            paid_settings::find(store, conn).await?,
-            asked,
-            operation::open_on_member(store, id, conn).await?,
-        )
+        (paid_settings::find(store, conn).await?, asked, operation::open_on_member(store, id, conn).await?)
     };
     check_version(asked.version)?;
     if let Some(open) = open {
@@ -66,24 +62,16 @@ pub async fn refresh(
         }
         return member::find(store, id, &*app.db().await?).await?.or_not_found();
     }
-    let key = asked
-        .customer_number
-        .clone()
-        .filter(|_| asked.is_known_to_paid())
-        .ok_or_else(|| {
-            Code::ActionNotAllowed
-                .because("This member was never submitted or linked, so Paid cannot be asked about it.")
-        })?;
+    let key = asked.customer_number.clone().filter(|_| asked.is_known_to_paid()).ok_or_else(|| {
+        Code::ActionNotAllowed.because("This member was never submitted or linked, so Paid cannot be asked about it.")
+    })?;
     let account = provider::account(app, &settings, settings.environment)?;
     let mut reader = Reader::new(app, account, Calls::new(app, store, About::member(id)));
     let read = reader.statuses(std::slice::from_ref(&key)).await;
     let conn = &mut *app.db().await?;
     reader.calls.write(conn).await?;
     let answers = read?;
-    if !matches!(
-        answers.get(&key),
-        Some(StatusAnswer::Reported(_) | StatusAnswer::Refused(_))
-    ) {
+    if !matches!(answers.get(&key), Some(StatusAnswer::Reported(_) | StatusAnswer::Refused(_))) {
         return Err(Code::ProviderUnavailable.because("Paid did not say how the application stands. Try again."));
     }
     take(app, &[asked], &answers, actor, conn).await?;
@@ -100,11 +88,7 @@ pub async fn refresh_many(
     let (settings, members, open) = {
         let conn = &*app.db().await?;
         let members = member::find_many(store, ids, conn).await?;
-        (
-            paid_settings::find(store, conn).await?,
-            members,
-            operation::open_on_members(store, ids, conn).await?,
-        )
+        (paid_settings::find(store, conn).await?, members, operation::open_on_members(store, ids, conn).await?)
     };
     let mut outcomes: HashMap<MemberId, Refreshed> = HashMap::new();
     let mut to_ask = Vec::new();
@@ -124,10 +108,7 @@ pub async fn refresh_many(
     }
     if !to_ask.is_empty() {
         let account = provider::account(app, &settings, settings.environment)?;
-        let keys: Vec<PaidKey> = to_ask
-            .iter()
-            .filter_map(|member| member.customer_number.clone())
-            .collect();
+        let keys: Vec<PaidKey> = to_ask.iter().filter_map(|member| member.customer_number.clone()).collect();
         let read = app.paid.status(&account, &keys).await;
         let mut calls = Calls::new(app, store, About::default());
         calls.note_read(&read.attempts);
@@ -139,10 +120,7 @@ pub async fn refresh_many(
             Err(failure) => return Err(provider::read_failed(&failure)),
         }
     }
-    Ok(ids
-        .iter()
-        .map(|id| (*id, outcomes.remove(id).unwrap_or(Refreshed::Gone)))
-        .collect())
+    Ok(ids.iter().map(|id| (*id, outcomes.remove(id).unwrap_or(Refreshed::Gone))).collect())
 }
 
 async fn claim(app: &App, store: StoreId, open: OperationId) -> Result<Option<Operation>, Error> {
@@ -185,16 +163,7 @@ async fn take(
         }
         member::set_checked(store, &unchanged, now, conn).await?;
         for (id, data) in events {
-            event::append(
-                store,
-                EventType::ApplicationChanged,
-                Subject::Member(id),
-                actor,
-                data,
-                now,
-                conn,
-            )
-            .await?;
+            event::append(store, EventType::ApplicationChanged, Subject::Member(id), actor, data, now, conn).await?;
         }
         Ok(outcomes)
     })
@@ -217,11 +186,7 @@ fn enter(
             } else {
                 "Paid did not tell the status."
             };
-            let error = LastError {
-                codes: codes.clone().into_vec(),
-                message: message.to_owned(),
-                at: now,
-            };
+            let error = LastError { codes: codes.clone().into_vec(), message: message.to_owned(), at: now };
             // The codes of a refused submission are what the admin has to act on; they are not written over.
             if member.application_status != ApplicationStatus::Pending || member.last_error.is_none() {
                 member.last_error = Some(Json(error));

@@ -30,19 +30,11 @@ pub async fn settle(app: &App, operation: Operation, finding: Finding, calls: &C
         calls.write(conn).await?;
         let (store, member_id) = (operation.store_id, operation.member_id.ok_or_else(missing_row)?);
         let member = member::lock(store, member_id, conn).await?.ok_or_else(missing_row)?;
-        let current = operation::lock(store, operation.id, conn)
-            .await?
-            .ok_or_else(missing_row)?;
+        let current = operation::lock(store, operation.id, conn).await?.ok_or_else(missing_row)?;
         if current.state != OperationState::Open || current.lease != operation.lease {
             return Ok(current);
         }
-        Settlement {
-            operation: current,
-            member,
-            now,
-        }
-        .finish(finding, scale, conn)
-        .await
+        Settlement { operation: current, member, now }.finish(finding, scale, conn).await
     })
     .await
 }
@@ -60,16 +52,9 @@ struct Settlement {
 impl Settlement {
     async fn finish(mut self, finding: Finding, scale: f64, conn: &mut AsyncPgConnection) -> Result<Operation, Error> {
         let event = match finding {
-            Finding::Landed {
-                paid_id,
-                reported,
-                already_linked,
-            } => self.landed(paid_id, reported, already_linked),
+            Finding::Landed { paid_id, reported, already_linked } => self.landed(paid_id, reported, already_linked),
             Finding::Refused(outcome) => self.refused(outcome),
-            Finding::Open {
-                outcome,
-                may_have_arrived,
-            } => {
+            Finding::Open { outcome, may_have_arrived } => {
                 sale::put_off(&mut self.operation, outcome, may_have_arrived, self.now, scale);
                 if self.operation.state == OperationState::Open {
                     operation::save(&self.operation, conn).await?;
@@ -83,16 +68,7 @@ impl Settlement {
         let (kind, mut data) = event;
         data["operation_id"] = json!(self.operation.id);
         let subject = Subject::Member(self.member.id);
-        event::append(
-            self.member.store_id,
-            kind,
-            subject,
-            &self.operation.actor,
-            data,
-            self.now,
-            conn,
-        )
-        .await?;
+        event::append(self.member.store_id, kind, subject, &self.operation.actor, data, self.now, conn).await?;
         Ok(self.operation)
     }
 
@@ -113,35 +89,22 @@ impl Settlement {
         if let Some(reported) = reported {
             reported::enter(&mut self.member, &reported, self.now);
         }
-        let outcome = already_linked.then(|| Outcome {
-            codes: vec![DUPLICATE.to_owned()],
-            ..Outcome::default()
-        });
+        let outcome = already_linked.then(|| Outcome { codes: vec![DUPLICATE.to_owned()], ..Outcome::default() });
         sale::close(&mut self.operation, OperationState::Done, outcome, self.now);
         let to = self.member.application_status;
-        (
-            EventType::ApplicationChanged,
-            json!({ "from": before, "to": to, "already_linked": already_linked }),
-        )
+        (EventType::ApplicationChanged, json!({ "from": before, "to": to, "already_linked": already_linked }))
     }
 
     /// The application stays `pending`, with the codes for the admin to see (A2).
     fn refused(&mut self, outcome: Outcome) -> (EventType, Value) {
         let (codes, message) = (outcome.codes.clone(), outcome.message.clone());
-        self.member.last_error = Some(Json(LastError {
-            codes: codes.clone(),
-            message,
-            at: self.now,
-        }));
+        self.member.last_error = Some(Json(LastError { codes: codes.clone(), message, at: self.now }));
         sale::close(&mut self.operation, OperationState::Refused, Some(outcome), self.now);
         (EventType::ApplicationRefused, json!({ "codes": codes }))
     }
 
     fn stuck(&mut self) -> (EventType, Value) {
         let codes = self.operation.last_outcome().codes;
-        (
-            EventType::OperationStuck,
-            json!({ "action": self.operation.kind, "codes": codes }),
-        )
+        (EventType::OperationStuck, json!({ "action": self.operation.kind, "codes": codes }))
     }
 }

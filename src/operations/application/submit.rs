@@ -19,7 +19,7 @@ use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
 use crate::domain::operation::{OperationKind, OperationState, Plan};
 use crate::domain::{Fault, MemberId, OperationId, PaidKey, StoreId};
 use crate::error::{Code, Error, OrNotFound};
-use crate::operations::{drive, provider};
+use crate::operations::{drive, provider, settle};
 use crate::paid::{self, Codes, MemberData, codes, fields};
 
 text_enum! {
@@ -68,13 +68,14 @@ enum Step {
 /// Where a submission is stuck, it is driven on instead of making a second one.
 pub async fn submit(app: &App, store: StoreId, id: MemberId, deed: &Deed<'_>) -> Result<Submission, Error> {
     let deadline = Instant::now() + app.config.paid_wait;
-    if let Some(subject) = deed.ticket.resumed() {
-        return resume(app, store, id, OperationId(subject)).await;
+    if let Some(subject) = deed.ticket.resumed()
+        && let Some(submission) = resume(app, store, id, OperationId(subject)).await?
+    {
+        return Ok(submission);
     }
     let step = {
         let conn = &mut *app.db().await?;
-        conn.transaction(async |conn| decide(app, store, id, deed, conn).await)
-            .await?
+        conn.transaction(async |conn| decide(app, store, id, deed, conn).await).await?
     };
     match step {
         Step::Dropped => answer(app, store, id, Outcome::Dropped).await,
@@ -116,10 +117,8 @@ fn may_be_submitted(settings: &PaidSettings, member: &Member) -> Result<(), Erro
         return Err(paid_disabled());
     }
     if matches!(member.status, MemberStatus::Rejected | MemberStatus::Suspended) {
-        return Err(Code::MemberStatusForbids.because(format!(
-            "The member is {}; only others can be submitted.",
-            member.status
-        )));
+        return Err(Code::MemberStatusForbids
+            .because(format!("The member is {}; only others can be submitted.", member.status)));
     }
     if member.application_status != ApplicationStatus::Pending {
         return Err(Code::ApplicationNotPending.because(format!(
@@ -144,16 +143,7 @@ async fn drop_application(
     deed.ticket.record(member.id.0, conn).await?;
     let data = json!({ "from": ApplicationStatus::Pending, "to": ApplicationStatus::None, "dropped": true });
     let subject = Subject::Member(member.id);
-    event::append(
-        member.store_id,
-        EventType::ApplicationChanged,
-        subject,
-        deed.actor,
-        data,
-        now,
-        conn,
-    )
-    .await?;
+    event::append(member.store_id, EventType::ApplicationChanged, subject, deed.actor, data, now, conn).await?;
     Ok(())
 }
 
@@ -197,25 +187,9 @@ pub async fn write_down(
         settled_at: None,
     };
     member::save(member, lease.now, conn).await?;
-    operation::insert(
-        &Operation {
-            may_have_arrived: true,
-            ..operation.clone()
-        },
-        conn,
-    )
-    .await?;
+    operation::insert(&Operation { may_have_arrived: true, ..operation.clone() }, conn).await?;
     let (subject, data) = (Subject::Member(member.id), json!({ "operation_id": operation.id }));
-    event::append(
-        member.store_id,
-        EventType::ApplicationRequested,
-        subject,
-        actor,
-        data,
-        lease.now,
-        conn,
-    )
-    .await?;
+    event::append(member.store_id, EventType::ApplicationRequested, subject, actor, data, lease.now, conn).await?;
     Ok(operation)
 }
 
@@ -240,10 +214,12 @@ async fn finish(app: &App, operation: Operation, deadline: Instant) -> Result<Su
 }
 
 /// An earlier try of this very request wrote a submission down, or dropped the application, before it broke off.
-async fn resume(app: &App, store: StoreId, member: MemberId, id: OperationId) -> Result<Submission, Error> {
-    match operation::find(store, id, &*app.db().await?).await? {
-        Some(earlier) => ended(app, store, member, &earlier).await,
-        None => answer(app, store, member, Outcome::Dropped).await,
+async fn resume(app: &App, store: StoreId, member: MemberId, id: OperationId) -> Result<Option<Submission>, Error> {
+    let earlier = operation::find(store, id, &*app.db().await?).await?;
+    match earlier {
+        Some(earlier) if settle::was_not_read(&earlier) => Ok(None),
+        Some(earlier) => ended(app, store, member, &earlier).await.map(Some),
+        None => answer(app, store, member, Outcome::Dropped).await.map(Some),
     }
 }
 
@@ -263,11 +239,7 @@ async fn answer(app: &App, store: StoreId, id: MemberId, outcome: Outcome) -> Re
     let conn = &*app.db().await?;
     let member = member::find(store, id, conn).await?.or_not_found()?;
     let operation = operation::open_on_member(store, id, conn).await?;
-    Ok(Submission {
-        outcome,
-        member,
-        operation,
-    })
+    Ok(Submission { outcome, member, operation })
 }
 
 /// What an admin is told whose submission Paid refused (A2).
@@ -307,8 +279,5 @@ fn faulty(faults: Vec<Fault>) -> Error {
 pub fn fault_of(code: &str) -> Fault {
     let pointer = fields::field_of(code).map_or("", |field| field.pointer);
     let text = codes::meaning(code).map_or_else(|| "Paid gives no reason that is known here.".to_owned(), |(_, en)| en);
-    Fault {
-        paid_code: Some(code.to_owned()),
-        ..Fault::new(pointer, "refused_by_paid", text)
-    }
+    Fault { paid_code: Some(code.to_owned()), ..Fault::new(pointer, "refused_by_paid", text) }
 }

@@ -43,16 +43,7 @@ pub async fn wish(app: &App, store: StoreId, id: MemberId, actor: &str, ticket: 
         member::save(&mut member, now, conn).await?;
         ticket.record(id.0, conn).await?;
         let data = json!({ "from": before, "to": ApplicationStatus::Pending, "wish": true });
-        event::append(
-            store,
-            EventType::ApplicationChanged,
-            Subject::Member(id),
-            actor,
-            data,
-            now,
-            conn,
-        )
-        .await?;
+        event::append(store, EventType::ApplicationChanged, Subject::Member(id), actor, data, now, conn).await?;
         Ok(member)
     })
     .await
@@ -80,16 +71,7 @@ pub async fn link(app: &App, store: StoreId, id: MemberId, actor: &str, ticket: 
         member.tick(PaymentMethod::Paid);
         member::save(&mut member, now, conn).await?;
         ticket.record(id.0, conn).await?;
-        event::append(
-            store,
-            EventType::ApplicationLinkUsed,
-            Subject::Member(id),
-            actor,
-            json!({}),
-            now,
-            conn,
-        )
-        .await?;
+        event::append(store, EventType::ApplicationLinkUsed, Subject::Member(id), actor, json!({}), now, conn).await?;
         Ok(member)
     })
     .await

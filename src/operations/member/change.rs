@@ -60,12 +60,8 @@ pub async fn change_own(
     deed: &Deed<'_>,
     wanted: impl FnOnce(&Profile) -> Result<Profile, Error> + Send,
 ) -> Result<Member, Error> {
-    let change_profile = |member: &Member| {
-        Ok(Change {
-            profile: Some(wanted(&member.profile.0)?),
-            ..Change::default()
-        })
-    };
+    let change_profile =
+        |member: &Member| Ok(Change { profile: Some(wanted(&member.profile.0)?), ..Change::default() });
     change(app, store, id, deed, change_profile).await
 }
 
@@ -91,20 +87,12 @@ fn set_profile(member: &mut Member, wanted: &Change) -> Result<(), Error> {
 }
 
 async fn set_application(member: &mut Member, wanted: &Change, conn: &mut AsyncPgConnection) -> Result<(), Error> {
-    let status = wanted
-        .application_status
-        .filter(|status| *status != member.application_status);
-    let number = wanted
-        .customer_number
-        .as_ref()
-        .filter(|number| Some(*number) != member.customer_number.as_ref());
+    let status = wanted.application_status.filter(|status| *status != member.application_status);
+    let number = wanted.customer_number.as_ref().filter(|number| Some(*number) != member.customer_number.as_ref());
     if status.is_none() && number.is_none() {
         return Ok(());
     }
-    if operation::open_on_member(member.store_id, member.id, conn)
-        .await?
-        .is_some()
-    {
+    if operation::open_on_member(member.store_id, member.id, conn).await?.is_some() {
         return Err(application::in_progress());
     }
     if let Some(status) = status {
@@ -152,22 +140,13 @@ async fn save(
     if fields.is_empty() && from == to {
         return Ok(member);
     }
-    member::save(&mut member, app.clock.now(), conn)
-        .await
-        .map_err(member::taken)?;
+    member::save(&mut member, app.clock.now(), conn).await.map_err(member::taken)?;
     if !fields.is_empty() {
         let data = json!({ "fields": fields, "payment_methods": member.payment_methods });
         note(&member, EventType::MemberChanged, actor, data, conn).await?;
     }
     if from != to {
-        note(
-            &member,
-            EventType::ApplicationChanged,
-            actor,
-            json!({ "from": from, "to": to }),
-            conn,
-        )
-        .await?;
+        note(&member, EventType::ApplicationChanged, actor, json!({ "from": from, "to": to }), conn).await?;
     }
     Ok(member)
 }

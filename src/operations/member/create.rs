@@ -58,9 +58,7 @@ pub async fn create(
     ticket: &Ticket,
 ) -> Result<Member, Error> {
     if let Some(id) = ticket.resumed() {
-        return member::find(store, MemberId(id), &*app.db().await?)
-            .await?
-            .or_not_found();
+        return member::find(store, MemberId(id), &*app.db().await?).await?.or_not_found();
     }
     new.profile.tidy();
     let mut faults = Faults::new();
@@ -80,9 +78,7 @@ pub async fn create(
             Some(number) => number.clone(),
             None => draw_number(store, conn).await?,
         };
-        let created = conn
-            .transaction(async |conn| write(app, store, &new, number, actor, ticket, conn).await)
-            .await;
+        let created = conn.transaction(async |conn| write(app, store, &new, number, actor, ticket, conn).await).await;
         match created {
             Err(error) if error.code() == Some(Code::NumberTaken) && !own_number && new.customer_number.is_none() => {}
             created => return created,
@@ -157,9 +153,7 @@ fn told(member: &Member) -> serde_json::Value {
 /// submitted in the same breath (O1); whatever Paid says, the registration stands.
 pub async fn register(app: &App, store: &Store, mut new: Registration, ticket: &Ticket) -> Result<Member, Error> {
     if let Some(id) = ticket.resumed() {
-        return member::find(store.store_id, MemberId(id), &*app.db().await?)
-            .await?
-            .or_not_found();
+        return member::find(store.store_id, MemberId(id), &*app.db().await?).await?.or_not_found();
     }
     new.profile.tidy();
     let settings = paid_settings::find(store.store_id, &*app.db().await?).await?;
@@ -191,10 +185,8 @@ fn check_registration(new: &Registration, settings: &PaidSettings) -> Result<(),
         let found = faults.into_vec();
         faults = Faults::new();
         let named = |pointer: &str| found.iter().any(|fault| fault.pointer == pointer);
-        let further: Vec<_> = application::precheck(&new.profile, None)
-            .into_iter()
-            .filter(|fault| !named(&fault.pointer))
-            .collect();
+        let further: Vec<_> =
+            application::precheck(&new.profile, None).into_iter().filter(|fault| !named(&fault.pointer)).collect();
         faults.extend(found);
         faults.extend(further);
     }
@@ -218,9 +210,7 @@ async fn write_registration(
     if new.wants_paid && !settings.enabled {
         return Err(application::paid_disabled());
     }
-    let pattern = settings
-        .enabled
-        .then(|| Pattern::of(store.member_approval, settings.enable_for_new_members));
+    let pattern = settings.enabled.then(|| Pattern::of(store.member_approval, settings.enable_for_new_members));
     let beginning = beginning_of_registration(store.member_approval, pattern, new.wants_paid);
     let mut member = fresh(app, store.store_id, number, new.profile.clone());
     member.status = beginning.status;

@@ -30,14 +30,7 @@ pub async fn remove(app: &App, store: StoreId, id: MemberId, deed: &Deed<'_>) ->
         } else {
             member::delete(store, id, conn).await?;
         }
-        Ok(note(
-            &member,
-            EventType::MemberDeleted,
-            deed.actor,
-            json!({ "anonymised": kept }),
-            conn,
-        )
-        .await?)
+        Ok(note(&member, EventType::MemberDeleted, deed.actor, json!({ "anonymised": kept }), conn).await?)
     })
     .await
 }

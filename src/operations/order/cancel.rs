@@ -15,7 +15,7 @@ use crate::domain::operation::Plan;
 use crate::domain::payment::{HandlingStatus, PaymentAction, PaymentStatus};
 use crate::domain::{OrderId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
-use crate::operations::payment::{self as payments, Deed, finish};
+use crate::operations::payment::{self as payments, Deed, deadline, finish};
 use crate::paid;
 
 /// How an order is cancelled.
@@ -38,10 +38,11 @@ pub async fn cancel(
     if let Some(progress) = payments::resume(app, store, id, deed).await? {
         return Ok(progress);
     }
-    let now = app.clock.now();
-    let conn = &mut *app.db().await?;
-    let intent = conn
-        .transaction(async |conn| {
+    let (deadline, now) = (deadline(app), app.clock.now());
+    // The connection goes back before Paid is waited for.
+    let intent = {
+        let conn = &mut *app.db().await?;
+        conn.transaction(async |conn| {
             paid_settings::share(store, conn).await?;
             let mut order = order::lock(store, id, conn).await?.or_not_found()?;
             if order.discarded_at.is_some() {
@@ -55,39 +56,23 @@ pub async fn cancel(
                 if open.is_some() {
                     return Err(payments::in_progress());
                 }
-                payment
-                    .status
-                    .after(PaymentAction::Cancel)
-                    .map_err(payments::not_unconfirmed)?;
+                payment.status.after(PaymentAction::Cancel).map_err(payments::not_unconfirmed)?;
                 deed.require_payments_write()?;
                 let body = paid::body::cancel(&payment.customer_number, &payment.credit_key);
-                let plan = Plan::Cancel {
-                    cancel_order: true,
-                    reason: wish.reason.clone(),
-                };
-                return payments::open(app, &mut order, &payment, plan, body, deed, conn)
-                    .await
-                    .map(Some);
+                let plan = Plan::Cancel { cancel_order: true, reason: wish.reason.clone() };
+                return payments::open(app, &mut order, &payment, plan, body, deed, conn).await.map(Some);
             }
             order.handling_status = HandlingStatus::Cancelled;
             order.cancelled_at = Some(now);
             order::save(&mut order, now, conn).await?;
             deed.ticket.record(order.id.0, conn).await?;
             let data = json!({ "reason": wish.reason, "cancel_payment": false });
-            event::append(
-                store,
-                EventType::OrderCancelled,
-                Subject::Order(id),
-                deed.actor,
-                data,
-                now,
-                conn,
-            )
-            .await?;
+            event::append(store, EventType::OrderCancelled, Subject::Order(id), deed.actor, data, now, conn).await?;
             Ok(None)
         })
-        .await?;
-    finish(app, store, id, intent, deed).await
+        .await?
+    };
+    finish(app, store, id, intent, deadline).await
 }
 
 fn check_not_cancelled(order: &Order) -> Result<(), Error> {

@@ -17,7 +17,7 @@ use crate::domain::order::OrderLine;
 use crate::domain::payment::{HandlingStatus, PaymentAction, PaymentStatus};
 use crate::domain::{OrderId, StoreId, Yen};
 use crate::error::{Code, Error, OrNotFound};
-use crate::operations::payment::{Deed, finish};
+use crate::operations::payment::{Deed, deadline, finish};
 use crate::paid;
 
 /// What an admin changes; what is absent stays.
@@ -43,9 +43,11 @@ pub struct Edit {
 
 /// Edits an order. Where the amount at Paid is to follow, both sides change or neither does.
 pub async fn edit(app: &App, store: StoreId, id: OrderId, edit: Edit, deed: &Deed<'_>) -> Result<Progress, Error> {
-    let conn = &mut *app.db().await?;
-    let intent = conn
-        .transaction(async |conn| {
+    let deadline = deadline(app);
+    // The connection goes back before Paid is waited for.
+    let intent = {
+        let conn = &mut *app.db().await?;
+        conn.transaction(async |conn| {
             paid_settings::share(store, conn).await?;
             let order = order::lock(store, id, conn).await?.or_not_found()?;
             if order.discarded_at.is_some() {
@@ -54,19 +56,11 @@ pub async fn edit(app: &App, store: StoreId, id: OrderId, edit: Edit, deed: &Dee
             (deed.check_version)(order.version)?;
             let open = operation::open_on_order(store, id, conn).await?;
             let payment = payment::lock(store, id, conn).await?;
-            Editing {
-                app,
-                order,
-                payment,
-                open,
-                edit,
-                deed,
-            }
-            .apply(conn)
-            .await
+            Editing { app, order, payment, open, edit, deed }.apply(conn).await
         })
-        .await?;
-    finish(app, store, id, intent, deed).await
+        .await?
+    };
+    finish(app, store, id, intent, deadline).await
 }
 
 struct Editing<'a> {
@@ -90,10 +84,7 @@ impl Editing<'_> {
             return self.ask_paid(payment, amount, wanted, conn).await.map(Some);
         }
         let changed = self.changed(content_changes);
-        self.order.set_content(wanted.content, wanted.totals);
-        self.order.note = wanted.note;
-        self.order.internal_note = wanted.internal_note;
-        self.order.handling_status = wanted.handling_status;
+        self.order.take_on(wanted);
         let now = self.app.clock.now();
         order::save(&mut self.order, now, conn).await?;
         let data = json!({
@@ -103,16 +94,7 @@ impl Editing<'_> {
             "payment_method": self.order.payment_method,
         });
         let (store, subject) = (self.order.store_id, Subject::Order(self.order.id));
-        event::append(
-            store,
-            EventType::OrderChanged,
-            subject,
-            self.deed.actor,
-            data,
-            now,
-            conn,
-        )
-        .await?;
+        event::append(store, EventType::OrderChanged, subject, self.deed.actor, data, now, conn).await?;
         Ok(None)
     }
 
@@ -128,22 +110,15 @@ impl Editing<'_> {
         Ok(OrderEdit {
             content,
             totals,
-            note: self.edit.note.clone().unwrap_or_else(|| self.order.note.clone()),
-            internal_note: self
-                .edit
-                .internal_note
-                .clone()
-                .unwrap_or_else(|| self.order.internal_note.clone()),
-            handling_status: self.edit.handling_status.unwrap_or(self.order.handling_status),
+            note: self.edit.note.clone(),
+            internal_note: self.edit.internal_note.clone(),
+            handling_status: self.edit.handling_status,
         })
     }
 
     /// The payment and the new amount, where Paid has to be asked for it.
     fn amount_to_change(&self, content_changes: bool, wanted: &OrderEdit) -> Result<Option<(Payment, Yen)>, Error> {
-        let payment = self
-            .payment
-            .as_ref()
-            .filter(|_| self.order.payment_method == PaymentMethod::Paid);
+        let payment = self.payment.as_ref().filter(|_| self.order.payment_method == PaymentMethod::Paid);
         let unconfirmed = payment.filter(|payment| payment.status == PaymentStatus::Unconfirmed);
         if self.edit.update_paid_amount.is_none() && content_changes && unconfirmed.is_some() {
             return Err(Error::invalid(
@@ -161,10 +136,7 @@ impl Editing<'_> {
         if self.open.is_some() {
             return Err(super::super::payment::in_progress());
         }
-        payment
-            .status
-            .after(PaymentAction::Amend)
-            .map_err(super::super::payment::not_unconfirmed)?;
+        payment.status.after(PaymentAction::Amend).map_err(super::super::payment::not_unconfirmed)?;
         if wanted.totals.total < Yen(1) {
             return Err(Code::ZeroTotal.because("A sale at Paid is at least 1 yen. Cancel the payment instead."));
         }
@@ -182,21 +154,13 @@ impl Editing<'_> {
         self.deed.require_payments_write()?;
         super::super::payment::require_change_amount(self.app)?;
         let body = paid::body::amend(&payment.customer_number, &payment.credit_key, amount);
-        let plan = Plan::Amend {
-            amount,
-            before: payment.amount,
-            edit: Some(Box::new(wanted)),
-        };
+        let plan = Plan::Amend { amount, before: payment.amount, edit: Some(Box::new(wanted)) };
         super::super::payment::open(self.app, &mut self.order, &payment, plan, body, self.deed, conn).await
     }
 
     /// R9: away from Paid once its payment has come to nothing; never to Paid, which needs a credit check.
     fn change_method(&mut self) -> Result<(), Error> {
-        let Some(method) = self
-            .edit
-            .payment_method
-            .filter(|method| *method != self.order.payment_method)
-        else {
+        let Some(method) = self.edit.payment_method.filter(|method| *method != self.order.payment_method) else {
             return Ok(());
         };
         let ended = |payment: &Payment| matches!(payment.status, PaymentStatus::Cancelled | PaymentStatus::Failed);
@@ -221,10 +185,6 @@ impl Editing<'_> {
             (self.edit.handling_status.is_some(), "handling_status"),
             (self.edit.payment_method.is_some(), "payment_method"),
         ];
-        fields
-            .into_iter()
-            .filter(|(changed, _)| *changed)
-            .map(|(_, name)| name)
-            .collect()
+        fields.into_iter().filter(|(changed, _)| *changed).map(|(_, name)| name).collect()
     }
 }

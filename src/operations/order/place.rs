@@ -65,19 +65,12 @@ pub async fn place(app: &App, store: &Store, new: NewOrder, ticket: &Ticket) -> 
     let member = member::find(store.store_id, new.member_id, &*app.db().await?).await?;
     let member = member.ok_or_else(|| Error::invalid("/member_id", "unknown_member", "There is no such member."))?;
     if new.payment_method != PaymentMethod::Paid {
-        check_method(&member, new.payment_method)?;
         return place_without_paid(app, store, new, totals, ticket).await;
     }
     if totals.total < Yen(1) {
         return Err(Code::ZeroTotal.because("A sale at Paid is at least 1 yen."));
     }
-    let placing = Placing {
-        app,
-        store,
-        id: OrderId::new(),
-        new,
-        totals,
-    };
+    let placing = Placing { app, store, id: OrderId::new(), new, totals };
     placing.with_paid(member, ticket).await
 }
 
@@ -103,28 +96,18 @@ async fn place_without_paid(
     let number = counter::next(store.store_id, counter::Counted::Order, conn).await?;
     let order = draft(store, OrderId::new(), &new, totals, number, now);
     conn.transaction(async |conn| {
+        let member = member::share(store.store_id, new.member_id, conn).await?.or_not_found()?;
+        check_method(&member, new.payment_method)?;
         order::insert(&order, conn).await?;
         ticket.record(order.id.0, conn).await?;
         let data = json!({ "total": order.total, "payment_method": order.payment_method });
         let subject = Subject::Order(order.id);
-        event::append(
-            store.store_id,
-            EventType::OrderPlaced,
-            subject,
-            &new.actor,
-            data,
-            now,
-            conn,
-        )
-        .await?;
+        event::append(store.store_id, EventType::OrderPlaced, subject, &new.actor, data, now, conn).await?;
         Ok::<_, Error>(())
     })
     .await?;
     let view = order::find(store.store_id, order.id, conn).await?.or_not_found()?;
-    Ok(Progress {
-        view,
-        processing: false,
-    })
+    Ok(Progress { view, processing: false })
 }
 
 fn draft(store: &Store, id: OrderId, new: &NewOrder, totals: Totals, number: i64, now: DateTime<Utc>) -> Order {
@@ -170,16 +153,9 @@ impl Placing<'_> {
         if hindered || (member.application_status != ApplicationStatus::ApprovedActive && !askable) {
             return Err(not_available(hindrances, &member));
         }
-        let key = member
-            .customer_number
-            .clone()
-            .ok_or_else(|| not_available(Vec::new(), &member))?;
+        let key = member.customer_number.clone().ok_or_else(|| not_available(Vec::new(), &member))?;
         let account = provider::account(self.app, &settings, settings.environment)?;
-        let about = About {
-            order: Some(self.id),
-            member: Some(member.id),
-            operation: None,
-        };
+        let about = About { order: Some(self.id), member: Some(member.id), operation: None };
         let calls = Calls::new(self.app, self.store.store_id, about);
         let mut reader = Reader::new(self.app, account, calls);
         let checked = self.check_credit(&mut reader, member, &key).await;
@@ -222,16 +198,7 @@ impl Placing<'_> {
         let subject = Subject::Member(member.id);
         let (store, now) = (self.store.store_id, self.app.clock.now());
         let conn = &mut *self.app.db().await?;
-        Ok(event::append(
-            store,
-            EventType::OrderRefused,
-            subject,
-            &self.new.actor,
-            data,
-            now,
-            conn,
-        )
-        .await?)
+        Ok(event::append(store, EventType::OrderRefused, subject, &self.new.actor, data, now, conn).await?)
     }
 
     /// The intent: order, payment and operation in one transaction, with the keys that Paid will know.
@@ -269,13 +236,8 @@ impl Placing<'_> {
             version: 1,
         };
         let contents = contents(&self.new.content);
-        let body = paid::body::register(
-            &payment.customer_number,
-            &order.number,
-            &contents,
-            order.total,
-            &payment.credit_key,
-        );
+        let body =
+            paid::body::register(&payment.customer_number, &order.number, &contents, order.total, &payment.credit_key);
         let plan = Plan::Register { amount: order.total };
         let operation = intent(self.app, &payment, plan, body, &self.new.actor);
         conn.transaction(async |conn| {
@@ -286,16 +248,7 @@ impl Placing<'_> {
             ticket.record(order.id.0, conn).await?;
             let data = json!({ "total": order.total, "operation_id": operation.id });
             let subject = Subject::Order(order.id);
-            event::append(
-                order.store_id,
-                EventType::OrderRequested,
-                subject,
-                &self.new.actor,
-                data,
-                now,
-                conn,
-            )
-            .await?;
+            event::append(order.store_id, EventType::OrderRequested, subject, &self.new.actor, data, now, conn).await?;
             Ok::<_, Error>(())
         })
         .await?;
@@ -311,9 +264,7 @@ impl Placing<'_> {
     ) -> Result<(), Error> {
         let present = paid_settings::share(self.store.store_id, conn).await?;
         let same_account = present.environment == settings.environment && present.merchant_id == settings.merchant_id;
-        let member = member::find(self.store.store_id, member.id, conn)
-            .await?
-            .or_not_found()?;
+        let member = member::share(self.store.store_id, member.id, conn).await?.or_not_found()?;
         let hindrances = checkout::hindrances(&present, &member, &self.new.not_on_paid);
         if !same_account || !hindrances.is_empty() || member.application_status != ApplicationStatus::ApprovedActive {
             return Err(not_available(hindrances, &member));
@@ -342,10 +293,7 @@ fn not_available(mut reasons: Vec<Reason>, member: &Member) -> Error {
 fn credit_declined(member: &Member, credit: &CreditAnswer) -> Error {
     let mut problem = Code::CreditDeclined.problem("Paid does not cover this amount. Nothing was ordered.");
     let reason = if credit.codes.is_unknown_member() {
-        Reason::new(
-            "paid_not_linked",
-            "Paid does not know the member under its customer number.",
-        )
+        Reason::new("paid_not_linked", "Paid does not know the member under its customer number.")
     } else {
         Reason::new("credit_not_available", "The amount is not within the member's credit.")
     };
@@ -359,10 +307,9 @@ fn credit_declined(member: &Member, credit: &CreditAnswer) -> Error {
 async fn answer(app: &App, store: &Store, id: OrderId, settled: &Operation) -> Result<Progress, Error> {
     match settled.state {
         OperationState::Refused => Err(sale_refused(app, store, id, settled).await?),
-        OperationState::Done | OperationState::Abandoned => Ok(Progress {
-            view: view(app, store.store_id, id).await?,
-            processing: false,
-        }),
+        OperationState::Done | OperationState::Abandoned => {
+            Ok(Progress { view: view(app, store.store_id, id).await?, processing: false })
+        }
         OperationState::Open | OperationState::Stuck => announce(app, store, id).await,
     }
 }
@@ -379,10 +326,7 @@ async fn sale_refused(app: &App, store: &Store, id: OrderId, settled: &Operation
     };
     problem.paid_codes = outcome.codes;
     let conn = &mut *app.db().await?;
-    let order = conn
-        .transaction(async |conn| order::lock(store.store_id, id, conn).await)
-        .await?
-        .or_not_found()?;
+    let order = conn.transaction(async |conn| order::lock(store.store_id, id, conn).await).await?.or_not_found()?;
     let member = member::find(store.store_id, order.member_id, conn).await?;
     problem.application_status = member.map(|member| member.application_status);
     Ok(problem.into())
@@ -392,9 +336,9 @@ async fn sale_refused(app: &App, store: &Store, id: OrderId, settled: &Operation
 /// moment, its end is the answer.
 async fn announce(app: &App, store: &Store, id: OrderId) -> Result<Progress, Error> {
     let now = app.clock.now();
-    let conn = &mut *app.db().await?;
-    let discarded = conn
-        .transaction(async |conn| {
+    let discarded = {
+        let conn = &mut *app.db().await?;
+        conn.transaction(async |conn| {
             let mut order = order::lock(store.store_id, id, conn).await?.or_not_found()?;
             let open = operation::open_on_order(store.store_id, id, conn).await?;
             if order.discarded_at.is_none() && open.is_some() && !order.announced {
@@ -403,13 +347,16 @@ async fn announce(app: &App, store: &Store, id: OrderId) -> Result<Progress, Err
             }
             Ok::<_, Error>(order.discarded_at.is_some())
         })
-        .await?;
+        .await?
+    };
     if discarded {
-        let settled = operation::register_of(store.store_id, id, conn).await?.or_not_found()?;
+        let settled = operation::register_of(store.store_id, id, &*app.db().await?).await?.or_not_found()?;
         return Err(sale_refused(app, store, id, &settled).await?);
     }
-    let view = order::find(store.store_id, id, conn).await?.or_not_found()?;
-    let processing = view.operation.is_some();
+    let view = view(app, store.store_id, id).await?;
+    // A sale that failed after its 202 is answered as then: it was never placed.
+    let failed = view.payment.as_ref().is_some_and(|payment| payment.status == PaymentStatus::Failed);
+    let processing = view.operation.is_some() || failed;
     Ok(Progress { view, processing })
 }
 
@@ -418,12 +365,7 @@ async fn announce(app: &App, store: &Store, id: OrderId) -> Result<Progress, Err
 async fn resume(app: &App, store: &Store, id: OrderId) -> Result<Option<Progress>, Error> {
     match announce(app, store, id).await {
         Ok(progress) => Ok(Some(progress)),
-        Err(error)
-            if matches!(
-                error.code(),
-                Some(Code::ProviderAuthFailed | Code::ProviderRejectedRequest)
-            ) =>
-        {
+        Err(error) if matches!(error.code(), Some(Code::ProviderAuthFailed | Code::ProviderRejectedRequest)) => {
             Ok(None)
         }
         Err(error) => Err(error),

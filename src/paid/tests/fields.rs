@@ -64,12 +64,7 @@ fn table() -> Vec<(&'static str, &'static str, String, &'static str)> {
         rows.push((too_long, wire, long(51), "too_long"));
     }
     for (wire, too_long, malformed) in [("url1", "B57", "B58"), ("url2", "B59", "B60"), ("url3", "B61", "B62")] {
-        rows.push((
-            too_long,
-            wire,
-            format!("https://x.example/{}", "a".repeat(200)),
-            "too_long",
-        ));
+        rows.push((too_long, wire, format!("https://x.example/{}", "a".repeat(200)), "too_long"));
         rows.push((malformed, wire, "ftp://x.example".to_owned(), "malformed"));
     }
     rows
@@ -83,15 +78,9 @@ fn every_rule_of_paid_is_checked_before_any_call() {
         data.set(wire, &value);
         let faults = check(&data);
         let pointer = FIELDS.iter().find(|field| field.wire == wire).unwrap().pointer;
-        let found = faults
-            .iter()
-            .find(|fault| fault.paid_code.as_deref() == Some(paid_code));
+        let found = faults.iter().find(|fault| fault.paid_code.as_deref() == Some(paid_code));
         let fault = found.unwrap_or_else(|| panic!("{wire} = {value:?} gave {faults:?}, not {paid_code}"));
-        assert_eq!(
-            (fault.pointer.as_str(), fault.code.as_str()),
-            (pointer, code),
-            "{paid_code}"
-        );
+        assert_eq!((fault.pointer.as_str(), fault.code.as_str()), (pointer, code), "{paid_code}");
         assert!(!fault.message.is_empty());
     }
 }
@@ -139,11 +128,7 @@ fn an_empty_profile_reports_every_needed_field_at_once() {
     let required = FIELDS.iter().filter(|field| field.required.is_some()).count() - 1;
     assert_eq!(faults.len(), required);
     assert!(faults.iter().all(|fault| fault.code == "required"));
-    assert!(
-        faults
-            .iter()
-            .any(|fault| fault.pointer == "/representative/family_name")
-    );
+    assert!(faults.iter().any(|fault| fault.pointer == "/representative/family_name"));
 }
 
 #[test]

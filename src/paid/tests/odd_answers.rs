@@ -31,10 +31,7 @@ async fn serve(status: u16, answer: &str) -> (Account, Arc<AtomicUsize>) {
 }
 
 fn client() -> Client {
-    Client::new(Config {
-        timeout: Duration::from_secs(5),
-        ..Config::default()
-    })
+    Client::new(Config { timeout: Duration::from_secs(5), ..Config::default() })
 }
 
 fn sale_key() -> PaidKey {
@@ -64,10 +61,7 @@ async fn what_is_no_clear_answer_leaves_the_outcome_unknown() {
         (200, r#"{"header":{"status":"SUCCESS"},"body":{}}"#),
         (200, r#"{"header":{"status":"SUCCESS"},"body":""}"#),
         (200, r#"{"header":{"status":"SUCCESS"},"body":{"detailResults":[]}}"#),
-        (
-            200,
-            r#"{"header":{"status":"SUCCESS"},"body":{"detailResults":{"detailResult":[]}}}"#,
-        ),
+        (200, r#"{"header":{"status":"SUCCESS"},"body":{"detailResults":{"detailResult":[]}}}"#),
         (
             200,
             r#"{"header":{"status":"SUCCESS"},"body":{"detailResults":{"detailResult":[{"status":"SUCCESS","b2bCreditId":"sale-2"}]}}}"#,
@@ -85,10 +79,7 @@ async fn what_is_no_clear_answer_leaves_the_outcome_unknown() {
             r#"{"header":{"status":"SUCCESS"},"body":{"detailResults":{"detailResult":[{"status":"SUCCESS","b2bCreditId":"sale-1"},{"status":"ERROR","b2bCreditId":"sale-1"}]}}}"#,
         ),
         (200, r#"{"header":{"status":"CLIENT_ERROR"},"body":{}}"#),
-        (
-            200,
-            r#"{"header":{"status":"ERROR"},"body":{"result":{"error":["D01"]}}}"#,
-        ),
+        (200, r#"{"header":{"status":"ERROR"},"body":{"result":{"error":["D01"]}}}"#),
         (
             200,
             r#"{"header":{"status":"ERROR"},"body":{"detailResults":{"detailResult":[{"status":"ERROR","b2bCreditId":"sale-1","error":["D01"]}]}}}"#,
@@ -114,40 +105,14 @@ async fn a_refusal_keeps_its_codes_wherever_they_stand() {
         format!(r#"{{"header":{{"status":"ERROR"}},"body":{{"detailResults":{{"detailResult":[{item}]}}}}}}"#)
     };
     for (answer, codes) in [
-        (
-            r#"{"header":{"status":"CLIENT_ERROR"},"body":{"result":{"error":["A02"]}}}"#.to_owned(),
-            vec!["A02"],
-        ),
-        (
-            r#"{"header":{"status":"CLIENT_ERROR","error":["A01"]},"body":null}"#.to_owned(),
-            vec!["A01"],
-        ),
-        (
-            r#"{"header":{"status":"CLIENT_ERROR"},"body":{"error":"A03"}}"#.to_owned(),
-            vec!["A03"],
-        ),
-        (
-            item(r#"{"status":"ERROR","b2bCreditId":"sale-1","error":["C01"]}"#),
-            vec!["C01"],
-        ),
-        (
-            item(r#"{"status":"NOT_FOUND","b2bCreditId":"sale-1"}"#),
-            vec!["NOT_FOUND"],
-        ),
-        (
-            item(r#"{"status":"ERROR","b2bCreditId":"sale-1","error":[{"code":"Z99"}]}"#),
-            vec!["Z99"],
-        ),
-        (
-            item(r#"{"status":"DENIED","b2bCreditId":"sale-1","error":[]}"#),
-            vec!["DENIED"],
-        ),
-        (
-            item(&format!(
-                r#"{{"status":"ERROR","b2bCreditId":"sale-1","error":["{SECRET}"]}}"#
-            )),
-            vec!["[redacted]"],
-        ),
+        (r#"{"header":{"status":"CLIENT_ERROR"},"body":{"result":{"error":["A02"]}}}"#.to_owned(), vec!["A02"]),
+        (r#"{"header":{"status":"CLIENT_ERROR","error":["A01"]},"body":null}"#.to_owned(), vec!["A01"]),
+        (r#"{"header":{"status":"CLIENT_ERROR"},"body":{"error":"A03"}}"#.to_owned(), vec!["A03"]),
+        (item(r#"{"status":"ERROR","b2bCreditId":"sale-1","error":["C01"]}"#), vec!["C01"]),
+        (item(r#"{"status":"NOT_FOUND","b2bCreditId":"sale-1"}"#), vec!["NOT_FOUND"]),
+        (item(r#"{"status":"ERROR","b2bCreditId":"sale-1","error":[{"code":"Z99"}]}"#), vec!["Z99"]),
+        (item(r#"{"status":"DENIED","b2bCreditId":"sale-1","error":[]}"#), vec!["DENIED"]),
+        (item(&format!(r#"{{"status":"ERROR","b2bCreditId":"sale-1","error":["{SECRET}"]}}"#)), vec!["[redacted]"]),
     ] {
         let expected: Codes = codes.into_iter().collect();
         assert_eq!(register(200, &answer).await, Answer::Refused(expected), "{answer}");
@@ -172,12 +137,7 @@ async fn an_application_is_done_only_for_our_number() {
         client().send(&account, Operation::Apply, &key("7"), &body).await.answer
     };
     let done = send(r#"{"header":{"status":"SUCCESS"},"body":{"result":{"paidId":123,"b2bMemberId":7}}}"#).await;
-    assert_eq!(
-        done,
-        Answer::Done {
-            paid_id: Some("123".to_owned())
-        }
-    );
+    assert_eq!(done, Answer::Done { paid_id: Some("123".to_owned()) });
     for unclear in [
         r#"{"header":{"status":"SUCCESS"},"body":{"result":{"paidId":123,"b2bMemberId":"8"}}}"#,
         r#"{"header":{"status":"CLIENT_ERROR"},"body":{"result":{"paidId":123,"b2bMemberId":"7"}}}"#,
@@ -197,18 +157,10 @@ async fn both_lists_are_read_whatever_the_header_says() {
     let (account, _) = serve(200, answer).await;
     let keys: Vec<_> = ["1", "2", "3", "4"].map(key).into();
     let found = client().status(&account, &keys).await.result.unwrap();
-    let StatusAnswer::Reported(first) = &found[&keys[0]] else {
-        panic!("{found:?}")
-    };
+    let StatusAnswer::Reported(first) = &found[&keys[0]] else { panic!("{found:?}") };
     assert_eq!(first.status, Some(ApplicationStatus::ApprovedActive));
-    let StatusAnswer::Reported(second) = &found[&keys[1]] else {
-        panic!("{found:?}")
-    };
-    assert_eq!(
-        (second.raw.as_str(), second.status),
-        ("9", None),
-        "an unknown number may never pay"
-    );
+    let StatusAnswer::Reported(second) = &found[&keys[1]] else { panic!("{found:?}") };
+    assert_eq!((second.raw.as_str(), second.status), ("9", None), "an unknown number may never pay");
     assert_eq!(found[&keys[2]], StatusAnswer::Refused(Codes::one("C02")));
     assert_eq!(found[&keys[3]], StatusAnswer::Unclear);
 }
@@ -222,10 +174,7 @@ async fn an_inquiry_that_cannot_be_understood_is_unclear_and_not_missing() {
     let (account, _) = serve(200, answer).await;
     let keys: Vec<_> = ["a", "b", "c", "d", "e", "f"].map(key).into();
     let found = client().sales(&account, &keys).await.result.unwrap();
-    let fixed = Sale {
-        status: SaleStatus::Fixed,
-        price: Yen(1200),
-    };
+    let fixed = Sale { status: SaleStatus::Fixed, price: Yen(1200) };
     assert_eq!(found[&keys[0]], Inquiry::Found(fixed));
     assert_eq!(found[&keys[3]], Inquiry::NotFound);
     for unclear in [1, 2, 4, 5] {
@@ -240,22 +189,10 @@ async fn credit_is_available_only_on_a_plain_yes() {
             r#"{"header":{"status":"SUCCESS"},"body":{"result":{"creditAvailable":"true","memberStatusCode":"2"}}}"#,
             true,
         ),
-        (
-            r#"{"header":{"status":"SUCCESS"},"body":{"result":{"creditAvailable":false,"message":"与信枠"}}}"#,
-            false,
-        ),
-        (
-            r#"{"header":{"status":"ERROR"},"body":{"result":{"creditAvailable":true}}}"#,
-            false,
-        ),
-        (
-            r#"{"header":{"status":"CLIENT_ERROR"},"body":{"result":{"error":["C02"]}}}"#,
-            false,
-        ),
-        (
-            r#"{"header":{"status":"CLIENT_ERROR"},"body":{"result":{"message":"no"}}}"#,
-            false,
-        ),
+        (r#"{"header":{"status":"SUCCESS"},"body":{"result":{"creditAvailable":false,"message":"与信枠"}}}"#, false),
+        (r#"{"header":{"status":"ERROR"},"body":{"result":{"creditAvailable":true}}}"#, false),
+        (r#"{"header":{"status":"CLIENT_ERROR"},"body":{"result":{"error":["C02"]}}}"#, false),
+        (r#"{"header":{"status":"CLIENT_ERROR"},"body":{"result":{"message":"no"}}}"#, false),
     ] {
         let (account, _) = serve(200, answer).await;
         let read = client().credit_check(&account, &key("1"), Yen(100)).await;
@@ -265,11 +202,9 @@ async fn credit_is_available_only_on_a_plain_yes() {
 
 #[actix_web::test]
 async fn a_read_is_tried_again_and_then_given_up() {
-    for (status, answer) in [
-        (500, ""),
-        (200, "<html>"),
-        (200, r#"{"header":{"status":"ERROR"},"body":{"error":["D01"]}}"#),
-    ] {
+    for (status, answer) in
+        [(500, ""), (200, "<html>"), (200, r#"{"header":{"status":"ERROR"},"body":{"error":["D01"]}}"#)]
+    {
         let (account, calls) = serve(status, answer).await;
         let read = client().credit_check(&account, &key("1"), Yen(100)).await;
         assert!(matches!(read.result, Err(ReadFailure::Unavailable { .. })));
@@ -289,17 +224,10 @@ async fn a_refused_read_is_not_tried_again() {
 
 #[actix_web::test]
 async fn where_nobody_listens_nothing_was_sent() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let body = body::cancel(&key("1"), &sale_key());
-    let call = client()
-        .send(&account(free), Operation::Cancel, &sale_key(), &body)
-        .await;
-    let Answer::Unknown(unknown) = call.answer else {
-        panic!("{:?}", call.answer)
-    };
+    let call = client().send(&account(free), Operation::Cancel, &sale_key(), &body).await;
+    let Answer::Unknown(unknown) = call.answer else { panic!("{:?}", call.answer) };
     assert!(!unknown.may_have_arrived);
     assert_eq!(call.http_status, None);
     assert!(!format!("{:?}", account(free)).contains(SECRET));

@@ -21,11 +21,8 @@ struct Shop {
 
 impl Shop {
     async fn open(config: Config) -> Self {
-        let options = sandbox::Options {
-            listen: ([127, 0, 0, 1], 0).into(),
-            max_items: 10,
-            ..sandbox::Options::default()
-        };
+        let options =
+            sandbox::Options { listen: ([127, 0, 0, 1], 0).into(), max_items: 10, ..sandbox::Options::default() };
         let sandbox = sandbox::start(options).unwrap();
         let account = account(sandbox.address);
         actix_web::rt::spawn(sandbox.run());
@@ -67,10 +64,7 @@ impl Shop {
 const DONE: Answer = Answer::Done { paid_id: None };
 
 fn found(status: SaleStatus, price: i64) -> Inquiry {
-    Inquiry::Found(Sale {
-        status,
-        price: Yen(price),
-    })
+    Inquiry::Found(Sale { status, price: Yen(price) })
 }
 
 #[actix_web::test]
@@ -78,44 +72,23 @@ async fn a_sale_goes_from_application_to_receivable() {
     let shop = Shop::open(Config::default()).await;
     let (member, sale) = (key("m1"), key("s1"));
     assert_eq!(shop.status(&member).await, StatusAnswer::Refused(Codes::one("C02")));
-    assert!(matches!(
-        shop.apply(&member, "a@x.example").await,
-        Answer::Done { paid_id: Some(_) }
-    ));
-    assert_eq!(
-        shop.apply(&member, "a@x.example").await,
-        Answer::Refused(Codes::one("C01"))
-    );
-    assert_eq!(
-        shop.apply(&key("m2"), "A@x.example").await,
-        Answer::Refused(Codes::one("B45"))
-    );
-    let StatusAnswer::Reported(status) = shop.status(&member).await else {
-        panic!("no status")
-    };
+    assert!(matches!(shop.apply(&member, "a@x.example").await, Answer::Done { paid_id: Some(_) }));
+    assert_eq!(shop.apply(&member, "a@x.example").await, Answer::Refused(Codes::one("C01")));
+    assert_eq!(shop.apply(&key("m2"), "A@x.example").await, Answer::Refused(Codes::one("B45")));
+    let StatusAnswer::Reported(status) = shop.status(&member).await else { panic!("no status") };
     assert_eq!(status.status, Some(ApplicationStatus::ApprovedActive));
     let credit = shop.client.credit_check(&shop.account, &member, Yen(5000)).await;
     assert!(credit.result.unwrap().available);
     assert_eq!(shop.register(&member, &sale, 5000).await, DONE);
-    assert_eq!(
-        shop.register(&member, &sale, 5000).await,
-        Answer::Refused(Codes::one("C01"))
-    );
-    assert_eq!(
-        shop.send(Operation::Update, &sale, body::amend(&member, &sale, Yen(6000)))
-            .await,
-        DONE
-    );
+    assert_eq!(shop.register(&member, &sale, 5000).await, Answer::Refused(Codes::one("C01")));
+    assert_eq!(shop.send(Operation::Update, &sale, body::amend(&member, &sale, Yen(6000))).await, DONE);
     assert_eq!(shop.sale(&sale).await, found(SaleStatus::Registered, 6000));
     let day = NaiveDate::from_ymd_opt(2026, 4, 1).unwrap();
     let fix = body::confirm(&member, &sale, day);
     assert_eq!(shop.send(Operation::Fix, &sale, fix.clone()).await, DONE);
     let not_found = Answer::Refused(Codes::one("NOT_FOUND"));
     assert_eq!(shop.send(Operation::Fix, &sale, fix).await, not_found);
-    assert_eq!(
-        shop.send(Operation::Cancel, &sale, body::cancel(&member, &sale)).await,
-        not_found
-    );
+    assert_eq!(shop.send(Operation::Cancel, &sale, body::cancel(&member, &sale)).await, not_found);
     assert_eq!(shop.sale(&sale).await, found(SaleStatus::Fixed, 6000));
     assert_eq!(shop.sale(&key("s2")).await, Inquiry::NotFound);
 }
@@ -126,20 +99,15 @@ async fn a_lost_answer_is_unknown_and_an_inquiry_tells_that_it_landed() {
     let (member, sale, other) = (key("m1"), key("s1"), key("s2"));
     shop.apply(&member, "a@x.example").await;
     shop.status(&member).await;
-    shop.fault(json!({"operation": "register", "kind": "drop_answer", "times": 1}))
-        .await;
-    let Answer::Unknown(unknown) = shop.register(&member, &sale, 700).await else {
-        panic!("the answer was not lost")
-    };
+    shop.fault(json!({"operation": "register", "kind": "drop_answer", "times": 1})).await;
+    let Answer::Unknown(unknown) = shop.register(&member, &sale, 700).await else { panic!("the answer was not lost") };
     assert!(unknown.may_have_arrived);
     assert_eq!(shop.sale(&sale).await, found(SaleStatus::Registered, 700));
-    shop.fault(json!({"operation": "any", "key": "s2", "kind": "drop_connection", "times": 1}))
-        .await;
+    shop.fault(json!({"operation": "any", "key": "s2", "kind": "drop_connection", "times": 1})).await;
     assert!(matches!(shop.register(&member, &other, 700).await, Answer::Unknown(_)));
     assert_eq!(shop.sale(&other).await, Inquiry::NotFound);
     for kind in ["http_500", "malformed"] {
-        shop.fault(json!({"operation": "cancel", "kind": kind, "times": 1}))
-            .await;
+        shop.fault(json!({"operation": "cancel", "kind": kind, "times": 1})).await;
         let answer = shop.send(Operation::Cancel, &sale, body::cancel(&member, &sale)).await;
         assert!(matches!(answer, Answer::Unknown(_)), "{kind}");
     }
@@ -148,23 +116,14 @@ async fn a_lost_answer_is_unknown_and_an_inquiry_tells_that_it_landed() {
 
 #[actix_web::test]
 async fn a_late_answer_is_unknown_and_the_work_is_done() {
-    let config = Config {
-        timeout: Duration::from_millis(400),
-        ..Config::default()
-    };
+    let config = Config { timeout: Duration::from_millis(400), ..Config::default() };
     let shop = Shop::open(config).await;
     let (member, sale) = (key("m1"), key("s1"));
     shop.apply(&member, "a@x.example").await;
     shop.status(&member).await;
-    shop.fault(json!({"operation": "register", "kind": "delay", "delay_ms": 2000, "times": 1}))
-        .await;
-    let Answer::Unknown(unknown) = shop.register(&member, &sale, 700).await else {
-        panic!("the answer was in time")
-    };
-    assert!(
-        unknown.may_have_arrived && unknown.reason.contains("in time"),
-        "{unknown:?}"
-    );
+    shop.fault(json!({"operation": "register", "kind": "delay", "delay_ms": 2000, "times": 1})).await;
+    let Answer::Unknown(unknown) = shop.register(&member, &sale, 700).await else { panic!("the answer was in time") };
+    assert!(unknown.may_have_arrived && unknown.reason.contains("in time"), "{unknown:?}");
     assert_eq!(shop.sale(&sale).await, found(SaleStatus::Registered, 700));
 }
 
@@ -175,23 +134,16 @@ async fn codes_on_order_arrive_as_they_are() {
     shop.apply(&member, "a@x.example").await;
     shop.status(&member).await;
     for code in ["A02", "A01", "C01", "Z99", "NOT_FOUND"] {
-        shop.fault(json!({"operation": "register", "kind": "refuse", "code": code, "times": 1}))
-            .await;
-        assert_eq!(
-            shop.register(&member, &sale, 700).await,
-            Answer::Refused(Codes::one(code))
-        );
+        shop.fault(json!({"operation": "register", "kind": "refuse", "code": code, "times": 1})).await;
+        assert_eq!(shop.register(&member, &sale, 700).await, Answer::Refused(Codes::one(code)));
     }
-    shop.fault(json!({"operation": "register", "kind": "refuse", "code": "D01", "times": 1}))
-        .await;
+    shop.fault(json!({"operation": "register", "kind": "refuse", "code": "D01", "times": 1})).await;
     assert!(matches!(shop.register(&member, &sale, 700).await, Answer::Unknown(_)));
-    shop.fault(json!({"operation": "credit_check", "kind": "auth", "times": 1}))
-        .await;
+    shop.fault(json!({"operation": "credit_check", "kind": "auth", "times": 1})).await;
     let read = shop.client.credit_check(&shop.account, &member, Yen(1)).await;
     assert_eq!(read.result.unwrap_err(), ReadFailure::AuthFailed(Codes::one("A02")));
     // A read outlives one bad answer.
-    shop.fault(json!({"operation": "check", "kind": "refuse", "code": "D01", "times": 1}))
-        .await;
+    shop.fault(json!({"operation": "check", "kind": "refuse", "code": "D01", "times": 1})).await;
     assert!(matches!(shop.status(&member).await, StatusAnswer::Reported(_)));
 }
 
@@ -217,9 +169,6 @@ async fn a_wrong_auth_code_is_told_apart() {
         shop.account.auth_code = SecretString::from(wrong);
         let read = shop.client.status(&shop.account, &[key("m1")]).await;
         assert_eq!(read.result.unwrap_err(), ReadFailure::AuthFailed(Codes::one("A02")));
-        assert_eq!(
-            shop.apply(&key("m1"), "a@x.example").await,
-            Answer::Refused(Codes::one("A02"))
-        );
+        assert_eq!(shop.apply(&key("m1"), "a@x.example").await, Answer::Refused(Codes::one("A02")));
     }
 }

@@ -25,17 +25,12 @@ impl Write for Lines {
 async fn no_log_line_holds_the_auth_code_or_what_was_sold() {
     let lines = Lines::default();
     let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
     // With one dispatcher alone, a log line that another test reaches first would be switched off for all.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _guard = tracing::subscriber::set_default(subscriber);
-    let options = sandbox::Options {
-        listen: ([127, 0, 0, 1], 0).into(),
-        ..sandbox::Options::default()
-    };
+    let options = sandbox::Options { listen: ([127, 0, 0, 1], 0).into(), ..sandbox::Options::default() };
     let sandbox = sandbox::start(options).unwrap();
     let account = account(sandbox.address);
     actix_web::rt::spawn(sandbox.run());
@@ -48,10 +43,7 @@ async fn no_log_line_holds_the_auth_code_or_what_was_sold() {
     client.sales(&account, &[sale]).await;
     tracing::info!(?account, ?client, ?read, "everything there is");
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    assert!(
-        text.contains("called Paid") && text.contains("asked Paid") && text.contains("C02"),
-        "{text}"
-    );
+    assert!(text.contains("called Paid") && text.contains("asked Paid") && text.contains("C02"), "{text}");
     assert!(!text.contains(SECRET) && !text.contains("TEA SERVICE"), "{text}");
 }
 

@@ -14,10 +14,7 @@ async fn the_console_may_move_anything() {
         (r#"{"status":"REGISTERED","price":90}"#, "REGISTERED", 90),
     ] {
         let (code, sale) = stand.control("PUT", "/sales/s1", Some(body)).await;
-        assert_eq!(
-            (code, &sale["status"], &sale["price"]),
-            (200, &json!(status), &json!(price))
-        );
+        assert_eq!((code, &sale["status"], &sale["price"]), (200, &json!(status), &json!(price)));
     }
     let sale = stand.get("/sales/s1").await;
     assert_eq!(sale["history"].as_array().unwrap().len(), 5);
@@ -36,10 +33,7 @@ async fn the_banner_links_a_member_that_never_applied() {
     assert_eq!((code, &member["status"]), (200, &json!("approved_active")));
     assert_eq!(member["credit_line"], 1_000_000);
     assert_eq!(stand.check("m1").await["successes"][0]["memberStatusCode"], 2);
-    assert_eq!(
-        stand.apply("m1", "a@x.example").await.1["result"]["error"],
-        json!(["C01"])
-    );
+    assert_eq!(stand.apply("m1", "a@x.example").await.1["result"]["error"], json!(["C01"]));
 }
 
 #[actix_web::test]
@@ -61,12 +55,7 @@ async fn mistakes_are_answered_as_json() {
         ("POST", "/faults", Some("nonsense"), 400),
         ("POST", "/faults", Some(r#"{"operation":"dance","kind":"delay"}"#), 422),
         ("POST", "/faults", Some(r#"{"operation":"fix","kind":"refuse"}"#), 422),
-        (
-            "POST",
-            "/faults",
-            Some(r#"{"operation":"fix","kind":"http_500","share":2}"#),
-            422,
-        ),
+        ("POST", "/faults", Some(r#"{"operation":"fix","kind":"http_500","share":2}"#), 422),
     ] {
         let (code, answer) = stand.control(method, path, body).await;
         assert_eq!(code, status, "{method} {path} {body:?}");

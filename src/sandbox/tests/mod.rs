@@ -26,11 +26,7 @@ impl Stand {
     }
 
     pub async fn with(state: Option<PathBuf>) -> Self {
-        let options = Options {
-            listen: ([127, 0, 0, 1], 0).into(),
-            state,
-            ..Options::default()
-        };
+        let options = Options { listen: ([127, 0, 0, 1], 0).into(), state, ..Options::default() };
         let sandbox = start(options).unwrap();
         Self {
             base: format!("http://{}", sandbox.address),
@@ -50,10 +46,7 @@ impl Stand {
     pub async fn call(&self, path: &str, body: Value) -> (String, Value) {
         let request = json!({"header": {"apiAuthCode": self.auth_code}, "body": body});
         let answer = self.raw(path, request.to_string()).await;
-        (
-            answer["header"]["status"].as_str().unwrap().to_owned(),
-            answer["body"].clone(),
-        )
+        (answer["header"]["status"].as_str().unwrap().to_owned(), answer["body"].clone())
     }
 
     pub async fn raw(&self, path: &str, body: String) -> Value {
@@ -71,10 +64,7 @@ impl Stand {
         }
         let answer = request.send().await.unwrap();
         let status = answer.status().as_u16();
-        (
-            status,
-            serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Value::Null),
-        )
+        (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Value::Null))
     }
 
     pub async fn get(&self, path: &str) -> Value {

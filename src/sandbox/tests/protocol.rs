@@ -28,19 +28,10 @@ async fn an_application_is_validated_like_at_paid() {
     assert_eq!(status, "CLIENT_ERROR");
     assert_eq!(body["result"]["error"], json!(["B18", "B44", "B50", "B53"]));
     let (status, body) = stand.apply("m1", "a@x.example").await;
-    assert_eq!(
-        (status.as_str(), &body["result"]["b2bMemberId"]),
-        ("SUCCESS", &json!("m1"))
-    );
+    assert_eq!((status.as_str(), &body["result"]["b2bMemberId"]), ("SUCCESS", &json!("m1")));
     assert!(body["result"]["paidId"].is_string());
-    assert_eq!(
-        stand.apply("m2", "a@x.example").await.1["result"]["error"],
-        json!(["B45"])
-    );
-    assert_eq!(
-        stand.apply("m1", "b@x.example").await.1["result"]["error"],
-        json!(["C01"])
-    );
+    assert_eq!(stand.apply("m2", "a@x.example").await.1["result"]["error"], json!(["B45"]));
+    assert_eq!(stand.apply("m1", "b@x.example").await.1["result"]["error"], json!(["C01"]));
 }
 
 #[actix_web::test]
@@ -56,11 +47,7 @@ async fn magic_addresses_choose_the_outcome_of_the_screening() {
         let id = format!("m{code}-{}", email.len());
         stand.apply(&id, email).await;
         assert_eq!(stand.get(&format!("/members/{id}")).await["status"], before);
-        assert_eq!(
-            stand.check(&id).await["successes"][0]["memberStatusCode"],
-            code,
-            "{email}"
-        );
+        assert_eq!(stand.check(&id).await["successes"][0]["memberStatusCode"], code, "{email}");
     }
     assert_eq!(stand.check("nobody").await["errors"][0]["error"], json!(["C02"]));
 }
@@ -84,10 +71,7 @@ async fn credit_is_guarded_by_status_line_and_magic_price() {
     stand.buyer("m1").await;
     assert_eq!(ask(1_000_000).await["creditAvailable"], true);
     let refused = ask(1_000_001).await;
-    assert_eq!(
-        (&refused["creditAvailable"], &refused["memberStatusCode"]),
-        (&json!(false), &json!(2))
-    );
+    assert_eq!((&refused["creditAvailable"], &refused["memberStatusCode"]), (&json!(false), &json!(2)));
     assert!(refused["message"].is_string());
     assert_eq!(ask(5402).await["creditAvailable"], false);
     assert_eq!(stand.register("s0", 5402).await["error"], json!(["E01"]));
@@ -101,9 +85,7 @@ async fn credit_is_guarded_by_status_line_and_magic_price() {
     assert_eq!(amend(7_402).await["error"], json!(["E01"]));
     assert_eq!(amend(1_000_000).await["status"], "SUCCESS");
     assert_eq!(stand.get("/members/m1").await["credit_used"], 1_000_000);
-    stand
-        .control("PUT", "/members/m1", Some(r#"{"status":"approved_inactive"}"#))
-        .await;
+    stand.control("PUT", "/members/m1", Some(r#"{"status":"approved_inactive"}"#)).await;
     assert_eq!(stand.register("s3", 1).await["error"], json!(["E02"]));
     assert_eq!(ask(1).await["creditAvailable"], false);
 }
@@ -121,11 +103,7 @@ async fn a_batch_answers_each_sale_and_a_key_is_used_once() {
     assert_eq!(items[1]["error"], json!(["C01"]));
     assert_eq!(items[2]["error"], json!(["E03"]));
     assert_eq!(stand.control("DELETE", "/sales/s1", None).await.0, 204);
-    assert_eq!(
-        stand.register("s1", 100).await["error"],
-        json!(["C01"]),
-        "a key stays used"
-    );
+    assert_eq!(stand.register("s1", 100).await["error"], json!(["C01"]), "a key stays used");
     let (_, body) = stand.call(SEARCH, json!({"b2bCreditIds": ["s1"]})).await;
     assert_eq!(body["results"]["errors"][0]["error"], json!(["NOT_FOUND"]));
 }

@@ -28,10 +28,7 @@ async fn the_ledger_outlives_a_restart_and_a_torn_last_line() {
         assert_eq!(stand.get("/members").await, members);
         assert_eq!(stand.get("/sales").await, sales);
         assert_eq!(stand.register("s2", 100).await["error"], json!(["C01"]));
-        assert_eq!(
-            stand.apply("m3", "a@x.example").await.1["result"]["error"],
-            json!(["B45"])
-        );
+        assert_eq!(stand.apply("m3", "a@x.example").await.1["result"]["error"], json!(["B45"]));
         stand.stop().await;
     }
 }
@@ -40,11 +37,7 @@ async fn the_ledger_outlives_a_restart_and_a_torn_last_line() {
 async fn a_ledger_has_one_sandbox_at_a_time() {
     let path = file();
     let stand = Stand::with(Some(path.clone())).await;
-    let options = Options {
-        listen: ([127, 0, 0, 1], 0).into(),
-        state: Some(path),
-        ..Options::default()
-    };
+    let options = Options { listen: ([127, 0, 0, 1], 0).into(), state: Some(path), ..Options::default() };
     let error = start(options).err().expect("a second sandbox was let in");
     assert!(error.to_string().contains("in use"));
     stand.stop().await;

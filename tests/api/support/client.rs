@@ -27,24 +27,14 @@ pub struct Answer {
 
 impl Client {
     pub(super) fn new(address: &str) -> Self {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .unwrap();
-        Self {
-            address: address.to_owned(),
-            headers: HeaderMap::new(),
-            http,
-        }
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { address: address.to_owned(), headers: HeaderMap::new(), http }
     }
 
     /// The same with a header.
     pub fn with(&self, name: &str, value: &str) -> Self {
         let mut client = self.clone();
-        client.headers.insert(
-            name.parse::<HeaderName>().unwrap(),
-            HeaderValue::from_str(value).unwrap(),
-        );
+        client.headers.insert(name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap());
         client
     }
 
@@ -101,10 +91,7 @@ impl Client {
 
     /// Any method with any body: (content type, bytes).
     pub async fn send_raw(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Answer {
-        let mut request = self
-            .http
-            .request(method, format!("{}{path}", self.address))
-            .headers(self.headers.clone());
+        let mut request = self.http.request(method, format!("{}{path}", self.address)).headers(self.headers.clone());
         if let Some((content_type, bytes)) = body {
             if !content_type.is_empty() {
                 request = request.header("Content-Type", content_type);
@@ -115,12 +102,7 @@ impl Client {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer {
-            status,
-            headers,
-            body,
-            text,
-        }
+        Answer { status, headers, body, text }
     }
 }
 
@@ -146,11 +128,7 @@ impl Answer {
     /// The pointers of the faults.
     pub fn pointers(&self) -> Vec<&str> {
         let errors = self.body["errors"].as_array();
-        errors
-            .into_iter()
-            .flatten()
-            .filter_map(|error| error["pointer"].as_str())
-            .collect()
+        errors.into_iter().flatten().filter_map(|error| error["pointer"].as_str()).collect()
     }
 
     /// A header.
@@ -162,7 +140,6 @@ impl Answer {
     #[track_caller]
     pub fn text_at(&self, pointer: &str) -> String {
         let text = self.body.pointer(pointer).and_then(Value::as_str);
-        text.unwrap_or_else(|| panic!("no text at {pointer} in {}", self.text))
-            .to_owned()
+        text.unwrap_or_else(|| panic!("no text at {pointer} in {}", self.text)).to_owned()
     }
 }

@@ -69,19 +69,14 @@ impl TestApp {
         let database = Database::create();
         let sandbox = Sandbox::new();
         let sandbox_url = sandbox.url();
-        let defaults = [
-            ("KAKEURI_RATE_LIMITS", "off"),
-            ("KAKEURI_PAID_SANDBOX_URL", &sandbox_url),
-            ("KAKEURI_PAID_WAIT", "5s"),
-        ];
+        let defaults =
+            [("KAKEURI_RATE_LIMITS", "off"), ("KAKEURI_PAID_SANDBOX_URL", &sandbox_url), ("KAKEURI_PAID_WAIT", "5s")];
         let find = |name: &str| settings.iter().chain(&defaults).find(|(key, _)| *key == name);
         let config = Config::read(&|name| find(name).map(|(_, value)| (*value).to_owned())).unwrap();
         let clock = Clock::manual();
         let keys = MasterKeys::parse(&MasterKeys::generate()).unwrap();
         let pool = db::pool(&database.url, 4);
-        let tokens = Tokens::load(&keys, &clock, &mut pool.get().await.unwrap())
-            .await
-            .unwrap();
+        let tokens = Tokens::load(&keys, &clock, &mut pool.get().await.unwrap()).await.unwrap();
         let app = App::new(config, clock, keys, tokens, pool);
         let (store, owner) = open_store(&app, "minato").await;
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -90,16 +85,7 @@ impl TestApp {
         let server = http::server(&app, &database.url, listener, &stopping).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
-        Self {
-            app,
-            address,
-            store,
-            owner,
-            sandbox,
-            stopping,
-            server: handle,
-            _database: database,
-        }
+        Self { app, address, store, owner, sandbox, stopping, server: handle, _database: database }
     }
 
     /// Lets time pass for everything but Paid.
@@ -135,9 +121,7 @@ impl TestApp {
 
     /// A client of a member who has logged in.
     pub async fn buyer(&self, member: MemberId) -> Client {
-        let session = login::open(&self.app, self.store.store_id, Who::Member(member))
-            .await
-            .unwrap();
+        let session = login::open(&self.app, self.store.store_id, Who::Member(member)).await.unwrap();
         self.stranger().bearer(&session.access_token)
     }
 
@@ -182,20 +166,14 @@ impl TestApp {
         let mut conn = self.app.db().await.unwrap();
         member::insert(&member, &mut conn).await.unwrap();
         let hash = passwords::hash(PASSWORD.into()).await.unwrap();
-        db::password::set(member.store_id, member.id, &hash, now, &mut conn)
-            .await
-            .unwrap();
+        db::password::set(member.store_id, member.id, &hash, now, &mut conn).await.unwrap();
         member.id
     }
 
     /// A member's e-mail address.
     pub async fn email_of(&self, member: MemberId) -> String {
         let conn = self.app.db().await.unwrap();
-        member::find(self.store.store_id, member, &conn)
-            .await
-            .unwrap()
-            .unwrap()
-            .email_key
+        member::find(self.store.store_id, member, &conn).await.unwrap().unwrap().email_key
     }
 }
 

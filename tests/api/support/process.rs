@@ -24,10 +24,7 @@ pub fn command(settings: &[(&str, &str)], arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
-    command
-        .args(arguments)
-        .envs(settings.iter().copied())
-        .stdin(Stdio::null());
+    command.args(arguments).envs(settings.iter().copied()).stdin(Stdio::null());
     command
 }
 
@@ -41,11 +38,7 @@ pub fn run(settings: &[(&str, &str)], arguments: &[&str]) -> String {
 
 /// An address that nobody listens on at the moment.
 pub fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string()
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
 /// A new, empty folder for one test.
@@ -62,11 +55,7 @@ impl Process {
     #[track_caller]
     pub fn start(settings: &[(&str, &str)], arguments: &[&str], log: &Path, ready: &str) -> Self {
         let log_file = File::options().create(true).append(true).open(log).unwrap();
-        let mut child = command(settings, arguments)
-            .stdout(Stdio::piped())
-            .stderr(log_file)
-            .spawn()
-            .unwrap();
+        let mut child = command(settings, arguments).stdout(Stdio::piped()).stderr(log_file).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let started = Self { child };
         let (tell, told) = std::sync::mpsc::channel();
@@ -82,10 +71,7 @@ impl Process {
         let deadline = Duration::from_secs(60);
         told.recv_timeout(deadline).unwrap_or_else(|_| {
             let log = std::fs::read_to_string(log).unwrap_or_default();
-            panic!(
-                "{arguments:?} is not ready; its log ends: {}",
-                &log[log.len().saturating_sub(2000)..]
-            )
+            panic!("{arguments:?} is not ready; its log ends: {}", &log[log.len().saturating_sub(2000)..])
         });
         started
     }

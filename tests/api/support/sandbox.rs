@@ -21,10 +21,7 @@ fn address() -> SocketAddr {
         std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async {
                 let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-                let options = kakeuri::sandbox::Options {
-                    listen,
-                    ..Default::default()
-                };
+                let options = kakeuri::sandbox::Options { listen, ..Default::default() };
                 let sandbox = kakeuri::sandbox::start(options).unwrap();
                 tell.send(sandbox.address).unwrap();
                 sandbox.run().await.unwrap();
@@ -37,11 +34,7 @@ fn address() -> SocketAddr {
 impl Sandbox {
     pub(super) fn new() -> Self {
         let auth_code = uuid::Uuid::new_v4().simple().to_string();
-        Self {
-            auth_code,
-            address: address(),
-            http: reqwest::Client::new(),
-        }
+        Self { auth_code, address: address(), http: reqwest::Client::new() }
     }
 
     /// Its address.
@@ -59,8 +52,7 @@ impl Sandbox {
 
     /// The next `times` calls of an operation (or `any`) go wrong in this way.
     pub async fn fault(&self, operation: &str, kind: &str, times: u32) {
-        self.fault_with(json!({ "operation": operation, "kind": kind, "times": times }))
-            .await;
+        self.fault_with(json!({ "operation": operation, "kind": kind, "times": times })).await;
     }
 
     /// A fault with all its particulars.
@@ -75,14 +67,12 @@ impl Sandbox {
 
     /// A member at Paid, as an approved one by default.
     pub async fn set_member(&self, id: &str, member: Value) -> Value {
-        self.control(reqwest::Method::PUT, &format!("/members/{id}"), Some(member))
-            .await
+        self.control(reqwest::Method::PUT, &format!("/members/{id}"), Some(member)).await
     }
 
     /// A member by the customer number.
     pub async fn member(&self, id: &str) -> Value {
-        self.control(reqwest::Method::GET, &format!("/members/{id}"), None)
-            .await
+        self.control(reqwest::Method::GET, &format!("/members/{id}"), None).await
     }
 
     /// A sale by its key.
@@ -97,20 +87,17 @@ impl Sandbox {
 
     /// Changes a sale behind the service's back.
     pub async fn set_sale(&self, id: &str, sale: Value) {
-        self.control(reqwest::Method::PUT, &format!("/sales/{id}"), Some(sale))
-            .await;
+        self.control(reqwest::Method::PUT, &format!("/sales/{id}"), Some(sale)).await;
     }
 
     /// Removes a sale, as by hand in Paid's console.
     pub async fn delete_sale(&self, id: &str) {
-        self.control(reqwest::Method::DELETE, &format!("/sales/{id}"), None)
-            .await;
+        self.control(reqwest::Method::DELETE, &format!("/sales/{id}"), None).await;
     }
 
     /// A buyer who is already a Paid member uses the banner.
     pub async fn link(&self, id: &str) {
-        self.control(reqwest::Method::POST, &format!("/members/{id}/link"), None)
-            .await;
+        self.control(reqwest::Method::POST, &format!("/members/{id}/link"), None).await;
     }
 
     /// Every call that arrived.
@@ -119,9 +106,6 @@ impl Sandbox {
     }
 
     async fn list(&self, path: &str) -> Vec<Value> {
-        self.control(reqwest::Method::GET, path, None).await["data"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default()
+        self.control(reqwest::Method::GET, path, None).await["data"].as_array().cloned().unwrap_or_default()
     }
 }

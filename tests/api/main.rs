@@ -4,6 +4,7 @@ mod events;
 mod guards;
 mod house;
 mod idempotency;
+mod kill;
 mod migrations;
 mod openapi;
 mod orders;

@@ -29,7 +29,10 @@ const AUTH_CODE: &str = "kill9";
 
 /// A number of the environment, so that a failed run can be repeated.
 fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    std::env::var(variable)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }
 
 #[test]
@@ -52,7 +55,10 @@ fn no_kill_loses_a_sale_or_makes_one_twice() {
         shop.kill_and_start_again();
     }
     stop.store(true, Ordering::Relaxed);
-    let mut bought: Vec<Bought> = buyers.into_iter().flat_map(|buyer| shop.wait_for(buyer).unwrap()).collect();
+    let mut bought: Vec<Bought> = buyers
+        .into_iter()
+        .flat_map(|buyer| shop.wait_for(buyer).unwrap())
+        .collect();
     shop.heal_paid();
     shop.wait_for_rest();
     shop.wait_for(repeat_all(&shop.api, &mut bought));
@@ -63,14 +69,24 @@ fn no_kill_loses_a_sale_or_makes_one_twice() {
 
 /// Whoever got no answer asks again under the same key; whoever got one does so too, and gets the same order.
 async fn repeat_all(api: &Api, bought: &mut [Bought]) {
-    let interrupted = bought.iter().filter(|order| order.id.is_none() || order.unanswered.is_some()).count();
-    println!("{} orders wanted, {interrupted} with an answer that never came", bought.len());
+    let interrupted = bought
+        .iter()
+        .filter(|order| order.id.is_none() || order.unanswered.is_some())
+        .count();
+    println!(
+        "{} orders wanted, {interrupted} with an answer that never came",
+        bought.len()
+    );
     assert!(bought.len() > 50 && interrupted > 5, "nothing much was interrupted");
     for order in bought {
         let answer = api.until_answered("/v1/admin/orders", &order.key, &order.body).await;
         assert!(matches!(answer.0, 201 | 202), "{answer:?}");
         let id = answer.1["id"].as_str().unwrap().to_owned();
-        assert_eq!(*order.id.get_or_insert_with(|| id.clone()), id, "another order under the same key");
+        assert_eq!(
+            *order.id.get_or_insert_with(|| id.clone()),
+            id,
+            "another order under the same key"
+        );
         if let Some(act) = order.unanswered.take() {
             let answer = api.until_answered(&act.path, &act.key, &act.body).await;
             assert!(matches!(answer.0, 200 | 202), "{answer:?} to {}", act.path);
@@ -111,8 +127,18 @@ fn check(bought: &[Bought], orders: &BTreeMap<String, Value>, sales: &BTreeMap<S
         assert_eq!(order["cancelled_at"].is_string(), status == "cancelled", "{order}");
     }
     assert!(unexplained.is_empty(), "sales without an order: {unexplained:?}");
-    let count = |status: &str| orders.values().filter(|order| order["payment"]["status"] == status).count();
-    println!("{} unconfirmed, {} confirmed, {} cancelled", count("unconfirmed"), count("confirmed"), count("cancelled"));
+    let count = |status: &str| {
+        orders
+            .values()
+            .filter(|order| order["payment"]["status"] == status)
+            .count()
+    };
+    println!(
+        "{} unconfirmed, {} confirmed, {} cancelled",
+        count("unconfirmed"),
+        count("confirmed"),
+        count("cancelled")
+    );
 }
 
 /// The service under test, the sandbox, and a shop in it.
@@ -143,12 +169,21 @@ impl Shop {
         let (folder, database) = (empty_folder("kill"), Database::create());
         let (listen, sandbox_listen) = (free_address(), free_address());
         let state = folder.join("sandbox.jsonl");
-        let arguments = ["sandbox", "--listen", &sandbox_listen, "--state", state.to_str().unwrap()];
+        let arguments = [
+            "sandbox",
+            "--listen",
+            &sandbox_listen,
+            "--state",
+            state.to_str().unwrap(),
+        ];
         let sandbox = Process::start(&[], &arguments, &folder.join("sandbox.log"), "The Paid sandbox answers");
         let sandbox_url = format!("http://{sandbox_listen}");
         let settings = vec![
             ("DATABASE_URL", database.url.clone()),
-            ("KAKEURI_MASTER_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned()),
+            (
+                "KAKEURI_MASTER_KEY",
+                "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned(),
+            ),
             ("KAKEURI_LISTEN", listen.clone()),
             ("KAKEURI_PAID_SANDBOX_URL", sandbox_url.clone()),
             ("KAKEURI_RETRY_SCALE", "0.01".to_owned()),
@@ -159,7 +194,10 @@ impl Shop {
             ("RUST_LOG", "warn".to_owned()),
         ];
         let given: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        process::run(&given, &["store", "create", "--slug", "kill", "--name", "みなと商店", "--json"]);
+        process::run(
+            &given,
+            &["store", "create", "--slug", "kill", "--name", "みなと商店", "--json"],
+        );
         let token = process::run(&given, &["token", "admin", "--store", "kill"]);
         let mut shop = Self {
             runtime: Runtime::new().unwrap(),
@@ -182,7 +220,11 @@ impl Shop {
     }
 
     fn start(&mut self) {
-        let settings: Vec<_> = self.settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let settings: Vec<_> = self
+            .settings
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         let log = self.folder.join("service.log");
         self.service = Some(Process::start(&settings, &["serve"], &log, "Kakeuri answers"));
     }
@@ -209,13 +251,21 @@ impl Shop {
                 "email": format!("buyer{number}@minato.example"), "payment_methods": ["paid"],
                 "paid": { "application_status": "pending" }
             });
-            let id = api.must("POST", "/v1/admin/members", member).await["id"].as_str().unwrap().to_owned();
+            let id = api.must("POST", "/v1/admin/members", member).await["id"]
+                .as_str()
+                .unwrap()
+                .to_owned();
             let member = format!("/v1/admin/members/{id}/paid");
             api.must("POST", &format!("{member}/application"), json!({})).await;
             let read = api.must("POST", &format!("{member}/refresh"), json!({})).await;
             assert_eq!(read["paid"]["application_status"], "approved_active");
             let key = read["paid"]["customer_number"].as_str().unwrap();
-            self.control("PUT", &format!("/members/{key}"), Some(json!({ "credit_line": 1_000_000_000_000_i64 }))).await;
+            self.control(
+                "PUT",
+                &format!("/members/{key}"),
+                Some(json!({ "credit_line": 1_000_000_000_000_i64 })),
+            )
+            .await;
             id
         })
     }
@@ -227,7 +277,11 @@ impl Shop {
         for kind in ["drop_answer", "drop_connection", "http_500", "malformed", "delay"] {
             let operation = operations[luck.below(operations.len() as u64) as usize];
             let share = luck.between(0, 20) as f64 / 100.0;
-            let delay = if kind == "delay" { luck.between(200, 1500) } else { luck.between(0, 30) };
+            let delay = if kind == "delay" {
+                luck.between(200, 1500)
+            } else {
+                luck.between(0, 30)
+            };
             let fault = json!({ "operation": operation, "kind": kind, "share": share, "delay_ms": delay });
             self.wait_for(self.control("POST", "/faults", Some(fault)));
         }
@@ -245,7 +299,9 @@ impl Shop {
             let payment = |order: &&Value| {
                 order["payment"]["status"] == "processing" || !order["payment"]["open_operation"].is_null()
             };
-            let Some(open) = orders.values().find(payment) else { return orders };
+            let Some(open) = orders.values().find(payment) else {
+                return orders;
+            };
             assert!(Instant::now() < deadline, "still open: {open}");
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -254,7 +310,12 @@ impl Shop {
     fn sales(&self) -> BTreeMap<String, Value> {
         let list = self.wait_for(self.control("GET", "/sales", None));
         let key = |sale: &Value| sale["b2bCreditId"].as_str().unwrap().to_owned();
-        list["data"].as_array().unwrap().iter().map(|sale| (key(sale), sale.clone())).collect()
+        list["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|sale| (key(sale), sale.clone()))
+            .collect()
     }
 
     async fn control(&self, method: &str, path: &str, body: Option<Value>) -> Value {

@@ -49,14 +49,21 @@ pub struct Api {
 
 impl Api {
     pub fn new(address: String, token: String) -> Self {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(15)).build().unwrap();
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(15))
+            .build()
+            .unwrap();
         Self { address, token, http }
     }
 
     /// One call; `None` if no whole answer came.
     async fn call(&self, method: &str, path: &str, key: Option<&str>, body: &Value) -> Option<(u16, Value)> {
-        let request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.address));
-        let request = key.into_iter().fold(request, |request, key| request.header("Idempotency-Key", key));
+        let request = self
+            .http
+            .request(method.parse().unwrap(), format!("{}{path}", self.address));
+        let request = key
+            .into_iter()
+            .fold(request, |request, key| request.header("Idempotency-Key", key));
         let request = if method == "GET" { request } else { request.json(body) };
         let answer = request.bearer_auth(&self.token).send().await.ok()?;
         let status = answer.status().as_u16();
@@ -74,8 +81,13 @@ impl Api {
     pub async fn until_answered(&self, path: &str, key: &str, body: &Value) -> (u16, Value) {
         let deadline = Instant::now() + Duration::from_secs(40);
         loop {
-            let answer = self.call("POST", path, Some(key), body).await.expect("nobody kills the service any more");
-            let wait = answer.1["code"].as_str().is_some_and(|code| code.ends_with("in_progress"));
+            let answer = self
+                .call("POST", path, Some(key), body)
+                .await
+                .expect("nobody kills the service any more");
+            let wait = answer.1["code"]
+                .as_str()
+                .is_some_and(|code| code.ends_with("in_progress"));
             if !wait {
                 return answer;
             }
@@ -93,7 +105,9 @@ impl Api {
             for order in page["data"].as_array().unwrap() {
                 orders.insert(order["id"].as_str().unwrap().to_owned(), order.clone());
             }
-            let Some(next) = page["next_cursor"].as_str() else { return orders };
+            let Some(next) = page["next_cursor"].as_str() else {
+                return orders;
+            };
             cursor = format!("&cursor={next}");
         }
     }
@@ -134,7 +148,12 @@ pub struct Buyer {
 
 impl Buyer {
     pub fn new(api: Api, members: Vec<String>, luck: Luck) -> Self {
-        Self { api, members, luck, bought: Vec::new() }
+        Self {
+            api,
+            members,
+            luck,
+            bought: Vec::new(),
+        }
     }
 
     /// Goes on until told to stop.
@@ -150,7 +169,10 @@ impl Buyer {
                 match self.luck.below(3) {
                     0 => self.change(index).await,
                     1 => self.end(index, "payment/confirm", json!({}), "confirmed").await,
-                    _ => self.end(index, "cancel", json!({ "reason": "在庫切れ" }), "cancelled").await,
+                    _ => {
+                        self.end(index, "cancel", json!({ "reason": "在庫切れ" }), "cancelled")
+                            .await
+                    }
                 }
             }
             tokio::time::sleep(Duration::from_millis(self.luck.below(20))).await;
@@ -175,7 +197,11 @@ impl Buyer {
             unanswered: None,
             ended: false,
         };
-        match self.api.call("POST", "/v1/admin/orders", Some(&order.key), &order.body).await {
+        match self
+            .api
+            .call("POST", "/v1/admin/orders", Some(&order.key), &order.body)
+            .await
+        {
             Some((201 | 202, answer)) => order.id = answer["id"].as_str().map(str::to_owned),
             // Nobody answered, or Paid could not be asked: to be repeated.
             None | Some((500.., _)) => {}
@@ -207,7 +233,12 @@ impl Buyer {
             Some((409 | 503, _)) => {}
             None | Some((500.., _)) => {
                 order.ended = true;
-                order.unanswered = Some(Act { path, key, body, leads_to });
+                order.unanswered = Some(Act {
+                    path,
+                    key,
+                    body,
+                    leads_to,
+                });
             }
             Some(other) => panic!("{other:?}"),
         }

@@ -42,7 +42,12 @@ fn merge(target: &mut Value, patch: Value) {
 /// For bodies that show a domain type and a few fields of their own side by side; serde's `flatten` cannot be strict.
 pub fn split_body<A: DeserializeOwned, B: DeserializeOwned>(value: Value, own: &[&str]) -> Result<(A, B), Error> {
     let (others, mine) = split(value, own)?;
-    match (from_value(others), from_value(mine)) {
+    both(from_value(others), from_value(mine))
+}
+
+/// Two halves of one body, with the faults of both at once.
+pub fn both<A, B>(a: Result<A, Error>, b: Result<B, Error>) -> Result<(A, B), Error> {
+    match (a, b) {
         (Ok(a), Ok(b)) => Ok((a, b)),
         (Err(Error::Problem(mut first)), Err(Error::Problem(second))) => {
             first.errors.extend(second.errors);

@@ -1,11 +1,15 @@
 //! The service from outside: over HTTP, with a real database and a real sandbox.
 
+mod applications;
 mod events;
 mod guards;
 mod house;
 mod idempotency;
+mod jobs;
 mod kill;
+mod members;
 mod migrations;
+mod my_page;
 mod openapi;
 mod orders;
 mod payments;
@@ -13,8 +17,10 @@ mod problems;
 mod products;
 mod reconciliation;
 mod refresh;
+mod registration;
 mod service;
 mod sessions;
+mod settings;
 mod settlement;
 mod support;
 mod tour;

@@ -18,10 +18,11 @@ use crate::domain::{MemberId, PaidKey, PasswordTokenId, StoreId};
 use crate::error::{Error, OrNotFound};
 use crate::http::auth::scopes::{MembersRead, MembersWrite};
 use crate::http::auth::{Admin, Permission};
-use crate::http::body::{Body, from_value, merge_patch, split, split_body};
+use crate::http::body::{Body, from_value};
 use crate::http::etag::{IfMatch, etag};
 use crate::http::idempotency::Ticket;
 use crate::http::page::PageParams;
+use crate::http::patch::{both, merge_patch, split, split_body};
 use crate::http::path::Id;
 use crate::http::query::Listing;
 use crate::operations::member::{self as members, Change, Deed, NewMember};
@@ -289,14 +290,7 @@ async fn update_member(
 
 fn read_patch(member: &Member, patch: Value) -> Result<Change, Error> {
     let (profile, own) = split(patch, &OWN_FIELDS)?;
-    let (profile, own) = match (merge_patch(&member.profile.0, profile), from_value::<OwnIn>(own)) {
-        (Ok(profile), Ok(own)) => (profile, own),
-        (Err(Error::Problem(mut first)), Err(Error::Problem(second))) => {
-            first.errors.extend(second.errors);
-            return Err(Error::Problem(first));
-        }
-        (Err(error), _) | (_, Err(error)) => return Err(error),
-    };
+    let (profile, own) = both(merge_patch(&member.profile.0, profile), from_value::<OwnIn>(own))?;
     let paid = own.paid.unwrap_or_default();
     Ok(Change {
         profile: Some(profile),

@@ -15,9 +15,10 @@ use crate::domain::store::{Environment, Health, MemberApproval, TaxRounding};
 use crate::error::{Error, OrNotFound};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::{SettingsRead, SettingsWrite};
-use crate::http::body::{Body, merge_patch, split_body};
+use crate::http::body::{Body, from_value};
 use crate::http::etag::{IfMatch, etag};
 use crate::http::limits::{Counted, Limited, Limits};
+use crate::http::patch::{both, merge_patch, split};
 use crate::operations::settings::{self, PaidChange, Tested};
 
 /// The routes.
@@ -206,8 +207,8 @@ async fn put_paid_settings(
 
 /// What is absent stays, so the two halves are read over what is there.
 fn halves(before: &PaidSettings, body: Value) -> Result<(PaidSettingsIn, AuthCodeIn), Error> {
-    let (given, secret) = split_body::<Value, AuthCodeIn>(body, &["api_auth_code"])?;
-    Ok((merge_patch(&PaidSettingsIn::from(before), given)?, secret))
+    let (given, secret) = split(body, &["api_auth_code"])?;
+    both(merge_patch(&PaidSettingsIn::from(before), given), from_value(secret))
 }
 
 /// What a connection test found.

@@ -12,9 +12,10 @@ use crate::domain::MemberId;
 use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
 use crate::error::Error;
 use crate::http::auth::Buyer;
-use crate::http::body::{Body, merge_patch};
+use crate::http::body::Body;
 use crate::http::etag::{IfMatch, etag};
 use crate::http::idempotency::Ticket;
+use crate::http::patch::merge_patch;
 use crate::operations::member::{self, Deed};
 
 /// The routes.

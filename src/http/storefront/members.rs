@@ -12,10 +12,11 @@ use crate::app::App;
 use crate::domain::member::Profile;
 use crate::error::Error;
 use crate::http::auth::Visitor;
-use crate::http::body::{Body, split_body};
+use crate::http::body::Body;
 use crate::http::etag::etag;
 use crate::http::idempotency::Ticket;
 use crate::http::limits::{Counted, Limited, Limits, address};
+use crate::http::patch::split_body;
 use crate::operations::member::{self, Registration};
 
 /// The routes.

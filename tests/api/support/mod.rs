@@ -4,6 +4,7 @@
 mod client;
 mod database;
 mod money;
+mod people;
 pub mod process;
 mod sandbox;
 
@@ -32,6 +33,7 @@ use kakeuri::{db, passwords};
 pub use client::{Answer, Client};
 pub use database::Database;
 pub use money::{lines, new_key, order_body};
+pub use people::{is_ticked, registration};
 pub use sandbox::Sandbox;
 
 /// The password of everybody in the tests.

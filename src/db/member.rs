@@ -284,15 +284,6 @@ pub async fn ids(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> Q
         .await
 }
 
-/// Of `ids`, those that are members of the store.
-pub async fn existing(store: StoreId, ids: &[MemberId], conn: &AsyncPgConnection) -> QueryResult<Vec<MemberId>> {
-    present(store)
-        .filter(members::id.eq_any(ids))
-        .select(members::id)
-        .load(&mut &*conn)
-        .await
-}
-
 /// Removes a member of whom nothing is kept; its sessions and tokens go with it.
 pub async fn delete(store: StoreId, id: MemberId, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     diesel::delete(members::table.find((store, id)))

@@ -213,7 +213,12 @@ async fn every_path_hides_the_rows_of_another_store() {
     let member = app.order(&order).await["member"]["id"].as_str().unwrap().to_owned();
     app.product("TEA-100", 1000).await;
     let product = app.admin().get("/v1/admin/products").await.text_at("/data/0/id");
-    let job = app.admin().post("/v1/admin/members/paid/refresh", json!({})).await.expect(202).text_at("/id");
+    let job = app
+        .admin()
+        .post("/v1/admin/members/paid/refresh", json!({}))
+        .await
+        .expect(202)
+        .text_at("/id");
     let stranger = app.admin_of(&app.another_store().await, Scope::ALL);
     let mut walked = 0;
     for (path, methods) in openapi::documents().admin["paths"].as_object().unwrap() {
@@ -224,13 +229,19 @@ async fn every_path_hides_the_rows_of_another_store() {
             Some("jobs") => &job,
             _ => continue,
         };
-        let Some((before, after)) = path.split_once('{') else { continue };
+        let Some((before, after)) = path.split_once('{') else {
+            continue;
+        };
         let path = format!("{before}{id}{}", after.split_once('}').unwrap().1);
         for method in methods.as_object().unwrap().keys() {
             let method: Method = method.to_uppercase().parse().unwrap();
             let body = matches!(method, Method::POST | Method::PATCH | Method::PUT).then(|| readable_body(&path));
             let answer = stranger.send(method.clone(), &path, body).await;
-            assert_eq!((answer.status, answer.body["code"].as_str()), (404, Some("not_found")), "{method} {path}");
+            assert_eq!(
+                (answer.status, answer.body["code"].as_str()),
+                (404, Some("not_found")),
+                "{method} {path}"
+            );
             walked += 1;
         }
     }

@@ -1,5 +1,6 @@
 //! The service from outside: over HTTP, with a real database and a real sandbox.
 
+mod application_refresh;
 mod applications;
 mod events;
 mod guards;
@@ -24,3 +25,4 @@ mod settings;
 mod settlement;
 mod support;
 mod tour;
+mod worker;

@@ -91,7 +91,6 @@ fn distinct(ids: impl IntoIterator<Item = Uuid>, pointer: &str) -> Result<Vec<Uu
 /// Each is done for itself: one that is refused stops none of the others.
 #[utoipa::path(
     tag = "applications",
-    security(("token" = [])),
     request_body = SubmissionsIn,
     responses(
         (status = 202, description = "The job; ask for it under its `Location`", body = JobOut),
@@ -144,7 +143,6 @@ async fn pending(app: &App, store: StoreId, filter: MemberFilter) -> Result<Vec<
 /// Read the status of many applications back from Paid
 #[utoipa::path(
     tag = "applications",
-    security(("token" = [])),
     request_body = RefreshesIn,
     responses((status = 202, description = "The job; ask for it under its `Location`", body = JobOut))
 )]
@@ -209,7 +207,6 @@ async fn to_refresh(app: &App, store: StoreId, wanted: RefreshesIn) -> Result<Ve
 /// A sale that Paid does not know is `succeeded` with the code `missing_at_paid`: the question was answered.
 #[utoipa::path(
     tag = "payments",
-    security(("token" = [])),
     request_body = PaymentRefreshesIn,
     responses(
         (status = 202, description = "The job; ask for it under its `Location`", body = JobOut),

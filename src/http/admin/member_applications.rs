@@ -42,7 +42,6 @@ struct SubmissionOut {
 /// reported at once. A member without `paid` among the methods is not submitted: the application is dropped.
 #[utoipa::path(
     tag = "applications",
-    security(("token" = [])),
     params(IfMatch),
     responses(
         (status = 200, description = "Submitted, dropped, or linked already", body = SubmissionOut),
@@ -92,7 +91,6 @@ async fn submit_application(
 /// driven on instead.
 #[utoipa::path(
     tag = "applications",
-    security(("token" = [])),
     params(IfMatch),
     responses(
         (status = 200, description = "The member as Paid tells", body = MemberOut),
@@ -135,7 +133,6 @@ struct MemberPaidDetailsOut {
 /// Read where a member stands with Paid, and why it cannot pay
 #[utoipa::path(
     tag = "applications",
-    security(("token" = [])),
     responses((status = 200, description = "Status, faults of the profile, and the diagnosis",
         body = MemberPaidDetailsOut))
 )]

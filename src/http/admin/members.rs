@@ -3,18 +3,17 @@
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get, patch, post};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::member_out::MemberOut;
 use crate::app::App;
 use crate::db::member::{Filter, Member, MemberView};
-use crate::db::password_token::{self, PasswordToken};
 use crate::db::{member, operation};
 use crate::domain::application::ApplicationStatus;
-use crate::domain::member::{MemberAction, MemberStatus, PaymentMethod, Profile};
-use crate::domain::{MemberId, PaidKey, PasswordTokenId, StoreId};
+use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
+use crate::domain::{MemberId, PaidKey, StoreId};
 use crate::error::{Error, OrNotFound};
 use crate::http::auth::scopes::{MembersRead, MembersWrite};
 use crate::http::auth::{Admin, Permission};
@@ -26,7 +25,6 @@ use crate::http::patch::{both, merge_patch, split, split_body};
 use crate::http::path::Id;
 use crate::http::query::Listing;
 use crate::operations::member::{self as members, Change, Deed, NewMember};
-use crate::passwords;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -35,16 +33,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(create_member)
         .service(get_member)
         .service(update_member);
-    config
-        .service(delete_member)
-        .service(approve_member)
-        .service(reject_member)
-        .service(suspend_member);
-    config.service(reactivate_member).service(create_password_token);
+    config.service(delete_member);
 }
-
-/// How long a one-time token to set a password is good.
-const TOKEN_LIFE: TimeDelta = TimeDelta::hours(24);
 
 /// The fields of a member that are not its profile.
 const OWN_FIELDS: [&str; 3] = ["number", "payment_methods", "paid"];
@@ -168,7 +158,8 @@ pub(super) async fn shown(app: &App, store: StoreId, id: MemberId) -> Result<Mem
     member::view(store, id, &*app.db().await?).await?.or_not_found()
 }
 
-async fn answer(app: &App, member: Member) -> Result<HttpResponse, Error> {
+/// A changed member, with its version.
+pub(super) async fn answer(app: &App, member: Member) -> Result<HttpResponse, Error> {
     let operation = operation::open_on_member(member.store_id, member.id, &*app.db().await?).await?;
     let version = etag(member.version);
     Ok(HttpResponse::Ok()
@@ -179,7 +170,6 @@ async fn answer(app: &App, member: Member) -> Result<HttpResponse, Error> {
 /// List members, newest first
 #[utoipa::path(
     tag = "members",
-    security(("token" = [])),
     params(PageParams, MemberFilter),
     responses((status = 200, description = "A page of members", body = MemberList))
 )]
@@ -212,7 +202,6 @@ async fn list_members(
 /// `paid.application_status` to `pending` (申請待ち), then submit.
 #[utoipa::path(
     tag = "members",
-    security(("token" = [])),
     request_body = MemberIn,
     responses(
         (status = 201, description = "Created", body = MemberOut),
@@ -251,7 +240,6 @@ async fn create_member(
 /// Read a member
 #[utoipa::path(
     tag = "members",
-    security(("token" = [])),
     responses((status = 200, description = "The member", body = MemberOut))
 )]
 #[get("/members/{id}")]
@@ -265,7 +253,6 @@ async fn get_member(admin: Admin<MembersRead>, id: Id<MemberId>, app: Data<App>)
 /// Change a member
 #[utoipa::path(
     tag = "members",
-    security(("token" = [])),
     params(IfMatch),
     request_body = MemberPatch,
     responses(
@@ -306,7 +293,6 @@ fn read_patch(member: &Member, patch: Value) -> Result<Change, Error> {
 /// A member with an order, or ever submitted or linked at Paid, is anonymised: personal data goes, the keys stay.
 #[utoipa::path(
     tag = "members",
-    security(("token" = [])),
     params(IfMatch),
     responses(
         (status = 204, description = "Gone; the sessions have ended"),
@@ -323,117 +309,4 @@ async fn delete_member(
     let (check, ticket) = (|version| if_match.check(version), Ticket::default());
     members::remove(&app, admin.store, id.0, &deed(&admin, &check, &ticket)).await?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-async fn act(
-    admin: &Admin<MembersWrite>,
-    id: MemberId,
-    action: MemberAction,
-    if_match: &IfMatch,
-    ticket: &Ticket,
-    app: &App,
-) -> Result<HttpResponse, Error> {
-    let check = |version| if_match.check(version);
-    let member = members::act(app, admin.store, id, action, &deed(admin, &check, ticket)).await?;
-    answer(app, member).await
-}
-
-/// A route for one action on a member's status.
-macro_rules! action {
-    ($name:ident, $path:literal, $action:ident, $summary:literal, $description:literal) => {
-        #[doc = $summary]
-        #[doc = ""]
-        #[doc = $description]
-        #[utoipa::path(
-                    tag = "members",
-                    security(("token" = [])),
-                    params(IfMatch),
-                    responses(
-                        (status = 200, description = "Done", body = MemberOut),
-                        (status = 409, description = "`member_status_forbids`, `application_operation_in_progress`"),
-                    )
-                )]
-        #[post($path)]
-        async fn $name(
-            admin: Admin<MembersWrite>,
-            id: Id<MemberId>,
-            if_match: IfMatch,
-            ticket: Ticket,
-            app: Data<App>,
-        ) -> Result<HttpResponse, Error> {
-            act(&admin, id.0, MemberAction::$action, &if_match, &ticket, &app).await
-        }
-    };
-}
-
-action!(
-    approve_member,
-    "/members/{id}/approve",
-    Approve,
-    "Approve a member (承認)",
-    "From `pending_approval` or `rejected` to `active`."
-);
-action!(
-    reject_member,
-    "/members/{id}/reject",
-    Reject,
-    "Reject a member (否認)",
-    "From `pending_approval` to `rejected`. A pending Paid application is dropped."
-);
-action!(
-    suspend_member,
-    "/members/{id}/suspend",
-    Suspend,
-    "Suspend a member (停止)",
-    "From `active` to `suspended`. The member is shut out at once."
-);
-action!(
-    reactivate_member,
-    "/members/{id}/reactivate",
-    Reactivate,
-    "Reactivate a member (再開)",
-    "From `suspended` to `active`."
-);
-
-/// A one-time token to set a password.
-#[derive(serde::Serialize, utoipa::ToSchema)]
-#[schema(as = PasswordToken)]
-struct PasswordTokenOut {
-    /// Shown once. To be sent to the member, who gives it to `POST /v1/storefront/password`.
-    #[schema(example = "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.Zk3…")]
-    token: String,
-    expires_at: DateTime<Utc>,
-}
-
-/// Make a one-time token with which a member sets a password
-///
-/// For members without a password, as those of an import, and after a `member.password_reset_requested`. Older tokens
-/// of the member become useless.
-#[utoipa::path(
-    tag = "members",
-    security(("token" = [])),
-    responses((status = 201, description = "The token, shown once", body = PasswordTokenOut))
-)]
-#[post("/members/{id}/password-token")]
-async fn create_password_token(
-    admin: Admin<MembersWrite>,
-    id: Id<MemberId>,
-    app: Data<App>,
-) -> Result<HttpResponse, Error> {
-    let (now, conn) = (app.clock.now(), &mut *app.db().await?);
-    member::find(admin.store, id.0, conn).await?.or_not_found()?;
-    let token_id = PasswordTokenId::new();
-    let (token, secret_hash) = passwords::new_token(token_id);
-    let expires_at = now + TOKEN_LIFE;
-    let row = PasswordToken {
-        store_id: admin.store,
-        id: token_id,
-        member_id: id.0,
-        secret_hash,
-        created_at: now,
-        expires_at,
-        used_at: None,
-    };
-    password_token::replace(&row, conn).await?;
-    Ok(HttpResponse::Created().json(PasswordTokenOut { token, expires_at }))
 }

@@ -3,6 +3,7 @@
 mod bulk;
 mod events;
 mod jobs;
+mod member_actions;
 mod member_applications;
 mod member_out;
 mod members;
@@ -40,6 +41,7 @@ fn resources(config: &mut ServiceConfig<'_>) {
     // Before the members, whose ids stand where the names of bulk calls stand.
     bulk::routes(config);
     members::routes(config);
+    member_actions::routes(config);
     member_applications::routes(config);
     jobs::routes(config);
 }

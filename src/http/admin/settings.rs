@@ -158,7 +158,6 @@ async fn show(app: &App, settings: PaidSettings) -> Result<HttpResponse, Error> 
 /// Read the payment settings (決済設定)
 #[utoipa::path(
     tag = "settings",
-    security(("token" = [])),
     responses((status = 200, description = "The settings; the auth code is never shown", body = PaidSettingsOut))
 )]
 #[get("/settings/paid")]
@@ -173,7 +172,6 @@ async fn get_paid_settings(admin: Admin<SettingsRead>, app: Data<App>) -> Result
 /// anew with a new key. A new auth code alone is always taken, and the next call uses it.
 #[utoipa::path(
     tag = "settings",
-    security(("token" = [])),
     params(IfMatch),
     request_body = PaidSettingsPut,
     responses(
@@ -228,7 +226,6 @@ struct TestOut {
 /// Asks for a member who cannot exist. At most five times a minute.
 #[utoipa::path(
     tag = "settings",
-    security(("token" = [])),
     responses(
         (status = 200, description = "What was found", body = TestOut),
         (status = 409, description = "`paid_disabled`: there are no credentials yet"),
@@ -290,7 +287,6 @@ impl From<&Store> for StoreSettings {
 /// Read the store's own options
 #[utoipa::path(
     tag = "settings",
-    security(("token" = [])),
     responses((status = 200, description = "The options", body = StoreSettings))
 )]
 #[get("/settings/store")]
@@ -304,7 +300,6 @@ async fn get_store_settings(admin: Admin<SettingsRead>, app: Data<App>) -> Resul
 /// Change the store's own options; what is absent stays
 #[utoipa::path(
     tag = "settings",
-    security(("token" = [])),
     params(IfMatch),
     request_body = StoreSettings,
     responses((status = 200, description = "Changed", body = StoreSettings))

@@ -134,13 +134,15 @@ fn password_file(app: &App) -> PathBuf {
 /// One password for everybody in the demo, drawn once and readable by the operator alone.
 fn kept_password(app: &App) -> io::Result<String> {
     let path = password_file(app);
-    fs::create_dir_all(&app.config.data_dir)?;
-    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-        Ok(mut file) => writeln!(file, "demo-{}", &crypto::random_secret().expose_secret()[..12])?,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(error),
+    let kept = fs::read_to_string(&path).unwrap_or_default();
+    if !kept.trim().is_empty() {
+        return Ok(kept.trim().to_owned());
     }
-    Ok(fs::read_to_string(&path)?.trim().to_owned())
+    let password = format!("demo-{}", &crypto::random_secret().expose_secret()[..12]);
+    fs::create_dir_all(&app.config.data_dir)?;
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+    writeln!(file, "{password}")?;
+    Ok(password)
 }
 
 /// The store under a name that nobody knows, with its staff.

@@ -2,11 +2,13 @@
 
 mod application_refresh;
 mod applications;
+mod demo;
 mod events;
 mod guards;
 mod house;
 mod idempotency;
 mod jobs;
+mod kill;
 mod members;
 mod migrations;
 mod my_page;

@@ -18,11 +18,23 @@ pub async fn connect(url: &str) -> ConnectionResult<AsyncPgConnection> {
     let config: Config = url.parse().map_err(bad)?;
     let sockets_only = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
     if sockets_only || config.get_ssl_mode() == SslMode::Disable {
-        let (client, connection) = config.connect(NoTls).await.map_err(bad)?;
-        return AsyncPgConnection::try_from_client_and_connection(client, connection).await;
+        return plain(&config).await;
     }
-    let tls = client_config().map_err(bad)?;
+    let tls = match client_config() {
+        Ok(tls) => tls,
+        // Without a trust store no certificate can be checked; a URL that only prefers TLS goes on without it.
+        Err(error) if config.get_ssl_mode() == SslMode::Prefer => {
+            tracing::warn!(%error, "no TLS to PostgreSQL: the machine's trust store cannot be read");
+            return plain(&config).await;
+        }
+        Err(error) => return Err(bad(error)),
+    };
     let (client, connection) = config.connect(MakeRustlsConnect::new(tls)).await.map_err(bad)?;
+    AsyncPgConnection::try_from_client_and_connection(client, connection).await
+}
+
+async fn plain(config: &Config) -> ConnectionResult<AsyncPgConnection> {
+    let (client, connection) = config.connect(NoTls).await.map_err(bad)?;
     AsyncPgConnection::try_from_client_and_connection(client, connection).await
 }
 

@@ -15,16 +15,21 @@ use crate::db::paid_settings;
 use crate::domain::operation::OperationKind;
 use crate::error::Error;
 
-/// The most calls that one drive makes.
-const CALLS_PER_DRIVE: u32 = 2;
-
 /// What settling costs at most.
 const MARGIN: Duration = Duration::from_secs(5);
+
+/// How long a drive waits for an inquiry: less than for a call that takes effect, as it can be asked again at no cost.
+/// The shorter it is, the sooner the lease of a process that was killed is over.
+pub(super) fn inquiry_limit(app: &App) -> Duration {
+    let whole = app.config.paid.timeout;
+    (whole / 3).max(whole.min(Duration::from_secs(3)))
+}
 
 /// A new lease that outlasts the longest drive.
 pub fn lease(app: &App) -> Lease {
     let now = app.clock.now();
-    let longest = app.config.paid.timeout * CALLS_PER_DRIVE + MARGIN;
+    // A drive makes at most one inquiry and one call that takes effect.
+    let longest = inquiry_limit(app) + app.config.paid.timeout + MARGIN;
     let until = now + TimeDelta::from_std(longest).unwrap_or(TimeDelta::hours(1));
     Lease { token: Uuid::new_v4(), now, until }
 }

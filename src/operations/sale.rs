@@ -1,5 +1,6 @@
 //! Finds out what became of an operation on a sale, by asking Paid, by sending it, or both.
 
+use super::drive;
 use super::provider::{self, Calls};
 use crate::app::App;
 use crate::db::operation::Operation;
@@ -186,7 +187,7 @@ impl Asking<'_> {
         let key = &self.operation.paid_key;
         let asked = self.app.paid.sales(&self.account, std::slice::from_ref(key));
         // Retries of the read must not outlast the lease.
-        let Ok(read) = tokio::time::timeout(self.app.config.paid.timeout, asked).await else {
+        let Ok(read) = tokio::time::timeout(drive::inquiry_limit(self.app), asked).await else {
             return Inquiry::Unclear(Codes::none());
         };
         self.calls.note_read(&read.attempts);

@@ -6,6 +6,7 @@ use crate::db::member;
 use crate::db::operation::Operation;
 use crate::db::paid_settings::PaidSettings;
 use crate::domain::operation::Outcome;
+use crate::operations::drive;
 use crate::operations::provider::{self, Calls};
 use crate::operations::sale::outcome;
 use crate::paid::{self, Account, Answer, Codes, ReportedStatus, StatusAnswer};
@@ -148,7 +149,7 @@ impl Asking<'_> {
         let key = &self.operation.paid_key;
         let asked = self.app.paid.status(&self.account, std::slice::from_ref(key));
         // Retries of the read must not outlast the lease.
-        let Ok(read) = tokio::time::timeout(self.app.config.paid.timeout, asked).await else {
+        let Ok(read) = tokio::time::timeout(drive::inquiry_limit(self.app), asked).await else {
             return StatusAnswer::Unclear;
         };
         self.calls.note_read(&read.attempts);

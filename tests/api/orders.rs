@@ -299,3 +299,37 @@ async fn orders_are_listed_newest_first_and_found_by_their_filters() {
         app.admin().get(&format!("{ORDERS}?{bad}")).await.problem(422, "invalid");
     }
 }
+
+#[actix_web::test]
+async fn tax_is_rounded_as_the_store_did_when_the_order_was_placed() {
+    let app = TestApp::with_paid().await;
+    let member = app.approved_member().await;
+    let store = "/v1/admin/settings/store";
+    let mut options = app.admin().get(store).await.expect(200).body;
+    let mut orders = Vec::new();
+    for rounding in ["floor", "round", "ceil"] {
+        options["tax_rounding"] = json!(rounding);
+        app.admin().put(store, options.clone()).await.expect(200);
+        // 8 %: 2,989 net, 239.12 tax. 10 %: 1,073 net with the fee, 107.3 tax; a discount and a return among the lines.
+        let body = json!({ "member_id": member, "payment_method": "paid", "shipping_fee": 73, "lines": [
+            { "name": "茶", "unit_price": 1189, "quantity": 3, "tax_rate": 8 },
+            { "name": "値引き", "unit_price": -578, "quantity": 1, "tax_rate": 8 },
+            { "name": "返品", "unit_price": 500, "quantity": 0, "tax_rate": 8 },
+            { "name": "器", "unit_price": 1000, "quantity": 1, "tax_rate": 10 },
+        ] });
+        let shown = app.admin().key(&new_key()).post(ORDERS, body).await.expect(201).body;
+        orders.push((shown["id"].as_str().unwrap().to_owned(), shown["totals"].clone()));
+    }
+    for ((id, totals), rounding) in orders.iter().zip(["floor", "round", "ceil"]) {
+        let shown = app.order(id).await;
+        assert_eq!(
+            (&shown["totals"], &shown["tax_rounding"]),
+            (totals, &json!(rounding)),
+            "the order keeps its rounding"
+        );
+        assert_eq!(app.sale_of(id).await["price"], shown["totals"]["total"], "Paid holds the total with tax");
+        let tax = |index: usize| shown["totals"]["by_rate"][index]["tax"].as_i64().unwrap();
+        let expected = if rounding == "ceil" { (108, 240) } else { (107, 239) };
+        assert_eq!((tax(0), tax(1)), expected, "{rounding}");
+    }
+}

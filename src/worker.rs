@@ -18,8 +18,8 @@ use crate::operations::{drive, job};
 /// How many operations one process drives at once: a slow one must not hold up the others.
 const OPERATIONS: usize = 16;
 
-/// How many jobs one process works on at once.
-const JOBS: usize = 4;
+/// How many portions of jobs one process works on at once.
+const PORTIONS: usize = 8;
 
 /// How long to sleep when nothing is due.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -30,7 +30,7 @@ const UPKEEP: Duration = Duration::from_secs(60);
 /// Works until it is told to stop. What is under way then goes on in the background of `app`.
 pub async fn run(app: App, stop: CancellationToken) {
     let pause = PAUSE.mul_f64(app.config.retry_scale.clamp(0.02, 1.0));
-    let (operations, jobs) = (Arc::new(Semaphore::new(OPERATIONS)), Arc::new(Semaphore::new(JOBS)));
+    let (operations, jobs) = (Arc::new(Semaphore::new(OPERATIONS)), Arc::new(Semaphore::new(PORTIONS)));
     let mut upkeep_due = Instant::now();
     while !stop.is_cancelled() {
         if Instant::now() >= upkeep_due {
@@ -66,7 +66,7 @@ fn log(what: &str, done: Result<usize, Error>) -> usize {
 
 async fn upkeep(app: &App) -> Result<usize, Error> {
     let purged = idempotency_key::purge(app.clock.now(), &mut *app.db().await?).await?;
-    Ok(purged + job::schedule_due(app).await?)
+    Ok(purged + job::tidy(app).await? + job::schedule_due(app).await?)
 }
 
 async fn begin_operations(app: &App, slots: &Arc<Semaphore>) -> Result<usize, Error> {
@@ -95,12 +95,12 @@ async fn begin_jobs(app: &App, slots: &Arc<Semaphore>) -> Result<usize, Error> {
     }
     let due = job::claim_due(app, free as i64).await?;
     let count = due.len();
-    for claimed in due {
+    for held in due {
         let slot = slots.clone().try_acquire_owned();
         app.spawn(|app| async move {
             let _slot = slot;
-            if let Err(error) = job::work(&app, &claimed).await {
-                tracing::error!(job = %claimed.id, %error, "a portion of a job could not be done");
+            if let Err(error) = job::work(&app, &held).await {
+                tracing::error!(job = %held.job.id, %error, "a portion of a job could not be done");
             }
         });
     }

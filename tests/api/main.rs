@@ -2,6 +2,8 @@
 
 mod application_refresh;
 mod applications;
+mod bulk_confirm;
+mod bulk_kill;
 mod demo;
 mod events;
 mod guards;

@@ -7,6 +7,7 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`provider`] | a store's account at Paid; reads with a deadline; the record of every call |
+//! | [`throttle`] | how fast a store's bulk reads may ask Paid |
 //! | [`drive`] | one drive of an operation, from its lease to its settlement |
 //! | [`sale`] | finds out what became of a sale |
 //! | [`settle`] | writes down how an operation on a sale ended |
@@ -38,3 +39,4 @@ pub mod reported;
 pub mod sale;
 pub mod settings;
 pub mod settle;
+pub mod throttle;

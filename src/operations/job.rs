@@ -11,6 +11,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::application::{self, Deed, Outcome};
+use super::provider;
 use super::refresh::{self, Refreshed};
 use crate::app::App;
 use crate::db::event::{self, Subject};
@@ -255,6 +256,7 @@ async fn refresh_members(app: &App, job: &Job, items: Vec<Item>) -> Vec<Item> {
         Refreshed::NotSubmitted => ended(item, ItemOutcome::Skipped, Some("not_submitted")),
         Refreshed::DrivenOn { open: false } => ended(item, ItemOutcome::Succeeded, Some("driven_on")),
         Refreshed::DrivenOn { open: true } => ended(item, ItemOutcome::Unknown, Some(Outcome::Processing.as_str())),
+        Refreshed::Failed(failure) => failed(item, &provider::read_failed(&failure)),
         Refreshed::Unknown => ended(item, ItemOutcome::Unknown, Some(Code::ProviderUnavailable.as_str())),
         Refreshed::Gone => ended(item, ItemOutcome::Skipped, Some(Code::NotFound.as_str())),
     };
@@ -273,6 +275,7 @@ async fn refresh_payments(app: &App, job: &Job, items: Vec<Item>) -> Vec<Item> {
             Some(Refreshed::Missing) => (ItemOutcome::Succeeded, Some(Code::MissingAtPaid.as_str())),
             Some(Refreshed::DrivenOn) => (ItemOutcome::Unknown, Some(Outcome::Processing.as_str())),
             Some(Refreshed::NoPayment) | None => (ItemOutcome::Skipped, Some("no_payment")),
+            Some(Refreshed::Failed(failure)) => return failed(item, &provider::read_failed(failure)),
             Some(Refreshed::Unknown) => (ItemOutcome::Unknown, Some(Code::ProviderUnavailable.as_str())),
         };
         ended(item, outcome, code)

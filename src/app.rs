@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::crypto::MasterKeys;
 use crate::db::{self, Connection, Pool};
 use crate::error::Error;
+use crate::operations::throttle::Throttle;
 use crate::paid;
 use crate::tokens::Tokens;
 
@@ -24,6 +25,8 @@ pub struct App {
     pub clock: Clock,
     /// How Paid is spoken to.
     pub paid: paid::Client,
+    /// How fast bulk reads may ask Paid.
+    pub throttle: Throttle,
     /// What encrypts secrets at rest.
     pub keys: Arc<MasterKeys>,
     /// Signs and checks access tokens.
@@ -47,6 +50,7 @@ impl App {
     pub fn new(config: Config, clock: Clock, keys: MasterKeys, tokens: Tokens, pool: Pool) -> Self {
         Self {
             paid: paid::Client::new(config.paid.clone()),
+            throttle: Throttle::new(&config.paid),
             config: Arc::new(config),
             clock,
             keys: Arc::new(keys),

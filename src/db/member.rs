@@ -122,37 +122,6 @@ pub async fn find_many(store: StoreId, ids: &[MemberId], conn: &AsyncPgConnectio
     present(store).filter(members::id.eq_any(ids)).select(Member::as_select()).load(&mut &*conn).await
 }
 
-/// Those of `ids` that are members and not deleted, locked in the order of their ids so that two of these cannot wait
-/// for each other.
-pub async fn lock_many(store: StoreId, ids: &[MemberId], conn: &mut AsyncPgConnection) -> QueryResult<Vec<Member>> {
-    members::table
-        .filter(members::store_id.eq(store))
-        .filter(members::deleted_at.is_null())
-        .filter(members::id.eq_any(ids))
-        .order(members::id.asc())
-        .select(Member::as_select())
-        .for_update()
-        .load(conn)
-        .await
-}
-
-/// Notes for many that Paid was asked and told nothing new.
-pub async fn set_checked(
-    store: StoreId,
-    ids: &[MemberId],
-    now: DateTime<Utc>,
-    conn: &mut AsyncPgConnection,
-) -> QueryResult<()> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    diesel::update(members::table.filter(members::store_id.eq(store)).filter(members::id.eq_any(ids)))
-        .set((members::checked_at.eq(now), members::version.eq(members::version + 1)))
-        .execute(conn)
-        .await
-        .map(drop)
-}
-
 /// A member with what is open on its application.
 #[derive(Clone, Debug)]
 pub struct MemberView {
@@ -220,8 +189,7 @@ fn filtered<'a>(store: StoreId, filter: &Filter) -> members::BoxedQuery<'a, Pg> 
         query = query.filter(members::created_at.lt(to));
     }
     if filter.known_to_paid {
-        let known = members::submitted_at.is_not_null().or(members::link_used_at.is_not_null());
-        query = query.filter(members::customer_number.is_not_null()).filter(known.or(members::number_imported));
+        query = query.filter(super::application::known_to_paid());
     }
     query
 }

@@ -16,6 +16,7 @@ use futures_util::FutureExt as _;
 use crate::error::{Code, Error};
 
 pub mod admin_user;
+pub mod application;
 pub mod counter;
 pub mod event;
 pub mod idempotency_key;

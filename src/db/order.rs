@@ -130,6 +130,30 @@ pub async fn lock(store: StoreId, id: OrderId, conn: &mut AsyncPgConnection) -> 
     orders::table.find((store, id)).select(Order::as_select()).for_update().first(conn).await.optional()
 }
 
+/// Locks those of these orders that are there until the transaction ends, in the order of their ids, so that two of
+/// these cannot wait for each other. The first locks to take.
+pub async fn lock_many(store: StoreId, ids: &[OrderId], conn: &mut AsyncPgConnection) -> QueryResult<Vec<OrderId>> {
+    let wanted = orders::table.filter(orders::store_id.eq(store)).filter(orders::id.eq_any(ids));
+    wanted.order(orders::id.asc()).select(orders::id).for_update().load(conn).await
+}
+
+/// Counts a change of the payments of these orders.
+pub async fn touch_many(
+    store: StoreId,
+    ids: &[OrderId],
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    diesel::update(orders::table.filter(orders::store_id.eq(store)).filter(orders::id.eq_any(ids)))
+        .set((orders::version.eq(orders::version + 1), orders::updated_at.eq(now)))
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
 /// Writes a changed order.
 pub async fn save(order: &mut Order, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     order.version += 1;

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
+use diesel::sql_types;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::json::Json;
@@ -110,11 +111,53 @@ pub async fn lock(store: StoreId, order: OrderId, conn: &mut AsyncPgConnection) 
     payments::table.find((store, order)).select(Payment::as_select()).for_update().first(conn).await.optional()
 }
 
+/// The payments of these orders, locked until the transaction ends. Lock the orders first.
+pub async fn lock_many(store: StoreId, orders: &[OrderId], conn: &mut AsyncPgConnection) -> QueryResult<Vec<Payment>> {
+    let wanted = payments::table.filter(payments::store_id.eq(store)).filter(payments::order_id.eq_any(orders));
+    wanted.order(payments::order_id.asc()).select(Payment::as_select()).for_update().load(conn).await
+}
+
 /// Writes a changed payment.
 pub async fn save(payment: &mut Payment, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     payment.version += 1;
     let row = payments::table.find((payment.store_id, payment.order_id));
     super::Cached(diesel::update(row).set(&*payment)).execute(conn).await.map(drop)
+}
+
+/// Writes what a refresh changes, for many in one statement.
+pub async fn save_refreshed(store: StoreId, refreshed: &[Payment], conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    use sql_types::{Array, BigInt, Date, Nullable, Text, Timestamptz};
+    if refreshed.is_empty() {
+        return Ok(());
+    }
+    fn column<T>(payments: &[Payment], of: impl Fn(&Payment) -> T) -> Vec<T> {
+        payments.iter().map(of).collect()
+    }
+    diesel::sql_query(
+        "UPDATE payments AS old SET status = new.status, amount = new.amount, checked_at = new.checked_at, \
+         confirmed_at = new.confirmed_at, fixed_on = new.fixed_on, cancelled_at = new.cancelled_at, flag = new.flag, \
+         seen_status = new.seen_status, seen_amount = new.seen_amount, accepted_total = new.accepted_total, \
+         accepted_amount = new.accepted_amount, version = old.version + 1 \
+         FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS new (order_id, status, amount, checked_at, \
+         confirmed_at, fixed_on, cancelled_at, flag, seen_status, seen_amount, accepted_total, accepted_amount) \
+         WHERE old.store_id = $1 AND old.order_id = new.order_id",
+    )
+    .bind::<sql_types::Uuid, _>(store)
+    .bind::<Array<sql_types::Uuid>, _>(column(refreshed, |new| new.order_id))
+    .bind::<Array<Text>, _>(column(refreshed, |new| new.status))
+    .bind::<Array<BigInt>, _>(column(refreshed, |new| new.amount))
+    .bind::<Array<Nullable<Timestamptz>>, _>(column(refreshed, |new| new.checked_at))
+    .bind::<Array<Nullable<Timestamptz>>, _>(column(refreshed, |new| new.confirmed_at))
+    .bind::<Array<Nullable<Date>>, _>(column(refreshed, |new| new.fixed_on))
+    .bind::<Array<Nullable<Timestamptz>>, _>(column(refreshed, |new| new.cancelled_at))
+    .bind::<Array<Nullable<Text>>, _>(column(refreshed, |new| new.flag))
+    .bind::<Array<Nullable<Text>>, _>(column(refreshed, |new| new.seen_status))
+    .bind::<Array<Nullable<BigInt>>, _>(column(refreshed, |new| new.seen_amount))
+    .bind::<Array<Nullable<BigInt>>, _>(column(refreshed, |new| new.accepted_total))
+    .bind::<Array<Nullable<BigInt>>, _>(column(refreshed, |new| new.accepted_amount))
+    .execute(conn)
+    .await
+    .map(drop)
 }
 
 /// Has the store a payment that somebody must still act on (S1)?

@@ -386,8 +386,8 @@ async fn a_job_is_forgotten_a_month_after_its_end() {
     app.work().await;
     app.admin().get(&format!("/v1/admin/jobs/{old}")).await.problem(404, "not_found");
     assert_eq!(app.job(&open).await["state"], "succeeded");
+    app.work().await;
     let left = "SELECT 1 FROM job_items WHERE job_id = '{old}' UNION ALL SELECT 1 FROM job_portions";
     let left = diesel::sql_query(left.replace("{old}", &old)).execute(&mut app.app.db().await.unwrap()).await.unwrap();
-    app.work().await;
     assert_eq!(left, 0);
 }

@@ -47,8 +47,16 @@ pub struct Unreadable {
 #[error("a stored part of a CSV file is damaged")]
 pub struct Corrupt;
 
-/// The columns of a chunk, as the file names them.
-type Layout = Vec<(Column, String)>;
+/// The columns of a chunk.
+type Layout = Vec<Place>;
+
+#[derive(Clone, Debug)]
+struct Place {
+    column: Column,
+    /// The header in the file.
+    name: String,
+    is_number: bool,
+}
 
 /// The places of a chunk's records before their cells: the line, the faults.
 const BEFORE_CELLS: usize = 2;
@@ -62,7 +70,8 @@ pub fn rows(chunk: &[u8]) -> Result<Vec<Result<Row, Unreadable>>, Corrupt> {
     };
     let headers = record(&mut records)?.ok_or(Corrupt)?;
     let headers = headers.cells().skip(BEFORE_CELLS).map(str::to_owned);
-    let layout: Arc<Layout> = Arc::new(columns.into_iter().zip(headers).collect());
+    let place = |(column, name): (Column, String)| Place { column, name, is_number: column.is_number() };
+    let layout: Arc<Layout> = Arc::new(columns.into_iter().zip(headers).map(place).collect());
     let mut rows = Vec::with_capacity(super::CHUNK);
     while let Some(record) = record(&mut records)? {
         rows.push(read(record, &layout)?);
@@ -109,9 +118,9 @@ fn read(record: Record<'_>, layout: &Arc<Layout>) -> Result<Result<Row, Unreadab
         row.bad |= Column::named(fault.pointer.trim_start_matches('/')).map_or(0, Column::bit);
         row.faults.push(fault);
     }
-    for (place, (column, _)) in layout.iter().enumerate() {
-        if row.bad & column.bit() == 0 {
-            row.take(place, *column, record.cell(place + BEFORE_CELLS));
+    for (place, known) in layout.iter().enumerate() {
+        if row.bad & known.column.bit() == 0 {
+            row.take(place, known, record.cell(place + BEFORE_CELLS));
         }
     }
     Ok(Ok(row))
@@ -125,7 +134,7 @@ impl Row {
     /// what was exported changes nothing, and what people type is made uniform.
     pub fn apply(&self, profile: &mut Profile) {
         let mut sites: Option<Vec<String>> = None;
-        for (place, (column, _)) in self.layout.iter().enumerate() {
+        for (place, Place { column, .. }) in self.layout.iter().enumerate() {
             if self.bad & column.bit() != 0 {
                 continue;
             }
@@ -169,8 +178,8 @@ impl Row {
     /// The fault with the pointer to its column, and the header as the file has it.
     pub fn located(&self, fault: Fault) -> Fault {
         let pointer = column_pointer(&fault.pointer);
-        let name = self.layout.iter().find(|(column, _)| column.english() == pointer.trim_start_matches('/'));
-        Fault { column: name.map(|(_, name)| name.clone()), pointer, ..fault }
+        let place = self.layout.iter().find(|place| place.column.english() == pointer.trim_start_matches('/'));
+        Fault { column: place.map(|place| place.name.clone()), pointer, ..fault }
     }
 
     fn cell(&self, place: usize) -> &str {
@@ -178,14 +187,14 @@ impl Row {
         &self.text[self.ends[place - 1]..self.ends[place]]
     }
 
-    fn take(&mut self, place: usize, column: Column, cell: &str) {
-        match column {
+    fn take(&mut self, place: usize, known: &Place, cell: &str) {
+        match known.column {
             Column::Number => self.number = filled(cell),
             Column::Email => self.email = filled(cell),
             Column::PaymentMethods => self.take_methods(place, cell),
             Column::PaidApplicationStatus => self.take_status(place, cell),
             Column::PaidCustomerNumber => self.take_key(place, cell),
-            column if column.is_number() => match text::number(cell) {
+            _ if known.is_number => match text::number(cell) {
                 Ok(_) => {}
                 Err(BadNumber::NotOne) => self.blame(place, "wrong_type", "Expected a whole number."),
                 Err(BadNumber::TooLarge) => self.blame(place, "invalid_value", "This number is too large."),
@@ -231,7 +240,7 @@ impl Row {
     }
 
     fn blame(&mut self, place: usize, code: &str, message: &str) {
-        let (column, name) = &self.layout[place];
+        let Place { column, name, .. } = &self.layout[place];
         self.bad |= column.bit();
         let fault = Fault { column: Some(name.clone()), ..Fault::new(column.pointer(), code, message) };
         self.faults.push(fault);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::columns::{Column, column_pointer};
-use super::records::{Next, Record, Records};
+use super::packed::Packed;
 use super::text::{self, BadNumber};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::member::{PaymentMethod, Profile};
@@ -58,51 +58,47 @@ struct Place {
     is_number: bool,
 }
 
-/// The places of a chunk's records before their cells: the line, the faults.
-const BEFORE_CELLS: usize = 2;
-
 /// The rows of a chunk, in their order.
 pub fn rows(chunk: &[u8]) -> Result<Vec<Result<Row, Unreadable>>, Corrupt> {
-    let mut records = Records::new(chunk);
-    let columns: Vec<Column> = {
-        let names = record(&mut records)?.ok_or(Corrupt)?;
-        names.cells().skip(BEFORE_CELLS).map(|name| Column::named(name).ok_or(Corrupt)).collect::<Result<_, _>>()?
-    };
-    let headers = record(&mut records)?.ok_or(Corrupt)?;
-    let headers = headers.cells().skip(BEFORE_CELLS).map(str::to_owned);
-    let place = |(column, name): (Column, String)| Place { column, name, is_number: column.is_number() };
-    let layout: Arc<Layout> = Arc::new(columns.into_iter().zip(headers).map(place).collect());
+    let mut packed = Packed(chunk);
+    let layout = Arc::new(layout(&mut packed)?);
     let mut rows = Vec::with_capacity(super::CHUNK);
-    while let Some(record) = record(&mut records)? {
-        rows.push(read(record, &layout)?);
+    while !packed.is_empty() {
+        rows.push(read(&mut packed, &layout)?);
     }
     Ok(rows)
 }
 
-fn record<'a>(records: &'a mut Records<&[u8]>) -> Result<Option<Record<'a>>, Corrupt> {
-    match records.next().map_err(|_| Corrupt)? {
-        Next::Record(record) => Ok(Some(record)),
-        Next::End => Ok(None),
-        Next::TooLarge { .. } | Next::Unclosed { .. } => Err(Corrupt),
+fn layout(packed: &mut Packed<'_>) -> Result<Layout, Corrupt> {
+    let mut layout = Layout::new();
+    for _ in 0..packed.number().ok_or(Corrupt)? {
+        let column = packed.text().and_then(Column::named).ok_or(Corrupt)?;
+        let name = packed.text().ok_or(Corrupt)?.to_owned();
+        layout.push(Place { column, name, is_number: column.is_number() });
     }
+    Ok(layout)
 }
 
-fn read(record: Record<'_>, layout: &Arc<Layout>) -> Result<Result<Row, Unreadable>, Corrupt> {
-    if record.len() < BEFORE_CELLS {
-        return Err(Corrupt);
-    }
-    let (line, json) = (record.cell(0), record.cell(1));
+fn read(packed: &mut Packed<'_>, layout: &Arc<Layout>) -> Result<Result<Row, Unreadable>, Corrupt> {
+    let line = packed.number().ok_or(Corrupt)?;
+    let (unreadable, line) = (line & 1 == 1, u32::try_from(line >> 1).map_err(|_| Corrupt)?);
+    let json = packed.text().ok_or(Corrupt)?;
     let faults: Vec<Fault> =
         if json.is_empty() { Vec::new() } else { serde_json::from_str(json).map_err(|_| Corrupt)? };
-    if let Some(line) = line.strip_prefix('!') {
-        return Ok(Err(Unreadable { line: line.parse().map_err(|_| Corrupt)?, faults }));
+    if unreadable {
+        return Ok(Err(Unreadable { line, faults }));
     }
-    if record.len() != layout.len() + BEFORE_CELLS {
+    let (mut ends, mut end) = (Vec::with_capacity(layout.len()), 0_usize);
+    for _ in 0..layout.len() {
+        end = packed.number().and_then(|length| end.checked_add(length)).ok_or(Corrupt)?;
+        ends.push(end);
+    }
+    let text = packed.text_of(end).ok_or(Corrupt)?;
+    if !ends.iter().all(|end| text.is_char_boundary(*end)) {
         return Err(Corrupt);
     }
-    let (text, ends) = record.parts();
     let mut row = Row {
-        line: line.parse().map_err(|_| Corrupt)?,
+        line,
         number: None,
         email: None,
         payment_methods: None,
@@ -112,15 +108,18 @@ fn read(record: Record<'_>, layout: &Arc<Layout>) -> Result<Result<Row, Unreadab
         layout: layout.clone(),
         bad: 0,
         text: text.to_owned(),
-        ends: ends.to_vec(),
+        ends,
     };
     for fault in faults {
         row.bad |= Column::named(fault.pointer.trim_start_matches('/')).map_or(0, Column::bit);
         row.faults.push(fault);
     }
+    let mut from = 0;
     for (place, known) in layout.iter().enumerate() {
+        let cell = &text[from..row.ends[place]];
+        from = row.ends[place];
         if row.bad & known.column.bit() == 0 {
-            row.take(place, known, record.cell(place + BEFORE_CELLS));
+            row.take(place, known, cell);
         }
     }
     Ok(Ok(row))
@@ -183,8 +182,8 @@ impl Row {
     }
 
     fn cell(&self, place: usize) -> &str {
-        let place = place + BEFORE_CELLS;
-        &self.text[self.ends[place - 1]..self.ends[place]]
+        let from = place.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.text[from..self.ends[place]]
     }
 
     fn take(&mut self, place: usize, known: &Place, cell: &str) {

@@ -1,24 +1,29 @@
-//! Members as a CSV file: taken out.
+//! Members as a CSV file: taken out and put in.
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
 use actix_web::web::{Bytes, Data};
-use actix_web::{HttpResponse, get};
+use actix_web::{HttpResponse, get, post};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::jobs::{JobOut, accepted};
 use super::members::MemberFilter;
 use crate::app::App;
 use crate::db::member::{self, Filter, InFile};
+use crate::domain::job::JobOptions;
 use crate::domain::{MemberId, StoreId};
 use crate::error::Error;
 use crate::http::auth::Admin;
-use crate::http::auth::scopes::MembersRead;
-use crate::http::query::{Named, Parts};
+use crate::http::auth::scopes::{MembersRead, MembersWrite};
+use crate::http::idempotency::Ticket;
+use crate::http::query::{Named, Params, Parts};
+use crate::http::spool::CsvBody;
 use crate::member_csv::{CsvEncoding, CsvLanguage, Exported, Writer};
+use crate::operations::{job, member as members};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(export_members);
+    config.service(export_members).service(import_members);
 }
 
 /// How many members are read and written at once.
@@ -122,3 +127,49 @@ fn shown(row: &InFile) -> Exported<'_> {
         customer_number: row.customer_number.as_ref(),
     }
 }
+
+/// What is done with a file.
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+struct ImportOptions {
+    /// Only checks the file: an item says what would become of its row.
+    #[param(default = false)]
+    dry_run: bool,
+    /// Takes over every row or none.
+    #[param(default = false)]
+    atomic: bool,
+}
+
+/// Import members from a CSV file (会員CSV取込)
+///
+/// The first line names the columns, in English or in Japanese and in any order; a column that is missing leaves its
+/// field alone. A row is about the member with its `number`, or else with its `email`, and otherwise makes a new member.
+/// The file is UTF-8, UTF-16 with a byte order mark, or Shift_JIS as Excel writes it; at most 100 MB. Every fault is
+/// named by line and column in the items of the job; a row that changes nothing is `skipped` with the code `unchanged`.
+#[utoipa::path(
+    tag = "members",
+    params(ImportOptions),
+    request_body(content = String, content_type = "text/csv", example = json!(EXAMPLE)),
+    responses(
+        (status = 202, description = "The job; ask for it under its `Location`", body = JobOut),
+        (status = 415, description = "`unsupported_media_type`: send `text/csv`"),
+    )
+)]
+#[post("/members/import")]
+async fn import_members(
+    admin: Admin<MembersWrite>,
+    options: Params<ImportOptions>,
+    ticket: Ticket,
+    body: CsvBody,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let ImportOptions { dry_run, atomic } = options.0;
+    let chunks = members::read_file(body.file, body.said_shift_jis).await?;
+    let options = JobOptions { dry_run: Some(dry_run), atomic: Some(atomic), ..JobOptions::default() };
+    Ok(accepted(job::accept_import(&app, admin.store, options, chunks, &admin.actor, &ticket).await?))
+}
+
+/// A file as it may be sent.
+const EXAMPLE: &str = "会員番号,会社名,担当者姓,担当者名,メールアドレス,電話番号,決済方法,Paid申請\r\n\
+    B-0042,株式会社みなと商会,佐藤,健一,buyer@minato.example,045-000-1234,銀行振込、Paid,申請待ち\r\n";

@@ -3,6 +3,7 @@
 
 mod change;
 mod create;
+pub mod import;
 mod intake;
 mod remove;
 

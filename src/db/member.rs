@@ -224,6 +224,41 @@ pub async fn ids(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> Q
     filtered(store, filter).order(members::id.desc()).select(members::id).load(&mut &*conn).await
 }
 
+/// A member, as far as a file of members shows it.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = members)]
+pub struct InFile {
+    /// The id.
+    pub id: MemberId,
+    /// The number people use.
+    pub number: String,
+    /// Where the member stands with the store.
+    pub status: MemberStatus,
+    /// What the member says of itself.
+    pub profile: Json<Profile>,
+    /// The ticked methods.
+    pub payment_methods: Vec<PaymentMethod>,
+    /// The cached status of the Paid application.
+    pub application_status: ApplicationStatus,
+    /// `b2bMemberId`.
+    pub customer_number: Option<PaidKey>,
+}
+
+/// Members for a file, oldest first, after the one with the id `after`.
+pub async fn for_file(
+    store: StoreId,
+    filter: &Filter,
+    after: Option<MemberId>,
+    limit: i64,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<InFile>> {
+    let mut query = filtered(store, filter);
+    if let Some(after) = after {
+        query = query.filter(members::id.gt(after));
+    }
+    query.order(members::id.asc()).limit(limit).select(InFile::as_select()).load(&mut &*conn).await
+}
+
 /// Removes a member of whom nothing is kept; its sessions and tokens go with it.
 pub async fn delete(store: StoreId, id: MemberId, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     diesel::delete(members::table.find((store, id))).execute(conn).await.map(drop)

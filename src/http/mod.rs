@@ -18,6 +18,7 @@ pub mod path;
 pub mod query;
 pub mod requests;
 pub mod service;
+mod spool;
 pub mod storefront;
 
 use std::io;

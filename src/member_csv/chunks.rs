@@ -1,21 +1,21 @@
 //! From a file to chunks: everything that only the whole file can tell is found here, and nothing is kept of a record
 //! but a few bytes.
 //!
-//! A chunk is CSV in UTF-8. Its first two records name the columns: in English, and as the file names them. Then each
-//! record has its line in the file, the faults found so far (JSON, blank if none) and its cells; where the cells could
-//! not be told apart, the line is marked with `!` and there are none.
+//! A chunk begins with its columns: how many, and of each the English name and the one in the file. A record has its
+//! line (doubled, and odd where its cells could not be told apart), the faults found so far (JSON, blank if none), how
+//! long each cell is, and the cells.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read};
 
 use super::columns::Column;
 use super::encoding::{Decoded, Encoding};
 use super::header::Header;
+use super::packed::{put_number, put_text};
 use super::records::{Next, Record, Records};
 use super::text;
-use super::write::write_cell;
 use crate::domain::Fault;
 use crate::domain::member::fold_email;
 
@@ -62,7 +62,13 @@ impl<R: Read> Reader<R> {
     pub fn new(file: R, encoding: Encoding) -> Self {
         Self {
             records: Records::new(Decoded::new(file, encoding)),
-            judge: Judge { encoding, hasher: RandomState::new(), numbers: HashMap::new(), emails: HashMap::new() },
+            judge: Judge {
+                encoding,
+                hasher: RandomState::new(),
+                numbers: HashMap::new(),
+                emails: HashMap::new(),
+                cells: String::new(),
+            },
             header: None,
             count: 0,
             ended: false,
@@ -113,7 +119,7 @@ impl<R: Read> Reader<R> {
             Next::Unclosed { line } => (line, unclosed()),
         };
         self.ended = true;
-        chunk.bytes.extend_from_slice(b",\n,\n");
+        put_number(0, &mut chunk.bytes);
         write_unreadable(line, &[fault], chunk);
         Ok(())
     }
@@ -134,6 +140,8 @@ struct Judge {
     /// Hashes of what has been seen, with the line. Two of a million that differ hardly ever have the same.
     numbers: HashMap<u64, u32>,
     emails: HashMap<u64, u32>,
+    /// The cells of the present record.
+    cells: String,
 }
 
 impl Judge {
@@ -149,16 +157,14 @@ impl Judge {
         }
         let faults = self.faults(record, header);
         let json = if faults.is_empty() { String::new() } else { serde_json::to_string(&faults).unwrap_or_default() };
-        chunk.lines.push(record.line);
-        let out = &mut chunk.bytes;
-        out.extend_from_slice(itoa::Buffer::new().format(record.line).as_bytes());
-        out.push(b',');
-        write_cell(&json, out);
+        begin_record(record.line, false, &json, chunk);
+        self.cells.clear();
         for found in &header.columns {
-            out.push(b',');
-            write_cell(self.plain(record.cell(found.index)).as_ref(), out);
+            let cell = self.plain(record.cell(found.index));
+            put_number(cell.len(), &mut chunk.bytes);
+            self.cells.push_str(&cell);
         }
-        out.push(b'\n');
+        chunk.bytes.extend_from_slice(self.cells.as_bytes());
     }
 
     /// A cell as it was meant: without what the export puts around it.
@@ -174,9 +180,8 @@ impl Judge {
 
     fn faults(&mut self, record: Record<'_>, header: &Header) -> Vec<Fault> {
         let mut faults = Vec::new();
-        let (all, _) = record.parts();
-        let nul = all.contains('\0');
-        let unreadable = self.encoding.broken && all.contains('\u{fffd}');
+        let nul = record.text().contains('\0');
+        let unreadable = self.encoding.broken && record.text().contains('\u{fffd}');
         for found in &header.columns {
             let cell = record.cell(found.index);
             let mut fault = |code: &str, message: String| {
@@ -226,24 +231,19 @@ impl Judge {
 }
 
 fn write_layout(header: &Header, out: &mut Vec<u8>) {
-    out.push(b',');
+    put_number(header.columns.len(), out);
     for found in &header.columns {
-        out.push(b',');
-        out.extend_from_slice(found.column.english().as_bytes());
+        put_text(found.column.english(), out);
+        put_text(&found.name, out);
     }
-    out.extend_from_slice(b"\n,");
-    for found in &header.columns {
-        out.push(b',');
-        write_cell(&found.name, out);
-    }
-    out.push(b'\n');
+}
+
+fn begin_record(line: u32, unreadable: bool, faults: &str, chunk: &mut Chunk) {
+    chunk.lines.push(line);
+    put_number((line as usize) << 1 | usize::from(unreadable), &mut chunk.bytes);
+    put_text(faults, &mut chunk.bytes);
 }
 
 fn write_unreadable(line: u32, faults: &[Fault], chunk: &mut Chunk) {
-    chunk.lines.push(line);
-    let json = serde_json::to_string(faults).unwrap_or_default();
-    // Writing to memory does not fail.
-    let _ = write!(chunk.bytes, "!{line},");
-    write_cell(&json, &mut chunk.bytes);
-    chunk.bytes.push(b'\n');
+    begin_record(line, true, &serde_json::to_string(faults).unwrap_or_default(), chunk);
 }

@@ -68,11 +68,8 @@ columns! {
 
 /// Declares which columns live in one field of a profile: the field, and the same to be changed.
 macro_rules! fields {
-    ($all:ident, $shared:ident, $mutable:ident: $type:ty { $($variant:ident: $($step:ident).+),+ $(,)? }) => {
+    ($shared:ident, $mutable:ident: $type:ty { $($variant:ident: $($step:ident).+),+ $(,)? }) => {
         impl Column {
-            /// All of them.
-            pub(super) const $all: &'static [Self] = &[$(Self::$variant),+];
-
             /// The column's field, if it is of this type.
             pub(super) fn $shared(self, profile: &Profile) -> Option<&$type> {
                 match self {
@@ -92,7 +89,7 @@ macro_rules! fields {
     };
 }
 
-fields!(TEXTS, text, text_mut: String {
+fields!(text, text_mut: String {
     CompanyName: company_name,
     CompanyNameKana: company_name_kana,
     RepresentativeFamilyName: representative.family_name,
@@ -116,7 +113,7 @@ fields!(TEXTS, text, text_mut: String {
     Profile: profile,
 });
 
-fields!(NUMBERS, number, number_mut: Option<i64> {
+fields!(number, number_mut: Option<i64> {
     FoundedYear: founded_year,
     FoundedMonth: founded_month,
     AnnualSales: annual_sales,
@@ -148,7 +145,7 @@ impl Column {
 
     /// Does the column hold a number?
     pub(super) fn is_number(self) -> bool {
-        Self::NUMBERS.contains(&self)
+        self.number(&Profile::default()).is_some()
     }
 
     /// Which of the web sites it is.

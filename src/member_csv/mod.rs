@@ -10,6 +10,7 @@ mod chunks;
 mod columns;
 mod encoding;
 mod header;
+mod packed;
 mod records;
 mod rows;
 #[cfg(test)]

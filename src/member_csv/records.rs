@@ -57,9 +57,9 @@ impl<'a> Record<'a> {
         (0..self.len()).map(move |index| self.cell(index))
     }
 
-    /// All cells in one text, and where in it each ends.
-    pub(super) fn parts(&self) -> (&'a str, &'a [usize]) {
-        (self.text, self.ends)
+    /// All cells in one.
+    pub(super) fn text(&self) -> &'a str {
+        self.text
     }
 }
 
@@ -141,12 +141,15 @@ impl<R: BufRead> Records<R> {
     }
 }
 
+/// A line ends with CR, LF or both.
 fn count_lines(bytes: &[u8], line: &mut u32, after_cr: &mut bool) {
-    for byte in bytes {
-        let begins_line = *byte == b'\r' || (*byte == b'\n' && !*after_cr);
-        *line = line.saturating_add(u32::from(begins_line));
-        *after_cr = *byte == b'\r';
-    }
+    let Some(last) = bytes.last() else { return };
+    let count = |wanted: u8| bytes.iter().filter(|byte| **byte == wanted).count();
+    let pairs = bytes.windows(2).filter(|pair| *pair == b"\r\n").count();
+    let carried = usize::from(*after_cr && bytes[0] == b'\n');
+    let breaks = count(b'\r') + count(b'\n') - pairs - carried;
+    *line = line.saturating_add(u32::try_from(breaks).unwrap_or(u32::MAX));
+    *after_cr = *last == b'\r';
 }
 
 #[cfg(test)]

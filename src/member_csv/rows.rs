@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::columns::{Column, column_pointer};
-use super::records::{Next, Record, Records};
+use super::packed::Packed;
 use super::text::{self, BadNumber};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::member::{PaymentMethod, Profile};
@@ -47,53 +47,58 @@ pub struct Unreadable {
 #[error("a stored part of a CSV file is damaged")]
 pub struct Corrupt;
 
-/// The columns of a chunk, as the file names them.
-type Layout = Vec<(Column, String)>;
+/// The columns of a chunk.
+type Layout = Vec<Place>;
 
-/// The places of a chunk's records before their cells: the line, the faults.
-const BEFORE_CELLS: usize = 2;
+#[derive(Clone, Debug)]
+struct Place {
+    column: Column,
+    /// The header in the file.
+    name: String,
+    is_number: bool,
+}
 
 /// The rows of a chunk, in their order.
 pub fn rows(chunk: &[u8]) -> Result<Vec<Result<Row, Unreadable>>, Corrupt> {
-    let mut records = Records::new(chunk);
-    let columns: Vec<Column> = {
-        let names = record(&mut records)?.ok_or(Corrupt)?;
-        names.cells().skip(BEFORE_CELLS).map(|name| Column::named(name).ok_or(Corrupt)).collect::<Result<_, _>>()?
-    };
-    let headers = record(&mut records)?.ok_or(Corrupt)?;
-    let headers = headers.cells().skip(BEFORE_CELLS).map(str::to_owned);
-    let layout: Arc<Layout> = Arc::new(columns.into_iter().zip(headers).collect());
+    let mut packed = Packed(chunk);
+    let layout = Arc::new(layout(&mut packed)?);
     let mut rows = Vec::with_capacity(super::CHUNK);
-    while let Some(record) = record(&mut records)? {
-        rows.push(read(record, &layout)?);
+    while !packed.is_empty() {
+        rows.push(read(&mut packed, &layout)?);
     }
     Ok(rows)
 }
 
-fn record<'a>(records: &'a mut Records<&[u8]>) -> Result<Option<Record<'a>>, Corrupt> {
-    match records.next().map_err(|_| Corrupt)? {
-        Next::Record(record) => Ok(Some(record)),
-        Next::End => Ok(None),
-        Next::TooLarge { .. } | Next::Unclosed { .. } => Err(Corrupt),
+fn layout(packed: &mut Packed<'_>) -> Result<Layout, Corrupt> {
+    let mut layout = Layout::new();
+    for _ in 0..packed.number().ok_or(Corrupt)? {
+        let column = packed.text().and_then(Column::named).ok_or(Corrupt)?;
+        let name = packed.text().ok_or(Corrupt)?.to_owned();
+        layout.push(Place { column, name, is_number: column.is_number() });
     }
+    Ok(layout)
 }
 
-fn read(record: Record<'_>, layout: &Arc<Layout>) -> Result<Result<Row, Unreadable>, Corrupt> {
-    if record.len() < BEFORE_CELLS {
-        return Err(Corrupt);
-    }
-    let (line, json) = (record.cell(0), record.cell(1));
+fn read(packed: &mut Packed<'_>, layout: &Arc<Layout>) -> Result<Result<Row, Unreadable>, Corrupt> {
+    let line = packed.number().ok_or(Corrupt)?;
+    let (unreadable, line) = (line & 1 == 1, u32::try_from(line >> 1).map_err(|_| Corrupt)?);
+    let json = packed.text().ok_or(Corrupt)?;
     let faults: Vec<Fault> =
         if json.is_empty() { Vec::new() } else { serde_json::from_str(json).map_err(|_| Corrupt)? };
-    if let Some(line) = line.strip_prefix('!') {
-        return Ok(Err(Unreadable { line: line.parse().map_err(|_| Corrupt)?, faults }));
+    if unreadable {
+        return Ok(Err(Unreadable { line, faults }));
     }
-    if record.len() != layout.len() + BEFORE_CELLS {
+    let (mut ends, mut end) = (Vec::with_capacity(layout.len()), 0_usize);
+    for _ in 0..layout.len() {
+        end = packed.number().and_then(|length| end.checked_add(length)).ok_or(Corrupt)?;
+        ends.push(end);
+    }
+    let text = packed.text_of(end).ok_or(Corrupt)?;
+    if !ends.iter().all(|end| text.is_char_boundary(*end)) {
         return Err(Corrupt);
     }
-    let (text, ends) = record.parts();
     let mut row = Row {
-        line: line.parse().map_err(|_| Corrupt)?,
+        line,
         number: None,
         email: None,
         payment_methods: None,
@@ -103,15 +108,18 @@ fn read(record: Record<'_>, layout: &Arc<Layout>) -> Result<Result<Row, Unreadab
         layout: layout.clone(),
         bad: 0,
         text: text.to_owned(),
-        ends: ends.to_vec(),
+        ends,
     };
     for fault in faults {
         row.bad |= Column::named(fault.pointer.trim_start_matches('/')).map_or(0, Column::bit);
         row.faults.push(fault);
     }
-    for (place, (column, _)) in layout.iter().enumerate() {
-        if row.bad & column.bit() == 0 {
-            row.take(place, *column, record.cell(place + BEFORE_CELLS));
+    let mut from = 0;
+    for (place, known) in layout.iter().enumerate() {
+        let cell = &text[from..row.ends[place]];
+        from = row.ends[place];
+        if row.bad & known.column.bit() == 0 {
+            row.take(place, known, cell);
         }
     }
     Ok(Ok(row))
@@ -125,7 +133,7 @@ impl Row {
     /// what was exported changes nothing, and what people type is made uniform.
     pub fn apply(&self, profile: &mut Profile) {
         let mut sites: Option<Vec<String>> = None;
-        for (place, (column, _)) in self.layout.iter().enumerate() {
+        for (place, Place { column, .. }) in self.layout.iter().enumerate() {
             if self.bad & column.bit() != 0 {
                 continue;
             }
@@ -169,23 +177,23 @@ impl Row {
     /// The fault with the pointer to its column, and the header as the file has it.
     pub fn located(&self, fault: Fault) -> Fault {
         let pointer = column_pointer(&fault.pointer);
-        let name = self.layout.iter().find(|(column, _)| column.english() == pointer.trim_start_matches('/'));
-        Fault { column: name.map(|(_, name)| name.clone()), pointer, ..fault }
+        let place = self.layout.iter().find(|place| place.column.english() == pointer.trim_start_matches('/'));
+        Fault { column: place.map(|place| place.name.clone()), pointer, ..fault }
     }
 
     fn cell(&self, place: usize) -> &str {
-        let place = place + BEFORE_CELLS;
-        &self.text[self.ends[place - 1]..self.ends[place]]
+        let from = place.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.text[from..self.ends[place]]
     }
 
-    fn take(&mut self, place: usize, column: Column, cell: &str) {
-        match column {
+    fn take(&mut self, place: usize, known: &Place, cell: &str) {
+        match known.column {
             Column::Number => self.number = filled(cell),
             Column::Email => self.email = filled(cell),
             Column::PaymentMethods => self.take_methods(place, cell),
             Column::PaidApplicationStatus => self.take_status(place, cell),
             Column::PaidCustomerNumber => self.take_key(place, cell),
-            column if column.is_number() => match text::number(cell) {
+            _ if known.is_number => match text::number(cell) {
                 Ok(_) => {}
                 Err(BadNumber::NotOne) => self.blame(place, "wrong_type", "Expected a whole number."),
                 Err(BadNumber::TooLarge) => self.blame(place, "invalid_value", "This number is too large."),
@@ -231,7 +239,7 @@ impl Row {
     }
 
     fn blame(&mut self, place: usize, code: &str, message: &str) {
-        let (column, name) = &self.layout[place];
+        let Place { column, name, .. } = &self.layout[place];
         self.bad |= column.bit();
         let fault = Fault { column: Some(name.clone()), ..Fault::new(column.pointer(), code, message) };
         self.faults.push(fault);

@@ -139,15 +139,3 @@ fn write_doubled(cell: &str, quoted: bool, out: &mut Vec<u8>, write: impl Fn(&st
         write(part, out);
     }
 }
-
-/// A cell in UTF-8 as it is, with quotes where it needs them.
-pub(super) fn write_cell(cell: &str, out: &mut Vec<u8>) {
-    let quoted = needs_quotes(cell);
-    if quoted {
-        out.push(b'"');
-    }
-    write_doubled(cell, quoted, out, |part, out| out.extend_from_slice(part.as_bytes()));
-    if quoted {
-        out.push(b'"');
-    }
-}

@@ -6,6 +6,7 @@ mod events;
 mod jobs;
 mod member_actions;
 mod member_applications;
+mod member_files;
 mod member_out;
 mod members;
 mod order_out;
@@ -42,6 +43,7 @@ fn resources(config: &mut ServiceConfig<'_>) {
     settings::routes(config);
     // Before the members, whose ids stand where the names of bulk calls stand.
     bulk::routes(config);
+    member_files::routes(config);
     members::routes(config);
     member_actions::routes(config);
     member_applications::routes(config);

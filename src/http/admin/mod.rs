@@ -1,7 +1,9 @@
 //! The admin API: the shop's staff and its partners. One line per resource.
 
 mod bulk;
+mod event_stream;
 mod events;
+mod job_stream;
 mod jobs;
 mod member_actions;
 mod member_applications;
@@ -20,6 +22,8 @@ use actix_web::middleware::from_fn;
 use utoipa_actix_web::OpenApiFactory;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use event_stream::Horizons;
+
 use super::{auth, idempotency};
 
 /// Everything below `/v1/admin`.
@@ -37,6 +41,7 @@ fn resources(config: &mut ServiceConfig<'_>) {
     payments::routes(config);
     reconciliation::routes(config);
     events::routes(config);
+    event_stream::routes(config);
     settings::routes(config);
     // Before the members, whose ids stand where the names of bulk calls stand.
     bulk::routes(config);
@@ -44,4 +49,5 @@ fn resources(config: &mut ServiceConfig<'_>) {
     member_actions::routes(config);
     member_applications::routes(config);
     jobs::routes(config);
+    job_stream::routes(config);
 }

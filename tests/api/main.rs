@@ -26,6 +26,8 @@ mod service;
 mod sessions;
 mod settings;
 mod settlement;
+mod streams;
+mod summary;
 mod support;
 mod tour;
 mod worker;

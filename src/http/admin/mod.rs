@@ -2,7 +2,9 @@
 
 mod bulk;
 mod bulk_payments;
+mod event_stream;
 mod events;
+mod job_stream;
 mod jobs;
 mod member_actions;
 mod member_applications;
@@ -22,6 +24,8 @@ use actix_web::middleware::from_fn;
 use utoipa_actix_web::OpenApiFactory;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use event_stream::Horizons;
+
 use super::{auth, idempotency};
 
 /// Everything below `/v1/admin`.
@@ -40,6 +44,7 @@ fn resources(config: &mut ServiceConfig<'_>) {
     payments::routes(config);
     reconciliation::routes(config);
     events::routes(config);
+    event_stream::routes(config);
     settings::routes(config);
     // Before the members, whose ids stand where the names of bulk calls stand.
     bulk::routes(config);
@@ -48,4 +53,5 @@ fn resources(config: &mut ServiceConfig<'_>) {
     member_actions::routes(config);
     member_applications::routes(config);
     jobs::routes(config);
+    job_stream::routes(config);
 }

@@ -7,6 +7,7 @@ mod money;
 mod people;
 pub mod process;
 mod sandbox;
+mod stream;
 
 use std::net::TcpListener;
 
@@ -35,6 +36,7 @@ pub use database::Database;
 pub use money::{lines, new_key, order_body};
 pub use people::{is_ticked, registration};
 pub use sandbox::Sandbox;
+pub use stream::{Message, Stream};
 
 /// The password of everybody in the tests.
 pub const PASSWORD: &str = "correct horse battery";

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use serde_json::Value;
 use uuid::Uuid;
@@ -84,6 +85,50 @@ pub async fn append(
         events::created_at.eq(at),
     );
     super::Cached(diesel::insert_into(events::table).values(row)).execute(conn).await.map(drop)
+}
+
+/// A line to append together with others.
+#[derive(Clone, Debug)]
+pub struct News {
+    /// What happened.
+    pub kind: EventType,
+    /// To what.
+    pub subject: Subject,
+    /// Ids, amounts, statuses, names of changed fields.
+    pub data: Value,
+}
+
+/// Appends many lines by one actor, in their order, as [`append`] does one.
+pub async fn append_many(
+    store: StoreId,
+    news: &[News],
+    actor: &str,
+    at: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    use sql_types::{Array, Jsonb, Text, Timestamptz};
+    if news.is_empty() {
+        return Ok(());
+    }
+    let (subject_types, subject_ids): (Vec<_>, Vec<_>) = news.iter().map(|line| line.subject.columns()).unzip();
+    // The trigger replaces the number, row by row and in this order.
+    diesel::sql_query(
+        "INSERT INTO events (store_id, seq, id, type, subject_type, subject_id, actor, data, created_at) \
+         SELECT $1, 0, id, type, subject_type, subject_id, $2, data, $3 \
+         FROM unnest($4, $5, $6, $7, $8) WITH ORDINALITY AS line (id, type, subject_type, subject_id, data, place) \
+         ORDER BY place",
+    )
+    .bind::<sql_types::Uuid, _>(store)
+    .bind::<Text, _>(actor)
+    .bind::<Timestamptz, _>(at)
+    .bind::<Array<sql_types::Uuid>, _>(news.iter().map(|_| EventId::new()).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(news.iter().map(|line| line.kind).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(subject_types)
+    .bind::<Array<sql_types::Uuid>, _>(subject_ids)
+    .bind::<Array<Jsonb>, _>(news.iter().map(|line| &line.data).collect::<Vec<_>>())
+    .execute(conn)
+    .await
+    .map(drop)
 }
 
 /// Which lines are wanted.

@@ -1,5 +1,7 @@
 //! Members (会員).
 
+mod bulk;
+
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -14,6 +16,8 @@ use crate::domain::operation::{LastError, OperationState};
 use crate::domain::payment::PaymentStatus;
 use crate::domain::{MemberId, PaidKey, StoreId};
 use crate::error::{Code, Error};
+
+pub use bulk::{Names, insert_many, known_emails, known_numbers, named, save_many};
 
 /// A member as stored. The password hash stays out: only a login reads it.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]

@@ -20,6 +20,7 @@ pub mod counter;
 pub mod event;
 pub mod idempotency_key;
 pub mod job;
+pub mod job_portion;
 pub mod json;
 pub mod member;
 pub mod operation;

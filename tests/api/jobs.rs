@@ -1,9 +1,11 @@
 //! Bulk jobs: A4, A5, and what a worker makes of them.
 
+use kakeuri::db::idempotency_key::Ticket;
 use kakeuri::domain::application::default_methods;
 use kakeuri::domain::permissions::Scope;
 use kakeuri::domain::{MemberId, PaidKey};
-use kakeuri::operations::job;
+use kakeuri::operations::application::{self, Deed};
+use kakeuri::operations::job::{self, Held};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, TestApp, new_key};
@@ -13,19 +15,34 @@ const REFRESH: &str = "/v1/admin/members/paid/refresh";
 const PAYMENTS: &str = "/v1/admin/orders/payments/refresh";
 
 impl TestApp {
-    async fn bulk(&self, path: &str, body: Value) -> Answer {
+    /// Asks for bulk work.
+    pub async fn bulk(&self, path: &str, body: Value) -> Answer {
         let accepted = self.admin().post(path, body).await.expect(202);
         let location = format!("/v1/admin/jobs/{}", accepted.text_at("/id"));
         assert_eq!(accepted.header("location"), Some(location.as_str()));
         accepted
     }
 
-    async fn job(&self, id: &str) -> Value {
+    /// A job as it stands.
+    pub async fn job(&self, id: &str) -> Value {
         self.admin().get(&format!("/v1/admin/jobs/{id}")).await.expect(200).body
     }
 
+    /// Takes a portion of a job into the hands of a worker that does nothing yet.
+    pub async fn hold_a_portion(&self) -> Held {
+        job::claim_due(&self.app, 1).await.unwrap().remove(0)
+    }
+
+    /// What lets an item be tried again without doing anything twice.
+    pub async fn ticket(&self, held: &Held, position: i32) -> Ticket {
+        let (store, id) = (held.job.store_id, held.job.id);
+        let items =
+            kakeuri::db::job::to_do(store, id, position, position, &self.app.db().await.unwrap()).await.unwrap();
+        Ticket::of_item(store, id, &items[0])
+    }
+
     /// The items of a job: subject, outcome, code.
-    async fn items(&self, id: &str) -> Vec<(String, String, Value)> {
+    pub async fn items(&self, id: &str) -> Vec<(String, String, Value)> {
         let path = format!("/v1/admin/jobs/{id}/items?limit=200");
         let items = self.admin().get(&path).await.expect(200).body;
         let text = |item: &Value, field: &str| item[field].as_str().unwrap().to_owned();
@@ -38,11 +55,11 @@ impl TestApp {
     }
 }
 
-fn counts(job: &Value) -> [i64; 6] {
+pub fn counts(job: &Value) -> [i64; 6] {
     ["total", "done", "succeeded", "refused", "unknown", "skipped"].map(|name| job[name].as_i64().unwrap())
 }
 
-fn item(subject: impl std::fmt::Display, outcome: &str, code: impl Into<Value>) -> (String, String, Value) {
+pub fn item(subject: impl std::fmt::Display, outcome: &str, code: impl Into<Value>) -> (String, String, Value) {
     (subject.to_string(), outcome.to_owned(), code.into())
 }
 
@@ -218,13 +235,9 @@ async fn what_a_broken_portion_has_submitted_already_counts_as_submitted() {
     let app = TestApp::with_paid().await;
     let member = app.pending_member().await;
     let accepted = app.bulk(SUBMIT, json!({ "member_ids": [member] })).await;
-    let jobs = job::claim_due(&app.app, 1).await.unwrap();
-    let deed = kakeuri::operations::application::Deed {
-        actor: &jobs[0].actor,
-        check_version: &|_| Ok(()),
-        ticket: &kakeuri::db::idempotency_key::Ticket::default(),
-    };
-    kakeuri::operations::application::submit(&app.app, app.store.store_id, member, &deed).await.unwrap();
+    let held = app.hold_a_portion().await;
+    let deed = Deed { actor: &held.job.actor, check_version: &|_| Ok(()), ticket: &app.ticket(&held, 0).await };
+    application::submit(&app.app, app.store.store_id, member, &deed).await.unwrap();
     app.work_after(60).await;
     assert_eq!(app.items(&accepted.text_at("/id")).await, [item(member, "succeeded", "submitted")]);
     assert_eq!(app.calls_of("apply").await, 1);
@@ -239,9 +252,14 @@ async fn a_job_is_stopped_and_what_was_not_begun_stays_so() {
     }
     let id = app.bulk(SUBMIT, json!({ "member_ids": members })).await.text_at("/id");
     job::run_due(&app.app, 1).await.unwrap();
+    let held = app.hold_a_portion().await;
     let cancel = format!("/v1/admin/jobs/{id}/cancel");
     assert_eq!(app.admin().act(&cancel).await.expect(200).body["state"], "cancelling");
     app.work().await;
+    assert_eq!(app.job(&id).await["state"], "cancelling");
+    // The worker is lost, and the job ends without it.
+    app.work_after(1).await;
+    job::work(&app.app, &held).await.unwrap();
     let job = app.job(&id).await;
     assert_eq!((&job["state"], counts(&job)), (&json!("cancelled"), [6, 4, 4, 0, 0, 0]));
     assert_eq!(app.items(&id).await.iter().filter(|(_, outcome, _)| outcome == "not_started").count(), 2);

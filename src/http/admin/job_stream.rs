@@ -6,9 +6,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::jobs::{self, JobOut};
 use crate::app::App;
 use crate::db::job;
-use crate::domain::job::JobState;
 use crate::domain::{JobId, StoreId};
-use crate::error::{Error, OrNotFound};
+use crate::error::Error;
 use crate::http::auth::{Admin, AnyScope};
 use crate::http::path::Id;
 use crate::http::sse::{self, Follow, LastEventId, Message, News, Parts, Then};
@@ -42,62 +41,38 @@ async fn stream_job(
     parts: Parts,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    jobs::find(&admin, id.0, &app).await?;
+    let job = jobs::find(&admin, id.0, &app).await?;
     let number = |id: String| id.parse().ok().filter(|id| *id >= 0).ok_or_else(LastEventId::bad);
     let told = last.0.map(number).transpose()?;
-    let seen = look(admin.store, id.0, &app).await?.or_not_found()?;
-    if seen.ended && told == Some(seen.revision) {
+    if !job.state.is_open() && told == Some(job.version) {
         return Ok(HttpResponse::NoContent().finish());
     }
     sse::answer(parts, admin.standing(), Watcher { store: admin.store, id: id.0, told })
-}
-
-/// A job at one moment.
-struct Seen {
-    /// Grows with every change of what is shown.
-    revision: i64,
-    ended: bool,
-    shown: JobOut,
-}
-
-async fn look(store: StoreId, id: JobId, app: &App) -> Result<Option<Seen>, Error> {
-    let conn = &*app.db().await?;
-    let Some(job) = job::find(store, id, conn).await? else {
-        return Ok(None);
-    };
-    let counts = job::counts(store, &[id], conn).await?.remove(&id).unwrap_or_default();
-    let stage = match job.state {
-        JobState::Queued => 0,
-        JobState::Running => 1,
-        JobState::Cancelling => 2,
-        JobState::Succeeded | JobState::Failed | JobState::Cancelled => 3,
-    };
-    // Neither the number of outcomes nor the stage ever goes back.
-    let revision = counts.done() * 4 + stage;
-    Ok(Some(Seen { revision, ended: !job.state.is_open(), shown: JobOut::new(job, counts) }))
 }
 
 /// What a client knows of a job.
 struct Watcher {
     store: StoreId,
     id: JobId,
+    /// The version it was last shown.
     told: Option<i64>,
 }
 
 impl Follow for Watcher {
     async fn look(&mut self, app: &App) -> Result<News, Error> {
-        let Some(seen) = look(self.store, self.id, app).await? else {
+        let Some(job) = job::find(self.store, self.id, &*app.db().await?).await? else {
             return Ok(News { messages: Vec::new(), then: Then::End });
         };
-        let then = if seen.ended { Then::End } else { Then::Pause };
-        if self.told.replace(seen.revision) == Some(seen.revision) {
+        let (version, open) = (job.version, job.state.is_open());
+        let then = if open { Then::Pause } else { Then::End };
+        if self.told.replace(version) == Some(version) {
             return Ok(News { messages: Vec::new(), then });
         }
-        let event = if seen.ended { "finished" } else { "progress" };
-        Ok(News { messages: vec![Message::new(seen.revision.to_string(), event, &seen.shown)?], then })
+        let event = if open { "progress" } else { "finished" };
+        Ok(News { messages: vec![Message::new(version.to_string(), event, &JobOut::from(job))?], then })
     }
 
     fn place(&self) -> Option<String> {
-        self.told.map(|revision| revision.to_string())
+        self.told.map(|version| version.to_string())
     }
 }

@@ -1,6 +1,7 @@
 //! The admin API: the shop's staff and its partners. One line per resource.
 
 mod bulk;
+mod bulk_payments;
 mod event_stream;
 mod events;
 mod job_stream;
@@ -37,6 +38,7 @@ pub fn scope() -> impl HttpServiceFactory + OpenApiFactory + 'static {
 fn resources(config: &mut ServiceConfig<'_>) {
     sessions::routes(config);
     products::routes(config);
+    bulk_payments::routes(config);
     orders::routes(config);
     payments::routes(config);
     reconciliation::routes(config);

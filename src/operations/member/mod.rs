@@ -3,6 +3,7 @@
 
 mod change;
 mod create;
+pub mod import;
 mod remove;
 
 pub use change::{Change, act, change, change_own};

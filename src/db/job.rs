@@ -214,6 +214,16 @@ pub async fn count(store: StoreId, kinds: &[JobKind], conn: &AsyncPgConnection) 
     all.count().get_result(&mut &*conn).await
 }
 
+/// How many jobs still have something to do.
+pub async fn count_open(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<i64> {
+    let open = jobs::table.filter(jobs::store_id.eq(store)).filter(jobs::state.eq_any([
+        JobState::Queued,
+        JobState::Running,
+        JobState::Cancelling,
+    ]));
+    open.count().get_result(&mut &*conn).await
+}
+
 /// Items in their order, after a place; only those with `outcome`, where it is given.
 pub async fn items(
     store: StoreId,

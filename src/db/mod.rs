@@ -32,6 +32,7 @@ pub mod password_token;
 pub mod payment;
 pub mod product;
 pub mod provider_call;
+pub mod reconciliation;
 #[rustfmt::skip]
 #[allow(missing_docs, reason = "generated")]
 pub mod schema;

@@ -41,9 +41,9 @@ async fn stream_job(
     parts: Parts,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
+    let job = jobs::find(&admin, id.0, &app).await?;
     let number = |id: String| id.parse().ok().filter(|id| *id >= 0).ok_or_else(LastEventId::bad);
     let told = last.0.map(number).transpose()?;
-    let job = jobs::find(&admin, id.0, &app).await?;
     if !job.state.is_open() && told == Some(job.version) {
         return Ok(HttpResponse::NoContent().finish());
     }
@@ -54,6 +54,7 @@ async fn stream_job(
 struct Watcher {
     store: StoreId,
     id: JobId,
+    /// The version it was last shown.
     told: Option<i64>,
 }
 
@@ -62,12 +63,12 @@ impl Follow for Watcher {
         let Some(job) = job::find(self.store, self.id, &*app.db().await?).await? else {
             return Ok(News { messages: Vec::new(), then: Then::End });
         };
-        let (version, ended) = (job.version, !job.state.is_open());
-        let then = if ended { Then::End } else { Then::Pause };
+        let (version, open) = (job.version, job.state.is_open());
+        let then = if open { Then::Pause } else { Then::End };
         if self.told.replace(version) == Some(version) {
             return Ok(News { messages: Vec::new(), then });
         }
-        let event = if ended { "finished" } else { "progress" };
+        let event = if open { "progress" } else { "finished" };
         Ok(News { messages: vec![Message::new(version.to_string(), event, &JobOut::from(job))?], then })
     }
 

@@ -18,6 +18,7 @@ mod products;
 mod reconciliation;
 mod sessions;
 mod settings;
+mod summary;
 
 use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
@@ -43,6 +44,7 @@ fn resources(config: &mut ServiceConfig<'_>) {
     orders::routes(config);
     payments::routes(config);
     reconciliation::routes(config);
+    summary::routes(config);
     events::routes(config);
     event_stream::routes(config);
     settings::routes(config);

@@ -2,6 +2,7 @@
 
 mod application_refresh;
 mod applications;
+mod bulk_refresh;
 mod demo;
 mod events;
 mod guards;

@@ -111,7 +111,7 @@ fn enter(payment: &mut Payment, found: Option<Sale>, now: DateTime<Utc>) -> Opti
     };
     // A flag that stands already is no news.
     let news = payment.flag.is_none() || payment.flag != flagged;
-    news.then(|| News { kind, subject: Subject::Order(payment.order_id), data })
+    news.then_some(News { kind, subject: Subject::Order(payment.order_id), data })
 }
 
 /// Refreshes the payments of many orders; every order has an outcome, in the order of `orders`.

@@ -17,6 +17,8 @@ pub enum Kind {
     Malformed,
     /// Done, and answered after `delay_ms`.
     Delay,
+    /// Done, but the answer says nothing of the items about `key`, or of any.
+    LeaveOut,
     /// Done, but the connection is closed instead of an answer.
     DropAnswer,
     /// The connection is closed; nothing is done.

@@ -17,7 +17,7 @@ use super::now;
 use super::state::{ReceivedCall, Shared, State, UnderWay, is_merchant};
 use super::work::{Question, Refusal, Work, whole_refusal};
 use crate::paid::codes::{self, Codes};
-use crate::paid::wire::{AnswerEnvelope, Operation, PREFIX};
+use crate::paid::wire::{AnswerEnvelope, AnswerItem, Operation, PREFIX};
 
 /// How late a call about a `+slow` member is answered.
 const SLOW: Duration = Duration::from_secs(5);
@@ -144,7 +144,7 @@ fn treat(state: &mut State, received: &Received) -> (Ending, Duration) {
         received.log(state, codes, kind);
         return (ending, delay);
     }
-    let answer = match do_work(state, received, fault.as_ref()) {
+    let mut answer = match do_work(state, received, fault.as_ref()) {
         Ok(answer) => answer,
         Err(error) => {
             tracing::error!(%error, "the sandbox cannot write its ledger");
@@ -156,6 +156,10 @@ fn treat(state: &mut State, received: &Received) -> (Ending, Duration) {
     let ending = match kind {
         Some(Kind::DropAnswer) => Ending::Drop,
         Some(Kind::Malformed) => Ending::Malformed,
+        Some(Kind::LeaveOut) => {
+            leave_out(&mut answer, fault.as_ref().and_then(|fault| fault.key.as_deref()));
+            Ending::Answer(Box::new(answer))
+        }
         _ => Ending::Answer(Box::new(answer)),
     };
     (ending, if slow { delay.max(SLOW) } else { delay })
@@ -190,7 +194,7 @@ fn without_work(operation: Operation, fault: Option<&Fault>) -> Option<Ending> {
             let code = fault.code.as_deref().filter(|code| is_whole(code))?;
             Some(refused(operation, code))
         }
-        Kind::Malformed | Kind::Delay | Kind::DropAnswer => None,
+        Kind::Malformed | Kind::Delay | Kind::LeaveOut | Kind::DropAnswer => None,
     }
 }
 
@@ -202,6 +206,23 @@ fn is_whole(code: &str) -> bool {
 fn refusal_of(fault: &Fault) -> Option<Refusal> {
     let code = fault.code.clone().filter(|_| fault.kind == Kind::Refuse)?;
     Some(Refusal { code, key: fault.key.clone() })
+}
+
+/// Takes the items about a key, or all, out of an answer.
+fn leave_out(answer: &mut AnswerEnvelope, key: Option<&str>) {
+    let Some(body) = &mut answer.body else { return };
+    let about =
+        |item: &AnswerItem| key.is_none() || [&item.member_id, &item.credit_id].iter().any(|id| id.as_deref() == key);
+    if body.result.as_ref().is_some_and(about) {
+        body.result = None;
+    }
+    if let Some(results) = &mut body.results {
+        results.successes.retain(|item| !about(item));
+        results.errors.retain(|item| !about(item));
+    }
+    if let Some(results) = &mut body.detail_results {
+        results.detail_result.retain(|item| !about(item));
+    }
 }
 
 /// Is the call about a `+slow` member, or a sale of one?

@@ -4,6 +4,7 @@ mod application_refresh;
 mod applications;
 mod bulk_confirm;
 mod bulk_kill;
+mod bulk_refresh;
 mod demo;
 mod events;
 mod guards;

@@ -156,10 +156,21 @@ impl TestApp {
 
     /// A member as the test wants him.
     pub async fn member_with(&self, change: impl FnOnce(&mut Member)) -> MemberId {
+        let mut member = self.fresh_member();
+        change(&mut member);
+        let mut conn = self.app.db().await.unwrap();
+        member::insert(&member, &mut conn).await.unwrap();
+        let hash = passwords::hash(PASSWORD.into()).await.unwrap();
+        db::password::set(member.store_id, member.id, &hash, member.created_at, &mut conn).await.unwrap();
+        member.id
+    }
+
+    /// An active member whom Paid does not know, not stored yet.
+    pub fn fresh_member(&self) -> Member {
         let now = self.app.clock.now();
         let id = MemberId::new();
         let email = format!("{}@minato.example", id.0.simple());
-        let mut member = Member {
+        Member {
             store_id: self.store.store_id,
             id,
             number: id.0.simple().to_string(),
@@ -180,13 +191,7 @@ impl TestApp {
             created_at: now,
             updated_at: now,
             deleted_at: None,
-        };
-        change(&mut member);
-        let mut conn = self.app.db().await.unwrap();
-        member::insert(&member, &mut conn).await.unwrap();
-        let hash = passwords::hash(PASSWORD.into()).await.unwrap();
-        db::password::set(member.store_id, member.id, &hash, now, &mut conn).await.unwrap();
-        member.id
+        }
     }
 
     /// A member's e-mail address.

@@ -132,7 +132,44 @@ pub async fn set_options(
         .await
 }
 
-/// The stores that have switched a scheduled refresh on (A5). Looks across stores, to find work.
-pub async fn with_schedule(conn: &AsyncPgConnection) -> QueryResult<Vec<StoreId>> {
-    stores::table.filter(stores::status_refresh_minutes.gt(0)).select(stores::store_id).load(&mut &*conn).await
+/// A store whose applications are refreshed on a schedule (A5).
+#[derive(Clone, Debug, QueryableByName)]
+pub struct Scheduled {
+    /// The store.
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    pub store_id: StoreId,
+    /// The interval.
+    #[diesel(sql_type = diesel::sql_types::Integer)]
+    pub status_refresh_minutes: i32,
+    /// When the last refresh began.
+    #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::Timestamptz>)]
+    pub last_started: Option<DateTime<Utc>>,
+    /// It is not over yet.
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    pub under_way: bool,
+}
+
+const SCHEDULED: &str = "\
+    SELECT stores.store_id, status_refresh_minutes, last.created_at AS last_started, \
+        coalesce(last.finished_at IS NULL AND last.created_at IS NOT NULL, FALSE) AS under_way \
+    FROM stores LEFT JOIN LATERAL ( \
+        SELECT created_at, finished_at FROM jobs \
+        WHERE jobs.store_id = stores.store_id AND kind = 'member_refresh' AND actor = $1 ORDER BY id DESC LIMIT 1 \
+    ) AS last ON TRUE \
+    WHERE status_refresh_minutes > 0";
+
+/// The stores with a schedule, and the last refresh that `actor` asked for. The worker's look for what is due: each
+/// refresh is then the store's own.
+pub async fn scheduled(actor: &str, conn: &mut AsyncPgConnection) -> QueryResult<Vec<Scheduled>> {
+    diesel::sql_query(SCHEDULED).bind::<diesel::sql_types::Text, _>(actor).load(conn).await
+}
+
+/// The same of one store.
+pub async fn scheduled_of(id: StoreId, actor: &str, conn: &mut AsyncPgConnection) -> QueryResult<Option<Scheduled>> {
+    diesel::sql_query(format!("{SCHEDULED} AND stores.store_id = $2"))
+        .bind::<diesel::sql_types::Text, _>(actor)
+        .bind::<diesel::sql_types::Uuid, _>(id)
+        .get_result(conn)
+        .await
+        .optional()
 }

@@ -117,7 +117,7 @@ mod tests {
 
     fn pieces(count: usize, size: usize) -> Payload {
         let piece = Bytes::from(vec![b'a'; size]);
-        let stream = futures_util::stream::iter(std::iter::repeat_n(Ok(piece), count));
+        let stream = futures_util::stream::iter(std::iter::repeat_n(piece, count).map(Ok));
         Payload::Stream { payload: Box::pin(stream) }
     }
 

@@ -1,9 +1,9 @@
 //! Enums that are words: in JSON, in the database (`TEXT` with a `CHECK`), in the vocabulary with a label in Japanese
 //! and in English. One declaration gives all of them, so that they cannot drift apart.
 
-/// Declares such an enum.
+/// Declares such an enum. The word is a `tt`, as utoipa does not see through a `literal`.
 macro_rules! text_enum {
-    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal ($ja:literal, $en:literal)),+ $(,)? }) => {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:tt ($ja:literal, $en:literal)),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(
             Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord,

@@ -146,12 +146,12 @@ impl Row {
                 if let Ok(number) = text::number(cell) {
                     *present = number;
                 }
-            } else if let Some(index) = column.url() {
-                if profile.urls.get(index).map_or("", String::as_str) != cell {
-                    let sites = sites.get_or_insert_with(|| profile.urls.clone());
-                    sites.resize(sites.len().max(index + 1), String::new());
-                    cell.trim().clone_into(&mut sites[index]);
-                }
+            } else if let Some(index) = column.url()
+                && profile.urls.get(index).map_or("", String::as_str) != cell
+            {
+                let sites = sites.get_or_insert_with(|| profile.urls.clone());
+                sites.resize(sites.len().max(index + 1), String::new());
+                cell.trim().clone_into(&mut sites[index]);
             }
         }
         if let Some(mut sites) = sites {

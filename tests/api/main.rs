@@ -12,6 +12,7 @@ mod house;
 mod idempotency;
 mod jobs;
 mod kill;
+mod member_files;
 mod members;
 mod migrations;
 mod my_page;

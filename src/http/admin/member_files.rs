@@ -3,7 +3,7 @@
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpResponse, get, post};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::jobs::{JobOut, accepted};
@@ -35,8 +35,10 @@ const PAGE: i64 = 1000;
 #[into_params(parameter_in = Query)]
 struct FileFormat {
     /// How characters are written; `utf-8` where absent.
+    #[param(inline)]
     encoding: Option<CsvEncoding>,
     /// What the first line and the words are written in; `en` where absent.
+    #[param(inline)]
     lang: Option<CsvLanguage>,
 }
 
@@ -73,21 +75,11 @@ async fn export_members(
     let mut first = Vec::new();
     writer.header(&mut first);
     let export = export.page(&mut first).await?;
-    let rest = stream::try_unfold(export, async |export| {
-        if export.ended {
-            return Ok(None);
-        }
-        let mut page = Vec::new();
-        let export = export.page(&mut page).await?;
-        Ok::<_, Error>(Some((Bytes::from(page), export)))
-    });
-    let rest = rest.inspect_err(|error| tracing::error!(%error, "an export broke off"));
-    let file = stream::iter([Ok(Bytes::from(first))]).chain(rest);
     Ok(HttpResponse::Ok()
         .content_type(charset)
         .insert_header((CONTENT_DISPOSITION, name))
         .insert_header((CACHE_CONTROL, "no-store"))
-        .streaming(file))
+        .streaming(stream::iter([Ok(Bytes::from(first))]).chain(export.rest())))
 }
 
 /// How far an export is.
@@ -114,6 +106,19 @@ impl Export {
         self.after = rows.last().map(|row| row.id);
         self.ended = i64::try_from(rows.len()).is_ok_and(|count| count < PAGE);
         Ok(self)
+    }
+
+    /// The further pages.
+    fn rest(self) -> impl Stream<Item = Result<Bytes, Error>> {
+        let pages = stream::try_unfold(self, async |export| {
+            if export.ended {
+                return Ok(None);
+            }
+            let mut page = Vec::new();
+            let export = export.page(&mut page).await?;
+            Ok::<_, Error>(Some((Bytes::from(page), export)))
+        });
+        pages.inspect_err(|error| tracing::error!(%error, "an export broke off"))
     }
 }
 

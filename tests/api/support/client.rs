@@ -97,6 +97,14 @@ impl Client {
         self.send_raw(method, path, body).await
     }
 
+    /// GET of a file: its headers and its bytes.
+    pub async fn download(&self, path: &str) -> (HeaderMap, Vec<u8>) {
+        let request = self.http.get(format!("{}{path}", self.address)).headers(self.headers.clone());
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        (response.headers().clone(), response.bytes().await.unwrap().to_vec())
+    }
+
     /// Any method with any body: (content type, bytes).
     pub async fn send_raw(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Answer {
         let mut request = self.http.request(method, format!("{}{path}", self.address)).headers(self.headers.clone());

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::{count_star, sql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::json::Json;
@@ -294,22 +294,41 @@ pub async fn existing(store: StoreId, ids: &[OrderId], conn: &AsyncPgConnection)
         .await
 }
 
-/// How many orders were placed since a moment and not cancelled by the shop, and what they come to. Orders whose sale
-/// Paid has not accepted, or not yet, were not placed (R2, R3).
-pub async fn sum_placed(store: StoreId, since: DateTime<Utc>, conn: &AsyncPgConnection) -> QueryResult<(i64, YenSum)> {
-    let status = payments::status.nullable();
-    orders::table
+/// How many orders there were, and what they came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed {
+    /// How many.
+    pub count: i64,
+    /// What they come to.
+    pub total: YenSum,
+}
+
+/// The orders placed since a moment, and those of them since a later one. Without those that the shop has cancelled, and
+/// without those whose sale Paid has not accepted, or not yet: they were not placed (R2, R3).
+pub async fn sum_placed(
+    store: StoreId,
+    since: DateTime<Utc>,
+    later: DateTime<Utc>,
+    conn: &AsyncPgConnection,
+) -> QueryResult<[Placed; 2]> {
+    let accepted = payments::status.nullable().ne_all([PaymentStatus::Processing, PaymentStatus::Failed]);
+    let total_later = sql::<Text>("coalesce(sum(orders.total) FILTER (WHERE orders.placed_at >= ")
+        .bind::<Timestamptz, _>(later)
+        .sql("), 0)::text");
+    let sums: (i64, YenSum, i64, YenSum) = orders::table
         .left_join(payments::table.on(payments::store_id.eq(orders::store_id).and(payments::order_id.eq(orders::id))))
         .filter(orders::store_id.eq(store))
         .filter(orders::discarded_at.is_null())
         .filter(orders::placed_at.ge(since))
         .filter(orders::handling_status.ne(HandlingStatus::Cancelled))
-        .filter(
-            orders::payment_method
-                .ne(PaymentMethod::Paid)
-                .or(status.ne_all([PaymentStatus::Processing, PaymentStatus::Failed]).is_not_distinct_from(true)),
-        )
-        .select((count_star(), sql::<Text>("coalesce(sum(orders.total), 0)::text")))
+        .filter(orders::payment_method.ne(PaymentMethod::Paid).or(accepted.is_not_distinct_from(true)))
+        .select((
+            count_star(),
+            sql::<Text>("coalesce(sum(orders.total), 0)::text"),
+            diesel::dsl::count(orders::id).aggregate_filter(orders::placed_at.ge(later)),
+            total_later,
+        ))
         .first(&mut &*conn)
-        .await
+        .await?;
+    Ok([Placed { count: sums.0, total: sums.1 }, Placed { count: sums.2, total: sums.3 }])
 }

@@ -103,24 +103,31 @@ pub async fn count(store: StoreId, too_long: TooLong, conn: &AsyncPgConnection) 
     unreconciled!(views!(), store, too_long).count().get_result(&mut &*conn).await
 }
 
-/// The orders on Paid with their payments.
-macro_rules! paid_orders {
-    () => {
-        orders::table
-            .inner_join(
-                payments::table.on(payments::store_id.eq(orders::store_id).and(payments::order_id.eq(orders::id))),
-            )
-            .filter(orders::discarded_at.is_null())
-    };
+/// What the payments of one status come to.
+#[derive(Clone, Debug)]
+pub struct StatusSums {
+    /// The status.
+    pub status: PaymentStatus,
+    /// How many.
+    pub count: i64,
+    /// What they come to at Paid.
+    pub amount: YenSum,
+    /// How many differ from their order's total. Worth showing only where [`PaymentStatus::shows_mismatch`].
+    pub apart: i64,
+    /// By how much all in all, whichever is the larger.
+    pub difference: YenSum,
+    /// How many need a human,
+    pub unreconciled: i64,
+    /// and how many for each cause.
+    pub causes: [(Cause, i64); 7],
 }
 
-/// How many orders need a human, and how many for each cause.
-pub async fn count_causes(
-    store: StoreId,
-    too_long: TooLong,
-    conn: &AsyncPgConnection,
-) -> QueryResult<(i64, Vec<(Cause, i64)>)> {
-    let counts: [i64; 8] = paid_orders!()
+/// The payments of a store, counted and summed up by status, in one pass. Those of orders that were never placed are not
+/// among them.
+pub async fn sums(store: StoreId, too_long: TooLong, conn: &AsyncPgConnection) -> QueryResult<Vec<StatusSums>> {
+    type Counts = (i64, i64, i64, i64, i64, i64, i64, i64);
+    let rows: Vec<(PaymentStatus, i64, YenSum, i64, YenSum, Counts)> = orders::table
+        .inner_join(payments::table.on(payments::store_id.eq(orders::store_id).and(payments::order_id.eq(orders::id))))
         .left_join(
             operations::table.on(operations::store_id
                 .eq(orders::store_id)
@@ -128,35 +135,43 @@ pub async fn count_causes(
                 .and(operations::state.eq("open").or(operations::state.eq("stuck")))),
         )
         .filter(orders::store_id.eq(store))
+        .filter(orders::discarded_at.is_null())
+        .group_by(payments::status)
         .select((
-            dsl::count(orders::id).aggregate_filter(cause!(any, too_long)),
-            dsl::count(orders::id).aggregate_filter(cause!(amount_mismatch)),
-            dsl::count(orders::id).aggregate_filter(cause!(cancelled_but_open)),
-            dsl::count(orders::id).aggregate_filter(cause!(processing_too_long, too_long)),
-            dsl::count(orders::id).aggregate_filter(cause!(unconfirmed_too_long, too_long)),
-            dsl::count(orders::id).aggregate_filter(cause!(flag, PaymentFlag::MovedBack)),
-            dsl::count(orders::id).aggregate_filter(cause!(flag, PaymentFlag::MissingAtPaid)),
-            dsl::count(orders::id).aggregate_filter(cause!(stuck)),
+            payments::status,
+            count_star(),
+            sql::<Text>("coalesce(sum(payments.amount), 0)::text"),
+            dsl::count(orders::id).aggregate_filter(payments::amount.ne(orders::total)),
+            sql::<Text>("coalesce(sum(abs(payments.amount - orders.total)), 0)::text"),
+            (
+                dsl::count(orders::id).aggregate_filter(cause!(any, too_long)),
+                dsl::count(orders::id).aggregate_filter(cause!(amount_mismatch)),
+                dsl::count(orders::id).aggregate_filter(cause!(cancelled_but_open)),
+                dsl::count(orders::id).aggregate_filter(cause!(processing_too_long, too_long)),
+                dsl::count(orders::id).aggregate_filter(cause!(unconfirmed_too_long, too_long)),
+                dsl::count(orders::id).aggregate_filter(cause!(flag, PaymentFlag::MovedBack)),
+                dsl::count(orders::id).aggregate_filter(cause!(flag, PaymentFlag::MissingAtPaid)),
+                dsl::count(orders::id).aggregate_filter(cause!(stuck)),
+            ),
         ))
-        .first::<(i64, i64, i64, i64, i64, i64, i64, i64)>(&mut &*conn)
-        .await?
-        .into();
-    let [any, by_cause @ ..] = counts;
-    let causes = [
-        Cause::AmountMismatch,
-        Cause::CancelledButOpen,
-        Cause::ProcessingTooLong,
-        Cause::UnconfirmedTooLong,
-        Cause::MovedBack,
-        Cause::MissingAtPaid,
-        Cause::Stuck,
-    ];
-    Ok((any, causes.into_iter().zip(by_cause).collect()))
-}
-
-/// Of how many orders the total and the amount at Paid differ, and by how much all in all, whichever is the larger.
-pub async fn sum_of_differences(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<(i64, YenSum)> {
-    let sum = sql::<Text>("coalesce(sum(abs(payments.amount - orders.total)), 0)::text");
-    let apart = paid_orders!().filter(orders::store_id.eq(store)).filter(differs!());
-    apart.select((count_star(), sum)).first(&mut &*conn).await
+        .load(&mut &*conn)
+        .await?;
+    let sums = |(status, count, amount, apart, difference, counts): (_, _, _, _, _, Counts)| StatusSums {
+        status,
+        count,
+        amount,
+        apart,
+        difference,
+        unreconciled: counts.0,
+        causes: [
+            (Cause::AmountMismatch, counts.1),
+            (Cause::CancelledButOpen, counts.2),
+            (Cause::ProcessingTooLong, counts.3),
+            (Cause::UnconfirmedTooLong, counts.4),
+            (Cause::MovedBack, counts.5),
+            (Cause::MissingAtPaid, counts.6),
+            (Cause::Stuck, counts.7),
+        ],
+    };
+    Ok(rows.into_iter().map(sums).collect())
 }

@@ -60,6 +60,12 @@ impl Yen {
 #[serde(transparent)]
 pub struct YenSum(pub i128);
 
+impl std::iter::Sum for YenSum {
+    fn sum<I: Iterator<Item = Self>>(sums: I) -> Self {
+        Self(sums.map(|sum| sum.0).sum())
+    }
+}
+
 impl diesel::deserialize::FromSql<diesel::sql_types::Text, diesel::pg::Pg> for YenSum {
     /// PostgreSQL sums 64-bit numbers up as `numeric`, which is read as text.
     fn from_sql(bytes: diesel::pg::PgValue<'_>) -> diesel::deserialize::Result<Self> {

@@ -8,7 +8,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
 use crate::clock::japan_midnight;
-use crate::db::{job, member, order, paid_settings, payment, reconciliation as unreconciled, store};
+use crate::db::order::Placed;
+use crate::db::reconciliation::{self as unreconciled, StatusSums};
+use crate::db::{job, member, order, paid_settings, payment, store};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::member::MemberStatus;
 use crate::domain::money::YenSum;
@@ -174,14 +176,15 @@ struct PaidStandingOut {
 #[get("/summary")]
 async fn get_summary(admin: Admin<OrdersRead>, app: Data<App>) -> Result<HttpResponse, Error> {
     let (store, conn) = (admin.store, &*app.db().await?);
-    let payments = payments(store, conn).await?;
-    let (apart, difference) = unreconciled::sum_of_differences(store, conn).await?;
+    let options = store::find(store, conn).await?.or_not_found()?;
+    let sums = unreconciled::sums(store, too_long(&app, &options), conn).await?;
+    let oldest = payment::oldest_unconfirmed(store, conn).await?;
     let out = SummaryOut {
         orders: placed(&app, store, conn).await?,
-        unconfirmed: unconfirmed(&payments, store, conn).await?,
-        payments,
-        mismatches: MismatchesOut { count: apart, difference },
-        reconciliation: causes(&app, store, conn).await?,
+        payments: PaymentStatus::ALL.iter().map(|status| payments(&sums, *status)).collect(),
+        unconfirmed: unconfirmed(&sums, oldest),
+        mismatches: mismatches(&sums),
+        reconciliation: causes(&sums),
         members: members(store, conn).await?,
         open_jobs: job::count_open(store, conn).await?,
         paid: paid(&app, store, conn).await?,
@@ -192,40 +195,38 @@ async fn get_summary(admin: Admin<OrdersRead>, app: Data<App>) -> Result<HttpRes
 async fn placed(app: &App, store: StoreId, conn: &AsyncPgConnection) -> Result<PlacedOut, Error> {
     let today = app.clock.today();
     let first = today.with_day(1).unwrap_or(today);
-    let since = async |from: NaiveDate| {
-        let (count, total) = order::sum_placed(store, japan_midnight(from), conn).await?;
-        Ok::<_, Error>(PeriodOut { from, count, total })
-    };
-    Ok(PlacedOut { today: since(today).await?, this_month: since(first).await? })
+    let [month, day] = order::sum_placed(store, japan_midnight(first), japan_midnight(today), conn).await?;
+    let period = |from, Placed { count, total }| PeriodOut { from, count, total };
+    Ok(PlacedOut { today: period(today, day), this_month: period(first, month) })
 }
 
-async fn payments(store: StoreId, conn: &AsyncPgConnection) -> Result<Vec<PaymentSumOut>, Error> {
-    let sums = payment::sums(store, conn).await?;
-    let of = |status: &PaymentStatus| {
-        let found = sums.iter().find(|(other, ..)| other == status);
-        let (count, amount) = found.map_or_else(Default::default, |(_, count, amount)| (*count, *amount));
-        PaymentSumOut { status: *status, count, amount }
-    };
-    Ok(PaymentStatus::ALL.iter().map(of).collect())
+fn payments(sums: &[StatusSums], status: PaymentStatus) -> PaymentSumOut {
+    let found = sums.iter().find(|sums| sums.status == status);
+    let (count, amount) = found.map_or_else(Default::default, |sums| (sums.count, sums.amount));
+    PaymentSumOut { status, count, amount }
 }
 
-async fn unconfirmed(
-    payments: &[PaymentSumOut],
-    store: StoreId,
-    conn: &AsyncPgConnection,
-) -> Result<UnconfirmedOut, Error> {
-    let sum = payments.iter().find(|sum| sum.status == PaymentStatus::Unconfirmed);
-    let (count, amount) = sum.map_or_else(Default::default, |sum| (sum.count, sum.amount));
-    let oldest = payment::oldest_unconfirmed(store, conn).await?;
+fn unconfirmed(sums: &[StatusSums], oldest: Option<(OrderId, String, DateTime<Utc>)>) -> UnconfirmedOut {
+    let PaymentSumOut { count, amount, .. } = payments(sums, PaymentStatus::Unconfirmed);
     let oldest = oldest.map(|(order_id, number, since)| OldestOut { order_id, number, since });
-    Ok(UnconfirmedOut { count, amount, oldest })
+    UnconfirmedOut { count, amount, oldest }
 }
 
-async fn causes(app: &App, store: StoreId, conn: &AsyncPgConnection) -> Result<ReconciliationSumOut, Error> {
-    let options = store::find(store, conn).await?.or_not_found()?;
-    let (count, causes) = unreconciled::count_causes(store, too_long(app, &options), conn).await?;
-    let causes = causes.into_iter().map(|(code, count)| CauseCountOut { code, count }).collect();
-    Ok(ReconciliationSumOut { count, causes })
+fn mismatches(sums: &[StatusSums]) -> MismatchesOut {
+    let shown = || sums.iter().filter(|sums| sums.status.shows_mismatch());
+    MismatchesOut { count: shown().map(|sums| sums.apart).sum(), difference: shown().map(|sums| sums.difference).sum() }
+}
+
+fn causes(sums: &[StatusSums]) -> ReconciliationSumOut {
+    let counts = || sums.iter().flat_map(|sums| sums.causes);
+    let cause = |code: &Cause| CauseCountOut {
+        code: *code,
+        count: counts().filter(|(other, _)| other == code).map(|(_, count)| count).sum(),
+    };
+    ReconciliationSumOut {
+        count: sums.iter().map(|sums| sums.unreconciled).sum(),
+        causes: Cause::ALL.iter().map(cause).collect(),
+    }
 }
 
 async fn members(store: StoreId, conn: &AsyncPgConnection) -> Result<MemberCountsOut, Error> {

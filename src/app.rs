@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
@@ -32,6 +33,7 @@ pub struct App {
     pub tokens: Tokens,
     pool: Pool,
     background: Background,
+    wake: Arc<Notify>,
 }
 
 /// Where work goes on when its request has been answered: the main runtime, with connections of its own. The runtime
@@ -55,6 +57,7 @@ impl App {
             tokens,
             pool: pool.clone(),
             background: Background { runtime: Handle::current(), pool, tasks: TaskTracker::new() },
+            wake: Arc::new(Notify::new()),
         }
     }
 
@@ -79,6 +82,16 @@ impl App {
     {
         let app = self.with_pool(self.background.pool.clone());
         self.background.tasks.spawn_on(work(app), &self.background.runtime)
+    }
+
+    /// Tells the worker of this process that there is something to do. Those of other processes look by themselves.
+    pub fn wake_worker(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Waits until somebody says that there is something to do.
+    pub async fn woken(&self) {
+        self.wake.notified().await;
     }
 
     /// Waits until everything spawned has ended. Nothing more may be spawned.

@@ -71,6 +71,8 @@ text_enum! {
         PaymentNotUnconfirmed = "payment_not_unconfirmed" ("決済が未確定ではありません", "The payment is not unconfirmed"),
         /// The order's total and the amount at Paid differ.
         AmountMismatch = "amount_mismatch" ("金額が一致しません", "The amounts differ"),
+        /// Bulk work would take in another number of things than expected.
+        CountMismatch = "count_mismatch" ("件数が一致しません", "The number differs from the expected one"),
         /// An action on the payment is under way.
         PaymentOperationInProgress = "payment_operation_in_progress" ("決済の処理中です", "A payment action is under way"),
         /// Paid does not know the sale.

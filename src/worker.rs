@@ -13,13 +13,14 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::db::{idempotency_key, operation};
 use crate::error::Error;
-use crate::operations::{drive, job};
+use crate::operations::drive;
+use crate::operations::job::{self, Held};
 
 /// How many operations one process drives at once: a slow one must not hold up the others.
 const OPERATIONS: usize = 16;
 
-/// How many jobs one process works on at once.
-const JOBS: usize = 4;
+/// How many portions of jobs one process works on at once.
+const PORTIONS: usize = 8;
 
 /// How long to sleep when nothing is due.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -30,7 +31,7 @@ const UPKEEP: Duration = Duration::from_secs(60);
 /// Works until it is told to stop. What is under way then goes on in the background of `app`.
 pub async fn run(app: App, stop: CancellationToken) {
     let pause = PAUSE.mul_f64(app.config.retry_scale.clamp(0.02, 1.0));
-    let (operations, jobs) = (Arc::new(Semaphore::new(OPERATIONS)), Arc::new(Semaphore::new(JOBS)));
+    let (operations, jobs) = (Arc::new(Semaphore::new(OPERATIONS)), Arc::new(Semaphore::new(PORTIONS)));
     let mut upkeep_due = Instant::now();
     while !stop.is_cancelled() {
         if Instant::now() >= upkeep_due {
@@ -39,11 +40,12 @@ pub async fn run(app: App, stop: CancellationToken) {
         }
         let begun = [
             log("claiming operations", begin_operations(&app, &operations).await),
-            log("claiming jobs", begin_jobs(&app, &jobs).await),
+            log("claiming jobs", begin_jobs(&app, &jobs, &stop).await),
         ];
         if begun.iter().all(|begun| *begun == 0) {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
+                () = app.woken() => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -66,7 +68,7 @@ fn log(what: &str, done: Result<usize, Error>) -> usize {
 
 async fn upkeep(app: &App) -> Result<usize, Error> {
     let purged = idempotency_key::purge(app.clock.now(), &mut *app.db().await?).await?;
-    Ok(purged + job::schedule_due(app).await?)
+    Ok(purged + job::tidy(app).await? + job::schedule_due(app).await?)
 }
 
 async fn begin_operations(app: &App, slots: &Arc<Semaphore>) -> Result<usize, Error> {
@@ -88,21 +90,32 @@ async fn begin_operations(app: &App, slots: &Arc<Semaphore>) -> Result<usize, Er
     Ok(count)
 }
 
-async fn begin_jobs(app: &App, slots: &Arc<Semaphore>) -> Result<usize, Error> {
+async fn begin_jobs(app: &App, slots: &Arc<Semaphore>, stop: &CancellationToken) -> Result<usize, Error> {
     let free = slots.available_permits();
     if free == 0 {
         return Ok(0);
     }
     let due = job::claim_due(app, free as i64).await?;
     let count = due.len();
-    for claimed in due {
-        let slot = slots.clone().try_acquire_owned();
+    for held in due {
+        let (slot, stop) = (slots.clone().try_acquire_owned(), stop.clone());
         app.spawn(|app| async move {
             let _slot = slot;
-            if let Err(error) = job::work(&app, &claimed).await {
-                tracing::error!(job = %claimed.id, %error, "a portion of a job could not be done");
-            }
+            work_on(&app, held, &stop).await;
         });
     }
     Ok(count)
+}
+
+/// Does a portion, and then the next that is due, as long as there is one: the rows of a file come one portion after the
+/// other, and none should wait for the next look.
+async fn work_on(app: &App, held: Held, stop: &CancellationToken) {
+    let mut next = Some(held);
+    while let Some(held) = next.take() {
+        if let Err(error) = job::work(app, &held).await {
+            tracing::error!(job = %held.job.id, %error, "a portion of a job could not be done");
+        } else if !stop.is_cancelled() {
+            next = job::claim_due(app, 1).await.inspect_err(|error| tracing::error!(%error)).unwrap_or_default().pop();
+        }
+    }
 }

@@ -5,8 +5,9 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
+use super::job::{self, Item};
 use super::schema::idempotency_keys;
-use crate::domain::StoreId;
+use crate::domain::{JobId, StoreId};
 use crate::error::{Code, Error};
 
 /// How long an answer is kept.
@@ -38,10 +39,29 @@ pub enum Claim {
     InProgress,
 }
 
-/// The right to do the work of a request exactly once. Without a key it promises nothing and does nothing.
+/// The right to do the work of a request, or of an item of a job, exactly once. Without either it promises nothing and
+/// does nothing.
 #[derive(Clone, Debug, Default)]
-pub struct Ticket(Option<Held>);
+pub struct Ticket(Source);
 
+#[derive(Clone, Debug, Default)]
+enum Source {
+    #[default]
+    None,
+    Key(Held),
+    Item(HeldItem),
+}
+
+/// An item of a job, worked on under the lease of its portion.
+#[derive(Clone, Debug)]
+struct HeldItem {
+    store: StoreId,
+    job: JobId,
+    position: i32,
+    made: Option<Uuid>,
+}
+
+/// A key held by a request.
 #[derive(Clone, Debug)]
 struct Held {
     store: StoreId,
@@ -153,18 +173,34 @@ async fn take_over(
 impl Ticket {
     fn held(request: &Request, lock_token: Uuid, resumed: Option<Uuid>) -> Self {
         let Request { store, caller, key, .. } = request.clone();
-        Self(Some(Held { store, caller, key, lock_token, resumed }))
+        Self(Source::Key(Held { store, caller, key, lock_token, resumed }))
+    }
+
+    /// For an item of a job: a further try after a crash goes on with what an earlier one wrote down.
+    pub fn of_item(store: StoreId, job: JobId, item: &Item) -> Self {
+        Self(Source::Item(HeldItem { store, job, position: item.position, made: item.made }))
     }
 
     /// Does a key stand behind it?
     pub fn has_key(&self) -> bool {
-        self.0.is_some()
+        self.key().is_some()
     }
 
-    /// What an earlier try of the same request made before it broke off: the order, the operation or the member. The
+    fn key(&self) -> Option<&Held> {
+        match &self.0 {
+            Source::Key(held) => Some(held),
+            Source::None | Source::Item(_) => None,
+        }
+    }
+
+    /// What an earlier try of the same work made before it broke off: the order, the operation or the member. The
     /// work is then not done again; the answer is given from what is there.
     pub fn resumed(&self) -> Option<Uuid> {
-        self.0.as_ref()?.resumed
+        match &self.0 {
+            Source::None => None,
+            Source::Key(held) => held.resumed,
+            Source::Item(held) => held.made,
+        }
     }
 
     /// Writes down what the request makes. To be called inside the transaction that makes it: either both are there
@@ -172,20 +208,23 @@ impl Ticket {
     ///
     /// Fails where another try took the key over meanwhile; the transaction must then roll back.
     pub async fn record(&self, subject: Uuid, conn: &mut AsyncPgConnection) -> Result<(), Error> {
-        let Some(held) = &self.0 else { return Ok(()) };
-        let update = diesel::update(idempotency_keys::table.find((held.store, &held.caller, &held.key)))
-            .filter(idempotency_keys::lock_token.eq(held.lock_token))
-            .filter(idempotency_keys::status.is_null())
-            .set(idempotency_keys::subject.eq(subject));
-        match super::Cached(update).execute(conn).await? {
-            1 => Ok(()),
-            _ => Err(Code::RequestInProgress.because("Another request under this Idempotency-Key took over.")),
-        }
+        let ours = match &self.0 {
+            Source::None => true,
+            Source::Item(held) => job::set_made(held.store, held.job, held.position, held.made, subject, conn).await?,
+            Source::Key(held) => {
+                let update = diesel::update(idempotency_keys::table.find((held.store, &held.caller, &held.key)))
+                    .filter(idempotency_keys::lock_token.eq(held.lock_token))
+                    .filter(idempotency_keys::status.is_null())
+                    .set(idempotency_keys::subject.eq(subject));
+                super::Cached(update).execute(conn).await? == 1
+            }
+        };
+        if ours { Ok(()) } else { Err(Code::RequestInProgress.because("Another try of the same work took over.")) }
     }
 
     /// Keeps the answer for whoever repeats the request.
     pub async fn answer(&self, status: i16, sealed: &[u8], conn: &mut AsyncPgConnection) -> QueryResult<()> {
-        let Some(held) = &self.0 else { return Ok(()) };
+        let Some(held) = self.key() else { return Ok(()) };
         let update = diesel::update(idempotency_keys::table.find((held.store, &held.caller, &held.key)))
             .filter(idempotency_keys::lock_token.eq(held.lock_token))
             .set((idempotency_keys::status.eq(status), idempotency_keys::answer_sealed.eq(sealed)));
@@ -194,7 +233,7 @@ impl Ticket {
 
     /// Lets the key go: free for any request if nothing was made, otherwise open to a repeat of the same one.
     pub async fn release(&self, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-        let Some(held) = &self.0 else { return Ok(()) };
+        let Some(held) = self.key() else { return Ok(()) };
         let row = idempotency_keys::table.find((held.store, &held.caller, &held.key));
         let ours = idempotency_keys::lock_token.eq(held.lock_token).and(idempotency_keys::status.is_null());
         diesel::delete(row).filter(ours).filter(idempotency_keys::subject.is_null()).execute(conn).await?;

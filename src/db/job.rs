@@ -1,17 +1,14 @@
 //! Bulk jobs and their items.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types;
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use diesel::sql_types::{Array, Integer, Jsonb, Nullable, Text, Timestamptz};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use super::json::Json;
-use super::operation::Lease;
-use super::schema::{job_items, jobs};
-use crate::domain::job::{ItemOutcome, JobKind, JobState};
+use super::schema::{job_items, job_portions, jobs};
+use crate::domain::job::{ItemOutcome, JobKind, JobOptions, JobState};
 use crate::domain::{Fault, JobId, StoreId};
 
 /// A job.
@@ -24,18 +21,24 @@ pub struct Job {
     pub id: JobId,
     /// What it does.
     pub kind: JobKind,
+    /// What was asked for beyond the items.
+    pub options: Json<JobOptions>,
     /// How far it is.
     pub state: JobState,
     /// Who asked for it.
     pub actor: String,
     /// How many items it has.
     pub total: i32,
-    /// When it is due.
-    pub next_try_at: DateTime<Utc>,
-    /// Who works on it.
-    pub lease: Option<Uuid>,
-    /// Until when.
-    pub lease_until: Option<DateTime<Utc>>,
+    /// How many were done,
+    pub succeeded: i32,
+    /// how many refused,
+    pub refused: i32,
+    /// of how many the outcome is not known,
+    pub unknown: i32,
+    /// and with how many there was nothing to do.
+    pub skipped: i32,
+    /// Counts changes.
+    pub version: i64,
     /// When it was accepted.
     pub created_at: DateTime<Utc>,
     /// When it began.
@@ -44,52 +47,131 @@ pub struct Job {
     pub finished_at: Option<DateTime<Utc>>,
 }
 
+impl Job {
+    /// How many items have an outcome.
+    pub fn done(&self) -> i32 {
+        self.succeeded + self.refused + self.unknown + self.skipped
+    }
+
+    /// Adds outcomes to the counters.
+    pub fn count(&mut self, tally: Tally) {
+        self.succeeded += tally.succeeded;
+        self.refused += tally.refused;
+        self.unknown += tally.unknown;
+        self.skipped += tally.skipped;
+    }
+}
+
+/// How many items have which outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Done.
+    pub succeeded: i32,
+    /// Refused.
+    pub refused: i32,
+    /// Not known.
+    pub unknown: i32,
+    /// Nothing to do.
+    pub skipped: i32,
+}
+
+impl Tally {
+    /// The outcomes of these items, counted.
+    pub fn of(items: &[Item]) -> Self {
+        let mut tally = Self::default();
+        for item in items {
+            match item.outcome {
+                ItemOutcome::Succeeded => tally.succeeded += 1,
+                ItemOutcome::Refused => tally.refused += 1,
+                ItemOutcome::Unknown => tally.unknown += 1,
+                ItemOutcome::Skipped => tally.skipped += 1,
+                ItemOutcome::NotStarted => {}
+            }
+        }
+        tally
+    }
+}
+
+impl std::ops::Add for Tally {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            succeeded: self.succeeded + other.succeeded,
+            refused: self.refused + other.refused,
+            unknown: self.unknown + other.unknown,
+            skipped: self.skipped + other.skipped,
+        }
+    }
+}
+
 /// An item of a job.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = job_items)]
 pub struct Item {
     /// Its place.
     pub position: i32,
-    /// The member or order it is about.
-    pub subject: Uuid,
+    /// The member or order it is about, where there is one.
+    pub subject: Option<Uuid>,
+    /// The line of the file it stands on.
+    pub line: Option<i32>,
     /// What became of it.
     pub outcome: ItemOutcome,
     /// Why.
     pub code: Option<String>,
     /// Faults by field.
     pub errors: Json<Vec<Fault>>,
+    /// The operation that a try of this item wrote down.
+    pub made: Option<Uuid>,
 }
 
-/// How many items have which outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Done.
-    pub succeeded: i64,
-    /// Refused.
-    pub refused: i64,
-    /// Not known.
-    pub unknown: i64,
-    /// Nothing to do.
-    pub skipped: i64,
-}
-
-impl Counts {
-    /// How many items have any outcome.
-    pub fn done(&self) -> i64 {
-        self.succeeded + self.refused + self.unknown + self.skipped
+impl Item {
+    /// The same item with an outcome.
+    pub fn ended(self, outcome: ItemOutcome, code: Option<&str>) -> Self {
+        Self { outcome, code: code.map(str::to_owned), ..self }
     }
 }
 
-/// Creates a job with its items.
-pub async fn insert(job: &Job, subjects: &[Uuid], conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::insert_into(jobs::table).values(job).execute(conn).await?;
+/// Creates a job.
+pub async fn insert(job: &Job, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    diesel::insert_into(jobs::table).values(job).execute(conn).await.map(drop)
+}
+
+/// Gives a job an item for each of these members or orders, in their order.
+pub async fn insert_subjects(
+    store: StoreId,
+    job: JobId,
+    subjects: &[Uuid],
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
     diesel::sql_query(
         "INSERT INTO job_items (store_id, job_id, position, subject) \
          SELECT $1, $2, (place - 1)::integer, subject FROM unnest($3) WITH ORDINALITY AS listed (subject, place)",
     )
-    .bind::<sql_types::Uuid, _>(job.store_id)
-    .bind::<sql_types::Uuid, _>(job.id)
-    .bind::<sql_types::Array<sql_types::Uuid>, _>(subjects)
+    .bind::<diesel::sql_types::Uuid, _>(store)
+    .bind::<diesel::sql_types::Uuid, _>(job)
+    .bind::<Array<diesel::sql_types::Uuid>, _>(subjects)
+    .execute(conn)
+    .await
+    .map(drop)
+}
+
+/// Gives a job an item for each of these lines of a file, from a place on.
+pub async fn insert_lines(
+    store: StoreId,
+    job: JobId,
+    first: i32,
+    lines: &[u32],
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    diesel::sql_query(
+        "INSERT INTO job_items (store_id, job_id, position, line) \
+         SELECT $1, $2, $3 + (place - 1)::integer, line FROM unnest($4) WITH ORDINALITY AS listed (line, place)",
+    )
+    .bind::<diesel::sql_types::Uuid, _>(store)
+    .bind::<diesel::sql_types::Uuid, _>(job)
+    .bind::<Integer, _>(first)
+    .bind::<Array<Integer>, _>(lines.iter().map(|line| i32::try_from(*line).unwrap_or(i32::MAX)).collect::<Vec<_>>())
     .execute(conn)
     .await
     .map(drop)
@@ -106,8 +188,9 @@ pub async fn lock(store: StoreId, id: JobId, conn: &mut AsyncPgConnection) -> Qu
 }
 
 /// Writes a changed job.
-pub async fn save(job: &Job, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::update(jobs::table.find((job.store_id, job.id))).set(job).execute(conn).await.map(drop)
+pub async fn save(job: &mut Job, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    job.version += 1;
+    diesel::update(jobs::table.find((job.store_id, job.id))).set(&*job).execute(conn).await.map(drop)
 }
 
 /// Jobs of these kinds, newest first.
@@ -131,27 +214,14 @@ pub async fn count(store: StoreId, kinds: &[JobKind], conn: &AsyncPgConnection) 
     all.count().get_result(&mut &*conn).await
 }
 
-/// The outcomes of these jobs' items, counted.
-pub async fn counts(store: StoreId, ids: &[JobId], conn: &AsyncPgConnection) -> QueryResult<HashMap<JobId, Counts>> {
-    let rows: Vec<(JobId, ItemOutcome, i64)> = job_items::table
-        .filter(job_items::store_id.eq(store))
-        .filter(job_items::job_id.eq_any(ids))
-        .group_by((job_items::job_id, job_items::outcome))
-        .select((job_items::job_id, job_items::outcome, diesel::dsl::count_star()))
-        .load(&mut &*conn)
-        .await?;
-    let mut counts: HashMap<JobId, Counts> = HashMap::new();
-    for (id, outcome, number) in rows {
-        let counts = counts.entry(id).or_default();
-        match outcome {
-            ItemOutcome::Succeeded => counts.succeeded = number,
-            ItemOutcome::Refused => counts.refused = number,
-            ItemOutcome::Unknown => counts.unknown = number,
-            ItemOutcome::Skipped => counts.skipped = number,
-            ItemOutcome::NotStarted => {}
-        }
-    }
-    Ok(counts)
+/// How many jobs still have something to do.
+pub async fn count_open(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<i64> {
+    let open = jobs::table.filter(jobs::store_id.eq(store)).filter(jobs::state.eq_any([
+        JobState::Queued,
+        JobState::Running,
+        JobState::Cancelling,
+    ]));
+    open.count().get_result(&mut &*conn).await
 }
 
 /// Items in their order, after a place; only those with `outcome`, where it is given.
@@ -174,46 +244,101 @@ pub async fn items(
     query.order(job_items::position.asc()).limit(limit).select(Item::as_select()).load(&mut &*conn).await
 }
 
-/// Writes down what became of an item, once: a second worker that did the same after a crash changes nothing.
-pub async fn set_outcome(store: StoreId, id: JobId, item: &Item, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::update(job_items::table.find((store, id, item.position)))
+/// The items of a portion that have no outcome yet, in their order.
+pub async fn to_do(
+    store: StoreId,
+    id: JobId,
+    first: i32,
+    last: i32,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<Item>> {
+    job_items::table
+        .filter(job_items::store_id.eq(store))
+        .filter(job_items::job_id.eq(id))
+        .filter(job_items::position.between(first, last))
         .filter(job_items::outcome.eq(ItemOutcome::NotStarted))
-        .set((job_items::outcome.eq(item.outcome), job_items::code.eq(&item.code), job_items::errors.eq(&item.errors)))
-        .execute(conn)
+        .order(job_items::position.asc())
+        .select(Item::as_select())
+        .load(&mut &*conn)
         .await
-        .map(drop)
 }
 
-/// Claims jobs of any store that are due and that nobody works on.
-///
-/// Looks across stores, as the claim of operations does: it only finds work, which is then done for its store alone.
-pub async fn claim_due(lease: Lease, limit: i64, conn: &mut AsyncPgConnection) -> QueryResult<Vec<Job>> {
-    conn.transaction(async |conn| {
-        let due: Vec<Job> = jobs::table
-            .filter(jobs::state.eq_any([JobState::Queued, JobState::Running, JobState::Cancelling]))
-            .filter(jobs::next_try_at.le(lease.now))
-            .filter(jobs::lease_until.is_null().or(jobs::lease_until.le(lease.now)))
-            .order(jobs::next_try_at.asc())
-            .limit(limit)
-            .select(Job::as_select())
-            .for_update()
-            .skip_locked()
-            .load(conn)
-            .await?;
-        let mut claimed = Vec::with_capacity(due.len());
-        for mut job in due {
-            if job.state == JobState::Queued {
-                job.state = JobState::Running;
-                job.started_at = Some(lease.now);
-            }
-            job.lease = Some(lease.token);
-            job.lease_until = Some(lease.until);
-            save(&job, conn).await?;
-            claimed.push(job);
-        }
-        Ok(claimed)
-    })
+/// Writes down what became of many items.
+pub async fn set_outcomes(store: StoreId, id: JobId, items: &[Item], conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    let (mut positions, mut subjects, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut codes, mut errors) = (Vec::new(), Vec::new());
+    for item in items.iter().filter(|item| item.outcome != ItemOutcome::NotStarted) {
+        positions.push(item.position);
+        subjects.push(item.subject);
+        outcomes.push(item.outcome);
+        codes.push(item.code.as_deref());
+        errors.push(&item.errors);
+    }
+    diesel::sql_query(
+        "UPDATE job_items SET subject = told.subject, outcome = told.outcome, code = told.code, errors = told.errors \
+         FROM unnest($3, $4, $5, $6, $7) AS told (position, subject, outcome, code, errors) \
+         WHERE store_id = $1 AND job_id = $2 AND job_items.position = told.position",
+    )
+    .bind::<diesel::sql_types::Uuid, _>(store)
+    .bind::<diesel::sql_types::Uuid, _>(id)
+    .bind::<Array<Integer>, _>(positions)
+    .bind::<Array<Nullable<diesel::sql_types::Uuid>>, _>(subjects)
+    .bind::<Array<Text>, _>(outcomes)
+    .bind::<Array<Nullable<Text>>, _>(codes)
+    .bind::<Array<Jsonb>, _>(errors)
+    .execute(conn)
     .await
+    .map(drop)
+}
+
+/// Writes down which operation a try of an item makes, in the transaction that makes it. False where another worker
+/// did so meanwhile.
+pub async fn set_made(
+    store: StoreId,
+    id: JobId,
+    position: i32,
+    before: Option<Uuid>,
+    made: Uuid,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<bool> {
+    let row = diesel::update(job_items::table.find((store, id, position)))
+        .filter(job_items::outcome.eq(ItemOutcome::NotStarted))
+        .filter(job_items::made.is_not_distinct_from(before))
+        .set(job_items::made.eq(made));
+    Ok(super::Cached(row).execute(conn).await? == 1)
+}
+
+/// Notes that a worker took a portion of a job; false if the job is no longer open to that.
+pub async fn begin(store: StoreId, id: JobId, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<bool> {
+    let row = diesel::sql_query(
+        "UPDATE jobs SET served_at = $3, started_at = coalesce(started_at, $3), state = 'running', \
+             version = version + (state = 'queued')::integer \
+         WHERE store_id = $1 AND id = $2 AND state IN ('queued', 'running')",
+    )
+    .bind::<diesel::sql_types::Uuid, _>(store)
+    .bind::<diesel::sql_types::Uuid, _>(id)
+    .bind::<Timestamptz, _>(now);
+    Ok(row.execute(conn).await? == 1)
+}
+
+/// Jobs of any store that are to be stopped and that nobody works on any more.
+pub async fn forsaken(now: DateTime<Utc>, conn: &AsyncPgConnection) -> QueryResult<Vec<(StoreId, JobId)>> {
+    let held = job_portions::table
+        .filter(job_portions::store_id.eq(jobs::store_id))
+        .filter(job_portions::job_id.eq(jobs::id))
+        .filter(job_portions::done_at.is_null())
+        .filter(job_portions::lease_until.gt(now));
+    jobs::table
+        .filter(jobs::state.eq(JobState::Cancelling))
+        .filter(diesel::dsl::not(diesel::dsl::exists(held)))
+        .select((jobs::store_id, jobs::id))
+        .load(&mut &*conn)
+        .await
+}
+
+/// Drops jobs of every store that ended before a moment: upkeep of the service, not of a caller.
+pub async fn purge(before: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<usize> {
+    diesel::delete(jobs::table.filter(jobs::finished_at.lt(before))).execute(conn).await
 }
 
 /// Did a job of this kind and actor begin after a moment?

@@ -21,6 +21,7 @@ pub mod counter;
 pub mod event;
 pub mod idempotency_key;
 pub mod job;
+pub mod job_portion;
 pub mod json;
 pub mod member;
 pub mod operation;
@@ -31,6 +32,7 @@ pub mod password_token;
 pub mod payment;
 pub mod product;
 pub mod provider_call;
+pub mod reconciliation;
 #[rustfmt::skip]
 #[allow(missing_docs, reason = "generated")]
 pub mod schema;

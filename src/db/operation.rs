@@ -156,22 +156,21 @@ pub async fn open_on_members(
     Ok(open.into_iter().filter_map(|operation| Some((operation.member_id?, operation))).collect())
 }
 
-/// The last operation on a member's application that was written down at or after a moment.
-pub async fn latest_on_member(
+/// Is this operation open in somebody's hands?
+pub async fn is_driven(
     store: StoreId,
-    member: MemberId,
-    since: DateTime<Utc>,
+    id: Option<OperationId>,
+    now: DateTime<Utc>,
     conn: &AsyncPgConnection,
-) -> QueryResult<Option<Operation>> {
-    operations::table
-        .filter(operations::store_id.eq(store))
-        .filter(operations::member_id.eq(member))
-        .filter(operations::started_at.ge(since))
-        .order(operations::id.desc())
-        .select(Operation::as_select())
-        .first(&mut &*conn)
-        .await
-        .optional()
+) -> QueryResult<bool> {
+    let Some(id) = id else {
+        return Ok(false);
+    };
+    let driven = operations::table
+        .find((store, id))
+        .filter(operations::state.eq(OperationState::Open))
+        .filter(operations::lease_until.gt(now));
+    diesel::select(diesel::dsl::exists(driven)).get_result(&mut &*conn).await
 }
 
 /// Was there ever an operation on a member's application?

@@ -6,8 +6,9 @@ use diesel::sql_types;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::json::Json;
-use super::schema::{operations, payments};
+use super::schema::{operations, orders, payments};
 use crate::clock::japan_date;
+use crate::domain::money::YenSum;
 use crate::domain::operation::LastError;
 use crate::domain::payment::{PaymentFlag, PaymentStatus};
 use crate::domain::settlement::{Sale, SaleStatus};
@@ -185,4 +186,33 @@ pub async fn find_many(
         .select((Payment::as_select(), operations::id.nullable()))
         .load(&mut &*conn)
         .await
+}
+
+/// The payments of a store by status: how many, and over how much. Those of orders that were never placed are not shown.
+pub async fn sums(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<Vec<(PaymentStatus, i64, YenSum)>> {
+    let sum = diesel::dsl::sql::<diesel::sql_types::Text>("coalesce(sum(payments.amount), 0)::text");
+    payments::table
+        .inner_join(orders::table.on(orders::store_id.eq(payments::store_id).and(orders::id.eq(payments::order_id))))
+        .filter(payments::store_id.eq(store))
+        .filter(orders::discarded_at.is_null())
+        .group_by(payments::status)
+        .select((payments::status, diesel::dsl::count_star(), sum))
+        .load(&mut &*conn)
+        .await
+}
+
+/// The payment that has waited longest for its confirmation: its order, the order's number, since when.
+pub async fn oldest_unconfirmed(
+    store: StoreId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<(OrderId, String, DateTime<Utc>)>> {
+    payments::table
+        .inner_join(orders::table.on(orders::store_id.eq(payments::store_id).and(orders::id.eq(payments::order_id))))
+        .filter(payments::store_id.eq(store))
+        .filter(payments::status.eq(PaymentStatus::Unconfirmed))
+        .order((payments::created_at.asc(), payments::order_id.asc()))
+        .select((orders::id, orders::number, payments::created_at))
+        .first(&mut &*conn)
+        .await
+        .optional()
 }

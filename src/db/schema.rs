@@ -56,10 +56,28 @@ diesel::table! {
         store_id -> Uuid,
         job_id -> Uuid,
         position -> Int4,
-        subject -> Uuid,
+        subject -> Nullable<Uuid>,
         outcome -> Text,
         code -> Nullable<Text>,
         errors -> Jsonb,
+        line -> Nullable<Int4>,
+        made -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    job_portions (store_id, job_id, number) {
+        store_id -> Uuid,
+        job_id -> Uuid,
+        number -> Int4,
+        first -> Int4,
+        last -> Int4,
+        input -> Nullable<Bytea>,
+        failures -> Int4,
+        next_try_at -> Timestamptz,
+        lease -> Nullable<Uuid>,
+        lease_until -> Nullable<Timestamptz>,
+        done_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -71,12 +89,16 @@ diesel::table! {
         state -> Text,
         actor -> Text,
         total -> Int4,
-        next_try_at -> Timestamptz,
-        lease -> Nullable<Uuid>,
-        lease_until -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         started_at -> Nullable<Timestamptz>,
         finished_at -> Nullable<Timestamptz>,
+        options -> Jsonb,
+        version -> Int8,
+        succeeded -> Int4,
+        refused -> Int4,
+        unknown -> Int4,
+        skipped -> Int4,
+        served_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -288,6 +310,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     events,
     idempotency_keys,
     job_items,
+    job_portions,
     jobs,
     members,
     operations,

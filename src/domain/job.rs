@@ -1,6 +1,14 @@
 //! Bulk jobs (一括処理): what they do, how far they are, and what became of each item.
 
+use chrono::{NaiveDate, TimeDelta};
+
 use super::permissions::Scope;
+
+/// How long a job that has ended can be looked at.
+pub const KEPT: TimeDelta = TimeDelta::days(30);
+
+/// How often a portion of a job may break off, by a fault of ours, before the whole job counts as failed.
+pub const MOST_FAILURES: i32 = 5;
 
 text_enum! {
     /// What a job does with each of its items.
@@ -11,6 +19,10 @@ text_enum! {
         MemberRefresh = "member_refresh" ("会員のPaid状態更新", "refresh of applications"),
         /// Reads the state of payments at Paid (決済状態更新).
         PaymentRefresh = "payment_refresh" ("決済状態更新", "refresh of payments"),
+        /// Confirms payments (一括売上確定).
+        PaymentConfirm = "payment_confirm" ("一括売上確定", "confirmation of payments"),
+        /// Takes the rows of a CSV file over (会員CSV取込).
+        MemberImport = "member_import" ("会員CSV取込", "import of members"),
     }
 }
 
@@ -18,10 +30,36 @@ impl JobKind {
     /// The scope that starts such a job, and shows and cancels it.
     pub fn scope(self) -> Scope {
         match self {
-            Self::MemberSubmission | Self::MemberRefresh => Scope::MembersWrite,
-            Self::PaymentRefresh => Scope::PaymentsWrite,
+            Self::MemberSubmission | Self::MemberRefresh | Self::MemberImport => Scope::MembersWrite,
+            Self::PaymentRefresh | Self::PaymentConfirm => Scope::PaymentsWrite,
         }
     }
+
+    /// How many items a worker takes at once: few where each is a call to Paid of its own, so that a job can be stopped
+    /// soon; `batch` is how many Paid is asked about in one call.
+    pub fn portion(self, batch: usize) -> usize {
+        match self {
+            Self::MemberSubmission => 4,
+            Self::PaymentConfirm => 10,
+            Self::MemberRefresh | Self::PaymentRefresh => batch * 10,
+            Self::MemberImport => 1000,
+        }
+    }
+}
+
+/// What was asked for beyond the items. Absent where it does not matter to the kind of job.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(default)]
+pub struct JobOptions {
+    /// The file is only checked: an item says what would become of its row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
+    /// Either every row is taken over or none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub atomic: Option<bool>,
+    /// The business date of the confirmations, in Japan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fixed_on: Option<NaiveDate>,
 }
 
 text_enum! {

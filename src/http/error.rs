@@ -96,7 +96,7 @@ pub fn status(code: Code) -> StatusCode {
         ApplicationOperationInProgress | PaidEmailTaken | PaidNumberTaken | CustomerNumberSet => 409,
         PaidDisabled | BannerDisabled | OpenPayments | MemberHasOpenWork | MemberStatusForbids => 409,
         PaidNotAvailable | PaymentMethodNotAvailable | PriceChanged | PaymentNotUnconfirmed => 409,
-        AmountMismatch | PaymentOperationInProgress | MissingAtPaid | RefusedByPaid => 409,
+        AmountMismatch | CountMismatch | PaymentOperationInProgress | MissingAtPaid | RefusedByPaid => 409,
         OrderStateForbids | ActionNotAllowed | RequestInProgress => 409,
         Stale => 412,
         BodyTooLarge => 413,

@@ -72,15 +72,7 @@ pub async fn confirm(
         return Ok(progress);
     }
     let deadline = deadline(app);
-    let today = app.clock.today();
-    let fixed_on = wish.fixed_on.unwrap_or(today);
-    if fixed_on > today || fixed_on < today - EARLIEST {
-        return Err(Error::invalid(
-            "/fixed_on",
-            "out_of_range",
-            "The date is today in Japan or a day of the ten years before it.",
-        ));
-    }
+    let fixed_on = check_fixed_on(app, wish.fixed_on)?;
     let seen = view(app, store, id).await?;
     (deed.check_version)(seen.order.version)?;
     let payment = may_be_asked(&seen, PaymentAction::Confirm)?;
@@ -98,6 +90,20 @@ pub async fn confirm(
     });
     let intent = intent.await?;
     finish(app, store, id, Some(intent), deadline).await
+}
+
+/// The business date of a confirmation: today in Japan where none is wished.
+pub fn check_fixed_on(app: &App, wished: Option<NaiveDate>) -> Result<NaiveDate, Error> {
+    let today = app.clock.today();
+    let fixed_on = wished.unwrap_or(today);
+    if fixed_on > today || fixed_on < today - EARLIEST {
+        return Err(Error::invalid(
+            "/fixed_on",
+            "out_of_range",
+            "The date is today in Japan or a day of the ten years before it.",
+        ));
+    }
+    Ok(fixed_on)
 }
 
 fn check_amounts(wish: &Confirm, total: Yen, at_paid: Yen) -> Result<(), Error> {

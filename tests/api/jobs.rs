@@ -1,9 +1,13 @@
 //! Bulk jobs: A4, A5, and what a worker makes of them.
 
+use chrono::TimeDelta;
+use diesel_async::RunQueryDsl as _;
+use kakeuri::db::idempotency_key::Ticket;
 use kakeuri::domain::application::default_methods;
 use kakeuri::domain::permissions::Scope;
 use kakeuri::domain::{MemberId, PaidKey};
-use kakeuri::operations::job;
+use kakeuri::operations::application::{self, Deed};
+use kakeuri::operations::job::{self, Held};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, TestApp, new_key};
@@ -13,19 +17,34 @@ const REFRESH: &str = "/v1/admin/members/paid/refresh";
 const PAYMENTS: &str = "/v1/admin/orders/payments/refresh";
 
 impl TestApp {
-    async fn bulk(&self, path: &str, body: Value) -> Answer {
+    /// Asks for bulk work.
+    pub async fn bulk(&self, path: &str, body: Value) -> Answer {
         let accepted = self.admin().post(path, body).await.expect(202);
         let location = format!("/v1/admin/jobs/{}", accepted.text_at("/id"));
         assert_eq!(accepted.header("location"), Some(location.as_str()));
         accepted
     }
 
-    async fn job(&self, id: &str) -> Value {
+    /// A job as it stands.
+    pub async fn job(&self, id: &str) -> Value {
         self.admin().get(&format!("/v1/admin/jobs/{id}")).await.expect(200).body
     }
 
+    /// Takes a portion of a job into the hands of a worker that does nothing yet.
+    pub async fn hold_a_portion(&self) -> Held {
+        job::claim_due(&self.app, 1).await.unwrap().remove(0)
+    }
+
+    /// What lets an item be tried again without doing anything twice.
+    pub async fn ticket(&self, held: &Held, position: i32) -> Ticket {
+        let (store, id) = (held.job.store_id, held.job.id);
+        let items =
+            kakeuri::db::job::to_do(store, id, position, position, &self.app.db().await.unwrap()).await.unwrap();
+        Ticket::of_item(store, id, &items[0])
+    }
+
     /// The items of a job: subject, outcome, code.
-    async fn items(&self, id: &str) -> Vec<(String, String, Value)> {
+    pub async fn items(&self, id: &str) -> Vec<(String, String, Value)> {
         let path = format!("/v1/admin/jobs/{id}/items?limit=200");
         let items = self.admin().get(&path).await.expect(200).body;
         let text = |item: &Value, field: &str| item[field].as_str().unwrap().to_owned();
@@ -38,11 +57,11 @@ impl TestApp {
     }
 }
 
-fn counts(job: &Value) -> [i64; 6] {
+pub fn counts(job: &Value) -> [i64; 6] {
     ["total", "done", "succeeded", "refused", "unknown", "skipped"].map(|name| job[name].as_i64().unwrap())
 }
 
-fn item(subject: impl std::fmt::Display, outcome: &str, code: impl Into<Value>) -> (String, String, Value) {
+pub fn item(subject: impl std::fmt::Display, outcome: &str, code: impl Into<Value>) -> (String, String, Value) {
     (subject.to_string(), outcome.to_owned(), code.into())
 }
 
@@ -136,7 +155,7 @@ async fn a_bulk_refresh_covers_everyone_whom_paid_knows_in_batches() {
     }
     assert_eq!(app.calls_of("check").await, 3);
 
-    app.let_time_pass(chrono::TimeDelta::minutes(30)).await;
+    app.let_time_pass(TimeDelta::minutes(30)).await;
     app.refresh(known[0]).await.expect(200);
     let job = app.bulk(REFRESH, json!({ "older_than_minutes": 10 })).await;
     assert_eq!(job.body["total"], 5);
@@ -220,13 +239,9 @@ async fn what_a_broken_portion_has_submitted_already_counts_as_submitted() {
     let app = TestApp::with_paid().await;
     let member = app.pending_member().await;
     let accepted = app.bulk(SUBMIT, json!({ "member_ids": [member] })).await;
-    let jobs = job::claim_due(&app.app, 1).await.unwrap();
-    let deed = kakeuri::operations::application::Deed {
-        actor: &jobs[0].actor,
-        check_version: &|_| Ok(()),
-        ticket: &kakeuri::db::idempotency_key::Ticket::default(),
-    };
-    kakeuri::operations::application::submit(&app.app, app.store.store_id, member, &deed).await.unwrap();
+    let held = app.hold_a_portion().await;
+    let deed = Deed { actor: &held.job.actor, check_version: &|_| Ok(()), ticket: &app.ticket(&held, 0).await };
+    application::submit(&app.app, app.store.store_id, member, &deed).await.unwrap();
     app.work_after(60).await;
     assert_eq!(app.items(&accepted.text_at("/id")).await, [item(member, "succeeded", "submitted")]);
     assert_eq!(app.calls_of("apply").await, 1);
@@ -241,9 +256,14 @@ async fn a_job_is_stopped_and_what_was_not_begun_stays_so() {
     }
     let id = app.bulk(SUBMIT, json!({ "member_ids": members })).await.text_at("/id");
     job::run_due(&app.app, 1).await.unwrap();
+    let held = app.hold_a_portion().await;
     let cancel = format!("/v1/admin/jobs/{id}/cancel");
     assert_eq!(app.admin().act(&cancel).await.expect(200).body["state"], "cancelling");
     app.work().await;
+    assert_eq!(app.job(&id).await["state"], "cancelling");
+    // The worker is lost, and the job ends without it.
+    app.work_after(1).await;
+    job::work(&app.app, &held).await.unwrap();
     let job = app.job(&id).await;
     assert_eq!((&job["state"], counts(&job)), (&json!("cancelled"), [6, 4, 4, 0, 0, 0]));
     assert_eq!(app.items(&id).await.iter().filter(|(_, outcome, _)| outcome == "not_started").count(), 2);
@@ -298,4 +318,76 @@ async fn a_store_has_its_applications_refreshed_on_a_schedule() {
         assert_eq!(app.calls_of("check").await, checks, "after {minutes} more minutes");
     }
     assert_eq!(app.application_of(member).await, "approved_active");
+}
+
+#[actix_web::test]
+async fn a_long_job_of_one_store_does_not_hold_up_another_store() {
+    let app = TestApp::with_paid_and(&[("KAKEURI_PAID_BATCH", "1")]).await;
+    let members: Vec<MemberId> = (0..1000).map(|_| MemberId::new()).collect();
+    let long = app.bulk(REFRESH, json!({ "member_ids": members })).await.text_at("/id");
+    let other = app.another_store().await;
+    let stranger = app.admin_of(&other, &[Scope::MembersWrite]);
+    let short = stranger.post(REFRESH, json!({ "member_ids": members[..10] })).await.expect(202).text_at("/id");
+    // The long job has a hundred portions, and yet never more than four of them are in anybody's hands.
+    let first = job::claim_due(&app.app, 8).await.unwrap();
+    let of = |id: &str| first.iter().filter(|held| held.job.id.to_string() == id).count();
+    assert_eq!((of(&long), of(&short)), (4, 1));
+    assert!(job::claim_due(&app.app, 8).await.unwrap().is_empty());
+    for held in &first {
+        job::work(&app.app, held).await.unwrap();
+    }
+    let seen = stranger.get(&format!("/v1/admin/jobs/{short}")).await.expect(200).body;
+    assert_eq!((&seen["state"], &seen["done"]), (&json!("succeeded"), &json!(10)));
+    assert_eq!(app.job(&long).await["done"], 40);
+}
+
+#[actix_web::test]
+async fn the_job_that_waited_longest_is_served_first() {
+    let app = TestApp::with_paid().await;
+    let mut jobs = Vec::new();
+    for _ in 0..2 {
+        let members: Vec<MemberId> = (0..8).map(|_| MemberId::new()).collect();
+        jobs.push(app.bulk(SUBMIT, json!({ "member_ids": members })).await.text_at("/id"));
+    }
+    let mut served = Vec::new();
+    for _ in 0..4 {
+        app.let_time_pass(TimeDelta::milliseconds(1)).await;
+        let held = app.hold_a_portion().await;
+        served.push(held.job.id.to_string());
+        job::work(&app.app, &held).await.unwrap();
+    }
+    assert_eq!(served, [&jobs[0], &jobs[1], &jobs[0], &jobs[1]].map(String::clone));
+}
+
+#[actix_web::test]
+async fn a_portion_that_breaks_again_and_again_fails_its_job() {
+    let app = TestApp::with_paid().await;
+    let members: Vec<MemberId> = (0..6).map(|_| MemberId::new()).collect();
+    let id = app.bulk(SUBMIT, json!({ "member_ids": members })).await.text_at("/id");
+    let broken = "ALTER TABLE job_items ADD CHECK (outcome = 'not_started' OR position < 4)";
+    diesel::sql_query(broken).execute(&mut app.app.db().await.unwrap()).await.unwrap();
+    for _ in 0..10 {
+        app.work_after(1).await;
+    }
+    let job = app.job(&id).await;
+    assert_eq!((&job["state"], counts(&job)), (&json!("failed"), [6, 4, 0, 0, 0, 4]));
+    assert!(job["finished_at"].is_string());
+    assert_eq!(app.events_of(&id).await, ["job.created", "job.finished"]);
+}
+
+#[actix_web::test]
+async fn a_job_is_forgotten_a_month_after_its_end() {
+    let app = TestApp::with_paid().await;
+    let old = app.bulk(SUBMIT, json!({ "member_ids": [MemberId::new()] })).await.text_at("/id");
+    app.work().await;
+    app.let_time_pass(TimeDelta::days(29)).await;
+    let open = app.bulk(SUBMIT, json!({ "member_ids": [MemberId::new()] })).await.text_at("/id");
+    app.let_time_pass(TimeDelta::hours(25)).await;
+    app.work().await;
+    app.admin().get(&format!("/v1/admin/jobs/{old}")).await.problem(404, "not_found");
+    assert_eq!(app.job(&open).await["state"], "succeeded");
+    app.work().await;
+    let left = "SELECT 1 FROM job_items WHERE job_id = '{old}' UNION ALL SELECT 1 FROM job_portions";
+    let left = diesel::sql_query(left.replace("{old}", &old)).execute(&mut app.app.db().await.unwrap()).await.unwrap();
+    assert_eq!(left, 0);
 }

@@ -2,6 +2,8 @@
 
 mod application_refresh;
 mod applications;
+mod bulk_confirm;
+mod bulk_kill;
 mod bulk_refresh;
 mod demo;
 mod events;
@@ -25,6 +27,8 @@ mod service;
 mod sessions;
 mod settings;
 mod settlement;
+mod streams;
+mod summary;
 mod support;
 mod tour;
 mod worker;

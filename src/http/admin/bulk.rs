@@ -1,4 +1,4 @@
-//! Asking for bulk work: the items are fixed here, and the workers do it.
+//! Asking for bulk work on members: the items are fixed here, and the workers do it.
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, post};
@@ -8,23 +8,22 @@ use uuid::Uuid;
 
 use super::jobs::{JobOut, accepted};
 use super::members::MemberFilter;
-use super::orders::OrderFilter;
 use crate::app::App;
-use crate::db::{member, order};
+use crate::db::member;
 use crate::domain::application::ApplicationStatus;
 use crate::domain::job::JobKind;
-use crate::domain::member::PaymentMethod;
-use crate::domain::{MemberId, OrderId, StoreId};
+use crate::domain::{MemberId, StoreId};
 use crate::error::Error;
 use crate::http::auth::Admin;
-use crate::http::auth::scopes::{MembersWrite, PaymentsWrite};
+use crate::http::auth::scopes::MembersWrite;
 use crate::http::body::{Body, OptionalBody};
 use crate::http::idempotency::Ticket;
-use crate::operations::{application, job};
+use crate::operations::application;
+use crate::operations::job::{self, Wanted};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(submit_applications).service(refresh_applications).service(refresh_payments);
+    config.service(submit_applications).service(refresh_applications);
 }
 
 /// The most ids one request may name.
@@ -57,24 +56,12 @@ struct RefreshesIn {
     older_than_minutes: Option<i64>,
 }
 
-/// Which payments are refreshed: one of the two.
-#[derive(Default, serde::Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = PaymentRefreshesIn, example = json!({ "filter": { "payment_status": "unconfirmed" } }))]
-struct PaymentRefreshesIn {
-    /// These orders, each with an outcome of its own.
-    #[schema(max_items = 10000)]
-    order_ids: Option<Vec<OrderId>>,
-    /// Those of these orders that are paid with Paid.
-    filter: Option<OrderFilter>,
-}
-
-fn both_or_neither(ids: &str) -> Error {
+pub(super) fn both_or_neither(ids: &str) -> Error {
     Error::invalid("", "one_of", &format!("Give either {ids} or filter."))
 }
 
 /// Each id once, in the order given.
-fn distinct(ids: impl IntoIterator<Item = Uuid>, pointer: &str) -> Result<Vec<Uuid>, Error> {
+pub(super) fn distinct(ids: impl IntoIterator<Item = Uuid>, pointer: &str) -> Result<Vec<Uuid>, Error> {
     let mut seen = std::collections::HashSet::new();
     let ids: Vec<Uuid> = ids.into_iter().filter(|id| seen.insert(*id)).collect();
     if ids.len() > MOST_IDS {
@@ -109,8 +96,8 @@ async fn submit_applications(
     if !crate::db::paid_settings::find(admin.store, &*app.db().await?).await?.enabled {
         return Err(application::paid_disabled());
     }
-    let kind = JobKind::MemberSubmission;
-    Ok(accepted(job::accept(&app, admin.store, kind, &ids, &admin.actor, &ticket).await?))
+    let wanted = Wanted::new(JobKind::MemberSubmission, ids);
+    Ok(accepted(job::accept(&app, admin.store, &wanted, &admin.actor, &ticket).await?))
 }
 
 async fn pending(app: &App, store: StoreId, filter: MemberFilter) -> Result<Vec<Uuid>, Error> {
@@ -136,8 +123,8 @@ async fn refresh_applications(
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let ids = to_refresh(&app, admin.store, body.0).await?;
-    let kind = JobKind::MemberRefresh;
-    Ok(accepted(job::accept(&app, admin.store, kind, &ids, &admin.actor, &ticket).await?))
+    let wanted = Wanted::new(JobKind::MemberRefresh, ids);
+    Ok(accepted(job::accept(&app, admin.store, &wanted, &admin.actor, &ticket).await?))
 }
 
 async fn to_refresh(app: &App, store: StoreId, wanted: RefreshesIn) -> Result<Vec<Uuid>, Error> {
@@ -168,37 +155,4 @@ async fn to_refresh(app: &App, store: StoreId, wanted: RefreshesIn) -> Result<Ve
             Ok(member::ids(store, &filter, conn).await?.into_iter().map(|id| id.0).collect())
         }
     }
-}
-
-/// Read the state of many payments back from Paid (決済状態更新)
-///
-/// A sale that Paid does not know is `succeeded` with the code `missing_at_paid`: the question was answered.
-#[utoipa::path(
-    tag = "payments",
-    request_body = PaymentRefreshesIn,
-    responses(
-        (status = 202, description = "The job; ask for it under its `Location`", body = JobOut),
-        (status = 501, description = "`not_supported_by_provider`"),
-    )
-)]
-#[post("/orders/payments/refresh")]
-async fn refresh_payments(
-    admin: Admin<PaymentsWrite>,
-    ticket: Ticket,
-    body: Body<PaymentRefreshesIn>,
-    app: Data<App>,
-) -> Result<HttpResponse, Error> {
-    crate::operations::payment::require_inquiry(&app)?;
-    let ids = match (body.0.order_ids, body.0.filter) {
-        (Some(ids), None) => distinct(ids.into_iter().map(|id| id.0), "/order_ids")?,
-        (None, Some(filter)) => {
-            let mut filter = order::Filter::from(filter);
-            filter.payment_method.get_or_insert(PaymentMethod::Paid);
-            let ids = order::ids(admin.store, &filter, &*app.db().await?).await?;
-            ids.into_iter().map(|id| id.0).collect()
-        }
-        (None, None) | (Some(_), Some(_)) => return Err(both_or_neither("order_ids")),
-    };
-    let kind = JobKind::PaymentRefresh;
-    Ok(accepted(job::accept(&app, admin.store, kind, &ids, &admin.actor, &ticket).await?))
 }

@@ -7,8 +7,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::db::job::{self, Counts, Item, Job};
-use crate::domain::job::{ItemOutcome, JobKind, JobState};
+use crate::db::job::{self, Item, Job};
+use crate::domain::job::{ItemOutcome, JobKind, JobOptions, JobState};
 use crate::domain::permissions::Scope;
 use crate::domain::{Fault, JobId};
 use crate::error::{Error, OrNotFound};
@@ -35,34 +35,37 @@ pub struct JobOut {
     total: i32,
     /// How many have an outcome.
     #[schema(example = 80)]
-    done: i64,
+    done: i32,
     #[schema(example = 75)]
-    succeeded: i64,
+    succeeded: i32,
     #[schema(example = 2)]
-    refused: i64,
+    refused: i32,
     /// Not known when the job went on; what was sent is driven to its end by itself.
     #[schema(example = 1)]
-    unknown: i64,
+    unknown: i32,
     #[schema(example = 2)]
-    skipped: i64,
+    skipped: i32,
+    #[serde(flatten)]
+    #[schema(inline)]
+    options: JobOptions,
     created_at: DateTime<Utc>,
     started_at: Option<DateTime<Utc>>,
     finished_at: Option<DateTime<Utc>>,
 }
 
-impl JobOut {
-    /// From the rows.
-    pub fn new(job: Job, counts: Counts) -> Self {
+impl From<Job> for JobOut {
+    fn from(job: Job) -> Self {
         Self {
             id: job.id,
             kind: job.kind,
             state: job.state,
             total: job.total,
-            done: counts.done(),
-            succeeded: counts.succeeded,
-            refused: counts.refused,
-            unknown: counts.unknown,
-            skipped: counts.skipped,
+            done: job.done(),
+            succeeded: job.succeeded,
+            refused: job.refused,
+            unknown: job.unknown,
+            skipped: job.skipped,
+            options: job.options.0,
             created_at: job.created_at,
             started_at: job.started_at,
             finished_at: job.finished_at,
@@ -73,7 +76,7 @@ impl JobOut {
 /// The answer to whoever asked for a job.
 pub fn accepted(job: Job) -> HttpResponse {
     let location = format!("/v1/admin/jobs/{}", job.id);
-    HttpResponse::Accepted().insert_header(("Location", location)).json(JobOut::new(job, Counts::default()))
+    HttpResponse::Accepted().insert_header(("Location", location)).json(JobOut::from(job))
 }
 
 /// A page of jobs.
@@ -92,8 +95,12 @@ struct JobItemOut {
     /// Its place in the job, from 1.
     #[schema(example = 1)]
     id: i32,
-    /// The member or order it is about.
-    subject: Uuid,
+    /// The member or order it is about; `null` for a row of a file that is about nobody yet.
+    subject: Option<Uuid>,
+    /// The line of the file on which the row begins, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 2)]
+    line: Option<i32>,
     outcome: ItemOutcome,
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,6 +114,7 @@ impl From<Item> for JobItemOut {
         Self {
             id: item.position + 1,
             subject: item.subject,
+            line: item.line,
             outcome: item.outcome,
             code: item.code,
             errors: item.errors.0,
@@ -133,15 +141,10 @@ struct ItemFilter {
 }
 
 /// The job, if the caller may do what it does.
-async fn find(admin: &Admin<AnyScope>, id: JobId, app: &App) -> Result<Job, Error> {
+pub(super) async fn find(admin: &Admin<AnyScope>, id: JobId, app: &App) -> Result<Job, Error> {
     let job = job::find(admin.store, id, &*app.db().await?).await?.or_not_found()?;
     admin.require(job.kind.scope())?;
     Ok(job)
-}
-
-async fn shown(job: Job, app: &App) -> Result<JobOut, Error> {
-    let counts = job::counts(job.store_id, &[job.id], &*app.db().await?).await?.remove(&job.id);
-    Ok(JobOut::new(job, counts.unwrap_or_default()))
 }
 
 /// List jobs, newest first
@@ -163,13 +166,8 @@ async fn list_jobs(admin: Admin<AnyScope>, query: Listing<NoFilter>, app: Data<A
     let mut rows = job::list(admin.store, &kinds, page.after.map(JobId), page.probe(), &conn).await?;
     let next_cursor = page.cut(&mut rows, |row| row.id.0);
     let total = if page.include_total { Some(job::count(admin.store, &kinds, &conn).await?) } else { None };
-    let ids: Vec<JobId> = rows.iter().map(|row| row.id).collect();
-    let mut counts = job::counts(admin.store, &ids, &conn).await?;
-    let data = rows.into_iter().map(|job| {
-        let counts = counts.remove(&job.id).unwrap_or_default();
-        JobOut::new(job, counts)
-    });
-    Ok(HttpResponse::Ok().json(JobList { data: data.collect(), next_cursor, total }))
+    let data = rows.into_iter().map(JobOut::from).collect();
+    Ok(HttpResponse::Ok().json(JobList { data, next_cursor, total }))
 }
 
 /// Read a job
@@ -181,7 +179,7 @@ async fn list_jobs(admin: Admin<AnyScope>, query: Listing<NoFilter>, app: Data<A
 #[get("/jobs/{id}")]
 async fn get_job(admin: Admin<AnyScope>, id: Id<JobId>, app: Data<App>) -> Result<HttpResponse, Error> {
     let job = find(&admin, id.0, &app).await?;
-    Ok(HttpResponse::Ok().json(shown(job, &app).await?))
+    Ok(HttpResponse::Ok().json(JobOut::from(job)))
 }
 
 /// List the items of a job, in their order
@@ -228,5 +226,5 @@ async fn list_job_items(
 async fn cancel_job(admin: Admin<AnyScope>, id: Id<JobId>, app: Data<App>) -> Result<HttpResponse, Error> {
     find(&admin, id.0, &app).await?;
     let job = jobs::cancel(&app, admin.store, id.0, &admin.actor).await?;
-    Ok(HttpResponse::Ok().json(shown(job, &app).await?))
+    Ok(HttpResponse::Ok().json(JobOut::from(job)))
 }

@@ -1,10 +1,14 @@
 //! The admin API: the shop's staff and its partners. One line per resource.
 
 mod bulk;
+mod bulk_payments;
+mod event_stream;
 mod events;
+mod job_stream;
 mod jobs;
 mod member_actions;
 mod member_applications;
+mod member_files;
 mod member_out;
 mod members;
 mod order_out;
@@ -14,11 +18,14 @@ mod products;
 mod reconciliation;
 mod sessions;
 mod settings;
+mod summary;
 
 use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use utoipa_actix_web::OpenApiFactory;
 use utoipa_actix_web::service_config::ServiceConfig;
+
+pub use event_stream::Horizons;
 
 use super::{auth, idempotency};
 
@@ -33,15 +40,20 @@ pub fn scope() -> impl HttpServiceFactory + OpenApiFactory + 'static {
 fn resources(config: &mut ServiceConfig<'_>) {
     sessions::routes(config);
     products::routes(config);
+    bulk_payments::routes(config);
     orders::routes(config);
     payments::routes(config);
     reconciliation::routes(config);
+    summary::routes(config);
     events::routes(config);
+    event_stream::routes(config);
     settings::routes(config);
     // Before the members, whose ids stand where the names of bulk calls stand.
     bulk::routes(config);
+    member_files::routes(config);
     members::routes(config);
     member_actions::routes(config);
     member_applications::routes(config);
     jobs::routes(config);
+    job_stream::routes(config);
 }

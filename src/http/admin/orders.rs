@@ -34,7 +34,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 }
 
 /// Which orders are wanted.
-#[derive(Clone, Debug, Default, serde::Deserialize, utoipa::IntoParams, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize, utoipa::IntoParams, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 #[schema(as = OrderFilter)]

@@ -1,0 +1,147 @@
+//! Asking for bulk work on payments: the orders are fixed here, and the workers do it.
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, post};
+use chrono::NaiveDate;
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+
+use super::bulk::{both_or_neither, distinct};
+use super::jobs::{JobOut, accepted};
+use super::orders::OrderFilter;
+use crate::app::App;
+use crate::db::order;
+use crate::domain::job::{JobKind, JobOptions};
+use crate::domain::member::PaymentMethod;
+use crate::domain::payment::PaymentStatus;
+use crate::domain::{OrderId, StoreId};
+use crate::error::{Code, Error};
+use crate::http::auth::Admin;
+use crate::http::auth::scopes::PaymentsWrite;
+use crate::http::body::Body;
+use crate::http::idempotency::Ticket;
+use crate::operations::job::{self, Wanted};
+use crate::operations::payment;
+
+/// The routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(refresh_payments).service(confirm_payments);
+}
+
+/// Which payments are refreshed: one of the two.
+#[derive(Default, serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PaymentRefreshesIn, example = json!({ "filter": { "payment_status": "unconfirmed" } }))]
+struct PaymentRefreshesIn {
+    /// These orders, each with an outcome of its own.
+    #[schema(max_items = 10000)]
+    order_ids: Option<Vec<OrderId>>,
+    /// Those of these orders that are paid with Paid.
+    filter: Option<OrderFilter>,
+}
+
+/// Read the state of many payments back from Paid (決済状態更新)
+///
+/// A sale that Paid does not know is `succeeded` with the code `missing_at_paid`: the question was answered.
+#[utoipa::path(
+    tag = "payments",
+    request_body = PaymentRefreshesIn,
+    responses(
+        (status = 202, description = "The job; ask for it under its `Location`", body = JobOut),
+        (status = 501, description = "`not_supported_by_provider`"),
+    )
+)]
+#[post("/orders/payments/refresh")]
+async fn refresh_payments(
+    admin: Admin<PaymentsWrite>,
+    ticket: Ticket,
+    body: Body<PaymentRefreshesIn>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    payment::require_inquiry(&app)?;
+    let ids = chosen(&app, admin.store, body.0.order_ids, body.0.filter.map(order::Filter::from)).await?;
+    let wanted = Wanted::new(JobKind::PaymentRefresh, ids);
+    Ok(accepted(job::accept(&app, admin.store, &wanted, &admin.actor, &ticket).await?))
+}
+
+/// Which payments are confirmed: either ids or a filter.
+#[derive(Default, serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ConfirmationsIn, example = json!({
+    "filter": { "handling_status": "completed", "placed_to": "2026-11-01T00:00:00+09:00" }, "expected_count": 42
+}))]
+struct ConfirmationsIn {
+    /// These orders, each with an outcome of its own.
+    #[schema(max_items = 10000)]
+    order_ids: Option<Vec<OrderId>>,
+    /// Those of these orders whose payment is `unconfirmed`. An empty filter is refused: nobody confirms everything by
+    /// leaving something out.
+    filter: Option<OrderFilter>,
+    /// How many orders you believe that to be; another number is a 409 `count_mismatch`, and nothing is confirmed.
+    #[schema(example = 42, minimum = 0)]
+    expected_count: Option<usize>,
+    /// The business date in Japan; the day on which the job is accepted where absent, never in the future.
+    fixed_on: Option<NaiveDate>,
+}
+
+/// Confirm many payments at Paid (一括売上確定)
+///
+/// Each order is checked like a single confirmation: one whose amounts differ, whose payment is not `unconfirmed` or
+/// whose sale is missing at Paid is `refused` with that code, and stops none of the others. Nothing is confirmed twice,
+/// whatever breaks off meanwhile.
+#[utoipa::path(
+    tag = "payments",
+    request_body = ConfirmationsIn,
+    responses(
+        (status = 202, description = "The job; ask for it under its `Location`", body = JobOut),
+        (status = 409, description = "`count_mismatch`"),
+    )
+)]
+#[post("/orders/payments/confirm")]
+async fn confirm_payments(
+    admin: Admin<PaymentsWrite>,
+    ticket: Ticket,
+    body: Body<ConfirmationsIn>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let ConfirmationsIn { order_ids, filter, expected_count, fixed_on } = body.0;
+    let fixed_on = payment::check_fixed_on(&app, fixed_on)?;
+    let filter = filter.map(unconfirmed).transpose()?;
+    let subjects = chosen(&app, admin.store, order_ids, filter).await?;
+    if let Some(expected) = expected_count.filter(|expected| *expected != subjects.len()) {
+        return Err(Code::CountMismatch.because(format!(
+            "These are {} orders, and {expected} were expected. Nothing was confirmed.",
+            subjects.len()
+        )));
+    }
+    let options = JobOptions { fixed_on: Some(fixed_on), ..JobOptions::default() };
+    let wanted = Wanted { kind: JobKind::PaymentConfirm, options, subjects };
+    Ok(accepted(job::accept(&app, admin.store, &wanted, &admin.actor, &ticket).await?))
+}
+
+fn unconfirmed(filter: OrderFilter) -> Result<order::Filter, Error> {
+    if filter == OrderFilter::default() {
+        return Err(Error::invalid("/filter", "empty_filter", "Say which orders; an empty filter is refused."));
+    }
+    let mut filter = order::Filter::from(filter);
+    filter.payment_status.get_or_insert(PaymentStatus::Unconfirmed);
+    Ok(filter)
+}
+
+/// Either the ids given, or the orders paid with Paid that the filter takes in.
+async fn chosen(
+    app: &App,
+    store: StoreId,
+    ids: Option<Vec<OrderId>>,
+    filter: Option<order::Filter>,
+) -> Result<Vec<Uuid>, Error> {
+    match (ids, filter) {
+        (Some(ids), None) => distinct(ids.into_iter().map(|id| id.0), "/order_ids"),
+        (None, Some(mut filter)) => {
+            filter.payment_method.get_or_insert(PaymentMethod::Paid);
+            let ids = order::ids(store, &filter, &*app.db().await?).await?;
+            Ok(ids.into_iter().map(|id| id.0).collect())
+        }
+        (None, None) | (Some(_), Some(_)) => Err(both_or_neither("order_ids")),
+    }
+}

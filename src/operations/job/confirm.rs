@@ -1,0 +1,44 @@
+//! Confirming many payments (一括売上確定): each is checked like a single one (R4) and confirmed at most once.
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+
+use super::failed;
+use crate::app::App;
+use crate::db::idempotency_key::Ticket;
+use crate::db::job::{Item, Job};
+use crate::db::operation;
+use crate::domain::job::ItemOutcome;
+use crate::domain::{OperationId, OrderId};
+use crate::error::{Error, OrNotFound};
+use crate::operations::order::Progress;
+use crate::operations::payment::{self, Confirm, Deed};
+
+/// How many confirmations of a portion are under way at once.
+const AT_ONCE: usize = 4;
+
+pub(super) async fn confirm_all(app: &App, job: &Job, items: Vec<Item>) -> Vec<Item> {
+    let confirmed = items.into_iter().map(|item| confirm(app, job, item));
+    stream::iter(confirmed).buffered(AT_ONCE).collect().await
+}
+
+async fn confirm(app: &App, job: &Job, item: Item) -> Item {
+    match try_to(app, job, &item).await {
+        Ok(None) => item,
+        Ok(Some(Progress { processing: true, .. })) => item.ended(ItemOutcome::Unknown, Some("processing")),
+        Ok(Some(Progress { processing: false, .. })) => item.ended(ItemOutcome::Succeeded, None),
+        Err(error) => failed(item, &error),
+    }
+}
+
+/// `None`: a worker that was lost has sent it, and nobody can tell yet what came of it.
+async fn try_to(app: &App, job: &Job, item: &Item) -> Result<Option<Progress>, Error> {
+    let (store, order) = (job.store_id, OrderId(item.subject.or_not_found()?));
+    if operation::is_driven(store, item.made.map(OperationId), app.clock.now(), &*app.db().await?).await? {
+        return Ok(None);
+    }
+    let ticket = Ticket::of_item(store, job.id, item);
+    let deed = Deed { actor: &job.actor, payments_write: true, check_version: &|_| Ok(()), ticket: &ticket };
+    let wish = Confirm { fixed_on: job.options.0.fixed_on, ..Confirm::default() };
+    Ok(Some(payment::confirm(app, store, order, wish, &deed).await?))
+}

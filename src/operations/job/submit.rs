@@ -1,0 +1,40 @@
+//! Submitting many applications (一括申請).
+
+use futures_util::future::join_all;
+
+use super::failed;
+use crate::app::App;
+use crate::db::idempotency_key::Ticket;
+use crate::db::job::{Item, Job};
+use crate::db::operation;
+use crate::domain::job::ItemOutcome;
+use crate::domain::{MemberId, OperationId};
+use crate::error::{Error, OrNotFound};
+use crate::operations::application::{self, Deed, Outcome};
+
+pub(super) async fn submit_all(app: &App, job: &Job, items: Vec<Item>) -> Vec<Item> {
+    join_all(items.into_iter().map(|item| submit(app, job, item))).await
+}
+
+async fn submit(app: &App, job: &Job, item: Item) -> Item {
+    match try_to(app, job, &item).await {
+        Ok(None) => item,
+        Ok(Some(Outcome::Dropped)) => item.ended(ItemOutcome::Skipped, Some(Outcome::Dropped.as_str())),
+        Ok(Some(Outcome::Processing)) => item.ended(ItemOutcome::Unknown, Some(Outcome::Processing.as_str())),
+        Ok(Some(outcome @ (Outcome::Submitted | Outcome::AlreadyLinked))) => {
+            item.ended(ItemOutcome::Succeeded, Some(outcome.as_str()))
+        }
+        Err(error) => failed(item, &error),
+    }
+}
+
+/// `None`: a worker that was lost has sent it, and nobody can tell yet what came of it.
+async fn try_to(app: &App, job: &Job, item: &Item) -> Result<Option<Outcome>, Error> {
+    let (store, member) = (job.store_id, MemberId(item.subject.or_not_found()?));
+    if operation::is_driven(store, item.made.map(OperationId), app.clock.now(), &*app.db().await?).await? {
+        return Ok(None);
+    }
+    let ticket = Ticket::of_item(store, job.id, item);
+    let deed = Deed { actor: &job.actor, check_version: &|_| Ok(()), ticket: &ticket };
+    Ok(Some(application::submit(app, store, member, &deed).await?.outcome))
+}

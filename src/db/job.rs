@@ -341,20 +341,22 @@ pub async fn purge(before: DateTime<Utc>, conn: &mut AsyncPgConnection) -> Query
     diesel::delete(jobs::table.filter(jobs::finished_at.lt(before))).execute(conn).await
 }
 
-/// Did a job of this kind and actor begin after a moment?
-pub async fn any_since(
+/// When the last job of this kind and actor was accepted.
+pub async fn last_accepted(
     store: StoreId,
     kind: JobKind,
     actor: &str,
-    since: DateTime<Utc>,
     conn: &AsyncPgConnection,
-) -> QueryResult<bool> {
-    let later = jobs::table
+) -> QueryResult<Option<DateTime<Utc>>> {
+    jobs::table
         .filter(jobs::store_id.eq(store))
         .filter(jobs::kind.eq(kind))
         .filter(jobs::actor.eq(actor))
-        .filter(jobs::created_at.gt(since));
-    diesel::select(diesel::dsl::exists(later)).get_result(&mut &*conn).await
+        .order(jobs::id.desc())
+        .select(jobs::created_at)
+        .first(&mut &*conn)
+        .await
+        .optional()
 }
 
 /// How many items of a job have this outcome.

@@ -133,6 +133,6 @@ pub async fn set_options(
 }
 
 /// The stores that have switched a scheduled refresh on (A5). Looks across stores, to find work.
-pub async fn with_schedule(conn: &AsyncPgConnection) -> QueryResult<Vec<StoreId>> {
-    stores::table.filter(stores::status_refresh_minutes.gt(0)).select(stores::store_id).load(&mut &*conn).await
+pub async fn with_schedule(conn: &AsyncPgConnection) -> QueryResult<Vec<Store>> {
+    stores::table.filter(stores::status_refresh_minutes.gt(0)).select(Store::as_select()).load(&mut &*conn).await
 }

@@ -1,12 +1,15 @@
-//! The refreshes that stores have scheduled (A5).
+//! The refreshes that stores have scheduled (A5), each at moments of its own.
 
-use chrono::TimeDelta;
-use diesel_async::AsyncConnection as _;
+use chrono::{DateTime, Utc};
+use diesel::QueryResult;
+use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 
 use super::{Wanted, insert, note_created};
 use crate::app::App;
-use crate::db::{job, member, paid_settings, store};
+use crate::db::store::{self, Store};
+use crate::db::{job, member, paid_settings};
 use crate::domain::job::JobKind;
+use crate::domain::schedule;
 use crate::error::Error;
 
 /// Who asks for a scheduled refresh.
@@ -17,16 +20,19 @@ pub async fn schedule_due(app: &App) -> Result<usize, Error> {
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     let mut started = 0;
-    for id in store::with_schedule(conn).await? {
+    for seen in store::with_schedule(conn).await? {
+        // Most are not: they cost one look.
+        if !is_due(&seen, now, conn).await? {
+            continue;
+        }
+        let id = seen.store_id;
         // The lock lets one of several workers start it.
         let begun = conn.transaction(async |conn| {
             let Some(store) = store::lock(id, conn).await? else {
                 return Ok(false);
             };
-            let since = now - TimeDelta::minutes(store.status_refresh_minutes.into());
-            let kind = JobKind::MemberRefresh;
             let set_up = paid_settings::find(id, conn).await?.auth_code_sealed.is_some();
-            if store.status_refresh_minutes == 0 || !set_up || job::any_since(id, kind, SCHEDULE, since, conn).await? {
+            if !set_up || !is_due(&store, now, conn).await? {
                 return Ok(false);
             }
             let known = member::Filter { known_to_paid: true, ..member::Filter::default() };
@@ -34,11 +40,18 @@ pub async fn schedule_due(app: &App) -> Result<usize, Error> {
             if subjects.is_empty() {
                 return Ok(false);
             }
-            let job = insert(app, id, &Wanted::new(kind, subjects), SCHEDULE, conn).await?;
+            let job = insert(app, id, &Wanted::new(JobKind::MemberRefresh, subjects), SCHEDULE, conn).await?;
             note_created(&job, conn).await?;
             Ok::<_, Error>(true)
         });
         started += usize::from(begun.await?);
     }
     Ok(started)
+}
+
+/// Before the first refresh a store waits from when its options were last changed.
+async fn is_due(store: &Store, now: DateTime<Utc>, conn: &AsyncPgConnection) -> QueryResult<bool> {
+    let last = job::last_accepted(store.store_id, JobKind::MemberRefresh, SCHEDULE, conn).await?;
+    let since = last.unwrap_or(store.updated_at);
+    Ok(schedule::is_due(store.store_id, store.status_refresh_minutes, Some(since), now))
 }

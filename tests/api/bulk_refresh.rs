@@ -61,10 +61,10 @@ impl TestApp {
     }
 
     /// What the log says of each thing, oldest first.
-    async fn log(&self) -> BTreeMap<uuid::Uuid, Vec<String>> {
-        let conn = &mut *self.app.db().await.unwrap();
+    async fn news(&self) -> BTreeMap<uuid::Uuid, Vec<String>> {
+        let conn = self.app.db().await.unwrap();
         let filter = event::Filter::default();
-        let events = event::after(self.store.store_id, 0, &filter, 100_000, conn).await.unwrap();
+        let events = event::between(self.store.store_id, 0, i64::MAX, &filter, 100_000, &conn).await.unwrap();
         let mut log: BTreeMap<_, Vec<String>> = BTreeMap::new();
         for event in events {
             log.entry(event.subject_id).or_default().push(event.kind);
@@ -154,7 +154,7 @@ async fn a_thousand_members_each_get_what_paid_says_of_them() {
     };
     let (outcomes, ()) = futures_util::join!(app.refresh_portion(&members), meanwhile);
     assert!(outcomes.iter().map(|(id, _)| id).eq(&members), "in the order of the question");
-    let (after, log, now) = (app.rows(&members).await, app.log().await, app.app.clock.now());
+    let (after, log, now) = (app.rows(&members).await, app.news().await, app.app.clock.now());
     for (number, (id, outcome)) in outcomes.into_iter().enumerate() {
         let (row, old, news) = (after.get(&id), &before[&id], log.get(&id.0).cloned().unwrap_or_default());
         if id == deleted {
@@ -295,7 +295,7 @@ async fn five_hundred_payments_each_get_what_paid_shows_of_them() {
     };
     let (outcomes, ()) = futures_util::join!(app.refresh_orders(&orders), meanwhile);
     let shown = async |id: OrderId| app.order(&id.to_string()).await;
-    let log = app.log().await;
+    let log = app.news().await;
     for (place, (id, outcome)) in outcomes.iter().enumerate() {
         let expected = match place {
             4 => refresh::Refreshed::Missing,

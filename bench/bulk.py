@@ -156,8 +156,7 @@ class Bench:
         self.import_members(api, file, total)
         sandbox = f"/_sandbox/{api.merchant}"
         paid = Api(self.service.sandbox)
-        for number in numbers:
-            paid.call("POST", f"{sandbox}/members/{number}/link")
+        paid.call("PUT", f"{sandbox}/members", {"data": [{"b2bMemberId": number} for number in numbers]})
         paid.call("POST", f"{sandbox}/faults", {"operation": "any", "kind": "delay", "delay_ms": self.options.latency})
         for name in ("refresh", "refresh again"):
             self.settle()
@@ -170,6 +169,8 @@ class Bench:
             self.note(f"{name}: waiting", seconds(job["started_at"]) - begun_at)
         calls = paid.call("GET", f"{sandbox}/calls")["data"]
         self.note("refresh: calls", len(calls) / 2)
+        at_once = paid.call("GET", f"{sandbox}/load")["most_in_flight"]
+        shall(at_once <= self.options.concurrency, f"{at_once} calls were at Paid at once")
         active = api.call("GET", "/v1/admin/members?application_status=approved_active&include_total=true&limit=1")
         shall(active["total"] == total, f"{active['total']} of {total} members have Paid's answer")
         self.measure_bare_calls(api.merchant, numbers)
@@ -263,7 +264,7 @@ class Bench:
         version, fsync = self.psql.text("SHOW server_version"), self.psql.text("SHOW fsync")
         requests, imports = len(self.figures["latency in quiet"]), sum(self.figures["imports beside requests"])
         return (f"{datetime.now():%Y-%m-%d}, commit {commit}, {os.cpu_count()} cores, PostgreSQL {version} with fsync "
-                f"{fsync}; medians of {options.rounds} rounds; a file of {self.size / 1e6:.0f} MB with {len(COLUMNS)} "
+                f"{fsync}; rounds: {options.rounds}, medians; a file of {self.size / 1e6:.0f} MB with {len(COLUMNS)} "
                 f"columns; {requests} ordinary requests without and with imports ({imports} of them), {options.pace} a "
                 f"second; no limit of calls to Paid per second (`KAKEURI_PAID_RATE=0`).")
 

@@ -38,13 +38,14 @@ def parts(figures, names):
 
 def of_import(options, figures):
     whole, copy, stored = figures["import"], figures["copy in"], figures["copy in as stored"]
-    wal, copy_wal = median(figures["import: wal"]), median(figures["copy in: wal"])
+    wal, copy_wal = figures["import: wal"], figures["copy in: wal"]
+    beside = f"bare `\\copy`: {mebibytes(median(copy_wal))}"
     what, compared = f"import of {options.members:,} members", "to compare: `\\copy` of those rows, with their indexes"
     return [
         (what, seconds(whole), f"bare `\\copy`: {seconds(copy)}", ratio(whole, copy), "≤ 4"),
         *parts(figures, {"import: upload": "upload, until the 202", "import: waiting": "until a worker has it",
                          "import: job": "the job", "import: cpu": "CPU time of the service"}),
-        ("– written ahead (WAL)", mebibytes(wal), f"bare `\\copy`: {mebibytes(copy_wal)}", ratio([wal], [copy_wal]), ""),
+        ("– written ahead (WAL)", mebibytes(median(wal)), beside, ratio(wal, copy_wal), ""),
         (compared, seconds(stored), "bare `\\copy`, as above", ratio(stored, copy), ""),
     ]
 

@@ -98,14 +98,19 @@ class Api:
 
     def __init__(self, address, token=None):
         self.connection = http.client.HTTPConnection(address, timeout=300, blocksize=256 * 1024)
-        self.token = token
+        self.token, self.used_at = token, 0.0
 
     def send(self, method, path, body, headers):
+        # A server closes what is idle for long; http.client then opens anew.
+        if time.monotonic() - self.used_at > 2:
+            self.connection.close()
         headers = dict(headers or {})
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         self.connection.request(method, path, body, headers)
-        return self.connection.getresponse()
+        answer = self.connection.getresponse()
+        self.used_at = time.monotonic()
+        return answer
 
     def call(self, method, path, body=None, headers=None):
         """JSON there and back; anything but success is an error."""

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
@@ -11,6 +12,7 @@ use crate::config::Config;
 use crate::crypto::MasterKeys;
 use crate::db::{self, Connection, Pool};
 use crate::error::Error;
+use crate::operations::throttle::Throttle;
 use crate::paid;
 use crate::tokens::Tokens;
 
@@ -23,12 +25,15 @@ pub struct App {
     pub clock: Clock,
     /// How Paid is spoken to.
     pub paid: paid::Client,
+    /// How fast bulk reads may ask Paid.
+    pub throttle: Throttle,
     /// What encrypts secrets at rest.
     pub keys: Arc<MasterKeys>,
     /// Signs and checks access tokens.
     pub tokens: Tokens,
     pool: Pool,
     background: Background,
+    wake: Arc<Notify>,
 }
 
 /// Where work goes on when its request has been answered: the main runtime, with connections of its own. The runtime
@@ -45,12 +50,14 @@ impl App {
     pub fn new(config: Config, clock: Clock, keys: MasterKeys, tokens: Tokens, pool: Pool) -> Self {
         Self {
             paid: paid::Client::new(config.paid.clone()),
+            throttle: Throttle::new(&config.paid),
             config: Arc::new(config),
             clock,
             keys: Arc::new(keys),
             tokens,
             pool: pool.clone(),
             background: Background { runtime: Handle::current(), pool, tasks: TaskTracker::new() },
+            wake: Arc::new(Notify::new()),
         }
     }
 
@@ -75,6 +82,16 @@ impl App {
     {
         let app = self.with_pool(self.background.pool.clone());
         self.background.tasks.spawn_on(work(app), &self.background.runtime)
+    }
+
+    /// Tells the worker of this process that there is something to do. Those of other processes look by themselves.
+    pub fn wake_worker(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Waits until somebody says that there is something to do.
+    pub async fn woken(&self) {
+        self.wake.notified().await;
     }
 
     /// Waits until everything spawned has ended. Nothing more may be spawned.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chrono::{DateTime, FixedOffset, NaiveDate, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime, SubsecRound, TimeDelta, Utc};
 
 /// Tells the time. Cloning a manual clock gives another hand on the same one.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +45,16 @@ impl Clock {
 
 /// The date in Japan (UTC+9, no summer time) at a moment.
 pub fn japan_date(at: DateTime<Utc>) -> NaiveDate {
-    at.with_timezone(&FixedOffset::east_opt(9 * 3600).expect("nine hours are a valid offset")).date_naive()
+    at.with_timezone(&japan()).date_naive()
+}
+
+/// When a date begins in Japan.
+pub fn japan_midnight(date: NaiveDate) -> DateTime<Utc> {
+    (date.and_time(NaiveTime::MIN) - japan()).and_utc()
+}
+
+fn japan() -> FixedOffset {
+    FixedOffset::east_opt(9 * 3600).expect("nine hours are a valid offset")
 }
 
 #[cfg(test)]
@@ -57,5 +66,7 @@ mod tests {
         let at = |text: &str| japan_date(text.parse().unwrap()).to_string();
         assert_eq!(at("2026-03-31T14:59:59Z"), "2026-03-31");
         assert_eq!(at("2026-03-31T15:00:00Z"), "2026-04-01");
+        let begin = japan_midnight(NaiveDate::from_ymd_opt(2026, 4, 1).unwrap());
+        assert_eq!(begin.to_rfc3339(), "2026-03-31T15:00:00+00:00");
     }
 }

@@ -131,6 +131,10 @@ fn paid_config(get: &Reader<'_>) -> Checked<paid::Config> {
         paths: get.maybe("KAKEURI_PAID_PATHS", paid::Config::parse_paths)?.unwrap_or(default.paths),
         status_map: get.maybe("KAKEURI_PAID_STATUS_MAP", paid::Config::parse_status_map)?.unwrap_or(default.status_map),
         batch: get.maybe("KAKEURI_PAID_BATCH", paid::Config::parse_batch)?.unwrap_or(default.batch),
+        concurrency: get
+            .maybe("KAKEURI_PAID_CONCURRENCY", paid::Config::parse_concurrency)?
+            .unwrap_or(default.concurrency),
+        rate: get.maybe("KAKEURI_PAID_RATE", paid::Config::parse_rate)?.unwrap_or(default.rate),
         timeout: get.maybe("KAKEURI_PAID_TIMEOUT", paid::Config::parse_timeout)?.unwrap_or(default.timeout),
         duplicate_code: get
             .maybe("KAKEURI_PAID_DUPLICATE_CODE", paid::Config::parse_duplicate_code)?
@@ -239,6 +243,8 @@ mod tests {
             ("KAKEURI_RATE_LIMITS", "maybe"),
             ("KAKEURI_CORS_ORIGINS", "https://shop.example/path"),
             ("KAKEURI_PAID_TIMEOUT", "soon"),
+            ("KAKEURI_PAID_CONCURRENCY", "0"),
+            ("KAKEURI_PAID_RATE", "fast"),
             ("KAKEURI_PAID_CAPABILITIES", "teleport"),
         ] {
             let fault = read(&[(variable, value)]).unwrap_err().to_string();

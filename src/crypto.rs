@@ -59,12 +59,32 @@ impl MasterKeys {
 
     /// A keyed hash of several parts, unambiguous in where one ends.
     pub fn fingerprint(&self, parts: &[&[u8]]) -> Vec<u8> {
+        self.begin_fingerprint(parts).finish()
+    }
+
+    /// A fingerprint that goes on after `parts` with what comes bit by bit.
+    pub fn begin_fingerprint(&self, parts: &[&[u8]]) -> Fingerprint {
         let mut context = hmac::Context::with_key(&self.0[self.0.len() - 1].fingerprints);
         for part in parts {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part);
         }
-        context.sign().as_ref().to_vec()
+        Fingerprint(context)
+    }
+}
+
+/// A keyed hash of several parts, of which the last need not be in memory whole.
+pub struct Fingerprint(hmac::Context);
+
+impl Fingerprint {
+    /// More of the last part.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The hash.
+    pub fn finish(self) -> Vec<u8> {
+        self.0.sign().as_ref().to_vec()
     }
 }
 
@@ -136,5 +156,12 @@ mod tests {
     fn the_parts_of_a_fingerprint_cannot_be_shifted() {
         let keys = MasterKeys::parse(&MasterKeys::generate()).unwrap();
         assert_ne!(keys.fingerprint(&[b"ab", b"c"]), keys.fingerprint(&[b"a", b"bc"]));
+        let in_pieces = |pieces: &[&[u8]]| {
+            let mut fingerprint = keys.begin_fingerprint(&[b"ab"]);
+            pieces.iter().for_each(|piece| fingerprint.update(piece));
+            fingerprint.finish()
+        };
+        assert_eq!(in_pieces(&[b"c", b"d"]), in_pieces(&[b"cd"]));
+        assert_ne!(in_pieces(&[b"cd"]), in_pieces(&[b"c"]));
     }
 }

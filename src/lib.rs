@@ -5,6 +5,7 @@
 //! | [`domain`] | decides: amounts, states, who may do what; pure |
 //! | [`db`] | PostgreSQL: one file per table |
 //! | [`paid`] | the only place that knows Paid's wire format |
+//! | [`member_csv`] | members as CSV; pure |
 //! | [`operations`] | what needs both, or must survive a crash |
 //! | [`http`] | the only place that knows actix |
 //! | [`worker`] | the loop that drives on what is due |
@@ -30,6 +31,7 @@ pub mod demo;
 pub mod devdb;
 pub mod error;
 pub mod http;
+pub mod member_csv;
 pub mod operations;
 pub mod paid;
 pub mod passwords;

@@ -86,7 +86,7 @@ pub async fn work(config: Config) -> anyhow::Result<()> {
     let watchdog = booted.embedded.as_ref().map(|devdb| tokio::spawn(watch(devdb.clone())));
     let stopping = CancellationToken::new();
     let worker = tokio::spawn(worker::run(booted.app.clone(), stopping.clone()));
-    tracing::info!("working");
+    println!("Kakeuri works on what is due.");
     stop_signal().await;
     let deadline = Instant::now() + PATIENCE;
     stopping.cancel();

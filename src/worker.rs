@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::db::{idempotency_key, operation};
 use crate::error::Error;
-use crate::operations::{drive, job};
+use crate::operations::drive;
+use crate::operations::job::{self, Held};
 
 /// How many operations one process drives at once: a slow one must not hold up the others.
 const OPERATIONS: usize = 16;
@@ -39,11 +40,12 @@ pub async fn run(app: App, stop: CancellationToken) {
         }
         let begun = [
             log("claiming operations", begin_operations(&app, &operations).await),
-            log("claiming jobs", begin_jobs(&app, &jobs).await),
+            log("claiming jobs", begin_jobs(&app, &jobs, &stop).await),
         ];
         if begun.iter().all(|begun| *begun == 0) {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
+                () = app.woken() => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -88,7 +90,7 @@ async fn begin_operations(app: &App, slots: &Arc<Semaphore>) -> Result<usize, Er
     Ok(count)
 }
 
-async fn begin_jobs(app: &App, slots: &Arc<Semaphore>) -> Result<usize, Error> {
+async fn begin_jobs(app: &App, slots: &Arc<Semaphore>, stop: &CancellationToken) -> Result<usize, Error> {
     let free = slots.available_permits();
     if free == 0 {
         return Ok(0);
@@ -96,13 +98,24 @@ async fn begin_jobs(app: &App, slots: &Arc<Semaphore>) -> Result<usize, Error> {
     let due = job::claim_due(app, free as i64).await?;
     let count = due.len();
     for held in due {
-        let slot = slots.clone().try_acquire_owned();
+        let (slot, stop) = (slots.clone().try_acquire_owned(), stop.clone());
         app.spawn(|app| async move {
             let _slot = slot;
-            if let Err(error) = job::work(&app, &held).await {
-                tracing::error!(job = %held.job.id, %error, "a portion of a job could not be done");
-            }
+            work_on(&app, held, &stop).await;
         });
     }
     Ok(count)
+}
+
+/// Does a portion, and then the next that is due, as long as there is one: the rows of a file come one portion after the
+/// other, and none should wait for the next look.
+async fn work_on(app: &App, held: Held, stop: &CancellationToken) {
+    let mut next = Some(held);
+    while let Some(held) = next.take() {
+        if let Err(error) = job::work(app, &held).await {
+            tracing::error!(job = %held.job.id, %error, "a portion of a job could not be done");
+        } else if !stop.is_cancelled() {
+            next = job::claim_due(app, 1).await.inspect_err(|error| tracing::error!(%error)).unwrap_or_default().pop();
+        }
+    }
 }

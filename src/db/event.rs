@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use diesel::sql_types;
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -86,6 +87,50 @@ pub async fn append(
     super::Cached(diesel::insert_into(events::table).values(row)).execute(conn).await.map(drop)
 }
 
+/// A line to append together with others.
+#[derive(Clone, Debug)]
+pub struct News {
+    /// What happened.
+    pub kind: EventType,
+    /// To what.
+    pub subject: Subject,
+    /// Ids, amounts, statuses, names of changed fields.
+    pub data: Value,
+}
+
+/// Appends many lines by one actor, in their order, as [`append`] does one.
+pub async fn append_many(
+    store: StoreId,
+    news: &[News],
+    actor: &str,
+    at: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    use sql_types::{Array, Jsonb, Text, Timestamptz};
+    if news.is_empty() {
+        return Ok(());
+    }
+    let (subject_types, subject_ids): (Vec<_>, Vec<_>) = news.iter().map(|line| line.subject.columns()).unzip();
+    // The trigger replaces the number, row by row and in this order.
+    diesel::sql_query(
+        "INSERT INTO events (store_id, seq, id, type, subject_type, subject_id, actor, data, created_at) \
+         SELECT $1, 0, id, type, subject_type, subject_id, $2, data, $3 \
+         FROM unnest($4, $5, $6, $7, $8) WITH ORDINALITY AS line (id, type, subject_type, subject_id, data, place) \
+         ORDER BY place",
+    )
+    .bind::<sql_types::Uuid, _>(store)
+    .bind::<Text, _>(actor)
+    .bind::<Timestamptz, _>(at)
+    .bind::<Array<sql_types::Uuid>, _>(news.iter().map(|_| EventId::new()).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(news.iter().map(|line| line.kind).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(subject_types)
+    .bind::<Array<sql_types::Uuid>, _>(subject_ids)
+    .bind::<Array<Jsonb>, _>(news.iter().map(|line| &line.data).collect::<Vec<_>>())
+    .execute(conn)
+    .await
+    .map(drop)
+}
+
 /// Which lines are wanted.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -101,49 +146,57 @@ pub struct Filter {
     pub to: Option<DateTime<Utc>>,
 }
 
-/// The lines after a place in the reading order, oldest first.
+/// The end of the log, seen from a place in it: every line up to this end can be seen, and none will ever be added there.
 ///
-/// Takes the log's lock for a moment, so that nothing can appear later at or before a place already read; see the
-/// migration. The time-out breaks the circle in which a writer that waits for a row waits, through this reader, for
-/// itself; the caller then reads again.
-pub async fn after(
+/// Where something was written after `known`, takes the log's lock for a moment; see the migration. Whoever drew a
+/// number before the last one that can be seen still holds the lock, so having had it means that they have ended. The
+/// statement is a transaction of its own: nobody can leave the lock behind. The time-out breaks the circle in which a
+/// writer that waits for a row waits, through this reader, for itself; the caller then asks again.
+pub async fn end(store: StoreId, known: i64, conn: &mut AsyncPgConnection) -> QueryResult<i64> {
+    let last = events::table.filter(events::store_id.eq(store)).select(diesel::dsl::max(events::seq));
+    let last = last.first::<Option<i64>>(conn).await?.unwrap_or_default();
+    if last <= known {
+        return Ok(known);
+    }
+    let barrier =
+        format!("SET LOCAL lock_timeout = '300ms'; SELECT pg_advisory_xact_lock(hashtextextended('{store}', 7));");
+    conn.batch_execute(&barrier).await?;
+    Ok(last)
+}
+
+/// The lines after one place in the reading order, up to and with another that [`end`] gave; oldest first.
+pub async fn between(
     store: StoreId,
-    seq: i64,
+    after: i64,
+    end: i64,
     filter: &Filter,
     limit: i64,
-    conn: &mut AsyncPgConnection,
+    conn: &AsyncPgConnection,
 ) -> QueryResult<Vec<Event>> {
-    conn.transaction(async |conn| {
-        diesel::sql_query("SET LOCAL lock_timeout = '300ms'").execute(conn).await?;
-        diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1, 7))")
-            .bind::<diesel::sql_types::Text, _>(store.to_string())
-            .execute(conn)
-            .await?;
-        let mut query = events::table
-            .filter(events::store_id.eq(store))
-            .filter(events::seq.gt(seq))
-            .order(events::seq.asc())
-            .limit(limit)
-            .select(Event::as_select())
-            .into_boxed();
-        if let Some(kind) = filter.kind {
-            query = query.filter(events::type_.eq(kind));
-        }
-        if let Some(subject) = filter.subject {
-            query = query.filter(events::subject_id.eq(subject));
-        }
-        if let Some(actor) = &filter.actor {
-            query = query.filter(events::actor.eq(actor.clone()));
-        }
-        if let Some(from) = filter.from {
-            query = query.filter(events::created_at.ge(from));
-        }
-        if let Some(to) = filter.to {
-            query = query.filter(events::created_at.lt(to));
-        }
-        query.load(conn).await
-    })
-    .await
+    let mut query = events::table
+        .filter(events::store_id.eq(store))
+        .filter(events::seq.gt(after))
+        .filter(events::seq.le(end))
+        .order(events::seq.asc())
+        .limit(limit)
+        .select(Event::as_select())
+        .into_boxed();
+    if let Some(kind) = filter.kind {
+        query = query.filter(events::type_.eq(kind));
+    }
+    if let Some(subject) = filter.subject {
+        query = query.filter(events::subject_id.eq(subject));
+    }
+    if let Some(actor) = &filter.actor {
+        query = query.filter(events::actor.eq(actor.clone()));
+    }
+    if let Some(from) = filter.from {
+        query = query.filter(events::created_at.ge(from));
+    }
+    if let Some(to) = filter.to {
+        query = query.filter(events::created_at.lt(to));
+    }
+    query.load(&mut &*conn).await
 }
 
 /// Every line about one thing, oldest first.

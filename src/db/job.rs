@@ -54,15 +54,53 @@ impl Job {
     }
 
     /// Adds outcomes to the counters.
-    pub fn count(&mut self, items: &[Item]) {
+    pub fn count(&mut self, tally: Tally) {
+        self.succeeded += tally.succeeded;
+        self.refused += tally.refused;
+        self.unknown += tally.unknown;
+        self.skipped += tally.skipped;
+    }
+}
+
+/// How many items have which outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Done.
+    pub succeeded: i32,
+    /// Refused.
+    pub refused: i32,
+    /// Not known.
+    pub unknown: i32,
+    /// Nothing to do.
+    pub skipped: i32,
+}
+
+impl Tally {
+    /// The outcomes of these items, counted.
+    pub fn of(items: &[Item]) -> Self {
+        let mut tally = Self::default();
         for item in items {
             match item.outcome {
-                ItemOutcome::Succeeded => self.succeeded += 1,
-                ItemOutcome::Refused => self.refused += 1,
-                ItemOutcome::Unknown => self.unknown += 1,
-                ItemOutcome::Skipped => self.skipped += 1,
+                ItemOutcome::Succeeded => tally.succeeded += 1,
+                ItemOutcome::Refused => tally.refused += 1,
+                ItemOutcome::Unknown => tally.unknown += 1,
+                ItemOutcome::Skipped => tally.skipped += 1,
                 ItemOutcome::NotStarted => {}
             }
+        }
+        tally
+    }
+}
+
+impl std::ops::Add for Tally {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            succeeded: self.succeeded + other.succeeded,
+            refused: self.refused + other.refused,
+            unknown: self.unknown + other.unknown,
+            skipped: self.skipped + other.skipped,
         }
     }
 }
@@ -123,7 +161,7 @@ pub async fn insert_lines(
     store: StoreId,
     job: JobId,
     first: i32,
-    lines: &[i32],
+    lines: &[u32],
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<()> {
     diesel::sql_query(
@@ -133,7 +171,7 @@ pub async fn insert_lines(
     .bind::<diesel::sql_types::Uuid, _>(store)
     .bind::<diesel::sql_types::Uuid, _>(job)
     .bind::<Integer, _>(first)
-    .bind::<Array<Integer>, _>(lines)
+    .bind::<Array<Integer>, _>(lines.iter().map(|line| i32::try_from(*line).unwrap_or(i32::MAX)).collect::<Vec<_>>())
     .execute(conn)
     .await
     .map(drop)
@@ -174,6 +212,16 @@ pub async fn list(
 pub async fn count(store: StoreId, kinds: &[JobKind], conn: &AsyncPgConnection) -> QueryResult<i64> {
     let all = jobs::table.filter(jobs::store_id.eq(store)).filter(jobs::kind.eq_any(kinds));
     all.count().get_result(&mut &*conn).await
+}
+
+/// How many jobs still have something to do.
+pub async fn count_open(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<i64> {
+    let open = jobs::table.filter(jobs::store_id.eq(store)).filter(jobs::state.eq_any([
+        JobState::Queued,
+        JobState::Running,
+        JobState::Cancelling,
+    ]));
+    open.count().get_result(&mut &*conn).await
 }
 
 /// Items in their order, after a place; only those with `outcome`, where it is given.

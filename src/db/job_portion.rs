@@ -63,6 +63,21 @@ pub async fn insert_all(
     .map(drop)
 }
 
+/// The portion of a job with these rows of a file, from its next item on; free to be worked on.
+pub fn of_rows(job: &job::Job, number: i32, input: Vec<u8>) -> Portion {
+    Portion {
+        store_id: job.store_id,
+        job_id: job.id,
+        number,
+        first: job.total,
+        last: job.total,
+        input: Some(input),
+        failures: 0,
+        next_try_at: job.created_at,
+        lease: None,
+    }
+}
+
 /// Gives a job one portion.
 pub async fn insert(portion: &Portion, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     super::Cached(diesel::insert_into(job_portions::table).values(portion)).execute(conn).await.map(drop)
@@ -180,6 +195,18 @@ pub async fn lock_ours(portion: &Portion, conn: &mut AsyncPgConnection) -> Query
         .await
         .optional()?;
     Ok(found.is_some())
+}
+
+/// A portion of a job.
+pub async fn find(store: StoreId, job: JobId, number: i32, conn: &AsyncPgConnection) -> QueryResult<Option<Portion>> {
+    let row = job_portions::table.find((store, job, number));
+    row.select(Portion::as_select()).first(&mut &*conn).await.optional()
+}
+
+/// The portions of a job that are to be done, in their order.
+pub async fn numbers(store: StoreId, job: JobId, conn: &AsyncPgConnection) -> QueryResult<Vec<i32>> {
+    let left = of(store, job).filter(job_portions::done_at.is_null());
+    left.order(job_portions::number.asc()).select(job_portions::number).load(&mut &*conn).await
 }
 
 /// Closes a portion: every item of it has an outcome.

@@ -1,5 +1,7 @@
 //! Members (会員).
 
+mod bulk;
+
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -14,6 +16,8 @@ use crate::domain::operation::{LastError, OperationState};
 use crate::domain::payment::PaymentStatus;
 use crate::domain::{MemberId, PaidKey, StoreId};
 use crate::error::{Code, Error};
+
+pub use bulk::{Names, insert_many, known_emails, known_numbers, named, save_many};
 
 /// A member as stored. The password hash stays out: only a login reads it.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
@@ -118,37 +122,6 @@ pub async fn find_many(store: StoreId, ids: &[MemberId], conn: &AsyncPgConnectio
     present(store).filter(members::id.eq_any(ids)).select(Member::as_select()).load(&mut &*conn).await
 }
 
-/// Those of `ids` that are members and not deleted, locked in the order of their ids so that two of these cannot wait
-/// for each other.
-pub async fn lock_many(store: StoreId, ids: &[MemberId], conn: &mut AsyncPgConnection) -> QueryResult<Vec<Member>> {
-    members::table
-        .filter(members::store_id.eq(store))
-        .filter(members::deleted_at.is_null())
-        .filter(members::id.eq_any(ids))
-        .order(members::id.asc())
-        .select(Member::as_select())
-        .for_update()
-        .load(conn)
-        .await
-}
-
-/// Notes for many that Paid was asked and told nothing new.
-pub async fn set_checked(
-    store: StoreId,
-    ids: &[MemberId],
-    now: DateTime<Utc>,
-    conn: &mut AsyncPgConnection,
-) -> QueryResult<()> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    diesel::update(members::table.filter(members::store_id.eq(store)).filter(members::id.eq_any(ids)))
-        .set((members::checked_at.eq(now), members::version.eq(members::version + 1)))
-        .execute(conn)
-        .await
-        .map(drop)
-}
-
 /// A member with what is open on its application.
 #[derive(Clone, Debug)]
 pub struct MemberView {
@@ -216,8 +189,7 @@ fn filtered<'a>(store: StoreId, filter: &Filter) -> members::BoxedQuery<'a, Pg> 
         query = query.filter(members::created_at.lt(to));
     }
     if filter.known_to_paid {
-        let known = members::submitted_at.is_not_null().or(members::link_used_at.is_not_null());
-        query = query.filter(members::customer_number.is_not_null()).filter(known.or(members::number_imported));
+        query = query.filter(super::application::known_to_paid());
     }
     query
 }
@@ -247,9 +219,58 @@ pub async fn count(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) ->
     filtered(store, filter).count().get_result(&mut &*conn).await
 }
 
+/// How many members have which status and application status.
+pub async fn count_by_status(
+    store: StoreId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<(MemberStatus, ApplicationStatus, i64)>> {
+    members::table
+        .filter(members::store_id.eq(store))
+        .filter(members::deleted_at.is_null())
+        .group_by((members::status, members::application_status))
+        .select((members::status, members::application_status, diesel::dsl::count_star()))
+        .load(&mut &*conn)
+        .await
+}
+
 /// The ids of the members that a filter takes in, for a bulk job.
 pub async fn ids(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> QueryResult<Vec<MemberId>> {
     filtered(store, filter).order(members::id.desc()).select(members::id).load(&mut &*conn).await
+}
+
+/// A member, as far as a file of members shows it.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = members)]
+pub struct InFile {
+    /// The id.
+    pub id: MemberId,
+    /// The number people use.
+    pub number: String,
+    /// Where the member stands with the store.
+    pub status: MemberStatus,
+    /// What the member says of itself.
+    pub profile: Json<Profile>,
+    /// The ticked methods.
+    pub payment_methods: Vec<PaymentMethod>,
+    /// The cached status of the Paid application.
+    pub application_status: ApplicationStatus,
+    /// `b2bMemberId`.
+    pub customer_number: Option<PaidKey>,
+}
+
+/// Members for a file, oldest first, after the one with the id `after`.
+pub async fn for_file(
+    store: StoreId,
+    filter: &Filter,
+    after: Option<MemberId>,
+    limit: i64,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<InFile>> {
+    let mut query = filtered(store, filter);
+    if let Some(after) = after {
+        query = query.filter(members::id.gt(after));
+    }
+    query.order(members::id.asc()).limit(limit).select(InFile::as_select()).load(&mut &*conn).await
 }
 
 /// Removes a member of whom nothing is kept; its sessions and tokens go with it.

@@ -16,6 +16,7 @@ use futures_util::FutureExt as _;
 use crate::error::{Code, Error};
 
 pub mod admin_user;
+pub mod application;
 pub mod counter;
 pub mod event;
 pub mod idempotency_key;
@@ -31,6 +32,7 @@ pub mod password_token;
 pub mod payment;
 pub mod product;
 pub mod provider_call;
+pub mod reconciliation;
 #[rustfmt::skip]
 #[allow(missing_docs, reason = "generated")]
 pub mod schema;

@@ -1,6 +1,6 @@
 //! Operations: calls to Paid, written down before they are sent.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -94,6 +94,22 @@ pub async fn open_on_order(store: StoreId, order: OrderId, conn: &AsyncPgConnect
         .first(&mut &*conn)
         .await
         .optional()
+}
+
+/// Those of these orders on whose payments an operation is open or stuck.
+pub async fn orders_with_open(
+    store: StoreId,
+    orders: &[OrderId],
+    conn: &AsyncPgConnection,
+) -> QueryResult<HashSet<OrderId>> {
+    let open: Vec<Option<OrderId>> = operations::table
+        .filter(operations::store_id.eq(store))
+        .filter(operations::order_id.eq_any(orders))
+        .filter(operations::state.eq_any(UNSETTLED))
+        .select(operations::order_id)
+        .load(&mut &*conn)
+        .await?;
+    Ok(open.into_iter().flatten().collect())
 }
 
 /// The first operation on an order: the one that asked for its sale.
@@ -232,14 +248,14 @@ pub async fn claim(
     .await
 }
 
-/// Makes an open operation due now, unless somebody drives it.
+/// Makes those of these operations due now that are open and that nobody drives.
 pub async fn hasten(
     store: StoreId,
-    id: OperationId,
+    ids: &[OperationId],
     now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<()> {
-    diesel::update(operations::table.find((store, id)))
+    diesel::update(operations::table.filter(operations::store_id.eq(store)).filter(operations::id.eq_any(ids)))
         .filter(operations::state.eq(OperationState::Open))
         .filter(operations::lease.is_null())
         .filter(operations::next_try_at.gt(now))

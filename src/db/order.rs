@@ -1,8 +1,10 @@
 //! Orders (受注), and the view of an order with its member, its payment and its open operation.
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::{count_star, sql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::json::Json;
@@ -10,7 +12,8 @@ use super::operation::Operation;
 use super::payment::Payment;
 use super::schema::{members, operations, orders, payments};
 use crate::domain::member::{PaymentMethod, Profile};
-use crate::domain::operation::{OperationState, OrderEdit};
+use crate::domain::money::YenSum;
+use crate::domain::operation::OrderEdit;
 use crate::domain::order::{OrderContent, OrderLine, Totals};
 use crate::domain::payment::{HandlingStatus, PaymentStatus};
 use crate::domain::store::TaxRounding;
@@ -130,6 +133,30 @@ pub async fn lock(store: StoreId, id: OrderId, conn: &mut AsyncPgConnection) -> 
     orders::table.find((store, id)).select(Order::as_select()).for_update().first(conn).await.optional()
 }
 
+/// Locks those of these orders that are there until the transaction ends, in the order of their ids, so that two of
+/// these cannot wait for each other. The first locks to take.
+pub async fn lock_many(store: StoreId, ids: &[OrderId], conn: &mut AsyncPgConnection) -> QueryResult<Vec<OrderId>> {
+    let wanted = orders::table.filter(orders::store_id.eq(store)).filter(orders::id.eq_any(ids));
+    wanted.order(orders::id.asc()).select(orders::id).for_update().load(conn).await
+}
+
+/// Counts a change of the payments of these orders.
+pub async fn touch_many(
+    store: StoreId,
+    ids: &[OrderId],
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    diesel::update(orders::table.filter(orders::store_id.eq(store)).filter(orders::id.eq_any(ids)))
+        .set((orders::version.eq(orders::version + 1), orders::updated_at.eq(now)))
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
 /// Writes a changed order.
 pub async fn save(order: &mut Order, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     order.version += 1;
@@ -157,6 +184,7 @@ macro_rules! views {
             .filter(orders::discarded_at.is_null())
     };
 }
+pub(super) use views;
 
 /// The order with this id; never a discarded one.
 pub async fn find(store: StoreId, id: OrderId, conn: &AsyncPgConnection) -> QueryResult<Option<OrderView>> {
@@ -247,7 +275,7 @@ pub async fn list(
 
 /// How many there are.
 pub async fn count(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> QueryResult<i64> {
-    filtered!(views!().select(diesel::dsl::count_star()), store, filter).first(&mut &*conn).await
+    filtered!(views!().select(count_star()), store, filter).first(&mut &*conn).await
 }
 
 /// The ids of the orders that a filter takes in, for a bulk job.
@@ -266,55 +294,22 @@ pub async fn existing(store: StoreId, ids: &[OrderId], conn: &AsyncPgConnection)
         .await
 }
 
-/// Which payments count as waiting for too long.
-#[derive(Clone, Copy, Debug)]
-pub struct TooLong {
-    /// `processing` since before this moment.
-    pub processing: DateTime<Utc>,
-    /// `unconfirmed` since before this moment.
-    pub unconfirmed: DateTime<Utc>,
-}
-
-/// Keeps the orders that need a human (R12). What was accepted stays off, but for work that is not finished.
-macro_rules! unreconciled {
-    ($query:expr, $store:expr, $too_long:expr) => {{
-        let too_long: TooLong = $too_long;
-        let shown = payments::status.eq_any([PaymentStatus::Unconfirmed, PaymentStatus::Confirmed]);
-        let open = payments::status.eq_any([PaymentStatus::Processing, PaymentStatus::Unconfirmed]);
-        let differs = shown.and(payments::amount.ne(orders::total));
-        let cancelled = orders::handling_status.eq(HandlingStatus::Cancelled).and(open);
-        let unconfirmed =
-            payments::status.eq(PaymentStatus::Unconfirmed).and(payments::created_at.lt(too_long.unconfirmed));
-        let accepted = payments::accepted_total
-            .is_not_distinct_from(orders::total.nullable())
-            .and(payments::accepted_amount.is_not_distinct_from(payments::amount.nullable()));
-        let fresh =
-            diesel::dsl::not(accepted).and(differs.or(cancelled).or(unconfirmed).or(payments::flag.is_not_null()));
-        let unfinished = payments::status
-            .eq(PaymentStatus::Processing)
-            .and(payments::created_at.lt(too_long.processing))
-            .or(operations::state.nullable().is_not_distinct_from(OperationState::Stuck));
-        $query.filter(orders::store_id.eq($store)).filter(fresh.or(unfinished).nullable())
-    }};
-}
-
-/// The orders that need a human, newest first.
-pub async fn list_unreconciled(
-    store: StoreId,
-    too_long: TooLong,
-    before: Option<OrderId>,
-    limit: i64,
-    conn: &AsyncPgConnection,
-) -> QueryResult<Vec<OrderView>> {
-    let query = unreconciled!(views!(), store, too_long).select(OrderView::as_select());
-    let mut query = query.order(orders::id.desc()).limit(limit).into_boxed();
-    if let Some(before) = before {
-        query = query.filter(orders::id.lt(before));
-    }
-    query.load(&mut &*conn).await
-}
-
-/// How many orders need a human.
-pub async fn count_unreconciled(store: StoreId, too_long: TooLong, conn: &AsyncPgConnection) -> QueryResult<i64> {
-    unreconciled!(views!(), store, too_long).count().get_result(&mut &*conn).await
+/// How many orders were placed since a moment and not cancelled by the shop, and what they come to. Orders whose sale
+/// Paid has not accepted, or not yet, were not placed (R2, R3).
+pub async fn sum_placed(store: StoreId, since: DateTime<Utc>, conn: &AsyncPgConnection) -> QueryResult<(i64, YenSum)> {
+    let status = payments::status.nullable();
+    orders::table
+        .left_join(payments::table.on(payments::store_id.eq(orders::store_id).and(payments::order_id.eq(orders::id))))
+        .filter(orders::store_id.eq(store))
+        .filter(orders::discarded_at.is_null())
+        .filter(orders::placed_at.ge(since))
+        .filter(orders::handling_status.ne(HandlingStatus::Cancelled))
+        .filter(
+            orders::payment_method
+                .ne(PaymentMethod::Paid)
+                .or(status.ne_all([PaymentStatus::Processing, PaymentStatus::Failed]).is_not_distinct_from(true)),
+        )
+        .select((count_star(), sql::<Text>("coalesce(sum(orders.total), 0)::text")))
+        .first(&mut &*conn)
+        .await
 }

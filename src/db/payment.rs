@@ -2,11 +2,13 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
+use diesel::sql_types;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::json::Json;
-use super::schema::{operations, payments};
+use super::schema::{operations, orders, payments};
 use crate::clock::japan_date;
+use crate::domain::money::YenSum;
 use crate::domain::operation::LastError;
 use crate::domain::payment::{PaymentFlag, PaymentStatus};
 use crate::domain::settlement::{Sale, SaleStatus};
@@ -110,11 +112,53 @@ pub async fn lock(store: StoreId, order: OrderId, conn: &mut AsyncPgConnection) 
     payments::table.find((store, order)).select(Payment::as_select()).for_update().first(conn).await.optional()
 }
 
+/// The payments of these orders, locked until the transaction ends. Lock the orders first.
+pub async fn lock_many(store: StoreId, orders: &[OrderId], conn: &mut AsyncPgConnection) -> QueryResult<Vec<Payment>> {
+    let wanted = payments::table.filter(payments::store_id.eq(store)).filter(payments::order_id.eq_any(orders));
+    wanted.order(payments::order_id.asc()).select(Payment::as_select()).for_update().load(conn).await
+}
+
 /// Writes a changed payment.
 pub async fn save(payment: &mut Payment, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     payment.version += 1;
     let row = payments::table.find((payment.store_id, payment.order_id));
     super::Cached(diesel::update(row).set(&*payment)).execute(conn).await.map(drop)
+}
+
+/// Writes what a refresh changes, for many in one statement.
+pub async fn save_refreshed(store: StoreId, refreshed: &[Payment], conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    use sql_types::{Array, BigInt, Date, Nullable, Text, Timestamptz};
+    if refreshed.is_empty() {
+        return Ok(());
+    }
+    fn column<T>(payments: &[Payment], of: impl Fn(&Payment) -> T) -> Vec<T> {
+        payments.iter().map(of).collect()
+    }
+    diesel::sql_query(
+        "UPDATE payments AS old SET status = new.status, amount = new.amount, checked_at = new.checked_at, \
+         confirmed_at = new.confirmed_at, fixed_on = new.fixed_on, cancelled_at = new.cancelled_at, flag = new.flag, \
+         seen_status = new.seen_status, seen_amount = new.seen_amount, accepted_total = new.accepted_total, \
+         accepted_amount = new.accepted_amount, version = old.version + 1 \
+         FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS new (order_id, status, amount, checked_at, \
+         confirmed_at, fixed_on, cancelled_at, flag, seen_status, seen_amount, accepted_total, accepted_amount) \
+         WHERE old.store_id = $1 AND old.order_id = new.order_id",
+    )
+    .bind::<sql_types::Uuid, _>(store)
+    .bind::<Array<sql_types::Uuid>, _>(column(refreshed, |new| new.order_id))
+    .bind::<Array<Text>, _>(column(refreshed, |new| new.status))
+    .bind::<Array<BigInt>, _>(column(refreshed, |new| new.amount))
+    .bind::<Array<Nullable<Timestamptz>>, _>(column(refreshed, |new| new.checked_at))
+    .bind::<Array<Nullable<Timestamptz>>, _>(column(refreshed, |new| new.confirmed_at))
+    .bind::<Array<Nullable<Date>>, _>(column(refreshed, |new| new.fixed_on))
+    .bind::<Array<Nullable<Timestamptz>>, _>(column(refreshed, |new| new.cancelled_at))
+    .bind::<Array<Nullable<Text>>, _>(column(refreshed, |new| new.flag))
+    .bind::<Array<Nullable<Text>>, _>(column(refreshed, |new| new.seen_status))
+    .bind::<Array<Nullable<BigInt>>, _>(column(refreshed, |new| new.seen_amount))
+    .bind::<Array<Nullable<BigInt>>, _>(column(refreshed, |new| new.accepted_total))
+    .bind::<Array<Nullable<BigInt>>, _>(column(refreshed, |new| new.accepted_amount))
+    .execute(conn)
+    .await
+    .map(drop)
 }
 
 /// Has the store a payment that somebody must still act on (S1)?
@@ -142,4 +186,33 @@ pub async fn find_many(
         .select((Payment::as_select(), operations::id.nullable()))
         .load(&mut &*conn)
         .await
+}
+
+/// The payments of a store by status: how many, and over how much. Those of orders that were never placed are not shown.
+pub async fn sums(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<Vec<(PaymentStatus, i64, YenSum)>> {
+    let sum = diesel::dsl::sql::<diesel::sql_types::Text>("coalesce(sum(payments.amount), 0)::text");
+    payments::table
+        .inner_join(orders::table.on(orders::store_id.eq(payments::store_id).and(orders::id.eq(payments::order_id))))
+        .filter(payments::store_id.eq(store))
+        .filter(orders::discarded_at.is_null())
+        .group_by(payments::status)
+        .select((payments::status, diesel::dsl::count_star(), sum))
+        .load(&mut &*conn)
+        .await
+}
+
+/// The payment that has waited longest for its confirmation: its order, the order's number, since when.
+pub async fn oldest_unconfirmed(
+    store: StoreId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<(OrderId, String, DateTime<Utc>)>> {
+    payments::table
+        .inner_join(orders::table.on(orders::store_id.eq(payments::store_id).and(orders::id.eq(payments::order_id))))
+        .filter(payments::store_id.eq(store))
+        .filter(payments::status.eq(PaymentStatus::Unconfirmed))
+        .order((payments::created_at.asc(), payments::order_id.asc()))
+        .select((orders::id, orders::number, payments::created_at))
+        .first(&mut &*conn)
+        .await
+        .optional()
 }

@@ -41,6 +41,11 @@ pub async fn insert(call: &ProviderCall, conn: &mut AsyncPgConnection) -> QueryR
     super::Cached(diesel::insert_into(provider_calls::table).values(call)).execute(conn).await.map(drop)
 }
 
+/// Writes many calls down.
+pub async fn insert_many(calls: &[ProviderCall], conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    diesel::insert_into(provider_calls::table).values(calls).execute(conn).await.map(drop)
+}
+
 /// The calls about an order, oldest first.
 pub async fn of_order(store: StoreId, order: OrderId, conn: &AsyncPgConnection) -> QueryResult<Vec<ProviderCall>> {
     provider_calls::table

@@ -15,12 +15,16 @@ pub struct Fault {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schema(example = "B16")]
     pub paid_code: Option<String>,
+    /// The header of the column, as the file of an import names it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(example = "電話番号")]
+    pub column: Option<String>,
 }
 
 impl Fault {
     /// A fault by Kakeuri's own rules.
     pub fn new(pointer: impl Into<String>, code: &str, message: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), code: code.to_owned(), message: message.into(), paid_code: None }
+        Self { pointer: pointer.into(), code: code.to_owned(), message: message.into(), paid_code: None, column: None }
     }
 }
 

@@ -21,6 +21,7 @@ pub mod permissions;
 pub mod profile;
 pub mod reconciliation;
 pub mod retry;
+pub mod schedule;
 pub mod settlement;
 pub mod store;
 

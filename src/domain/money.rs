@@ -44,6 +44,38 @@ impl Yen {
     }
 }
 
+/// A sum over many rows. Each amount fits 64 bits, their sum need not: one absurd order must not break a summary.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    diesel::expression::AsExpression,
+    diesel::deserialize::FromSqlRow,
+)]
+#[diesel(sql_type = diesel::sql_types::Text)]
+#[serde(transparent)]
+pub struct YenSum(pub i128);
+
+impl diesel::deserialize::FromSql<diesel::sql_types::Text, diesel::pg::Pg> for YenSum {
+    /// PostgreSQL sums 64-bit numbers up as `numeric`, which is read as text.
+    fn from_sql(bytes: diesel::pg::PgValue<'_>) -> diesel::deserialize::Result<Self> {
+        let text = <String as diesel::deserialize::FromSql<diesel::sql_types::Text, diesel::pg::Pg>>::from_sql(bytes)?;
+        Ok(Self(text.parse()?))
+    }
+}
+
+impl utoipa::PartialSchema for YenSum {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        Yen::schema()
+    }
+}
+
+impl utoipa::ToSchema for YenSum {}
+
 impl std::fmt::Display for Yen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} yen", self.0)

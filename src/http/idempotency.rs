@@ -16,6 +16,7 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use chrono::TimeDelta;
 
+use super::spool::{self, Spool};
 use super::{auth, body, error};
 use crate::app::App;
 use crate::db::idempotency_key::{self, Claim, Request};
@@ -26,9 +27,6 @@ pub use crate::db::idempotency_key::Ticket;
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-
-/// The largest body of an import.
-pub const IMPORT_LIMIT: usize = 100 * 1024 * 1024;
 
 /// How much longer than the wait for Paid a request may hold its key.
 const MARGIN: TimeDelta = TimeDelta::seconds(5);
@@ -110,10 +108,9 @@ async fn claim(request: &mut ServiceRequest) -> Result<Claimed, Error> {
         return Ok(Claimed::Free);
     };
     let app = request.app_data::<Data<App>>().cloned().ok_or_else(|| anyhow::anyhow!("the service was not set up"))?;
-    let bytes = body::read(request.take_payload(), limit(request)).await?;
-    let target = request.uri().path_and_query().map_or("", |target| target.as_str());
-    let fingerprint = app.keys.fingerprint(&[b"POST", target.as_bytes(), &bytes]);
-    request.set_payload(whole(bytes));
+    let Some(fingerprint) = fingerprint(request, &app).await? else {
+        return Ok(Claimed::Free);
+    };
     let visitor = || format!("visitor:{}", BASE64_STANDARD.encode(&fingerprint));
     let caller_name = caller.name.unwrap_or_else(visitor);
     let wanted = Request { store: caller.store, caller: caller_name, key, fingerprint };
@@ -149,8 +146,25 @@ fn checked(header: &HeaderValue) -> Result<String, Error> {
     Ok(text.to_owned())
 }
 
-fn limit(request: &ServiceRequest) -> usize {
-    if request.path().ends_with("/members/import") { IMPORT_LIMIT } else { body::LIMIT }
+/// The keyed hash of method, path and body; the handler finds the body as if nobody had read it. `None` where it would
+/// be refused anyway, and is too large to be read for that.
+async fn fingerprint(request: &mut ServiceRequest, app: &App) -> Result<Option<Vec<u8>>, Error> {
+    let target = request.uri().path_and_query().map_or("", |target| target.as_str()).to_owned();
+    let payload = request.take_payload();
+    if !spool::takes(request.path()) {
+        let bytes = body::read(payload, body::LIMIT).await?;
+        let fingerprint = app.keys.fingerprint(&[b"POST", target.as_bytes(), &bytes]);
+        request.set_payload(whole(bytes));
+        return Ok(Some(fingerprint));
+    }
+    if auth::holds(request, &[Scope::MembersWrite]).is_err() || spool::check(request.request()).is_err() {
+        request.set_payload(payload);
+        return Ok(None);
+    }
+    let mut fingerprint = app.keys.begin_fingerprint(&[b"POST", target.as_bytes()]);
+    let spool = Spool::fill(payload, |bytes| fingerprint.update(bytes)).await?;
+    request.extensions_mut().insert(spool);
+    Ok(Some(fingerprint.finish()))
 }
 
 fn whole(bytes: Bytes) -> Payload {

@@ -18,6 +18,8 @@ pub mod path;
 pub mod query;
 pub mod requests;
 pub mod service;
+mod spool;
+pub mod sse;
 pub mod storefront;
 
 use std::io;
@@ -33,8 +35,10 @@ use actix_web::{App as ActixApp, HttpServer};
 use crate::app::App;
 use crate::config::Config;
 use crate::db;
+use admin::Horizons;
 use limits::Limits;
 use service::Stopping;
+use sse::Streams;
 
 /// How long requests in flight may go on after a stop, in seconds.
 const SHUTDOWN_TIMEOUT: u64 = 20;
@@ -56,6 +60,8 @@ pub fn server(app: &App, database_url: &str, listener: TcpListener, stopping: &S
     let connections = (CONNECTIONS / workers).max(4);
     let (app, url, stopping) = (app.clone(), database_url.to_owned(), Data::new(stopping.clone()));
     let limits = Data::new(Limits::new(&app.config));
+    let streams = Data::new(Streams::default());
+    let horizons = Data::new(Horizons::default());
     let own_metrics = app.config.metrics_listen.is_none();
     let server = HttpServer::new(move || {
         let app = app.with_pool(db::pool(&url, connections));
@@ -66,6 +72,8 @@ pub fn server(app: &App, database_url: &str, listener: TcpListener, stopping: &S
             .app_data(Data::new(app))
             .app_data(limits.clone())
             .app_data(stopping.clone())
+            .app_data(streams.clone())
+            .app_data(horizons.clone())
             .configure(|config| {
                 if own_metrics {
                     config.service(service::metrics);

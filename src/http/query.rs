@@ -24,6 +24,16 @@ pub struct Listing<T> {
     pub filter: T,
 }
 
+/// Query parameters in two parts: those that `A` names, and the rest.
+#[derive(Debug)]
+pub struct Parts<A, B>(pub A, pub B);
+
+/// The names of query parameters that stand beside a filter.
+pub trait Named {
+    /// The names.
+    const NAMES: &'static [&'static str];
+}
+
 /// A filter without parameters.
 #[derive(Clone, Copy, Debug, Default, serde::Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -49,15 +59,34 @@ impl<T: DeserializeOwned> FromRequest for Listing<T> {
     }
 }
 
+impl<A: DeserializeOwned + Named, B: DeserializeOwned> FromRequest for Parts<A, B> {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(parts(request.query_string(), A::NAMES, read, read).map(|(first, second)| Self(first, second)))
+    }
+}
+
 fn listing<T: DeserializeOwned>(query: &str) -> Result<Listing<T>, Error> {
-    let (place, filter): (Pairs, Pairs) =
-        pairs(query)?.into_iter().partition(|(name, _)| Page::NAMES.contains(&name.as_str()));
-    let page = read(place).and_then(|place| Page::checked(&place));
-    match (page, read(filter)) {
-        (Ok(page), Ok(filter)) => Ok(Listing { page, filter }),
-        (page, filter) => {
+    let page = |place| read(place).and_then(|place| Page::checked(&place));
+    parts(query, &Page::NAMES, page, read).map(|(page, filter)| Listing { page, filter })
+}
+
+/// Reads the parameters with these names, and the others, and tells the faults of both.
+fn parts<A, B>(
+    query: &str,
+    names: &[&str],
+    first: impl FnOnce(Pairs) -> Result<A, Faults>,
+    second: impl FnOnce(Pairs) -> Result<B, Faults>,
+) -> Result<(A, B), Error> {
+    let (named, others): (Pairs, Pairs) =
+        pairs(query)?.into_iter().partition(|(name, _)| names.contains(&name.as_str()));
+    match (first(named), second(others)) {
+        (Ok(first), Ok(second)) => Ok((first, second)),
+        (first, second) => {
             let mut faults = Faults::new();
-            faults.extend([page.err(), filter.err()].into_iter().flatten().flat_map(Faults::into_vec));
+            faults.extend([first.err(), second.err()].into_iter().flatten().flat_map(Faults::into_vec));
             Err(faults.into())
         }
     }

@@ -7,6 +7,8 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`provider`] | a store's account at Paid; reads with a deadline; the record of every call |
+//! | [`throttle`] | how fast a store's bulk reads may ask Paid |
+//! | [`batches`] | asks Paid about many keys at once |
 //! | [`drive`] | one drive of an operation, from its lease to its settlement |
 //! | [`sale`] | finds out what became of a sale |
 //! | [`settle`] | writes down how an operation on a sale ended |
@@ -24,6 +26,7 @@
 //! Locks are taken in one order: settings, order or member, operation, payment. Events are written last.
 
 pub mod application;
+pub mod batches;
 pub mod checkout;
 pub mod drive;
 mod intent;
@@ -38,3 +41,4 @@ pub mod reported;
 pub mod sale;
 pub mod settings;
 pub mod settle;
+pub mod throttle;

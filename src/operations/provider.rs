@@ -124,8 +124,10 @@ impl Calls {
 
     /// Writes the calls down, in the caller's transaction if there is one.
     pub async fn write(&self, conn: &mut diesel_async::AsyncPgConnection) -> diesel::QueryResult<()> {
-        for row in &self.rows {
-            provider_call::insert(row, conn).await?;
+        match self.rows.as_slice() {
+            [] => {}
+            [row] => provider_call::insert(row, conn).await?,
+            rows => provider_call::insert_many(rows, conn).await?,
         }
         if let Some(health) = self.health {
             paid_settings::set_health(self.store, health, self.at, conn).await?;

@@ -1,26 +1,28 @@
 //! Takes what Paid shows of a sale over into its payment (R7), for one order or for many.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
 
+use super::batches;
 use super::provider::{self, About, Calls};
 use crate::app::App;
-use crate::db::event::{self, Subject};
+use crate::db::event::{self, News, Subject};
 use crate::db::operation;
 use crate::db::order;
 use crate::db::paid_settings::{self, PaidSettings};
 use crate::db::payment::{self, Payment};
 use crate::domain::events::EventType;
 use crate::domain::payment::PaymentFlag;
-use crate::domain::settlement::{Adoption, adoption};
+use crate::domain::settlement::{Adoption, Sale, adoption};
 use crate::domain::{OrderId, PaidKey, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::paid::{Inquiry, ReadFailure};
 
 /// What a refresh of one order among many came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refreshed {
     /// Read, and adopted where it had changed.
     Adopted,
@@ -30,6 +32,8 @@ pub enum Refreshed {
     NoPayment,
     /// An operation is open; it is driven on instead.
     DrivenOn,
+    /// Paid refused the question itself, as A02; or it was not asked any more after such a refusal.
+    Failed(ReadFailure),
     /// Paid gave no usable answer.
     Unknown,
 }
@@ -52,10 +56,8 @@ pub(super) async fn adopt(
     conn: &mut AsyncPgConnection,
 ) -> Result<(), Error> {
     let now = app.clock.now();
-    let found = match inquiry {
-        Inquiry::Found(sale) => Some(*sale),
-        Inquiry::NotFound => None,
-        Inquiry::Unclear(_) => return Ok(()),
+    let Some(found) = found(inquiry) else {
+        return Ok(());
     };
     conn.transaction(async |conn| {
         let (store, id) = (asked.store_id, asked.order_id);
@@ -65,39 +67,54 @@ pub(super) async fn adopt(
         if payment.version != asked.version || open.is_some() {
             return Ok(());
         }
-        let flagged = payment.flag;
-        let event = match adoption(payment.status, payment.amount, found) {
-            Adoption::Same => {
-                payment.unflag();
-                payment.checked_at = Some(now);
-                None
-            }
-            Adoption::Adopt(sale) => {
-                payment.adopt(sale, now);
-                let data = json!({ "status": payment.status, "amount": sale.price });
-                Some((EventType::PaymentFoundAtPaid, data))
-            }
-            Adoption::MovedBack => {
-                payment.flag(PaymentFlag::MovedBack, found, now);
-                Some((EventType::PaymentFlagged, json!({ "flag": PaymentFlag::MovedBack, "seen": found })))
-            }
-            Adoption::Missing => {
-                payment.flag(PaymentFlag::MissingAtPaid, None, now);
-                Some((EventType::PaymentFlagged, json!({ "flag": PaymentFlag::MissingAtPaid })))
-            }
-        };
+        let news = enter(&mut payment, found, now);
         payment::save(&mut payment, conn).await?;
         order::save(&mut order, now, conn).await?;
-        // A flag that stands already is no news.
-        if let Some((kind, data)) = event.filter(|_| payment.flag.is_none() || payment.flag != flagged) {
-            event::append(store, kind, Subject::Order(id), actor, data, now, conn).await?;
+        if let Some(News { kind, subject, data }) = news {
+            event::append(store, kind, subject, actor, data, now, conn).await?;
         }
         Ok::<_, Error>(())
     })
     .await
 }
 
-/// Refreshes the payments of many orders, in batches; every order has an outcome.
+/// What an answer says of the sale; `None` where it says nothing.
+fn found(inquiry: &Inquiry) -> Option<Option<Sale>> {
+    match inquiry {
+        Inquiry::Found(sale) => Some(Some(*sale)),
+        Inquiry::NotFound => Some(None),
+        Inquiry::Unclear(_) => None,
+    }
+}
+
+/// Puts what Paid shows into a payment, and says what is new about it for the log.
+fn enter(payment: &mut Payment, found: Option<Sale>, now: DateTime<Utc>) -> Option<News> {
+    let flagged = payment.flag;
+    let (kind, data) = match adoption(payment.status, payment.amount, found) {
+        Adoption::Same => {
+            payment.unflag();
+            payment.checked_at = Some(now);
+            return None;
+        }
+        Adoption::Adopt(sale) => {
+            payment.adopt(sale, now);
+            (EventType::PaymentFoundAtPaid, json!({ "status": payment.status, "amount": sale.price }))
+        }
+        Adoption::MovedBack => {
+            payment.flag(PaymentFlag::MovedBack, found, now);
+            (EventType::PaymentFlagged, json!({ "flag": PaymentFlag::MovedBack, "seen": found }))
+        }
+        Adoption::Missing => {
+            payment.flag(PaymentFlag::MissingAtPaid, None, now);
+            (EventType::PaymentFlagged, json!({ "flag": PaymentFlag::MissingAtPaid }))
+        }
+    };
+    // A flag that stands already is no news.
+    let news = payment.flag.is_none() || payment.flag != flagged;
+    news.then(|| News { kind, subject: Subject::Order(payment.order_id), data })
+}
+
+/// Refreshes the payments of many orders; every order has an outcome, in the order of `orders`.
 pub async fn refresh_many(
     app: &App,
     store: StoreId,
@@ -108,42 +125,84 @@ pub async fn refresh_many(
         let conn = &*app.db().await?;
         (paid_settings::find(store, conn).await?, payment::find_many(store, orders, conn).await?)
     };
-    let mut outcomes: BTreeMap<OrderId, Refreshed> = orders.iter().map(|id| (*id, Refreshed::NoPayment)).collect();
-    let mut to_ask = Vec::new();
-    for (payment, open) in payments {
-        if let Some(open) = open {
+    let mut outcomes: HashMap<OrderId, Refreshed> = HashMap::new();
+    let (mut open, mut to_ask) = (Vec::new(), Vec::new());
+    for (payment, operation) in payments {
+        if let Some(operation) = operation {
             // The worker drives it: a portion of a job must not wait for operations one by one.
-            operation::hasten(store, open, app.clock.now(), &mut *app.db().await?).await?;
+            open.push(operation);
             outcomes.insert(payment.order_id, Refreshed::DrivenOn);
         } else if check_merchant(&settings, &payment).is_ok() && settings.environment == payment.environment {
             to_ask.push(payment);
         }
     }
+    if !open.is_empty() {
+        operation::hasten(store, &open, app.clock.now(), &mut *app.db().await?).await?;
+    }
     if !to_ask.is_empty() {
         let account = provider::account(app, &settings, settings.environment)?;
         let keys: Vec<PaidKey> = to_ask.iter().map(|payment| payment.credit_key.clone()).collect();
-        let read = app.paid.sales(&account, &keys).await;
         let mut calls = Calls::new(app, store, About::default());
-        calls.note_read(&read.attempts);
-        let conn = &mut *app.db().await?;
-        calls.write(conn).await?;
-        let answers = match read.result {
-            Ok(answers) => answers,
-            Err(ReadFailure::Unavailable { .. }) => BTreeMap::new(),
-            Err(failure) => return Err(provider::read_failed(&failure)),
-        };
-        for payment in &to_ask {
-            let outcome = match answers.get(&payment.credit_key) {
-                Some(inquiry @ Inquiry::Found(_)) => (inquiry, Refreshed::Adopted),
-                Some(inquiry @ Inquiry::NotFound) => (inquiry, Refreshed::Missing),
-                Some(Inquiry::Unclear(_)) | None => {
-                    outcomes.insert(payment.order_id, Refreshed::Unknown);
-                    continue;
+        let mut answers = batches::ask(app, store, &keys, &mut calls, |batch| app.paid.sales(&account, batch)).await;
+        let mut told = Told::new();
+        for payment in to_ask {
+            let answer = answers.remove(&payment.credit_key);
+            match answer.map(|answer| answer.map(|inquiry| found(&inquiry))) {
+                Some(Ok(Some(found))) => {
+                    told.insert(payment.order_id, (payment.version, found));
                 }
-            };
-            adopt(app, payment, outcome.0, actor, conn).await?;
-            outcomes.insert(payment.order_id, outcome.1);
+                Some(Err(failure @ (ReadFailure::AuthFailed(_) | ReadFailure::Rejected(_)))) => {
+                    outcomes.insert(payment.order_id, Refreshed::Failed(failure));
+                }
+                Some(Ok(None) | Err(ReadFailure::Unavailable { .. })) | None => {
+                    outcomes.insert(payment.order_id, Refreshed::Unknown);
+                }
+            }
         }
+        outcomes.extend(adopt_many(app, store, &told, &calls, actor).await?);
     }
-    Ok(outcomes.into_iter().collect())
+    Ok(orders.iter().map(|id| (*id, outcomes.get(id).cloned().unwrap_or(Refreshed::NoPayment))).collect())
+}
+
+/// The version of each payment that was asked about, and what Paid shows of it.
+type Told = HashMap<OrderId, (i64, Option<Sale>)>;
+
+/// Adopts or flags as [`adopt`] does, for many in one transaction.
+async fn adopt_many(
+    app: &App,
+    store: StoreId,
+    told: &Told,
+    calls: &Calls,
+    actor: &str,
+) -> Result<Vec<(OrderId, Refreshed)>, Error> {
+    let now = app.clock.now();
+    let ids: Vec<OrderId> = told.keys().copied().collect();
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        calls.write(conn).await?;
+        let orders = order::lock_many(store, &ids, conn).await?;
+        let open = operation::orders_with_open(store, &orders, conn).await?;
+        let (mut outcomes, mut entered, mut news) = (Vec::with_capacity(ids.len()), Vec::new(), Vec::new());
+        for mut payment in payment::lock_many(store, &orders, conn).await? {
+            let id = payment.order_id;
+            let Some((version, found)) = told.get(&id) else { continue };
+            if open.contains(&id) {
+                outcomes.push((id, Refreshed::DrivenOn));
+            } else if payment.version != *version {
+                // Somebody else learned more meanwhile.
+                outcomes.push((id, Refreshed::Adopted));
+            } else {
+                news.extend(enter(&mut payment, *found, now));
+                let missing = payment.flag == Some(PaymentFlag::MissingAtPaid);
+                outcomes.push((id, if missing { Refreshed::Missing } else { Refreshed::Adopted }));
+                entered.push(payment);
+            }
+        }
+        let changed: Vec<OrderId> = entered.iter().map(|payment| payment.order_id).collect();
+        payment::save_refreshed(store, &entered, conn).await?;
+        order::touch_many(store, &changed, now, conn).await?;
+        event::append_many(store, &news, actor, now, conn).await?;
+        Ok(outcomes)
+    })
+    .await
 }

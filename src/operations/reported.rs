@@ -5,6 +5,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::db::application::Application;
 use crate::db::event::{self, Subject};
 use crate::db::member::{self, Member};
 use crate::domain::application::ApplicationStatus;
@@ -29,7 +30,9 @@ pub async fn take(
         if member.version != asked.version {
             return Ok(member);
         }
-        let news = enter(&mut member, reported, now);
+        let mut application = Application::from(&member);
+        let news = enter(&mut application, reported, now);
+        application.put_into(&mut member);
         member::save(&mut member, now, conn).await?;
         if let Some(data) = news {
             let subject = Subject::Member(member.id);
@@ -40,21 +43,21 @@ pub async fn take(
     .await
 }
 
-/// Puts an answer into a member's row, and says what is new about it for the log.
+/// Puts an answer into an application, and says what is new about it for the log.
 ///
 /// A refusal stays shown for as long as the application waits to be submitted again.
-pub(super) fn enter(member: &mut Member, reported: &ReportedStatus, now: DateTime<Utc>) -> Option<Value> {
-    let (before, shown) = (member.application_status, member.reported_status.clone());
+pub(super) fn enter(application: &mut Application, reported: &ReportedStatus, now: DateTime<Utc>) -> Option<Value> {
+    let (before, shown) = (application.status, application.reported_status.clone());
     let told = reported.status.unwrap_or(match before {
         ApplicationStatus::ApprovedActive => ApplicationStatus::ApprovedInactive,
         other => other,
     });
-    member.application_status = before.after_answer(told);
-    member.reported_status = reported.status.is_none().then(|| reported.raw.clone());
-    member.checked_at = Some(now);
-    if member.application_status != ApplicationStatus::Pending {
-        member.last_error = None;
+    application.status = before.after_answer(told);
+    application.reported_status = reported.status.is_none().then(|| reported.raw.clone());
+    application.checked_at = Some(now);
+    if application.status != ApplicationStatus::Pending {
+        application.last_error = None;
     }
-    let news = member.application_status != before || member.reported_status != shown;
-    news.then(|| json!({ "from": before, "to": member.application_status, "reported_status": member.reported_status }))
+    let news = application.status != before || application.reported_status != shown;
+    news.then(|| json!({ "from": before, "to": application.status, "reported_status": application.reported_status }))
 }

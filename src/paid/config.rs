@@ -2,6 +2,7 @@
 //! so that a wrong guess costs a setting and not a release. Reads no environment: the strings come in as arguments.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::codes;
@@ -51,6 +52,10 @@ pub struct Config {
     pub status_map: BTreeMap<String, ApplicationStatus>,
     /// How many items a batch read asks for at once.
     pub batch: usize,
+    /// How many batches of one store's bulk reads a process has under way at once.
+    pub concurrency: usize,
+    /// How many batches of one store's bulk reads a process begins in a second; `None`: no limit.
+    pub rate: Option<NonZeroU32>,
     /// How long a whole call may take.
     pub timeout: Duration,
     /// Assumed: the code with which `register` refuses a key that was used before.
@@ -71,6 +76,8 @@ impl Default for Config {
                 .map(status)
                 .into(),
             batch: 50,
+            concurrency: 4,
+            rate: NonZeroU32::new(50),
             timeout: Duration::from_secs(30),
             duplicate_code: codes::DUPLICATE.to_owned(),
             missing_codes: vec![codes::NOT_FOUND.to_owned(), codes::UNKNOWN_MEMBER.to_owned()],
@@ -140,6 +147,22 @@ impl Config {
         }
     }
 
+    /// Reads how many bulk reads of a store may be under way at once.
+    pub fn parse_concurrency(text: &str) -> Result<usize, String> {
+        match text.trim().parse() {
+            Ok(concurrency @ 1..=64) => Ok(concurrency),
+            _ => Err(format!("{text:?} is no number of calls at once; use a number from 1 to 64")),
+        }
+    }
+
+    /// Reads how many bulk reads of a store may begin in a second.
+    pub fn parse_rate(text: &str) -> Result<Option<NonZeroU32>, String> {
+        match text.trim().parse() {
+            Ok(rate @ 0..=10_000) => Ok(NonZeroU32::new(rate)),
+            _ => Err(format!("{text:?} is no number of calls per second; use one up to 10000, or 0 for no limit")),
+        }
+    }
+
     /// Reads the duplicate code.
     pub fn parse_duplicate_code(text: &str) -> Result<String, String> {
         let code = text.trim();
@@ -197,6 +220,8 @@ mod tests {
         assert_eq!(Config::parse_timeout("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(Config::parse_timeout("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(Config::parse_batch("10"), Ok(10));
+        assert_eq!(Config::parse_concurrency("64"), Ok(64));
+        assert_eq!((Config::parse_rate("0"), Config::parse_rate("7")), (Ok(None), Ok(NonZeroU32::new(7))));
         assert_eq!(Config::parse_duplicate_code("C99").as_deref(), Ok("C99"));
     }
 
@@ -212,6 +237,9 @@ mod tests {
             Config::parse_timeout("0s").unwrap_err(),
             Config::parse_timeout("99999999999999999999m").unwrap_err(),
             Config::parse_batch("0").unwrap_err(),
+            Config::parse_concurrency("0").unwrap_err(),
+            Config::parse_concurrency("65").unwrap_err(),
+            Config::parse_rate("-1").unwrap_err(),
             Config::parse_duplicate_code("").unwrap_err(),
         ];
         for error in errors {

@@ -24,6 +24,7 @@ pub fn routes(config: &mut ServiceConfig) {
         web::scope("/_sandbox/{auth_code}")
             .route("", web::delete().to(forget_merchant))
             .route("/members", web::get().to(list_members))
+            .route("/members", web::put().to(put_members))
             .route("/members/{id}", web::get().to(get_member))
             .route("/members/{id}", web::put().to(put_member))
             .route("/members/{id}/link", web::post().to(link_member))
@@ -32,6 +33,7 @@ pub fn routes(config: &mut ServiceConfig) {
             .route("/sales/{id}", web::put().to(put_sale))
             .route("/sales/{id}", web::delete().to(delete_sale))
             .route("/calls", web::get().to(list_calls))
+            .route("/load", web::get().to(get_load))
             .route("/faults", web::get().to(list_faults))
             .route("/faults", web::post().to(create_fault))
             .route("/faults", web::delete().to(delete_faults)),
@@ -112,6 +114,40 @@ struct MemberIn {
     credit_line: Option<i64>,
 }
 
+impl MemberIn {
+    fn check(&self) -> Result<(), Refused> {
+        match self.credit_line {
+            Some(..0) => Err(Refused::Invalid("credit_line must not be negative".to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    fn put_into(&self, member: &mut Member) {
+        if let Some(status) = self.status {
+            member.status = status;
+            // A status set by hand is not taken back by the first check.
+            member.verdict = None;
+        }
+        member.credit_line = self.credit_line.unwrap_or(member.credit_line);
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MembersIn {
+    data: Vec<NamedMemberIn>,
+}
+
+/// [`MemberIn`] with its number; flattening would let unknown fields through.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NamedMemberIn {
+    #[serde(rename = "b2bMemberId")]
+    id: String,
+    status: Option<MemberStatus>,
+    credit_line: Option<i64>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SaleIn {
@@ -157,19 +193,32 @@ async fn get_member(path: Path<(String, String)>, shared: Data<Shared>) -> Answe
 async fn put_member(path: Path<(String, String)>, body: Bytes, shared: Data<Shared>) -> Answer {
     let (auth_code, id) = path.into_inner();
     let wanted: MemberIn = read(&body)?;
-    if wanted.credit_line.is_some_and(|line| line < 0) {
-        return Err(Refused::Invalid("credit_line must not be negative".to_owned()));
-    }
+    wanted.check()?;
     let mut state = shared.lock();
     let mut member = state.merchant(&auth_code).members.get(&id).cloned().ok_or(NO_MEMBER)?;
-    if let Some(status) = wanted.status {
-        member.status = status;
-        // A status set by hand is not taken back by the first check.
-        member.verdict = None;
-    }
-    member.credit_line = wanted.credit_line.unwrap_or(member.credit_line);
+    wanted.put_into(&mut member);
     state.commit(&auth_code, Change::Member(member))?;
     show_member(&state, &auth_code, &id)
+}
+
+/// Many at once; those that are not known are linked. A mistake in one changes none.
+async fn put_members(path: Path<String>, body: Bytes, shared: Data<Shared>) -> Answer {
+    let wanted: MembersIn = read(&body)?;
+    let check = |NamedMemberIn { id, status, credit_line }| {
+        PaidKey::parse(&id).map_err(|error| Refused::Invalid(format!("{id:?}: {error}")))?;
+        let change = MemberIn { status, credit_line };
+        change.check()?;
+        Ok((id, change))
+    };
+    let wanted = wanted.data.into_iter().map(check).collect::<Result<Vec<_>, Refused>>()?;
+    let mut state = shared.lock();
+    for (id, change) in &wanted {
+        let merchant = state.merchant(&path);
+        let mut member = merchant.members.get(id).cloned().unwrap_or_else(|| merchant.link(id, now()));
+        change.put_into(&mut member);
+        state.commit(&path, Change::Member(member))?;
+    }
+    Ok(HttpResponse::Ok().json(json!({ "count": wanted.len() })))
 }
 
 async fn link_member(path: Path<(String, String)>, shared: Data<Shared>) -> Answer {
@@ -217,6 +266,12 @@ async fn list_calls(path: Path<String>, shared: Data<Shared>) -> Answer {
     Ok(list(shared.lock().calls.get(&*path).into_iter().flatten()))
 }
 
+async fn get_load(path: Path<String>, shared: Data<Shared>) -> Answer {
+    let load = shared.lock().loads.get(&*path).map(|load| load.now_and_at_most());
+    let (in_flight, most) = load.unwrap_or_default();
+    Ok(HttpResponse::Ok().json(json!({ "in_flight": in_flight, "most_in_flight": most })))
+}
+
 async fn list_faults(path: Path<String>, shared: Data<Shared>) -> Answer {
     Ok(list(shared.lock().faults.get(&*path).into_iter().flatten()))
 }
@@ -241,6 +296,7 @@ async fn forget_merchant(path: Path<String>, shared: Data<Shared>) -> Answer {
     let mut state = shared.lock();
     state.faults.remove(&auth_code);
     state.calls.remove(&auth_code);
+    state.loads.remove(&auth_code);
     state.commit(&auth_code, Change::Forgotten)?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::faults::{self, Fault, Kind};
 use super::now;
-use super::state::{ReceivedCall, Shared, State, is_merchant};
+use super::state::{ReceivedCall, Shared, State, UnderWay, is_merchant};
 use super::work::{Question, Refusal, Work, whole_refusal};
 use crate::paid::codes::{self, Codes};
 use crate::paid::wire::{AnswerEnvelope, Operation, PREFIX};
@@ -50,11 +50,20 @@ enum Ending {
     Drop,
 }
 
+/// A call whose work is done, or was not.
+struct Taken {
+    ending: Ending,
+    /// How late it is answered.
+    wait: Duration,
+    under_way: Option<UnderWay>,
+}
+
 async fn call(operation: Operation, request: HttpRequest, body: Bytes, shared: Data<Shared>) -> HttpResponse {
-    let (ending, wait) = take(operation, &body, &shared);
+    let Taken { ending, wait, under_way } = take(operation, &body, &shared);
     if !wait.is_zero() {
         tokio::time::sleep(wait).await;
     }
+    drop(under_way);
     match ending {
         Ending::Answer(answer) => HttpResponse::Ok().content_type("application/json; charset=UTF-8").json(&*answer),
         Ending::Malformed => HttpResponse::Ok()
@@ -101,9 +110,10 @@ impl Received {
 }
 
 /// Reads the request, does the work, and says how the call ends and how late.
-fn take(operation: Operation, body: &[u8], shared: &Shared) -> (Ending, Duration) {
+fn take(operation: Operation, body: &[u8], shared: &Shared) -> Taken {
+    let at_once = |code| Taken { ending: refused(operation, code), wait: Duration::ZERO, under_way: None };
     let Some(received) = Received::read(operation, body, shared.max_items) else {
-        return (refused(operation, codes::UNREADABLE), Duration::ZERO);
+        return at_once(codes::UNREADABLE);
     };
     let mut state = shared.lock();
     if !is_merchant(&received.auth_code) {
@@ -111,8 +121,16 @@ fn take(operation: Operation, body: &[u8], shared: &Shared) -> (Ending, Duration
         if is_bad_on_purpose(&received.auth_code) {
             received.log(&mut state, Codes::one(codes::AUTH_FAILED), None);
         }
-        return (refused(operation, codes::AUTH_FAILED), Duration::ZERO);
+        return at_once(codes::AUTH_FAILED);
     }
+    let under_way = Some(state.begin(&received.auth_code));
+    let (ending, wait) = treat(&mut state, &received);
+    Taken { ending, wait, under_way }
+}
+
+/// The call of a merchant: what an ordered fault makes of it, or the work.
+fn treat(state: &mut State, received: &Received) -> (Ending, Duration) {
+    let operation = received.operation;
     let ordered = state.faults.get_mut(&received.auth_code);
     let fault = ordered.and_then(|ordered| faults::take(ordered, operation, &received.keys, luck));
     let kind = fault.as_ref().map(|fault| fault.kind);
@@ -123,18 +141,18 @@ fn take(operation: Operation, body: &[u8], shared: &Shared) -> (Ending, Duration
             Ending::Answer(answer) => codes_of(answer),
             Ending::Malformed | Ending::Http500 | Ending::Drop => Codes::none(),
         };
-        received.log(&mut state, codes, kind);
+        received.log(state, codes, kind);
         return (ending, delay);
     }
-    let answer = match do_work(&mut state, &received, fault.as_ref()) {
+    let answer = match do_work(state, received, fault.as_ref()) {
         Ok(answer) => answer,
         Err(error) => {
             tracing::error!(%error, "the sandbox cannot write its ledger");
             return (Ending::Http500, delay);
         }
     };
-    received.log(&mut state, codes_of(&answer), kind);
-    let slow = is_slow(&state, &received);
+    received.log(state, codes_of(&answer), kind);
+    let slow = is_slow(state, received);
     let ending = match kind {
         Some(Kind::DropAnswer) => Ending::Drop,
         Some(Kind::Malformed) => Ending::Malformed,

@@ -4,7 +4,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -33,6 +34,37 @@ pub struct ReceivedCall {
     pub at: DateTime<Utc>,
 }
 
+/// How much a merchant asks at once.
+#[derive(Debug, Default)]
+pub struct Load {
+    in_flight: AtomicU32,
+    most: AtomicU32,
+}
+
+impl Load {
+    /// Calls that were received and are not answered yet, and the most there ever were.
+    pub fn now_and_at_most(&self) -> (u32, u32) {
+        (self.in_flight.load(Ordering::SeqCst), self.most.load(Ordering::SeqCst))
+    }
+}
+
+/// A call that is under way, until it is dropped.
+pub struct UnderWay(Arc<Load>);
+
+impl UnderWay {
+    fn begin(load: Arc<Load>) -> Self {
+        let in_flight = load.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        load.most.fetch_max(in_flight, Ordering::SeqCst);
+        Self(load)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// Everything behind the lock.
 #[derive(Default)]
 pub struct State {
@@ -42,6 +74,8 @@ pub struct State {
     pub faults: HashMap<String, Vec<Fault>>,
     /// Received calls by auth code.
     pub calls: HashMap<String, VecDeque<ReceivedCall>>,
+    /// Calls under way by auth code.
+    pub loads: HashMap<String, Arc<Load>>,
     nobody: Merchant,
     closed: bool,
 }
@@ -65,6 +99,11 @@ impl State {
             journal.tidy(&self.ledger)?;
         }
         Ok(())
+    }
+
+    /// Counts a call as under way.
+    pub fn begin(&mut self, auth_code: &str) -> UnderWay {
+        UnderWay::begin(self.loads.entry(auth_code.to_owned()).or_default().clone())
     }
 
     /// Remembers a call, and forgets the oldest if there are too many.

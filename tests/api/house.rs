@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folder or file, and what it must not mention: (where, forbidden, but for).
-const FORBIDDEN: [(&str, &[&str]); 8] = [
+const FORBIDDEN: [(&str, &[&str]); 9] = [
     (
         "domain",
         &[
@@ -15,6 +15,21 @@ const FORBIDDEN: [(&str, &[&str]); 8] = [
             "crate::app",
             "crate::clock",
             "diesel_async",
+            "actix_web",
+            "tokio",
+            "reqwest",
+        ],
+    ),
+    (
+        "member_csv",
+        &[
+            "crate::db",
+            "crate::paid",
+            "crate::operations",
+            "crate::http",
+            "crate::app",
+            "crate::clock",
+            "diesel",
             "actix_web",
             "tokio",
             "reqwest",

@@ -1,5 +1,7 @@
 //! Bulk jobs: A4, A5, and what a worker makes of them.
 
+use chrono::TimeDelta;
+use diesel_async::RunQueryDsl as _;
 use kakeuri::db::idempotency_key::Ticket;
 use kakeuri::domain::application::default_methods;
 use kakeuri::domain::permissions::Scope;
@@ -153,7 +155,7 @@ async fn a_bulk_refresh_covers_everyone_whom_paid_knows_in_batches() {
     }
     assert_eq!(app.calls_of("check").await, 3);
 
-    app.let_time_pass(chrono::TimeDelta::minutes(30)).await;
+    app.let_time_pass(TimeDelta::minutes(30)).await;
     app.refresh(known[0]).await.expect(200);
     let job = app.bulk(REFRESH, json!({ "older_than_minutes": 10 })).await;
     assert_eq!(job.body["total"], 5);
@@ -176,9 +178,11 @@ async fn a_bulk_refresh_says_of_each_what_came_of_it() {
         [
             item(read, "succeeded", Value::Null),
             item(never, "skipped", "not_submitted"),
-            item(open, "succeeded", "driven_on"),
+            item(open, "unknown", "processing"),
         ]
     );
+    app.work().await;
+    assert_ne!(app.application_of(open).await, "pending", "its submission was made due at once");
     app.sandbox.fault("check", "http_500", 9).await;
     let job = app.bulk(REFRESH, json!({ "member_ids": [read] })).await;
     app.work().await;
@@ -314,4 +318,76 @@ async fn a_store_has_its_applications_refreshed_on_a_schedule() {
         assert_eq!(app.calls_of("check").await, checks, "after {minutes} more minutes");
     }
     assert_eq!(app.application_of(member).await, "approved_active");
+}
+
+#[actix_web::test]
+async fn a_long_job_of_one_store_does_not_hold_up_another_store() {
+    let app = TestApp::with_paid_and(&[("KAKEURI_PAID_BATCH", "1")]).await;
+    let members: Vec<MemberId> = (0..1000).map(|_| MemberId::new()).collect();
+    let long = app.bulk(REFRESH, json!({ "member_ids": members })).await.text_at("/id");
+    let other = app.another_store().await;
+    let stranger = app.admin_of(&other, &[Scope::MembersWrite]);
+    let short = stranger.post(REFRESH, json!({ "member_ids": members[..10] })).await.expect(202).text_at("/id");
+    // The long job has a hundred portions, and yet never more than four of them are in anybody's hands.
+    let first = job::claim_due(&app.app, 8).await.unwrap();
+    let of = |id: &str| first.iter().filter(|held| held.job.id.to_string() == id).count();
+    assert_eq!((of(&long), of(&short)), (4, 1));
+    assert!(job::claim_due(&app.app, 8).await.unwrap().is_empty());
+    for held in &first {
+        job::work(&app.app, held).await.unwrap();
+    }
+    let seen = stranger.get(&format!("/v1/admin/jobs/{short}")).await.expect(200).body;
+    assert_eq!((&seen["state"], &seen["done"]), (&json!("succeeded"), &json!(10)));
+    assert_eq!(app.job(&long).await["done"], 40);
+}
+
+#[actix_web::test]
+async fn the_job_that_waited_longest_is_served_first() {
+    let app = TestApp::with_paid().await;
+    let mut jobs = Vec::new();
+    for _ in 0..2 {
+        let members: Vec<MemberId> = (0..8).map(|_| MemberId::new()).collect();
+        jobs.push(app.bulk(SUBMIT, json!({ "member_ids": members })).await.text_at("/id"));
+    }
+    let mut served = Vec::new();
+    for _ in 0..4 {
+        app.let_time_pass(TimeDelta::milliseconds(1)).await;
+        let held = app.hold_a_portion().await;
+        served.push(held.job.id.to_string());
+        job::work(&app.app, &held).await.unwrap();
+    }
+    assert_eq!(served, [&jobs[0], &jobs[1], &jobs[0], &jobs[1]].map(String::clone));
+}
+
+#[actix_web::test]
+async fn a_portion_that_breaks_again_and_again_fails_its_job() {
+    let app = TestApp::with_paid().await;
+    let members: Vec<MemberId> = (0..6).map(|_| MemberId::new()).collect();
+    let id = app.bulk(SUBMIT, json!({ "member_ids": members })).await.text_at("/id");
+    let broken = "ALTER TABLE job_items ADD CHECK (outcome = 'not_started' OR position < 4)";
+    diesel::sql_query(broken).execute(&mut app.app.db().await.unwrap()).await.unwrap();
+    for _ in 0..10 {
+        app.work_after(1).await;
+    }
+    let job = app.job(&id).await;
+    assert_eq!((&job["state"], counts(&job)), (&json!("failed"), [6, 4, 0, 0, 0, 4]));
+    assert!(job["finished_at"].is_string());
+    assert_eq!(app.events_of(&id).await, ["job.created", "job.finished"]);
+}
+
+#[actix_web::test]
+async fn a_job_is_forgotten_a_month_after_its_end() {
+    let app = TestApp::with_paid().await;
+    let old = app.bulk(SUBMIT, json!({ "member_ids": [MemberId::new()] })).await.text_at("/id");
+    app.work().await;
+    app.let_time_pass(TimeDelta::days(29)).await;
+    let open = app.bulk(SUBMIT, json!({ "member_ids": [MemberId::new()] })).await.text_at("/id");
+    app.let_time_pass(TimeDelta::hours(25)).await;
+    app.work().await;
+    app.admin().get(&format!("/v1/admin/jobs/{old}")).await.problem(404, "not_found");
+    assert_eq!(app.job(&open).await["state"], "succeeded");
+    app.work().await;
+    let left = "SELECT 1 FROM job_items WHERE job_id = '{old}' UNION ALL SELECT 1 FROM job_portions";
+    let left = diesel::sql_query(left.replace("{old}", &old)).execute(&mut app.app.db().await.unwrap()).await.unwrap();
+    assert_eq!(left, 0);
 }

@@ -2,6 +2,8 @@
 
 mod application_refresh;
 mod applications;
+mod bulk_confirm;
+mod bulk_kill;
 mod demo;
 mod events;
 mod guards;
@@ -24,6 +26,8 @@ mod service;
 mod sessions;
 mod settings;
 mod settlement;
+mod streams;
+mod summary;
 mod support;
 mod tour;
 mod worker;

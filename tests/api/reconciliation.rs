@@ -147,3 +147,79 @@ async fn a_payment_that_waits_for_too_long_is_listed() {
     // The owner's token has run out by now; a new client brings a new one.
     assert_eq!(app.causes_of(&order).await, ["unconfirmed_too_long"]);
 }
+
+#[actix_web::test]
+async fn an_unconfirmed_payment_is_listed_from_the_age_that_the_store_has_set() {
+    let app = TestApp::with_paid().await;
+    let order = app.unconfirmed_order().await;
+    app.put_store(json!({ "unconfirmed_alert_days": 0 })).await.problem(422, "invalid");
+    app.put_store(json!({ "unconfirmed_alert_days": 7 })).await.expect(200);
+    app.let_time_pass(TimeDelta::days(7)).await;
+    assert!(app.causes_of(&order).await.is_empty(), "not older than seven times 24 hours");
+    app.let_time_pass(TimeDelta::seconds(1)).await;
+    assert_eq!(app.causes_of(&order).await, ["unconfirmed_too_long"]);
+    app.put_store(json!({ "unconfirmed_alert_days": 8 })).await.expect(200);
+    assert!(app.causes_of(&order).await.is_empty());
+}
+
+#[actix_web::test]
+async fn whatever_may_be_left_as_it_is_goes_off_the_list_when_accepted_and_nothing_else_is_allowed() {
+    let app = TestApp::with_paid().await;
+    let order = async || app.unconfirmed_order().await;
+    let [cancelled, late, back, missing, apart] =
+        [order().await, order().await, order().await, order().await, order().await];
+    let admin = app.admin();
+    let refresh = async |order: &str| {
+        app.admin().act(&format!("/v1/admin/orders/{order}/payment/refresh")).await.expect(200);
+    };
+    for confirmed in [&back, &apart] {
+        Ask::Confirm.ask(&admin, confirmed).await.expect(200);
+    }
+    admin.patch(&format!("/v1/admin/orders/{apart}"), json!({ "lines": lines(900) })).await.expect(200);
+    admin.patch(&format!("/v1/admin/orders/{cancelled}"), json!({ "handling_status": "cancelled" })).await.expect(200);
+    app.sandbox.set_sale(&app.key_of(&back).await, json!({ "status": "REGISTERED", "price": 500 })).await;
+    app.sandbox.delete_sale(&app.key_of(&missing).await).await;
+    refresh(&back).await;
+    refresh(&missing).await;
+    for (order, cause) in [(&cancelled, "cancelled_but_open"), (&back, "moved_back"), (&apart, "amount_mismatch")] {
+        accepted(&app, order, cause).await;
+    }
+    // Nothing was seen that could be taken over.
+    resolve(&app, &missing, "accept", true).await.problem(409, "action_not_allowed");
+    accepted(&app, &missing, "missing_at_paid").await;
+    app.let_time_pass(TimeDelta::days(31)).await;
+    accepted(&app, &late, "unconfirmed_too_long").await;
+    assert_eq!(app.order(&back).await["payment"]["status"], "confirmed");
+}
+
+/// The order stands on the list for this cause alone, can only be accepted, and is off the list then.
+async fn accepted(app: &TestApp, order: &str, cause: &str) {
+    let listed = item(app, order).await;
+    assert_eq!((&listed["causes"], &listed["allowed_actions"]), (&json!([{ "code": cause }]), &json!(["accept"])));
+    for action in ["push", "retry", "abandon"] {
+        let answer = resolve(app, order, action, false).await;
+        assert_eq!(answer.status, 409, "{action} on {cause}: {}", answer.text);
+    }
+    resolve(app, order, "accept", false).await.expect(200);
+    assert_eq!(item(app, order).await, Value::Null, "{cause}");
+}
+
+#[actix_web::test]
+async fn a_sale_that_takes_too_long_can_be_retried_or_abandoned_and_not_accepted() {
+    let app = TestApp::with_paid().await;
+    let member = app.approved_member().await;
+    for (action, end) in [("retry", "unconfirmed"), ("abandon", "failed")] {
+        app.sandbox.fault("register", "drop_connection", 1).await;
+        let order = app.place(member, 1000).await.expect(202).text_at("/id");
+        app.let_time_pass(TimeDelta::minutes(16)).await;
+        let listed = item(&app, &order).await;
+        assert_eq!(listed["causes"], json!([{ "code": "processing_too_long" }]));
+        assert_eq!(listed["allowed_actions"], json!(["retry", "abandon"]));
+        for wrong in ["push", "accept"] {
+            resolve(&app, &order, wrong, false).await.problem(409, "action_not_allowed");
+        }
+        let shown = resolve(&app, &order, action, false).await.expect(200).body;
+        assert_eq!(shown["payment"]["status"], end);
+        assert_eq!(item(&app, &order).await, Value::Null);
+    }
+}

@@ -12,7 +12,7 @@ use crate::db::event::{self, Event, Filter};
 use crate::db::order;
 use crate::db::provider_call::{self, ProviderCall};
 use crate::domain::events::EventType;
-use crate::domain::{EventId, OperationId, OrderId};
+use crate::domain::{EventId, OperationId, OrderId, StoreId};
 use crate::error::{Code, Error, OrNotFound, Problem};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::{EventsRead, OrdersRead};
@@ -53,7 +53,7 @@ struct EventQuery {
 /// A line of the event log.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Event)]
-struct EventOut {
+pub(super) struct EventOut {
     id: EventId,
     #[schema(value_type = EventType)]
     #[serde(rename = "type")]
@@ -120,35 +120,46 @@ async fn list_events(
     }
     let after = match query.cursor.as_deref() {
         None => 0,
-        Some(cursor) => parse(cursor)?,
+        Some(cursor) => parse(cursor).ok_or_else(bad_cursor)?,
     };
     let filter =
         Filter { kind: query.kind, subject: query.subject, actor: query.actor, from: query.from, to: query.to };
-    let events = read(&app, admin.store, after, &filter, limit).await?;
-    let next = events.last().map_or(after, |event| event.seq);
+    let end = end_of_log(&app, admin.store, after).await?;
+    let events = event::between(admin.store, after, end, &filter, limit, &*app.db().await?).await?;
+    let next = place_after(&events, end, limit);
     let data = events.into_iter().map(EventOut::from).collect();
-    Ok(HttpResponse::Ok().json(EventList { data, next_cursor: format!("e{next}") }))
+    Ok(HttpResponse::Ok().json(EventList { data, next_cursor: cursor(next) }))
 }
 
-fn parse(cursor: &str) -> Result<i64, Error> {
-    let place = cursor.strip_prefix('e').and_then(|digits| digits.parse().ok()).filter(|place| *place >= 0);
-    place.ok_or_else(|| Error::invalid("cursor", "bad_cursor", "This is not a next_cursor of this list."))
+/// Where to go on. Once all that matched was read, what did not match need not be looked at again.
+pub(super) fn place_after(events: &[Event], end: i64, limit: i64) -> i64 {
+    let full = events.len() as i64 >= limit;
+    events.last().filter(|_| full).map_or(end, |event| event.seq)
+}
+
+/// A place in the log as callers see it.
+pub(super) fn cursor(place: i64) -> String {
+    format!("e{place}")
+}
+
+/// The place that a cursor names.
+pub(super) fn parse(cursor: &str) -> Option<i64> {
+    cursor.strip_prefix('e').and_then(|digits| digits.parse().ok()).filter(|place| *place >= 0)
+}
+
+pub(super) fn bad_cursor() -> Error {
+    Error::invalid("cursor", "bad_cursor", "This is not a next_cursor of this list.")
 }
 
 /// How often a read of the log is tried while writers hold it up.
 const TRIES: u32 = 10;
 
-async fn read(
-    app: &App,
-    store: crate::domain::StoreId,
-    after: i64,
-    filter: &Filter,
-    limit: i64,
-) -> Result<Vec<Event>, Error> {
+/// The present end of the log, seen from a place in it.
+pub(super) async fn end_of_log(app: &App, store: StoreId, known: i64) -> Result<i64, Error> {
     for _ in 0..TRIES {
-        match event::after(store, after, filter, limit, &mut *app.db().await?).await {
+        match event::end(store, known, &mut *app.db().await?).await {
             Err(error) if event::was_held_up(&error) => {}
-            read => return Ok(read?),
+            end => return Ok(end?),
         }
     }
     let problem = Code::Unavailable.problem("The event log is being written to at length. Try again.");

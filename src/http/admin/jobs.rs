@@ -141,7 +141,7 @@ struct ItemFilter {
 }
 
 /// The job, if the caller may do what it does.
-async fn find(admin: &Admin<AnyScope>, id: JobId, app: &App) -> Result<Job, Error> {
+pub(super) async fn find(admin: &Admin<AnyScope>, id: JobId, app: &App) -> Result<Job, Error> {
     let job = job::find(admin.store, id, &*app.db().await?).await?.or_not_found()?;
     admin.require(job.kind.scope())?;
     Ok(job)

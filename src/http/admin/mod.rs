@@ -2,10 +2,13 @@
 
 mod bulk;
 mod bulk_payments;
+mod event_stream;
 mod events;
+mod job_stream;
 mod jobs;
 mod member_actions;
 mod member_applications;
+mod member_files;
 mod member_out;
 mod members;
 mod order_out;
@@ -15,11 +18,14 @@ mod products;
 mod reconciliation;
 mod sessions;
 mod settings;
+mod summary;
 
 use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use utoipa_actix_web::OpenApiFactory;
 use utoipa_actix_web::service_config::ServiceConfig;
+
+pub use event_stream::Horizons;
 
 use super::{auth, idempotency};
 
@@ -38,12 +44,16 @@ fn resources(config: &mut ServiceConfig<'_>) {
     orders::routes(config);
     payments::routes(config);
     reconciliation::routes(config);
+    summary::routes(config);
     events::routes(config);
+    event_stream::routes(config);
     settings::routes(config);
     // Before the members, whose ids stand where the names of bulk calls stand.
     bulk::routes(config);
+    member_files::routes(config);
     members::routes(config);
     member_actions::routes(config);
     member_applications::routes(config);
     jobs::routes(config);
+    job_stream::routes(config);
 }

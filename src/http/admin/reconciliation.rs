@@ -7,7 +7,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::order_out::OrderOut;
 use super::orders::{acted, check_reason, deed};
 use crate::app::App;
-use crate::db::order::{self, TooLong};
+use crate::db::order;
+use crate::db::reconciliation::{self as unreconciled, TooLong};
 use crate::db::store;
 use crate::domain::reconciliation::{Cause, Resolution};
 use crate::domain::settlement::SaleStatus;
@@ -79,10 +80,9 @@ async fn list_reconciliation(
     let store = store::find(admin.store, &conn).await?.or_not_found()?;
     let too_long = reconciliation::too_long(&app, &store);
     let before = page.after.map(OrderId);
-    let mut rows = order::list_unreconciled(admin.store, too_long, before, page.probe(), &conn).await?;
+    let mut rows = unreconciled::list(admin.store, too_long, before, page.probe(), &conn).await?;
     let next_cursor = page.cut(&mut rows, |row| row.order.id.0);
-    let total =
-        if page.include_total { Some(order::count_unreconciled(admin.store, too_long, &conn).await?) } else { None };
+    let total = if page.include_total { Some(unreconciled::count(admin.store, too_long, &conn).await?) } else { None };
     let may_change_amount = app.config.paid.capabilities.change_amount;
     let data = rows.into_iter().filter_map(|row| item(row, too_long, may_change_amount)).collect();
     Ok(HttpResponse::Ok().json(ReconciliationList { data, next_cursor, total }))

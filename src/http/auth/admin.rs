@@ -7,11 +7,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload};
+use chrono::{DateTime, Utc};
 
 use super::{Caller, bearer};
+use crate::app::App;
 use crate::db;
 use crate::domain::permissions::Scope;
-use crate::domain::{SessionId, StoreId};
+use crate::domain::{SessionId, StoreId, UserId};
 use crate::error::{Code, Error, Problem};
 use crate::tokens::{Audience, Claims};
 
@@ -95,6 +97,40 @@ impl<P: Permission> Admin<P> {
     /// When the token ends, in seconds since 1970.
     pub fn token_ends(&self) -> i64 {
         self.found.claims.exp
+    }
+
+    /// What to ask again while an answer goes on.
+    pub fn standing(&self) -> Standing {
+        let user = self.actor.strip_prefix("user:").and_then(|id| id.parse().ok());
+        Standing { store: self.store, ends: self.token_ends(), session: self.session.zip(user) }
+    }
+}
+
+/// Whether a caller may still be told things, for answers that outlast the request.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    store: StoreId,
+    ends: i64,
+    session: Option<(SessionId, UserId)>,
+}
+
+impl Standing {
+    /// The caller's store.
+    pub fn store(&self) -> StoreId {
+        self.store
+    }
+
+    /// Has the token run out?
+    pub fn has_expired(&self, now: DateTime<Utc>) -> bool {
+        self.ends <= now.timestamp()
+    }
+
+    /// Is the session behind the token still open, and its owner still there? Without a session, always.
+    pub async fn session_stands(&self, app: &App) -> Result<bool, Error> {
+        let Some((session, user)) = self.session else {
+            return Ok(true);
+        };
+        Ok(db::session::user_of(self.store, session, user, &*app.db().await?).await?.is_some())
     }
 }
 

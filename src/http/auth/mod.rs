@@ -13,7 +13,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 
-pub use admin::{Admin, AnyScope, Permission, scopes};
+pub use admin::{Admin, AnyScope, Permission, Standing, scopes};
 pub use storefront::{Buyer, Shopper, Visitor};
 
 use crate::domain::StoreId;

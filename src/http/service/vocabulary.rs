@@ -11,6 +11,7 @@ use crate::domain::payment::{HandlingStatus, PaymentAction, PaymentFlag, Payment
 use crate::domain::permissions::{Role, Scope};
 use crate::domain::store::{Environment, Health, MemberApproval, TaxRounding};
 use crate::error::Code;
+use crate::member_csv::{CsvEncoding, CsvLanguage};
 use crate::paid::codes;
 use crate::tokens::Audience;
 
@@ -57,6 +58,8 @@ pub fn enumerations() -> Vec<Enumeration> {
         ApplicationStatus,
         Audience,
         BuyerState,
+        CsvEncoding,
+        CsvLanguage,
         Environment,
         EventType,
         HandlingStatus,

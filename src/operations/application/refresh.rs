@@ -1,25 +1,27 @@
 //! Learning from Paid how applications stand (A5), for one member or for many.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::app::App;
-use crate::db::event::{self, Subject};
+use crate::db::application::{self, Application, Asked};
+use crate::db::event::{self, News, Subject};
 use crate::db::json::Json;
 use crate::db::member::{self, Member};
-use crate::db::operation::{self, Operation};
+use crate::db::operation;
 use crate::db::paid_settings;
 use crate::domain::application::ApplicationStatus;
 use crate::domain::events::EventType;
 use crate::domain::operation::LastError;
-use crate::domain::{MemberId, OperationId, PaidKey, StoreId};
+use crate::domain::{MemberId, PaidKey, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::operations::provider::{self, About, Calls, Reader};
-use crate::operations::{drive, reported};
-use crate::paid::{Codes, ReadFailure, StatusAnswer};
+use crate::operations::{batches, drive, reported};
+use crate::paid::{Account, Codes, ReadFailure, StatusAnswer};
 
 /// What a refresh of one member among many came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,11 +32,13 @@ pub enum Refreshed {
     Refused(Codes),
     /// Nothing was ever submitted, linked or imported: there is nothing to ask for.
     NotSubmitted,
-    /// A submission was under way; it was driven on instead.
+    /// A submission is under way; it is driven on instead.
     DrivenOn {
-        /// It still is.
+        /// It still was when this was said.
         open: bool,
     },
+    /// Paid refused the question itself, as A02; or it was not asked any more after such a refusal.
+    Failed(ReadFailure),
     /// Paid gave no usable answer.
     Unknown,
     /// The member is no longer there.
@@ -57,7 +61,8 @@ pub async fn refresh(
     };
     check_version(asked.version)?;
     if let Some(open) = open {
-        if let Some(operation) = claim(app, store, open.id).await? {
+        let claimed = operation::claim(store, open.id, drive::lease(app), &mut *app.db().await?).await?;
+        if let Some(operation) = claimed {
             drive::drive_until(app, operation, deadline).await?;
         }
         return member::find(store, id, &*app.db().await?).await?.or_not_found();
@@ -70,11 +75,11 @@ pub async fn refresh(
     let read = reader.statuses(std::slice::from_ref(&key)).await;
     let conn = &mut *app.db().await?;
     reader.calls.write(conn).await?;
-    let answers = read?;
-    if !matches!(answers.get(&key), Some(StatusAnswer::Reported(_) | StatusAnswer::Refused(_))) {
+    let Some(answer @ (StatusAnswer::Reported(_) | StatusAnswer::Refused(_))) = read?.remove(&key) else {
         return Err(Code::ProviderUnavailable.because("Paid did not say how the application stands. Try again."));
-    }
-    take(app, &[asked], &answers, actor, conn).await?;
+    };
+    let (told, now) = (Told::from([(id, (asked.version, answer))]), app.clock.now());
+    conn.transaction(async |conn| take(store, &told, actor, now, conn).await).await?;
     member::find(store, id, conn).await?.or_not_found()
 }
 
@@ -85,102 +90,107 @@ pub async fn refresh_many(
     ids: &[MemberId],
     actor: &str,
 ) -> Result<Vec<(MemberId, Refreshed)>, Error> {
-    let (settings, members, open) = {
+    let (settings, members) = {
         let conn = &*app.db().await?;
-        let members = member::find_many(store, ids, conn).await?;
-        (paid_settings::find(store, conn).await?, members, operation::open_on_members(store, ids, conn).await?)
+        (paid_settings::find(store, conn).await?, application::find_many(store, ids, conn).await?)
     };
     let mut outcomes: HashMap<MemberId, Refreshed> = HashMap::new();
-    let mut to_ask = Vec::new();
-    for member in members {
-        if let Some(operation) = open.get(&member.id) {
-            let open = match claim(app, store, operation.id).await? {
-                Some(operation) => drive::drive(app, operation).await?.state.is_open(),
-                None => true,
-            };
-            outcomes.insert(member.id, Refreshed::DrivenOn { open });
-        } else if member.is_known_to_paid() {
-            outcomes.insert(member.id, Refreshed::Unknown);
-            to_ask.push(member);
+    let (mut open, mut to_ask) = (Vec::new(), Vec::new());
+    for Asked { application, known_to_paid, operation } in members {
+        if let Some(operation) = operation {
+            // The worker drives it: a portion of a job must not wait for submissions one by one.
+            open.push(operation);
+            outcomes.insert(application.member_id, Refreshed::DrivenOn { open: true });
+        } else if known_to_paid {
+            to_ask.push(application);
         } else {
-            outcomes.insert(member.id, Refreshed::NotSubmitted);
+            outcomes.insert(application.member_id, Refreshed::NotSubmitted);
         }
+    }
+    if !open.is_empty() {
+        operation::hasten(store, &open, app.clock.now(), &mut *app.db().await?).await?;
     }
     if !to_ask.is_empty() {
         let account = provider::account(app, &settings, settings.environment)?;
-        let keys: Vec<PaidKey> = to_ask.iter().filter_map(|member| member.customer_number.clone()).collect();
-        let read = app.paid.status(&account, &keys).await;
-        let mut calls = Calls::new(app, store, About::default());
-        calls.note_read(&read.attempts);
-        let conn = &mut *app.db().await?;
-        calls.write(conn).await?;
-        match read.result {
-            Ok(answers) => outcomes.extend(take(app, &to_ask, &answers, actor, conn).await?),
-            Err(ReadFailure::Unavailable { .. }) => {}
-            Err(failure) => return Err(provider::read_failed(&failure)),
+        outcomes.extend(ask_many(app, store, &account, to_ask, actor).await?);
+    }
+    Ok(ids.iter().map(|id| (*id, outcomes.get(id).cloned().unwrap_or(Refreshed::Gone))).collect())
+}
+
+/// The version of each member that was asked about, and what Paid says of it.
+type Told = HashMap<MemberId, (i64, StatusAnswer)>;
+
+/// Asks Paid about many, and takes the answers over. A member that is gone by then has no outcome.
+async fn ask_many(
+    app: &App,
+    store: StoreId,
+    account: &Account,
+    asked: Vec<Application>,
+    actor: &str,
+) -> Result<HashMap<MemberId, Refreshed>, Error> {
+    let keys: Vec<PaidKey> = asked.iter().filter_map(|application| application.customer_number.clone()).collect();
+    let mut calls = Calls::new(app, store, About::default());
+    let mut answers = batches::ask(app, store, &keys, &mut calls, |batch| app.paid.status(account, batch)).await;
+    let (mut outcomes, mut told) = (HashMap::new(), Told::new());
+    for Application { member_id, version, customer_number, .. } in asked {
+        match customer_number.and_then(|key| answers.remove(&key)) {
+            Some(Ok(answer @ (StatusAnswer::Reported(_) | StatusAnswer::Refused(_)))) => {
+                told.insert(member_id, (version, answer));
+            }
+            Some(Err(failure @ (ReadFailure::AuthFailed(_) | ReadFailure::Rejected(_)))) => {
+                outcomes.insert(member_id, Refreshed::Failed(failure));
+            }
+            Some(Ok(StatusAnswer::Unclear) | Err(ReadFailure::Unavailable { .. })) | None => {
+                outcomes.insert(member_id, Refreshed::Unknown);
+            }
         }
     }
-    Ok(ids.iter().map(|id| (*id, outcomes.remove(id).unwrap_or(Refreshed::Gone))).collect())
+    let now = app.clock.now();
+    let conn = &mut *app.db().await?;
+    let taken = conn.transaction(async |conn| {
+        calls.write(conn).await?;
+        take(store, &told, actor, now, conn).await
+    });
+    outcomes.extend(taken.await?);
+    Ok(outcomes)
 }
 
-async fn claim(app: &App, store: StoreId, open: OperationId) -> Result<Option<Operation>, Error> {
-    Ok(operation::claim(store, open, drive::lease(app), &mut *app.db().await?).await?)
-}
-
-/// Takes answers over in one transaction. An answer about a row that changed since the question is discarded.
+/// Takes answers over, inside the caller's transaction. An answer about a row that changed since the question is
+/// discarded.
 async fn take(
-    app: &App,
-    asked: &[Member],
-    answers: &BTreeMap<PaidKey, StatusAnswer>,
+    store: StoreId,
+    told: &Told,
     actor: &str,
+    now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> Result<Vec<(MemberId, Refreshed)>, Error> {
-    let Some(store) = asked.first().map(|member| member.store_id) else {
-        return Ok(Vec::new());
-    };
-    let now = app.clock.now();
-    let versions: HashMap<MemberId, i64> = asked.iter().map(|member| (member.id, member.version)).collect();
-    let ids: Vec<MemberId> = asked.iter().map(|member| member.id).collect();
-    conn.transaction(async |conn| {
-        let mut outcomes = Vec::with_capacity(ids.len());
-        let mut unchanged = Vec::new();
-        let mut events = Vec::new();
-        for mut member in member::lock_many(store, &ids, conn).await? {
-            let answer = member.customer_number.as_ref().and_then(|key| answers.get(key));
-            if versions.get(&member.id) != Some(&member.version) {
-                outcomes.push((member.id, Refreshed::Read(member.application_status)));
-                continue;
-            }
-            let before = member.clone();
-            let (outcome, news) = enter(&mut member, answer, now);
-            outcomes.push((member.id, outcome));
-            events.extend(news.map(|data| (member.id, data)));
-            if same_but_for_the_check(&before, &member) {
-                unchanged.extend((member.checked_at == Some(now)).then_some(member.id));
-            } else {
-                member::save(&mut member, now, conn).await?;
-            }
+    let ids: Vec<MemberId> = told.keys().copied().collect();
+    let (mut outcomes, mut entered, mut news) = (Vec::with_capacity(ids.len()), Vec::new(), Vec::new());
+    for mut application in application::lock_many(store, &ids, conn).await? {
+        let id = application.member_id;
+        let Some((version, answer)) = told.get(&id) else { continue };
+        if application.version != *version {
+            outcomes.push((id, Refreshed::Read(application.status)));
+            continue;
         }
-        member::set_checked(store, &unchanged, now, conn).await?;
-        for (id, data) in events {
-            event::append(store, EventType::ApplicationChanged, Subject::Member(id), actor, data, now, conn).await?;
-        }
-        Ok(outcomes)
-    })
-    .await
+        let (outcome, data) = enter(&mut application, answer, now);
+        outcomes.push((id, outcome));
+        let subject = Subject::Member(id);
+        news.extend(data.map(|data| News { kind: EventType::ApplicationChanged, subject, data }));
+        entered.push(application);
+    }
+    application::save_many(store, &entered, now, conn).await?;
+    event::append_many(store, &news, actor, now, conn).await?;
+    Ok(outcomes)
 }
 
-fn enter(
-    member: &mut Member,
-    answer: Option<&StatusAnswer>,
-    now: DateTime<Utc>,
-) -> (Refreshed, Option<serde_json::Value>) {
+fn enter(application: &mut Application, answer: &StatusAnswer, now: DateTime<Utc>) -> (Refreshed, Option<Value>) {
     match answer {
-        Some(StatusAnswer::Reported(reported)) => {
-            let news = reported::enter(member, reported, now);
-            (Refreshed::Read(member.application_status), news)
+        StatusAnswer::Reported(reported) => {
+            let news = reported::enter(application, reported, now);
+            (Refreshed::Read(application.status), news)
         }
-        Some(StatusAnswer::Refused(codes)) => {
+        StatusAnswer::Refused(codes) => {
             let message = if codes.is_unknown_member() {
                 "Paid knows no customer with this number."
             } else {
@@ -188,18 +198,12 @@ fn enter(
             };
             let error = LastError { codes: codes.clone().into_vec(), message: message.to_owned(), at: now };
             // The codes of a refused submission are what the admin has to act on; they are not written over.
-            if member.application_status != ApplicationStatus::Pending || member.last_error.is_none() {
-                member.last_error = Some(Json(error));
+            if application.status != ApplicationStatus::Pending || application.last_error.is_none() {
+                application.last_error = Some(Json(error));
             }
-            member.checked_at = Some(now);
+            application.checked_at = Some(now);
             (Refreshed::Refused(codes.clone()), None)
         }
-        Some(StatusAnswer::Unclear) | None => (Refreshed::Unknown, None),
+        StatusAnswer::Unclear => (Refreshed::Unknown, None),
     }
-}
-
-fn same_but_for_the_check(before: &Member, after: &Member) -> bool {
-    before.application_status == after.application_status
-        && before.reported_status == after.reported_status
-        && before.last_error == after.last_error
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::find_out::Finding;
 use crate::app::App;
+use crate::db::application::Application;
 use crate::db::event::{self, Subject};
 use crate::db::json::Json;
 use crate::db::member::{self, Member};
@@ -87,7 +88,9 @@ impl Settlement {
             self.member.paid_id = paid_id;
         }
         if let Some(reported) = reported {
-            reported::enter(&mut self.member, &reported, self.now);
+            let mut application = Application::from(&self.member);
+            reported::enter(&mut application, &reported, self.now);
+            application.put_into(&mut self.member);
         }
         let outcome = already_linked.then(|| Outcome { codes: vec![DUPLICATE.to_owned()], ..Outcome::default() });
         sale::close(&mut self.operation, OperationState::Done, outcome, self.now);

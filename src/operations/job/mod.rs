@@ -6,6 +6,7 @@
 //! and with what was written down for them already.
 
 mod confirm;
+mod import;
 mod refresh;
 mod schedule;
 mod submit;
@@ -14,6 +15,7 @@ mod work;
 use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
+use tokio::sync::mpsc::Receiver;
 use uuid::Uuid;
 
 pub use schedule::schedule_due;
@@ -23,12 +25,13 @@ use crate::app::App;
 use crate::db::event::{self, Subject};
 use crate::db::idempotency_key::Ticket;
 use crate::db::job::{self, Item, Job};
-use crate::db::job_portion;
+use crate::db::job_portion::{self, Portion};
 use crate::db::json::Json;
 use crate::domain::events::EventType;
 use crate::domain::job::{ItemOutcome, JobKind, JobOptions, JobState, KEPT};
 use crate::domain::{JobId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
+use crate::member_csv::Chunk;
 
 /// Work that is asked for.
 #[derive(Clone, Debug)]
@@ -54,13 +57,56 @@ pub async fn accept(app: &App, store: StoreId, wanted: &Wanted, actor: &str, tic
     if let Some(id) = ticket.resumed() {
         return job::find(store, JobId(id), conn).await?.or_not_found();
     }
-    conn.transaction(async |conn| {
+    let accepted = conn.transaction(async |conn| {
         let job = insert(app, store, wanted, actor, conn).await?;
         ticket.record(job.id.0, conn).await?;
         note_created(&job, conn).await?;
-        Ok(job)
-    })
-    .await
+        Ok::<_, Error>(job)
+    });
+    let job = accepted.await?;
+    app.wake_worker();
+    Ok(job)
+}
+
+/// Accepts a file of members, whose rows come in chunks; the job has an item for each row.
+///
+/// # Errors
+/// What `chunks` breaks off with. Nothing is left of the job then.
+pub async fn accept_import(
+    app: &App,
+    store: StoreId,
+    options: JobOptions,
+    mut chunks: Receiver<Result<Chunk, Error>>,
+    actor: &str,
+    ticket: &Ticket,
+) -> Result<Job, Error> {
+    let conn = &mut *app.db().await?;
+    if let Some(id) = ticket.resumed() {
+        return job::find(store, JobId(id), conn).await?.or_not_found();
+    }
+    let accepted = conn.transaction(async |conn| {
+        let mut job = fresh(store, JobKind::MemberImport, options, actor, app.clock.now());
+        job::insert(&job, conn).await?;
+        let mut number = 0;
+        while let Some(chunk) = chunks.recv().await {
+            let chunk = chunk?;
+            let rows = i32::try_from(chunk.lines.len()).map_err(anyhow::Error::from)?;
+            let portion = Portion { last: job.total + rows - 1, ..job_portion::of_rows(&job, number, chunk.bytes) };
+            job_portion::insert(&portion, conn).await?;
+            job::insert_lines(store, job.id, job.total, &chunk.lines, conn).await?;
+            (job.total, number) = (job.total + rows, number + 1);
+        }
+        if number == 0 {
+            job_portion::insert_all(store, job.id, 0, 1, job.created_at, conn).await?;
+        }
+        job::save(&mut job, conn).await?;
+        ticket.record(job.id.0, conn).await?;
+        note_created(&job, conn).await?;
+        Ok::<_, Error>(job)
+    });
+    let job = accepted.await?;
+    app.wake_worker();
+    Ok(job)
 }
 
 async fn insert(

@@ -7,9 +7,9 @@ use diesel_async::{AsyncConnection, AsyncPgConnection};
 use futures_util::future::join_all;
 use uuid::Uuid;
 
-use super::{confirm, end, refresh, submit};
+use super::{confirm, end, import, refresh, submit};
 use crate::app::App;
-use crate::db::job::{self, Item, Job};
+use crate::db::job::{self, Item, Job, Tally};
 use crate::db::job_portion::{self, Portion};
 use crate::db::operation::Lease;
 use crate::domain::job::{ItemOutcome, JobKind, JobState, MOST_FAILURES};
@@ -85,29 +85,34 @@ async fn keep(app: &App, portion: &Portion) {
 }
 
 async fn do_portion(app: &App, held: &Held) -> Result<(), Error> {
-    let (job, portion) = (&held.job, &held.portion);
-    let items = job::to_do(job.store_id, job.id, portion.first, portion.last, &*app.db().await?).await?;
+    let job = &held.job;
     let done = match job.kind {
-        JobKind::MemberSubmission => submit::submit_all(app, job, items).await,
-        JobKind::MemberRefresh => refresh::refresh_members(app, job, items).await,
-        JobKind::PaymentRefresh => refresh::refresh_payments(app, job, items).await,
-        JobKind::PaymentConfirm => confirm::confirm_all(app, job, items).await,
-        JobKind::MemberImport => return Err(anyhow::anyhow!("not yet").into()),
+        JobKind::MemberSubmission => submit::submit_all(app, job, to_do(app, held).await?).await,
+        JobKind::MemberRefresh => refresh::refresh_members(app, job, to_do(app, held).await?).await,
+        JobKind::PaymentRefresh => refresh::refresh_payments(app, job, to_do(app, held).await?).await,
+        JobKind::PaymentConfirm => confirm::confirm_all(app, job, to_do(app, held).await?).await,
+        JobKind::MemberImport => return import::import(app, held).await,
     };
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
-        if job_portion::lock_ours(portion, conn).await? {
-            conclude(app, held, &done, conn).await?;
+        if job_portion::lock_ours(&held.portion, conn).await? {
+            write_outcomes(app, held, &done, conn).await?;
         }
         Ok(())
     })
     .await
 }
 
-/// Writes down what became of a locked portion's items, and ends the job where nothing is left of it.
-pub(super) async fn conclude(app: &App, held: &Held, done: &[Item], conn: &mut AsyncPgConnection) -> Result<(), Error> {
-    let (store, id, now) = (held.job.store_id, held.job.id, app.clock.now());
-    job::set_outcomes(store, id, done, conn).await?;
+async fn to_do(app: &App, held: &Held) -> Result<Vec<Item>, Error> {
+    let portion = &held.portion;
+    let conn = &*app.db().await?;
+    Ok(job::to_do(portion.store_id, portion.job_id, portion.first, portion.last, conn).await?)
+}
+
+/// Writes down what became of a locked portion's items.
+async fn write_outcomes(app: &App, held: &Held, done: &[Item], conn: &mut AsyncPgConnection) -> Result<(), Error> {
+    let now = app.clock.now();
+    job::set_outcomes(held.job.store_id, held.job.id, done, conn).await?;
     if done.iter().any(|item| item.outcome == ItemOutcome::NotStarted) {
         // As long as the first wait for an operation whose outcome is not known.
         let wait = retry::delay_after(1, app.config.retry_scale).unwrap_or_default();
@@ -115,15 +120,21 @@ pub(super) async fn conclude(app: &App, held: &Held, done: &[Item], conn: &mut A
     } else {
         job_portion::close(&held.portion, now, conn).await?;
     }
+    conclude(app, held, Tally::of(done), conn).await
+}
+
+/// Counts the outcomes of a portion, and ends the job where nothing is left of it.
+pub(super) async fn conclude(app: &App, held: &Held, tally: Tally, conn: &mut AsyncPgConnection) -> Result<(), Error> {
+    let (store, id, now) = (held.job.store_id, held.job.id, app.clock.now());
     let mut job = job::lock(store, id, conn).await?.or_not_found()?;
-    job.count(done);
+    job.count(tally);
     let actor = job.actor.clone();
     let stopped = job.state == JobState::Cancelling
         && !job_portion::any_held(store, id, Some(held.portion.number), now, conn).await?;
-    if stopped {
-        end(&mut job, JobState::Cancelled, &actor, now, conn).await
-    } else if job.state.is_open() && !job_portion::any_left(store, id, conn).await? {
+    if job.state.is_open() && !job_portion::any_left(store, id, conn).await? {
         end(&mut job, JobState::Succeeded, &actor, now, conn).await
+    } else if stopped {
+        end(&mut job, JobState::Cancelled, &actor, now, conn).await
     } else {
         Ok(job::save(&mut job, conn).await?)
     }

@@ -1,7 +1,7 @@
 //! Changes of a member: by an admin or a CSV row, by the member itself, and of its status with the store.
 
 use diesel_async::{AsyncConnection, AsyncPgConnection};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Deed, check_number, note};
 use crate::app::App;
@@ -95,22 +95,29 @@ async fn set_application(member: &mut Member, wanted: &Change, conn: &mut AsyncP
     if operation::open_on_member(member.store_id, member.id, conn).await?.is_some() {
         return Err(application::in_progress());
     }
-    if let Some(status) = status {
-        if !member.application_status.may_be_set_by_hand(status) {
-            return Err(owned_by_paid(member.application_status, status));
-        }
-        member.application_status = status;
-        if status == ApplicationStatus::None {
-            member.last_error = None;
-        }
+    status.map_or(Ok(()), |status| set_status(member, status))?;
+    number.map_or(Ok(()), |number| set_customer_number(member, number))
+}
+
+/// Sets another application status by hand. No submission is under way.
+pub(super) fn set_status(member: &mut Member, status: ApplicationStatus) -> Result<(), Error> {
+    if !member.application_status.may_be_set_by_hand(status) {
+        return Err(owned_by_paid(member.application_status, status));
     }
-    if let Some(number) = number {
-        if member.customer_number.is_some() {
-            return Err(Code::CustomerNumberSet.because("The customer number at Paid is set already, and it stays."));
-        }
-        member.customer_number = Some(number.clone());
-        member.number_imported = true;
+    member.application_status = status;
+    if status == ApplicationStatus::None {
+        member.last_error = None;
     }
+    Ok(())
+}
+
+/// Sets a number at Paid that is not the member's (A7). No submission is under way.
+pub(super) fn set_customer_number(member: &mut Member, number: &PaidKey) -> Result<(), Error> {
+    if member.customer_number.is_some() {
+        return Err(Code::CustomerNumberSet.because("The customer number at Paid is set already, and it stays."));
+    }
+    member.customer_number = Some(number.clone());
+    member.number_imported = true;
     Ok(())
 }
 
@@ -128,27 +135,37 @@ async fn save(
     actor: &str,
     conn: &mut AsyncPgConnection,
 ) -> Result<Member, Error> {
-    let mut fields = before.profile.0.changed_fields(&member.profile.0);
-    for (changed, name) in [
-        (before.number != member.number, "number"),
-        (before.payment_methods != member.payment_methods, "payment_methods"),
-        (before.customer_number != member.customer_number, "paid.customer_number"),
-    ] {
-        fields.extend(changed.then(|| name.to_owned()));
-    }
-    let (from, to) = (before.application_status, member.application_status);
-    if fields.is_empty() && from == to {
+    let news = news(before, &member);
+    if news.is_empty() {
         return Ok(member);
     }
     member::save(&mut member, app.clock.now(), conn).await.map_err(member::taken)?;
-    if !fields.is_empty() {
-        let data = json!({ "fields": fields, "payment_methods": member.payment_methods });
-        note(&member, EventType::MemberChanged, actor, data, conn).await?;
-    }
-    if from != to {
-        note(&member, EventType::ApplicationChanged, actor, json!({ "from": from, "to": to }), conn).await?;
+    for (kind, data) in news {
+        note(&member, kind, actor, data, conn).await?;
     }
     Ok(member)
+}
+
+/// What the log is told of a change; nothing where nothing changed.
+pub(super) fn news(before: &Member, after: &Member) -> Vec<(EventType, Value)> {
+    let mut news = Vec::new();
+    let mut fields = before.profile.0.changed_fields(&after.profile.0);
+    for (changed, name) in [
+        (before.number != after.number, "number"),
+        (before.payment_methods != after.payment_methods, "payment_methods"),
+        (before.customer_number != after.customer_number, "paid.customer_number"),
+    ] {
+        fields.extend(changed.then(|| name.to_owned()));
+    }
+    if !fields.is_empty() {
+        let data = json!({ "fields": fields, "payment_methods": after.payment_methods });
+        news.push((EventType::MemberChanged, data));
+    }
+    let (from, to) = (before.application_status, after.application_status);
+    if from != to {
+        news.push((EventType::ApplicationChanged, json!({ "from": from, "to": to })));
+    }
+    news
 }
 
 /// Approves, rejects, suspends or reactivates a member.

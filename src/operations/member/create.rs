@@ -1,5 +1,6 @@
 //! New members: by an admin (O2), or by themselves (O1).
 
+use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
 
@@ -97,7 +98,7 @@ async fn write(
     conn: &mut AsyncPgConnection,
 ) -> Result<Member, Error> {
     let settings = paid_settings::share(store, conn).await?;
-    let mut member = fresh(app, store, number, new.profile.clone());
+    let mut member = fresh(store, number, new.profile.clone(), app.clock.now());
     let ticked = settings.enabled && settings.enable_for_new_members;
     member.payment_methods = new.payment_methods.clone().unwrap_or_else(|| default_methods(ticked));
     member.payment_methods.sort_unstable();
@@ -111,8 +112,7 @@ async fn write(
     Ok(member)
 }
 
-fn fresh(app: &App, store: StoreId, number: String, profile: Profile) -> Member {
-    let now = app.clock.now();
+pub(super) fn fresh(store: StoreId, number: String, profile: Profile, now: DateTime<Utc>) -> Member {
     Member {
         store_id: store,
         id: MemberId::new(),
@@ -138,11 +138,10 @@ fn fresh(app: &App, store: StoreId, number: String, profile: Profile) -> Member 
 }
 
 async fn draw_number(store: StoreId, conn: &mut AsyncPgConnection) -> Result<String, Error> {
-    let number = counter::next(store, Counted::Member, conn).await?;
-    Ok(format!("M{number:06}"))
+    Ok(counter::member_number(counter::next(store, Counted::Member, conn).await?))
 }
 
-fn told(member: &Member) -> serde_json::Value {
+pub(super) fn told(member: &Member) -> serde_json::Value {
     json!({
         "number": member.number, "status": member.status, "payment_methods": member.payment_methods,
         "application_status": member.application_status,
@@ -212,7 +211,7 @@ async fn write_registration(
     }
     let pattern = settings.enabled.then(|| Pattern::of(store.member_approval, settings.enable_for_new_members));
     let beginning = beginning_of_registration(store.member_approval, pattern, new.wants_paid);
-    let mut member = fresh(app, store.store_id, number, new.profile.clone());
+    let mut member = fresh(store.store_id, number, new.profile.clone(), app.clock.now());
     member.status = beginning.status;
     member.payment_methods = beginning.payment_methods;
     member.application_status = beginning.application_status;

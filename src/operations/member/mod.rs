@@ -3,10 +3,13 @@
 
 mod change;
 mod create;
+pub mod import;
+mod intake;
 mod remove;
 
 pub use change::{Change, act, change, change_own};
 pub use create::{NewMember, Registration, create, register};
+pub use intake::read as read_file;
 pub use remove::remove;
 
 use crate::db::event::{self, Subject};

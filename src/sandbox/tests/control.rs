@@ -37,6 +37,39 @@ async fn the_banner_links_a_member_that_never_applied() {
 }
 
 #[actix_web::test]
+async fn ten_thousand_members_are_made_in_one_call() {
+    let stand = Stand::start().await;
+    let member = |number: usize| json!({ "b2bMemberId": format!("m{number}"), "credit_line": number });
+    let mut all: Vec<_> = (0..10_000).map(member).collect();
+    all.push(json!({ "b2bMemberId": "m1", "status": "declined" }));
+    let (code, answer) = stand.control("PUT", "/members", Some(&json!({ "data": all }).to_string())).await;
+    assert_eq!((code, answer), (200, json!({ "count": 10_001 })));
+    let ids: Vec<_> = (0..50).map(|number| format!("m{number}")).collect();
+    let (_, body) = stand.call(CHECK, json!({ "b2bMemberIds": ids })).await;
+    let status = |place: usize| body["results"]["successes"][place]["memberStatusCode"].clone();
+    assert_eq!((status(0), status(1), status(49)), (json!(2), json!(4), json!(2)));
+    let member = stand.get("/members/m1").await;
+    assert_eq!((&member["credit_line"], &member["status"]), (&json!(1), &json!("declined")));
+    let half_wrong = r#"{"data":[{"b2bMemberId":"x1"},{"b2bMemberId":"x 2"}]}"#;
+    assert_eq!(stand.control("PUT", "/members", Some(half_wrong)).await.0, 422);
+    assert_eq!(stand.control("GET", "/members/x1", None).await.0, 404);
+}
+
+#[actix_web::test]
+async fn a_slow_answer_holds_up_no_other_and_the_load_is_counted() {
+    let stand = Stand::start().await;
+    stand.buyer("m1").await;
+    assert_eq!(stand.get("/load").await, json!({ "in_flight": 0, "most_in_flight": 0 }));
+    stand.control("POST", "/faults", Some(r#"{"operation":"check","kind":"delay","delay_ms":300}"#)).await;
+    let begun = std::time::Instant::now();
+    futures_util::future::join_all((0..16).map(|_| stand.check("m1"))).await;
+    assert!(begun.elapsed() < std::time::Duration::from_millis(16 * 300 / 2), "{:?}", begun.elapsed());
+    assert_eq!(stand.get("/load").await, json!({ "in_flight": 0, "most_in_flight": 16 }));
+    stand.control("DELETE", "", None).await;
+    assert_eq!(stand.get("/load").await["most_in_flight"], 0);
+}
+
+#[actix_web::test]
 async fn mistakes_are_answered_as_json() {
     let stand = Stand::start().await;
     stand.buyer("m1").await;
@@ -52,6 +85,8 @@ async fn mistakes_are_answered_as_json() {
         ("PUT", "/members/m1", Some(r#"{"credit_line":-1}"#), 422),
         ("PUT", "/members/m1", Some(r#"{"colour":1}"#), 422),
         ("POST", "/members/%20/link", None, 422),
+        ("PUT", "/members", Some("[]"), 422),
+        ("PUT", "/members", Some(r#"{"data":[{"b2bMemberId":"m1","credit_line":-1}]}"#), 422),
         ("POST", "/faults", Some("nonsense"), 400),
         ("POST", "/faults", Some(r#"{"operation":"dance","kind":"delay"}"#), 422),
         ("POST", "/faults", Some(r#"{"operation":"fix","kind":"refuse"}"#), 422),

@@ -4,6 +4,8 @@ use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
+use super::stream::Stream;
+
 /// Calls the service, always with the same headers.
 #[derive(Clone)]
 pub struct Client {
@@ -83,6 +85,12 @@ impl Client {
         self.send(Method::DELETE, path, None).await
     }
 
+    /// Opens a stream, which must be one.
+    pub async fn stream(&self, path: &str) -> Stream {
+        let request = self.http.get(format!("{}{path}", self.address)).headers(self.headers.clone());
+        Stream::of(request.send().await.unwrap()).await
+    }
+
     /// Any method.
     pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
         let body = body.map(|body| ("application/json", body.to_string().into_bytes()));
@@ -100,7 +108,9 @@ impl Client {
         }
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.unwrap();
+        // A stream has no end to wait for.
+        let endless = headers.get("Content-Type").is_some_and(|kind| kind == "text/event-stream");
+        let text = if endless { String::new() } else { response.text().await.unwrap() };
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         Answer { status, headers, body, text }
     }

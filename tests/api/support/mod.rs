@@ -7,6 +7,7 @@ mod money;
 mod people;
 pub mod process;
 mod sandbox;
+mod stream;
 
 use std::net::TcpListener;
 
@@ -35,6 +36,7 @@ pub use database::Database;
 pub use money::{lines, new_key, order_body};
 pub use people::{is_ticked, registration};
 pub use sandbox::Sandbox;
+pub use stream::{Message, Stream};
 
 /// The password of everybody in the tests.
 pub const PASSWORD: &str = "correct horse battery";
@@ -53,9 +55,11 @@ pub struct TestApp {
     pub sandbox: Sandbox,
     /// What ends streams and turns `/readyz` false.
     pub stopping: Stopping,
+    /// What encrypts its secrets.
+    pub master_key: secrecy::SecretString,
     server: ServerHandle,
     // Last: dropped when nothing uses it any more.
-    _database: Database,
+    database: Database,
 }
 
 impl TestApp {
@@ -74,7 +78,8 @@ impl TestApp {
         let find = |name: &str| settings.iter().chain(&defaults).find(|(key, _)| *key == name);
         let config = Config::read(&|name| find(name).map(|(_, value)| (*value).to_owned())).unwrap();
         let clock = Clock::manual();
-        let keys = MasterKeys::parse(&MasterKeys::generate()).unwrap();
+        let master_key = MasterKeys::generate();
+        let keys = MasterKeys::parse(&master_key).unwrap();
         let pool = db::pool(&database.url, 4);
         let tokens = Tokens::load(&keys, &clock, &mut pool.get().await.unwrap()).await.unwrap();
         let app = App::new(config, clock, keys, tokens, pool);
@@ -85,7 +90,21 @@ impl TestApp {
         let server = http::server(&app, &database.url, listener, &stopping).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
-        Self { app, address, store, owner, sandbox, stopping, server: handle, _database: database }
+        Self { app, address, store, owner, sandbox, stopping, master_key, server: handle, database }
+    }
+
+    /// Its database, for other processes.
+    pub fn database_url(&self) -> &str {
+        &self.database.url
+    }
+
+    /// How many lines of the log tell of this.
+    pub async fn count_events(&self, kind: &str) -> i64 {
+        use diesel::prelude::*;
+        use diesel_async::RunQueryDsl;
+        use kakeuri::db::schema::events;
+        let of_kind = events::table.filter(events::store_id.eq(self.store.store_id)).filter(events::type_.eq(kind));
+        of_kind.count().get_result(&mut self.app.db().await.unwrap()).await.unwrap()
     }
 
     /// Lets time pass for everything but Paid.

@@ -70,6 +70,29 @@ impl Sandbox {
         self.control(reqwest::Method::PUT, &format!("/members/{id}"), Some(member)).await
     }
 
+    /// Many members at Paid, as approved ones by default: `{b2bMemberId, status?, credit_line?}`.
+    pub async fn set_members(&self, members: Vec<Value>) {
+        self.control(reqwest::Method::PUT, "/members", Some(json!({ "data": members }))).await;
+    }
+
+    /// The most calls that were under way at once.
+    pub async fn most_in_flight(&self) -> u64 {
+        self.control(reqwest::Method::GET, "/load", None).await["most_in_flight"].as_u64().unwrap()
+    }
+
+    /// Many provisional sales of one member, as (key, price), by Paid's own protocol.
+    pub async fn register_sales(&self, member: &str, sales: &[(String, i64)]) {
+        for some in sales.chunks(100) {
+            let item = |(key, price): &(String, i64)| json!({ "b2bMemberId": member, "b2bCreditId": key, "price": price, "code": "1", "contents": "商品" });
+            let credit: Vec<Value> = some.iter().map(item).collect();
+            let body =
+                json!({ "header": { "apiAuthCode": self.auth_code }, "body": { "credits": { "credit": credit } } });
+            let url = format!("{}y/coop/Register/b2bMemberId/ver1.0/p.json", self.url());
+            let answer: Value = self.http.post(url).json(&body).send().await.unwrap().json().await.unwrap();
+            assert_eq!(answer["header"]["status"], "SUCCESS", "{answer}");
+        }
+    }
+
     /// A member by the customer number.
     pub async fn member(&self, id: &str) -> Value {
         self.control(reqwest::Method::GET, &format!("/members/{id}"), None).await

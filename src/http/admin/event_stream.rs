@@ -1,0 +1,164 @@
+//! The event log as a stream.
+//!
+//! All streams of a store in this process share one question to the log: how far is it complete? Only that question
+//! takes the log's lock, twice a second at most, and only when something was written.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get};
+use tokio::time::Instant;
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+
+use super::events::{EventOut, bad_cursor, cursor, end_of_log, parse, place_after};
+use crate::app::App;
+use crate::db::event::{self, Filter};
+use crate::domain::StoreId;
+use crate::domain::events::EventType;
+use crate::error::Error;
+use crate::http::auth::Admin;
+use crate::http::auth::scopes::EventsRead;
+use crate::http::query::Params;
+use crate::http::sse::{self, Follow, LastEventId, Message, News, Parts, Then};
+
+/// The routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(stream_events);
+}
+
+/// How many events are read at once.
+const LIMIT: i64 = 100;
+
+/// Where to begin, and which events are wanted.
+#[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+struct StreamQuery {
+    /// `next_cursor` of the list, or an `id` of the stream: begin after it. `Last-Event-ID` goes before. Without
+    /// either the stream begins now.
+    cursor: Option<String>,
+    /// What happened.
+    #[serde(rename = "type")]
+    #[param(rename = "type")]
+    kind: Option<EventType>,
+    /// The member, order, product or job it happened to.
+    subject: Option<Uuid>,
+    /// Who did it, as `user:<id>`.
+    actor: Option<String>,
+}
+
+/// Follow the event log (Server-Sent Events)
+///
+/// Each event as `id: <cursor>`, `event: <type>`, `data: <the event as in the list>`; the cursors are those of the list.
+/// Nothing is left out and nothing comes twice. A comment is sent after 15 s of silence; an `id` without data only
+/// moves the place to resume from. The stream ends with `event: token_expired` when the token does, and with
+/// `event: session_ended` when its session does.
+#[utoipa::path(
+    tag = "events",
+    params(LastEventId, StreamQuery),
+    responses(
+        (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
+        (status = 429, description = "`rate_limited`: the store has too many streams open"),
+    )
+)]
+#[get("/events/stream")]
+async fn stream_events(
+    admin: Admin<EventsRead>,
+    query: Params<StreamQuery>,
+    last: LastEventId,
+    horizons: Data<Horizons>,
+    parts: Parts,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let StreamQuery { cursor, kind, subject, actor } = query.0;
+    // A bad cursor is told even where the header goes before it.
+    let named = cursor.map(|cursor| parse(&cursor).ok_or_else(bad_cursor)).transpose()?;
+    let last = last.0.map(|id| parse(&id).ok_or_else(LastEventId::bad)).transpose()?;
+    let place = match last.or(named) {
+        Some(place) => place,
+        None => end_of_log(&app, admin.store, 0).await?,
+    };
+    let filter = Filter { kind, subject, actor, ..Filter::default() };
+    let follower = Follower { store: admin.store, place, filter, horizon: horizons.of(admin.store) };
+    sse::answer(parts, admin.standing(), follower)
+}
+
+/// A client's place in the log.
+struct Follower {
+    store: StoreId,
+    place: i64,
+    filter: Filter,
+    horizon: Arc<Horizon>,
+}
+
+impl Follow for Follower {
+    async fn look(&mut self, app: &App) -> Result<News, Error> {
+        let end = self.horizon.look(app, self.store).await?;
+        if end <= self.place {
+            return Ok(News { messages: Vec::new(), then: Then::Pause });
+        }
+        let events = event::between(self.store, self.place, end, &self.filter, LIMIT, &*app.db().await?).await?;
+        let place = place_after(&events, end, LIMIT);
+        let message = |event: event::Event| {
+            let (id, kind) = (cursor(event.seq), event.kind.clone());
+            Message::new(id, &kind, &EventOut::from(event))
+        };
+        let messages = events.into_iter().map(message).collect::<Result<_, _>>()?;
+        self.place = place;
+        Ok(News { messages, then: if place < end { Then::LookAgain } else { Then::Pause } })
+    }
+
+    fn place(&self) -> Option<String> {
+        Some(cursor(self.place))
+    }
+}
+
+/// The horizons of the stores that have streams in this process.
+#[derive(Debug, Default)]
+pub struct Horizons(Mutex<HashMap<StoreId, Weak<Horizon>>>);
+
+impl Horizons {
+    fn of(&self, store: StoreId) -> Arc<Horizon> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(horizon) = known.get(&store).and_then(Weak::upgrade) {
+            return horizon;
+        }
+        known.retain(|_, horizon| horizon.strong_count() > 0);
+        let horizon = Arc::new(Horizon::default());
+        known.insert(store, Arc::downgrade(&horizon));
+        horizon
+    }
+}
+
+/// Up to which place the log of one store is known to be complete.
+#[derive(Debug, Default)]
+struct Horizon {
+    place: AtomicI64,
+    /// When somebody last looked; held by whoever looks now.
+    looked: tokio::sync::Mutex<Option<Instant>>,
+}
+
+impl Horizon {
+    /// Looks, unless another stream has done so just now or is at it.
+    async fn look(&self, app: &App, store: StoreId) -> Result<i64, Error> {
+        if let Ok(mut looked) = self.looked.try_lock()
+            && looked.is_none_or(|at| at.elapsed() >= self.rest(app))
+        {
+            match event::end(store, self.place.load(Ordering::SeqCst), &mut *app.db().await?).await {
+                // Writers are at work; the next look will tell.
+                Err(error) if event::was_held_up(&error) => {}
+                end => drop(self.place.fetch_max(end?, Ordering::SeqCst)),
+            }
+            *looked = Some(Instant::now());
+        }
+        Ok(self.place.load(Ordering::SeqCst))
+    }
+
+    fn rest(&self, app: &App) -> Duration {
+        sse::pause(app).mul_f64(0.9)
+    }
+}

@@ -1,0 +1,175 @@
+//! Members as a CSV file: taken out and put in.
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
+use actix_web::web::{Bytes, Data};
+use actix_web::{HttpResponse, get, post};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::jobs::{JobOut, accepted};
+use super::members::MemberFilter;
+use crate::app::App;
+use crate::db::member::{self, Filter, InFile};
+use crate::domain::job::JobOptions;
+use crate::domain::{MemberId, StoreId};
+use crate::error::Error;
+use crate::http::auth::Admin;
+use crate::http::auth::scopes::{MembersRead, MembersWrite};
+use crate::http::idempotency::Ticket;
+use crate::http::query::{Named, Params, Parts};
+use crate::http::spool::CsvBody;
+use crate::member_csv::{CsvEncoding, CsvLanguage, Exported, Writer};
+use crate::operations::{job, member as members};
+
+/// The routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(export_members).service(import_members);
+}
+
+/// How many members are read and written at once.
+const PAGE: i64 = 1000;
+
+/// How the file is written.
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+struct FileFormat {
+    /// How characters are written; `utf-8` where absent.
+    encoding: Option<CsvEncoding>,
+    /// What the first line and the words are written in; `en` where absent.
+    lang: Option<CsvLanguage>,
+}
+
+impl Named for FileFormat {
+    const NAMES: &'static [&'static str] = &["encoding", "lang"];
+}
+
+/// Export members as a CSV file (会員CSVダウンロード)
+///
+/// Every column that an import knows, and the status. Sent back as it is, the file changes nothing. In Shift_JIS, a
+/// character that the encoding has not stands as `&#…;`, which an import understands. A cell that a spreadsheet would
+/// take for a formula begins with `'`. Members come in the order in which they were created.
+#[utoipa::path(
+    tag = "members",
+    params(FileFormat, MemberFilter),
+    responses((status = 200, description = "The file, streamed", content_type = "text/csv", body = String))
+)]
+#[get("/members/export")]
+async fn export_members(
+    admin: Admin<MembersRead>,
+    query: Parts<FileFormat, MemberFilter>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let Parts(format, filter) = query;
+    let encoding = format.encoding.unwrap_or(CsvEncoding::Utf8);
+    let writer = Writer { encoding, language: format.lang.unwrap_or(CsvLanguage::En) };
+    let charset = match encoding {
+        CsvEncoding::Utf8 => "text/csv; charset=utf-8",
+        CsvEncoding::ShiftJis => "text/csv; charset=Shift_JIS",
+    };
+    let name = format!("attachment; filename=\"members-{}.csv\"", app.clock.today());
+    let export = Export { app, store: admin.store, filter: filter.into(), writer, after: None, ended: false };
+    // The first page comes before the answer begins, so that a failure can still be told.
+    let mut first = Vec::new();
+    writer.header(&mut first);
+    let export = export.page(&mut first).await?;
+    let rest = stream::try_unfold(export, async |export| {
+        if export.ended {
+            return Ok(None);
+        }
+        let mut page = Vec::new();
+        let export = export.page(&mut page).await?;
+        Ok::<_, Error>(Some((Bytes::from(page), export)))
+    });
+    let rest = rest.inspect_err(|error| tracing::error!(%error, "an export broke off"));
+    let file = stream::iter([Ok(Bytes::from(first))]).chain(rest);
+    Ok(HttpResponse::Ok()
+        .content_type(charset)
+        .insert_header((CONTENT_DISPOSITION, name))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .streaming(file))
+}
+
+/// How far an export is.
+struct Export {
+    app: Data<App>,
+    store: StoreId,
+    filter: Filter,
+    writer: Writer,
+    after: Option<MemberId>,
+    ended: bool,
+}
+
+impl Export {
+    /// Writes the next page. No connection is held while the client reads it.
+    async fn page(mut self, out: &mut Vec<u8>) -> Result<Self, Error> {
+        let rows = {
+            let conn = self.app.db().await?;
+            member::for_file(self.store, &self.filter, self.after, PAGE, &conn).await?
+        };
+        out.reserve(rows.len() * 512);
+        for row in &rows {
+            self.writer.member(&shown(row), out);
+        }
+        self.after = rows.last().map(|row| row.id);
+        self.ended = i64::try_from(rows.len()).is_ok_and(|count| count < PAGE);
+        Ok(self)
+    }
+}
+
+fn shown(row: &InFile) -> Exported<'_> {
+    Exported {
+        number: &row.number,
+        status: row.status,
+        profile: &row.profile.0,
+        payment_methods: &row.payment_methods,
+        application_status: row.application_status,
+        customer_number: row.customer_number.as_ref(),
+    }
+}
+
+/// What is done with a file.
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+struct ImportOptions {
+    /// Only checks the file: an item says what would become of its row.
+    #[param(default = false)]
+    dry_run: bool,
+    /// Takes over every row or none.
+    #[param(default = false)]
+    atomic: bool,
+}
+
+/// Import members from a CSV file (会員CSV取込)
+///
+/// The first line names the columns, in English or in Japanese and in any order; a column that is missing leaves its
+/// field alone. A row is about the member with its `number`, or else with its `email`, and otherwise makes a new member.
+/// The file is UTF-8, UTF-16 with a byte order mark, or Shift_JIS as Excel writes it; at most 100 MB. Every fault is
+/// named by line and column in the items of the job; a row that changes nothing is `skipped` with the code `unchanged`.
+#[utoipa::path(
+    tag = "members",
+    params(ImportOptions),
+    request_body(content = String, content_type = "text/csv", example = json!(EXAMPLE)),
+    responses(
+        (status = 202, description = "The job; ask for it under its `Location`", body = JobOut),
+        (status = 415, description = "`unsupported_media_type`: send `text/csv`"),
+    )
+)]
+#[post("/members/import")]
+async fn import_members(
+    admin: Admin<MembersWrite>,
+    options: Params<ImportOptions>,
+    ticket: Ticket,
+    body: CsvBody,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let ImportOptions { dry_run, atomic } = options.0;
+    let chunks = members::read_file(body.file, body.said_shift_jis).await?;
+    let options = JobOptions { dry_run: Some(dry_run), atomic: Some(atomic), ..JobOptions::default() };
+    Ok(accepted(job::accept_import(&app, admin.store, options, chunks, &admin.actor, &ticket).await?))
+}
+
+/// A file as it may be sent.
+const EXAMPLE: &str = "会員番号,会社名,担当者姓,担当者名,メールアドレス,電話番号,決済方法,Paid申請\r\n\
+    B-0042,株式会社みなと商会,佐藤,健一,buyer@minato.example,045-000-1234,銀行振込、Paid,申請待ち\r\n";

@@ -1,0 +1,253 @@
+//! Counts and sums for an admin's first screen. No names, no rows: what `orders:read` does not open is only counted.
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get};
+use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
+use diesel_async::AsyncPgConnection;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::app::App;
+use crate::clock::japan_midnight;
+use crate::db::{job, member, order, paid_settings, payment, reconciliation as unreconciled, store};
+use crate::domain::application::ApplicationStatus;
+use crate::domain::member::MemberStatus;
+use crate::domain::money::YenSum;
+use crate::domain::payment::PaymentStatus;
+use crate::domain::reconciliation::Cause;
+use crate::domain::store::Health;
+use crate::domain::{OrderId, StoreId};
+use crate::error::{Error, OrNotFound};
+use crate::http::auth::Admin;
+use crate::http::auth::scopes::OrdersRead;
+use crate::operations::reconciliation::too_long;
+
+/// The routes.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(get_summary);
+}
+
+/// What an admin sees first.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Summary)]
+struct SummaryOut {
+    orders: PlacedOut,
+    /// Every payment status, with the amounts at Paid.
+    payments: Vec<PaymentSumOut>,
+    unconfirmed: UnconfirmedOut,
+    mismatches: MismatchesOut,
+    reconciliation: ReconciliationSumOut,
+    members: MemberCountsOut,
+    /// Bulk jobs that have not ended.
+    #[schema(example = 1)]
+    open_jobs: i64,
+    paid: PaidStandingOut,
+}
+
+/// Orders placed: sales that Paid accepted, and orders paid otherwise; without those the shop has cancelled since.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = SummaryOrders)]
+struct PlacedOut {
+    today: PeriodOut,
+    this_month: PeriodOut,
+}
+
+/// Orders of a day or a month in Japan.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = SummaryPeriod)]
+struct PeriodOut {
+    /// Its first day.
+    from: NaiveDate,
+    #[schema(example = 12)]
+    count: i64,
+    /// Their totals, tax included.
+    #[schema(example = 123_200)]
+    total: YenSum,
+}
+
+/// Payments of one status.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = SummaryPayments)]
+struct PaymentSumOut {
+    status: PaymentStatus,
+    #[schema(example = 7)]
+    count: i64,
+    #[schema(example = 86_900)]
+    amount: YenSum,
+}
+
+/// Payments that await their confirmation (未確定).
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = SummaryUnconfirmed)]
+struct UnconfirmedOut {
+    #[schema(example = 7)]
+    count: i64,
+    #[schema(example = 86_900)]
+    amount: YenSum,
+    oldest: Option<OldestOut>,
+}
+
+/// The payment that has waited longest.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = SummaryOldest)]
+struct OldestOut {
+    order_id: OrderId,
+    #[schema(example = "00000042")]
+    number: String,
+    since: DateTime<Utc>,
+}
+
+/// Orders whose `amount_mismatch` is true, accepted ones too.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = SummaryMismatches)]
+struct MismatchesOut {
+    #[schema(example = 2)]
+    count: i64,
+    /// By how much the amounts differ all in all, whichever is the larger.
+    #[schema(example = 2_592)]
+    difference: YenSum,
+}
+
+/// What needs a human, as the reconciliation list has it.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = SummaryReconciliation)]
+struct ReconciliationSumOut {
+    /// Orders on the list.
+    #[schema(example = 3)]
+    count: i64,
+    /// Every cause; an order may have several.
+    causes: Vec<CauseCountOut>,
+}
+
+/// Orders on the reconciliation list for one cause.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = SummaryCause)]
+struct CauseCountOut {
+    code: Cause,
+    #[schema(example = 2)]
+    count: i64,
+}
+
+/// Members.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = SummaryMembers)]
+struct MemberCountsOut {
+    #[schema(example = 120)]
+    count: i64,
+    /// Awaiting the shop's approval (会員承認).
+    #[schema(example = 4)]
+    pending_approval: i64,
+    /// Every status of the Paid application.
+    applications: Vec<ApplicationCountOut>,
+}
+
+/// Members whose application stands so.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = SummaryApplications)]
+struct ApplicationCountOut {
+    status: ApplicationStatus,
+    #[schema(example = 9)]
+    count: i64,
+}
+
+/// The connection to Paid.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = SummaryPaid)]
+struct PaidStandingOut {
+    /// Is Paid offered?
+    #[schema(example = true)]
+    enabled: bool,
+    /// What the last call said about the credentials.
+    health: Health,
+    checked_at: Option<DateTime<Utc>>,
+    /// How long ago that was.
+    #[schema(example = 84)]
+    age_seconds: Option<i64>,
+}
+
+/// Read counts and sums for the first screen
+///
+/// Sums are whole yen without an upper bound.
+#[utoipa::path(
+    tag = "orders",
+    responses((status = 200, description = "The store at a glance", body = SummaryOut))
+)]
+#[get("/summary")]
+async fn get_summary(admin: Admin<OrdersRead>, app: Data<App>) -> Result<HttpResponse, Error> {
+    let (store, conn) = (admin.store, &*app.db().await?);
+    let payments = payments(store, conn).await?;
+    let (apart, difference) = unreconciled::sum_of_differences(store, conn).await?;
+    let out = SummaryOut {
+        orders: placed(&app, store, conn).await?,
+        unconfirmed: unconfirmed(&payments, store, conn).await?,
+        payments,
+        mismatches: MismatchesOut { count: apart, difference },
+        reconciliation: causes(&app, store, conn).await?,
+        members: members(store, conn).await?,
+        open_jobs: job::count_open(store, conn).await?,
+        paid: paid(&app, store, conn).await?,
+    };
+    Ok(HttpResponse::Ok().json(out))
+}
+
+async fn placed(app: &App, store: StoreId, conn: &AsyncPgConnection) -> Result<PlacedOut, Error> {
+    let today = app.clock.today();
+    let first = today.with_day(1).unwrap_or(today);
+    let since = async |from: NaiveDate| {
+        let (count, total) = order::sum_placed(store, japan_midnight(from), conn).await?;
+        Ok::<_, Error>(PeriodOut { from, count, total })
+    };
+    Ok(PlacedOut { today: since(today).await?, this_month: since(first).await? })
+}
+
+async fn payments(store: StoreId, conn: &AsyncPgConnection) -> Result<Vec<PaymentSumOut>, Error> {
+    let sums = payment::sums(store, conn).await?;
+    let of = |status: &PaymentStatus| {
+        let found = sums.iter().find(|(other, ..)| other == status);
+        let (count, amount) = found.map_or_else(Default::default, |(_, count, amount)| (*count, *amount));
+        PaymentSumOut { status: *status, count, amount }
+    };
+    Ok(PaymentStatus::ALL.iter().map(of).collect())
+}
+
+async fn unconfirmed(
+    payments: &[PaymentSumOut],
+    store: StoreId,
+    conn: &AsyncPgConnection,
+) -> Result<UnconfirmedOut, Error> {
+    let sum = payments.iter().find(|sum| sum.status == PaymentStatus::Unconfirmed);
+    let (count, amount) = sum.map_or_else(Default::default, |sum| (sum.count, sum.amount));
+    let oldest = payment::oldest_unconfirmed(store, conn).await?;
+    let oldest = oldest.map(|(order_id, number, since)| OldestOut { order_id, number, since });
+    Ok(UnconfirmedOut { count, amount, oldest })
+}
+
+async fn causes(app: &App, store: StoreId, conn: &AsyncPgConnection) -> Result<ReconciliationSumOut, Error> {
+    let options = store::find(store, conn).await?.or_not_found()?;
+    let (count, causes) = unreconciled::count_causes(store, too_long(app, &options), conn).await?;
+    let causes = causes.into_iter().map(|(code, count)| CauseCountOut { code, count }).collect();
+    Ok(ReconciliationSumOut { count, causes })
+}
+
+async fn members(store: StoreId, conn: &AsyncPgConnection) -> Result<MemberCountsOut, Error> {
+    let counts = member::count_by_status(store, conn).await?;
+    let sum = |wanted: &dyn Fn(MemberStatus, ApplicationStatus) -> bool| {
+        counts.iter().filter(|(status, application, _)| wanted(*status, *application)).map(|(.., count)| count).sum()
+    };
+    let applied =
+        |status: &ApplicationStatus| ApplicationCountOut { status: *status, count: sum(&|_, other| other == *status) };
+    Ok(MemberCountsOut {
+        count: sum(&|_, _| true),
+        pending_approval: sum(&|status, _| status == MemberStatus::PendingApproval),
+        applications: ApplicationStatus::ALL.iter().map(applied).collect(),
+    })
+}
+
+async fn paid(app: &App, store: StoreId, conn: &AsyncPgConnection) -> Result<PaidStandingOut, Error> {
+    let settings = paid_settings::find(store, conn).await?;
+    Ok(PaidStandingOut {
+        enabled: settings.enabled,
+        health: settings.health,
+        checked_at: settings.health_at,
+        age_seconds: settings.health_at.map(|at| (app.clock.now() - at).num_seconds().max(0)),
+    })
+}

@@ -1,0 +1,71 @@
+//! The first line of a file: which columns it has, and what is wrong with it.
+
+use super::columns::Column;
+use super::records::Record;
+use crate::domain::Fault;
+
+/// How many faults of a first line are told; a file of another kind has nothing but.
+const MOST_FAULTS: usize = 100;
+/// How much of a header is repeated in a fault.
+const MOST_CHARACTERS: usize = 60;
+
+/// A column that is read.
+pub(super) struct Found {
+    /// Its place in a record.
+    pub index: usize,
+    pub column: Column,
+    /// The header as it stands in the file.
+    pub name: String,
+}
+
+/// What the first line says.
+pub(super) struct Header {
+    /// How many cells a record has.
+    pub width: usize,
+    pub columns: Vec<Found>,
+    /// Columns given again: (place in a record, place in `columns`).
+    pub again: Vec<(usize, usize)>,
+    pub faults: Vec<Fault>,
+}
+
+impl Header {
+    pub(super) fn read(record: Record<'_>) -> Self {
+        let mut header = Self { width: record.len(), columns: Vec::new(), again: Vec::new(), faults: Vec::new() };
+        for (index, cell) in record.cells().enumerate() {
+            let name = shown(cell);
+            match Column::named(cell) {
+                // What the export shows and nobody sets here.
+                Some(Column::Status) => {}
+                Some(column) => header.add(index, column, name),
+                None => header.fault(&name, "unknown_column", "There is no such column; it is read over."),
+            }
+        }
+        if header.columns.is_empty() {
+            header.faults.truncate(MOST_FAULTS - 1);
+            let message = "No column is known. The first line must name the columns, in English or in Japanese.";
+            header.faults.push(Fault::new("", "no_known_column", message));
+        }
+        header
+    }
+
+    fn add(&mut self, index: usize, column: Column, name: String) {
+        let Some(first) = self.columns.iter().position(|found| found.column == column) else {
+            return self.columns.push(Found { index, column, name });
+        };
+        let message = format!("This column stands here twice, the first time as {:?}.", self.columns[first].name);
+        self.again.push((index, first));
+        self.fault(&name, "duplicate_column", &message);
+    }
+
+    fn fault(&mut self, name: &str, code: &str, message: &str) {
+        if self.faults.len() < MOST_FAULTS {
+            let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+            self.faults.push(Fault { column: Some(name.to_owned()), ..Fault::new(pointer, code, message) });
+        }
+    }
+}
+
+fn shown(cell: &str) -> String {
+    // What the database does not take stands as its replacement.
+    cell.trim().chars().take(MOST_CHARACTERS).map(|c| if c == '\0' { '\u{fffd}' } else { c }).collect()
+}

@@ -1,0 +1,1 @@
+ALTER TABLE job_items ADD FOREIGN KEY (store_id) REFERENCES stores;

@@ -13,6 +13,7 @@ mod idempotency;
 mod jobs;
 mod kill;
 mod member_files;
+mod member_import;
 mod members;
 mod migrations;
 mod my_page;

@@ -274,10 +274,13 @@ pub async fn set_outcomes(store: StoreId, id: JobId, items: &[Item], conn: &mut 
         codes.push(item.code.as_deref());
         errors.push(&item.errors);
     }
+    // The bounds keep the planner from reading all items of the job to find those of one portion.
+    let (first, last) = (positions.iter().min().copied(), positions.iter().max().copied());
     diesel::sql_query(
         "UPDATE job_items SET subject = told.subject, outcome = told.outcome, code = told.code, errors = told.errors \
          FROM unnest($3, $4, $5, $6, $7) AS told (position, subject, outcome, code, errors) \
-         WHERE store_id = $1 AND job_id = $2 AND job_items.position = told.position",
+         WHERE store_id = $1 AND job_id = $2 AND job_items.position = told.position \
+             AND job_items.position BETWEEN $8 AND $9",
     )
     .bind::<diesel::sql_types::Uuid, _>(store)
     .bind::<diesel::sql_types::Uuid, _>(id)
@@ -286,6 +289,8 @@ pub async fn set_outcomes(store: StoreId, id: JobId, items: &[Item], conn: &mut 
     .bind::<Array<Text>, _>(outcomes)
     .bind::<Array<Nullable<Text>>, _>(codes)
     .bind::<Array<Jsonb>, _>(errors)
+    .bind::<Nullable<Integer>, _>(first)
+    .bind::<Nullable<Integer>, _>(last)
     .execute(conn)
     .await
     .map(drop)

@@ -1,5 +1,7 @@
 //! `kill -9` of a worker in the middle of bulk work: the next one goes on where it was, and does nothing twice.
 
+use std::time::Duration;
+
 use kakeuri::domain::MemberId;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -26,7 +28,7 @@ impl Works {
             ("KAKEURI_MASTER_KEY", self.app.master_key.expose_secret()),
             ("KAKEURI_PAID_SANDBOX_URL", sandbox.as_str()),
             ("KAKEURI_RETRY_SCALE", "0.01"),
-            ("KAKEURI_PAID_TIMEOUT", "1s"),
+            ("KAKEURI_PAID_TIMEOUT", "3s"),
             ("KAKEURI_PAID_WAIT", "5s"),
         ];
         Process::start(&settings, &["work"], &self.log.join("worker.log"), "Kakeuri works")
@@ -40,16 +42,22 @@ impl Works {
     async fn kill_at_half(&self, job: &str) -> Value {
         let total = self.app.job(job).await["total"].as_i64().unwrap();
         let first = self.worker();
-        self.app.when(async || self.done(job).await * 2 >= total).await;
+        until(async || self.done(job).await * 2 >= total).await;
         first.kill();
         let left = self.app.job(job).await;
         assert!(left["state"] == "running", "it was killed too late: {left}");
         let (second, third) = (self.worker(), self.worker());
-        self.app.when(async || self.app.job(job).await["finished_at"].is_string()).await;
+        until(async || self.app.job(job).await["finished_at"].is_string()).await;
         second.stop();
         third.stop();
         self.app.job(job).await
     }
+}
+
+/// Waits for what other processes bring about; on a busy machine that may take a while.
+async fn until(come_about: impl AsyncFn() -> bool) {
+    let waiting = async { while !come_about().await {} };
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it never came about");
 }
 
 impl Drop for Works {

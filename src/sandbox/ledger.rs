@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::clock::japan_date;
 use crate::domain::PaidKey;
 use crate::domain::settlement::SaleStatus;
 use crate::paid::codes::{self, Codes};
@@ -22,6 +23,8 @@ const INDUSTRIES: std::ops::RangeInclusive<u32> = 1..=99;
 pub const PRICE_MAX: i64 = 999_999_999_999;
 /// What a sale may cost.
 const PRICES: std::ops::RangeInclusive<i64> = 1..=PRICE_MAX;
+/// How a day is written.
+const DAY: &str = "%Y/%m/%d";
 /// The longest order number.
 const CODE_MAX: usize = 15;
 
@@ -319,14 +322,14 @@ impl Merchant {
         })
     }
 
-    /// A sale fixed, or why not.
+    /// A sale fixed, or why not. Without a day it is today in Japan; a price that is sent along is not compared.
     pub fn fix(&self, item: &CreditItem, at: DateTime<Utc>) -> Result<Sale, &'static str> {
-        let day = item.fixed_at.as_deref().unwrap_or_default();
-        if NaiveDate::parse_from_str(day, "%Y/%m/%d").is_err() {
-            return Err(codes::MALFORMED_SALE);
-        }
+        let day = match item.fixed_at.as_deref() {
+            None => japan_date(at),
+            Some(day) => NaiveDate::parse_from_str(day, DAY).map_err(|_| codes::MALFORMED_SALE)?,
+        };
         let mut sale = self.open_sale(item)?;
-        sale.fixed_at = Some(day.to_owned());
+        sale.fixed_at = Some(day.format(DAY).to_string());
         let price = sale.price;
         Ok(sale.moved("protocol", SaleStatus::Fixed, price, at))
     }

@@ -1,6 +1,7 @@
 //! The API's reference, readable without the network.
 
-use actix_web::http::header::LOCATION;
+use std::sync::Arc;
+
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, get};
 use utoipa_swagger_ui::{Config, SwaggerUi, Url};
@@ -16,7 +17,7 @@ pub fn routes(config: &mut ServiceConfig) {
         Url::with_primary("Storefront", "/openapi/storefront.json", true),
         Url::new("Admin and partners", "/openapi/admin.json"),
     ];
-    config.service(storefront_document).service(admin_document).service(problems).service(to_docs);
+    config.service(storefront_document).service(admin_document).service(problems).service(reference);
     config.service(SwaggerUi::new("/docs/{_:.*}").config(Config::new(documents).persist_authorization(true)));
 }
 
@@ -30,9 +31,16 @@ async fn admin_document() -> HttpResponse {
     HttpResponse::Ok().json(&openapi::documents().admin)
 }
 
+/// The same page as `/docs/`, whose addresses are relative to that.
 #[get("/docs")]
-async fn to_docs() -> HttpResponse {
-    HttpResponse::MovedPermanently().insert_header((LOCATION, "/docs/")).finish()
+async fn reference() -> HttpResponse {
+    let index = utoipa_swagger_ui::serve("", Arc::default()).ok().flatten();
+    let Some(index) = index else {
+        return HttpResponse::InternalServerError().finish();
+    };
+    let page =
+        String::from_utf8_lossy(&index.bytes).replace("=\"./", "=\"/docs/").replace("=\"index", "=\"/docs/index");
+    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page)
 }
 
 #[get("/docs/problems")]

@@ -126,6 +126,21 @@ async fn a_second_fix_and_a_foreign_fix_have_no_effect() {
 }
 
 #[actix_web::test]
+async fn a_fix_without_a_day_means_today_and_a_price_sent_along_is_not_compared() {
+    let stand = Stand::start().await;
+    stand.buyer("m1").await;
+    stand.register("s1", 100).await;
+    let before = crate::clock::Clock::System.today();
+    let item = json!({"b2bMemberId": "m1", "b2bCreditId": "s1", "price": 90});
+    assert_eq!(stand.sale(FIX, item).await["status"], "SUCCESS");
+    let sale = stand.get("/sales/s1").await;
+    assert_eq!((&sale["status"], &sale["price"]), (&json!("FIXED"), &json!(100)));
+    let day = sale["fixedAt"].as_str().unwrap();
+    let days = [before, crate::clock::Clock::System.today()].map(|day| day.format("%Y/%m/%d").to_string());
+    assert!(days.contains(&day.to_owned()), "{day}");
+}
+
+#[actix_web::test]
 async fn merchants_do_not_see_each_other() {
     let mut stand = Stand::start().await;
     stand.apply("m1", "a@x.example").await;

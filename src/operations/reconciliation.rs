@@ -10,11 +10,11 @@ use super::settle;
 use crate::app::App;
 use crate::db::event::{self, Subject};
 use crate::db::operation::{self, Operation};
-use crate::db::order::{self, OrderView};
+use crate::db::order::{self, Order, OrderView};
 use crate::db::paid_settings;
-use crate::db::payment;
+use crate::db::payment::{self, Payment};
 use crate::db::reconciliation::TooLong;
-use crate::db::store::Store;
+use crate::db::store::{self, Store};
 use crate::domain::events::EventType;
 use crate::domain::operation::{OperationState, Outcome, Plan};
 use crate::domain::payment::{PaymentAction, PaymentStatus};
@@ -47,22 +47,25 @@ pub fn too_long(app: &App, store: &Store) -> TooLong {
 
 /// What is known of an order's payment; `None` for an order that is not paid with Paid.
 pub fn situation(view: &OrderView, too_long: TooLong) -> Option<Situation> {
-    let payment = view.payment.as_ref()?;
+    Some(situation_of(&view.order, view.payment.as_ref()?, view.operation.as_ref(), too_long))
+}
+
+fn situation_of(order: &Order, payment: &Payment, operation: Option<&Operation>, too_long: TooLong) -> Situation {
     let limit = match payment.status {
         PaymentStatus::Processing => Some(too_long.processing),
         PaymentStatus::Unconfirmed => Some(too_long.unconfirmed),
         PaymentStatus::Confirmed | PaymentStatus::Cancelled | PaymentStatus::Failed => None,
     };
-    Some(Situation {
-        total: view.order.total,
-        handling_status: view.order.handling_status,
+    Situation {
+        total: order.total,
+        handling_status: order.handling_status,
         status: payment.status,
         amount: payment.amount,
         flag: payment.flag,
-        operation: view.operation.as_ref().map(|operation| (operation.kind, operation.state)),
+        operation: operation.map(|operation| (operation.kind, operation.state)),
         too_long: limit.is_some_and(|limit| payment.created_at < limit),
-        accepted: payment.accepted_total == Some(view.order.total) && payment.accepted_amount == Some(payment.amount),
-    })
+        accepted: payment.accepted_total == Some(order.total) && payment.accepted_amount == Some(payment.amount),
+    }
 }
 
 /// Carries a human's decision out.
@@ -173,7 +176,8 @@ async fn push(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Dee
     finish(app, store, id, Some(intent), deadline).await
 }
 
-/// The difference stands as it is, or what Paid last showed is taken over; an operation that is stuck is closed.
+/// The difference stands as it is, or what Paid last showed is taken over; an operation that is stuck is closed. What is
+/// not on the list needs no acceptance: it would only hide what comes later.
 async fn accept(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Deed<'_>) -> Result<Progress, Error> {
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
@@ -182,6 +186,10 @@ async fn accept(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &D
         (deed.check_version)(order.version)?;
         let open = operation::open_on_order(store, id, conn).await?;
         let mut payment = payment::lock(store, id, conn).await?.ok_or_else(|| not_allowed(wish.action))?;
+        let options = store::find(store, conn).await?.or_not_found()?;
+        if situation_of(&order, &payment, open.as_ref(), too_long(app, &options)).causes().is_empty() {
+            return Err(not_allowed(wish.action));
+        }
         if let Some(open) = open {
             close_stuck(store, open, wish, now, conn).await?;
         }

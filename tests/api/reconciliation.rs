@@ -192,6 +192,18 @@ async fn whatever_may_be_left_as_it_is_goes_off_the_list_when_accepted_and_nothi
     assert_eq!(app.order(&back).await["payment"]["status"], "confirmed");
 }
 
+#[actix_web::test]
+async fn what_is_not_on_the_list_cannot_be_accepted() {
+    let app = TestApp::with_paid().await;
+    let order = app.unconfirmed_order().await;
+    let before = app.order(&order).await;
+    resolve(&app, &order, "accept", false).await.problem(409, "action_not_allowed");
+    assert_eq!(app.order(&order).await, before);
+    let apart = apart(&app).await;
+    resolve(&app, &apart, "accept", false).await.expect(200);
+    resolve(&app, &apart, "accept", false).await.problem(409, "action_not_allowed");
+}
+
 /// The order stands on the list for this cause alone, can only be accepted, and is off the list then.
 async fn accepted(app: &TestApp, order: &str, cause: &str) {
     let listed = item(app, order).await;

@@ -171,29 +171,23 @@ impl<'a> Reader<'a> {
 
     /// The state of the sales under these keys.
     pub async fn sales(&mut self, keys: &[PaidKey]) -> Result<BTreeMap<PaidKey, Inquiry>, Error> {
-        let read = tokio::time::timeout_at(self.deadline, self.app.paid.sales(&self.account, keys)).await;
-        self.noted(read.ok())
+        let read = self.app.paid.sales(&self.account, keys, Some(self.deadline)).await;
+        self.noted(read)
     }
 
     /// The status of the members under these keys.
     pub async fn statuses(&mut self, keys: &[PaidKey]) -> Result<BTreeMap<PaidKey, StatusAnswer>, Error> {
-        let read = tokio::time::timeout_at(self.deadline, self.app.paid.status(&self.account, keys)).await;
-        self.noted(read.ok())
+        let read = self.app.paid.status(&self.account, keys, Some(self.deadline)).await;
+        self.noted(read)
     }
 
     /// May this member buy for this amount now?
     pub async fn credit(&mut self, member: &PaidKey, price: Yen) -> Result<CreditAnswer, Error> {
-        let asked = self.app.paid.credit_check(&self.account, member, price);
-        let read = tokio::time::timeout_at(self.deadline, asked).await;
-        self.noted(read.ok())
+        let read = self.app.paid.credit_check(&self.account, member, price, Some(self.deadline)).await;
+        self.noted(read)
     }
 
-    /// Notes a read; `None` is one that the deadline cut off.
-    fn noted<T>(&mut self, read: Option<Read<T>>) -> Result<T, Error> {
-        let Some(read) = read else {
-            self.calls.health = Some(Health::Unreachable);
-            return Err(unavailable());
-        };
+    fn noted<T>(&mut self, read: Read<T>) -> Result<T, Error> {
         self.calls.note_read(&read.attempts);
         read.result.map_err(|failure| read_failed(&failure))
     }

@@ -143,7 +143,8 @@ pub async fn refresh_many(
         let account = provider::account(app, &settings, settings.environment)?;
         let keys: Vec<PaidKey> = to_ask.iter().map(|payment| payment.credit_key.clone()).collect();
         let mut calls = Calls::new(app, store, About::default());
-        let mut answers = batches::ask(app, store, &keys, &mut calls, |batch| app.paid.sales(&account, batch)).await;
+        let mut answers =
+            batches::ask(app, store, &keys, &mut calls, |batch| app.paid.sales(&account, batch, None)).await;
         let mut told = Told::new();
         for payment in to_ask {
             let answer = answers.remove(&payment.credit_key);

@@ -1,5 +1,7 @@
 //! Finds out what became of an operation on a sale, by asking Paid, by sending it, or both.
 
+use tokio::time::Instant;
+
 use super::drive;
 use super::provider::{self, Calls};
 use crate::app::App;
@@ -185,11 +187,9 @@ impl Asking<'_> {
 
     async fn inquire(&mut self) -> Inquiry {
         let key = &self.operation.paid_key;
-        let asked = self.app.paid.sales(&self.account, std::slice::from_ref(key));
         // Retries of the read must not outlast the lease.
-        let Ok(read) = tokio::time::timeout(drive::inquiry_limit(self.app), asked).await else {
-            return Inquiry::Unclear(Codes::none());
-        };
+        let deadline = Instant::now() + drive::inquiry_limit(self.app);
+        let read = self.app.paid.sales(&self.account, std::slice::from_ref(key), Some(deadline)).await;
         self.calls.note_read(&read.attempts);
         match read.result {
             Ok(mut answers) => answers.remove(key).unwrap_or(Inquiry::Unclear(Codes::none())),

@@ -89,8 +89,8 @@ fn check(app: &App, before: &PaidSettings, wanted: &PaidChange) -> Result<(), Er
     }
     if let Some(code) = &wanted.api_auth_code {
         let code = code.expose_secret();
-        let good = (1..=200).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic());
-        faults.check(good, "/api_auth_code", "malformed", "An auth code has 1 to 200 letters, digits or signs.");
+        let good = (8..=200).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic());
+        faults.check(good, "/api_auth_code", "malformed", "An auth code has 8 to 200 letters, digits or signs.");
     }
     if wanted.enabled {
         let needed = "Paid can be enabled only with both credentials.";
@@ -165,22 +165,16 @@ pub async fn test_connection(app: &App, store: StoreId) -> Result<Tested, Error>
     let account = provider::account(app, &settings, settings.environment)?;
     let key = PaidKey::from_random(crypto::random());
     let mut calls = Calls::new(app, store, About::default());
-    let asked = tokio::time::timeout_at(deadline, app.paid.status(&account, std::slice::from_ref(&key))).await;
-    let (health, codes) = match asked {
-        Err(_) => (Health::Unreachable, Codes::none()),
-        Ok(read) => {
-            calls.note_read(&read.attempts);
-            match read.result {
-                Ok(mut answers) => match answers.remove(&key) {
-                    Some(StatusAnswer::Reported(_)) => (Health::Ok, Codes::none()),
-                    Some(StatusAnswer::Refused(codes)) => (Health::Ok, codes),
-                    Some(StatusAnswer::Unclear) | None => (Health::Unreachable, Codes::none()),
-                },
-                Err(failure) if failure.codes().is_auth_failure() => (Health::AuthFailed, failure.codes().clone()),
-                Err(failure) if failure.codes().is_unknown_member() => (Health::Ok, failure.codes().clone()),
-                Err(failure) => (Health::Unreachable, failure.codes().clone()),
-            }
-        }
+    let read = app.paid.status(&account, std::slice::from_ref(&key), Some(deadline)).await;
+    calls.note_read(&read.attempts);
+    let (health, codes) = match read.result {
+        Ok(mut answers) => match answers.remove(&key) {
+            Some(StatusAnswer::Reported(_)) => (Health::Ok, Codes::none()),
+            Some(StatusAnswer::Refused(codes)) => (Health::Ok, codes),
+            Some(StatusAnswer::Unclear) | None => (Health::Unreachable, Codes::none()),
+        },
+        Err(failure) if failure.codes().is_auth_failure() => (Health::AuthFailed, failure.codes().clone()),
+        Err(failure) => (Health::Unreachable, failure.codes().clone()),
     };
     let at = app.clock.now();
     let conn = &mut *app.db().await?;

@@ -67,13 +67,20 @@ pub fn application_outcome(answer: &AnswerEnvelope, key: &PaidKey) -> Answer {
     Answer::Done { paid_id: result.paid_id.clone() }
 }
 
-/// What `check` says of each key, or the codes of the whole request.
+/// What `check` says of each key, or the codes of the whole request. The codes of a request for one key are those of
+/// the key, unless they say that the request itself was not taken.
 pub fn statuses(
     answer: &AnswerEnvelope,
     keys: &[PaidKey],
     config: &Config,
 ) -> Result<BTreeMap<PaidKey, StatusAnswer>, Codes> {
-    let lookup = Lookup::new(answer, |item| item.member_id.as_deref())?;
+    let lookup = match (Lookup::new(answer, |item| item.member_id.as_deref()), keys) {
+        (Ok(lookup), _) => lookup,
+        (Err(codes), [key]) if is_about_the_key(&codes) => {
+            return Ok(BTreeMap::from([(key.clone(), StatusAnswer::Refused(codes))]));
+        }
+        (Err(codes), _) => return Err(codes),
+    };
     let of = |key: &PaidKey| match lookup.find(key) {
         Found::Success(item) => item
             .member_status_code
@@ -85,10 +92,18 @@ pub fn statuses(
     Ok(keys.iter().map(|key| (key.clone(), of(key))).collect())
 }
 
-/// What `search` says of each sale, or the codes of the whole request.
+/// What `search` says of each sale, or the codes of the whole request. The codes of a request for one sale are those of
+/// the sale, unless they say that the request itself was not taken.
 pub fn sales(answer: &AnswerEnvelope, keys: &[PaidKey], config: &Config) -> Result<BTreeMap<PaidKey, Inquiry>, Codes> {
-    let lookup = Lookup::new(answer, |item| item.credit_id.as_deref())?;
     let missing = |codes: &Codes| config.missing_codes.iter().any(|code| codes.contains(code));
+    let lookup = match (Lookup::new(answer, |item| item.credit_id.as_deref()), keys) {
+        (Ok(lookup), _) => lookup,
+        (Err(codes), [key]) if is_about_the_key(&codes) => {
+            let inquiry = if missing(&codes) { Inquiry::NotFound } else { Inquiry::Unclear(codes) };
+            return Ok(BTreeMap::from([(key.clone(), inquiry)]));
+        }
+        (Err(codes), _) => return Err(codes),
+    };
     let of = |key: &PaidKey| match lookup.find(key) {
         Found::Success(item) => {
             let status = item.status.as_deref().and_then(SaleStatus::from_word);
@@ -166,9 +181,17 @@ impl<'a> Lookup<'a> {
     }
 }
 
+/// Does the refusal of a request with one key say something of that key?
+fn is_about_the_key(codes: &Codes) -> bool {
+    !codes.is_empty() && !codes.is_request_fault() && !codes.is_server_failure()
+}
+
 /// The codes of a whole request, wherever Paid put them.
 fn whole_codes(answer: &AnswerEnvelope) -> Codes {
     let mut found = answer.header.error.clone();
+    if answer.header.status == codes::NOT_FOUND {
+        found.add(codes::NOT_FOUND);
+    }
     if let Some(AnswerBody { error, result, .. }) = &answer.body {
         found.extend(error);
         if let Some(result) = result {

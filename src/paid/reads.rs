@@ -1,11 +1,14 @@
 //! The calls that only read. Unlike a call that moves money, a read is tried again by itself, because reading twice
 //! does no harm; all tries together take no longer than one call may.
+//!
+//! Whoever cannot wait that long says until when: the read itself keeps the deadline, so that the try it cuts off is
+//! handed back with the others. A read is never wrapped in a timeout from outside, which would lose them all.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use tokio::time::{Instant, sleep};
 
 use super::client::{Account, Client};
 use super::codes::Codes;
@@ -23,39 +26,66 @@ impl Client {
     /// Asks for the status of members, in batches.
     ///
     /// Fails only if nothing at all was learned; keys of a batch that failed after another one went well are
-    /// [`StatusAnswer::Unclear`].
-    pub async fn status(&self, account: &Account, keys: &[PaidKey]) -> Read<BTreeMap<PaidKey, StatusAnswer>> {
+    /// [`StatusAnswer::Unclear`]. Gives up at `deadline`, if there is one.
+    pub async fn status(
+        &self,
+        account: &Account,
+        keys: &[PaidKey],
+        deadline: Option<Instant>,
+    ) -> Read<BTreeMap<PaidKey, StatusAnswer>> {
         let body = |keys: &[PaidKey]| CheckBody { member_ids: texts(keys) };
         let read = |answer: &AnswerEnvelope, keys: &[PaidKey]| reading::statuses(answer, keys, self.config());
-        self.batches(account, Operation::Check, keys, body, read, || StatusAnswer::Unclear).await
+        let asking = Asking { client: self, account, operation: Operation::Check, deadline };
+        asking.batches(keys, body, read, || StatusAnswer::Unclear).await
     }
 
     /// Asks for the state and amount of sales, in batches. Needs the capability `inquiry`.
     ///
     /// Fails only if nothing at all was learned; keys of a batch that failed after another one went well are
-    /// [`Inquiry::Unclear`].
-    pub async fn sales(&self, account: &Account, keys: &[PaidKey]) -> Read<BTreeMap<PaidKey, Inquiry>> {
+    /// [`Inquiry::Unclear`]. Gives up at `deadline`, if there is one.
+    pub async fn sales(
+        &self,
+        account: &Account,
+        keys: &[PaidKey],
+        deadline: Option<Instant>,
+    ) -> Read<BTreeMap<PaidKey, Inquiry>> {
         let body = |keys: &[PaidKey]| SearchBody { credit_ids: texts(keys) };
         let read = |answer: &AnswerEnvelope, keys: &[PaidKey]| reading::sales(answer, keys, self.config());
         let unclear = || Inquiry::Unclear(Codes::none());
-        self.batches(account, Operation::Search, keys, body, read, unclear).await
+        let asking = Asking { client: self, account, operation: Operation::Search, deadline };
+        asking.batches(keys, body, read, unclear).await
     }
 
-    /// May this member buy for this amount now?
-    pub async fn credit_check(&self, account: &Account, member: &PaidKey, price: Yen) -> Read<CreditAnswer> {
+    /// May this member buy for this amount now? Gives up at `deadline`, if there is one.
+    pub async fn credit_check(
+        &self,
+        account: &Account,
+        member: &PaidKey,
+        price: Yen,
+        deadline: Option<Instant>,
+    ) -> Read<CreditAnswer> {
         let credit =
             CreditItem { member_id: Some(member.as_str().to_owned()), price: Some(price.0), ..CreditItem::default() };
         let mut attempts = Vec::new();
         let read = |answer: &AnswerEnvelope| reading::credit(answer, self.config());
         let body = CreditCheckBody { credit };
-        let result = self.read(account, Operation::CreditCheck, &body, member.as_str(), read, &mut attempts).await;
+        let asking = Asking { client: self, account, operation: Operation::CreditCheck, deadline };
+        let result = asking.read(&body, member.as_str(), read, &mut attempts).await;
         Read { result, attempts }
     }
+}
 
+/// One kind of question to one account.
+struct Asking<'a> {
+    client: &'a Client,
+    account: &'a Account,
+    operation: Operation,
+    deadline: Option<Instant>,
+}
+
+impl Asking<'_> {
     async fn batches<T, B: serde::Serialize>(
         &self,
-        account: &Account,
-        operation: Operation,
         keys: &[PaidKey],
         body: impl Fn(&[PaidKey]) -> B,
         read: impl Fn(&AnswerEnvelope, &[PaidKey]) -> Result<BTreeMap<PaidKey, T>, Codes>,
@@ -63,14 +93,13 @@ impl Client {
     ) -> Read<BTreeMap<PaidKey, T>> {
         let mut found = BTreeMap::new();
         let mut attempts = Vec::new();
-        let mut size = self.config().batch.max(1);
+        let mut size = self.client.config().batch.max(1);
         let mut rest = keys;
         while !rest.is_empty() {
             let batch = &rest[..size.min(rest.len())];
             let shown = batch.iter().map(PaidKey::as_str).collect::<Vec<_>>().join(",");
             let question = body(batch);
-            let answer =
-                self.read(account, operation, &question, &shown, |answer| read(answer, batch), &mut attempts).await;
+            let answer = self.read(&question, &shown, |answer| read(answer, batch), &mut attempts).await;
             match answer {
                 Ok(items) => found.extend(items),
                 Err(ReadFailure::Rejected(codes)) if codes.is_too_many() && batch.len() > 1 => {
@@ -90,36 +119,50 @@ impl Client {
         Read { result: Ok(found), attempts }
     }
 
-    /// One question with its retries.
+    /// One question with its retries. `attempts` holds every try afterwards, one that the deadline cut off too.
     async fn read<T, B: serde::Serialize>(
         &self,
-        account: &Account,
-        operation: Operation,
         body: &B,
         keys: &str,
         interpret: impl Fn(&AnswerEnvelope) -> Result<T, Codes>,
         attempts: &mut Vec<Attempt>,
     ) -> Result<T, ReadFailure> {
-        let log = Mutex::new(Vec::new());
-        let ask = || async {
-            let exchange = self.exchange(account, operation, body).await;
-            let result = match &exchange.answer {
-                Err(unknown) => Err(unavailable(&unknown.reason, Codes::none())),
-                Ok(answer) => interpret(answer).map_err(failure_of),
-            };
-            let codes = exchange.answer.as_ref().map(reading::all_codes).unwrap_or_default();
-            let failure = result.as_ref().err().map(ToString::to_string);
-            let attempt = exchange.attempt(operation, codes, failure);
-            log_attempt(&attempt, keys);
-            log.lock().unwrap_or_else(PoisonError::into_inner).push(attempt);
-            result
+        let latest = Instant::now() + self.client.config().timeout;
+        let deadline = self.deadline.map_or(latest, |deadline| deadline.min(latest));
+        let mut waits = ExponentialBuilder::default().with_min_delay(FIRST_WAIT).with_max_times(RETRIES).build();
+        loop {
+            if Instant::now() >= deadline {
+                return Err(unavailable("there was no time left to ask Paid", Codes::none()));
+            }
+            let result = self.ask(body, keys, &interpret, deadline, attempts).await;
+            let again = matches!(result, Err(ReadFailure::Unavailable { .. }));
+            match waits.next().filter(|wait| again && Instant::now() + *wait < deadline) {
+                Some(wait) => sleep(wait).await,
+                None => return result,
+            }
+        }
+    }
+
+    /// One try, noted and logged.
+    async fn ask<T, B: serde::Serialize>(
+        &self,
+        body: &B,
+        keys: &str,
+        interpret: impl Fn(&AnswerEnvelope) -> Result<T, Codes>,
+        deadline: Instant,
+        attempts: &mut Vec<Attempt>,
+    ) -> Result<T, ReadFailure> {
+        let exchange = self.client.exchange(self.account, self.operation, body, Some(deadline)).await;
+        let result = match &exchange.answer {
+            Err(unknown) => Err(unavailable(&unknown.reason, Codes::none())),
+            Ok(answer) => interpret(answer).map_err(failure_of),
         };
-        let waits = ExponentialBuilder::default().with_min_delay(FIRST_WAIT).with_max_times(RETRIES);
-        let tries = ask.retry(waits).when(|failure: &ReadFailure| matches!(failure, ReadFailure::Unavailable { .. }));
-        // The grace lets the transport's own timeout be logged first; it is too short for another try.
-        let result = tokio::time::timeout(self.config().timeout + FIRST_WAIT / 2, tries).await;
-        attempts.extend(log.into_inner().unwrap_or_else(PoisonError::into_inner));
-        result.unwrap_or_else(|_| Err(unavailable("Paid did not answer in time", Codes::none())))
+        let codes = exchange.answer.as_ref().map(reading::all_codes).unwrap_or_default();
+        let failure = result.as_ref().err().map(ToString::to_string);
+        let attempt = exchange.attempt(self.operation, codes, failure);
+        log_attempt(&attempt, keys);
+        attempts.push(attempt);
+        result
     }
 }
 

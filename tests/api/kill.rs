@@ -25,7 +25,7 @@ const BUYERS: u64 = 5;
 /// How long everything may take to come to rest once Paid behaves.
 const REST: Duration = Duration::from_secs(60);
 /// The sandbox's name for the shop.
-const AUTH_CODE: &str = "kill9";
+const AUTH_CODE: &str = "killed9times";
 
 /// A number of the environment, so that a failed run can be repeated.
 fn number(variable: &str, default: u64) -> u64 {

@@ -22,6 +22,7 @@ mod orders;
 mod payments;
 mod problems;
 mod products;
+mod provider_calls;
 mod reconciliation;
 mod refresh;
 mod registration;

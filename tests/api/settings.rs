@@ -137,6 +137,16 @@ async fn while_disabled_nobody_applies_and_what_is_open_still_ends() {
 }
 
 #[actix_web::test]
+async fn an_auth_code_too_short_to_be_recognised_in_an_answer_is_refused() {
+    let app = TestApp::start().await;
+    for short in ["1", "abcd123"] {
+        let refused = app.put_paid(json!({ "merchant_id": "10042", "api_auth_code": short })).await;
+        assert_eq!(refused.problem(422, "invalid").pointers(), ["/api_auth_code"]);
+    }
+    app.put_paid(json!({ "merchant_id": "10042", "api_auth_code": "abcd1234" })).await.expect(200);
+}
+
+#[actix_web::test]
 async fn the_connection_test_tells_good_from_wrong_credentials_and_from_silence() {
     let app = TestApp::start().await;
     app.admin().act(TEST).await.problem(409, "paid_disabled");

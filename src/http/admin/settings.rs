@@ -95,7 +95,7 @@ struct PaidSettingsIn {
 struct AuthCodeIn {
     /// A new auth code. Absent: the stored one stays.
     #[serde(default)]
-    #[schema(value_type = Option<String>, write_only, example = "0a1B2c3D4e5F6g7H")]
+    #[schema(value_type = Option<String>, write_only, min_length = 8, max_length = 200, example = "0a1B2c3D4e5F6g7H")]
     api_auth_code: Option<SecretString>,
 }
 

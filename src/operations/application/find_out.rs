@@ -1,6 +1,8 @@
 //! Finds out what became of a submission, by asking Paid for the key, by sending it, or both: at most two calls, which
 //! is what a lease is long enough for.
 
+use tokio::time::Instant;
+
 use crate::app::App;
 use crate::db::member;
 use crate::db::operation::Operation;
@@ -147,16 +149,12 @@ impl Asking<'_> {
 
     async fn status(&mut self) -> StatusAnswer {
         let key = &self.operation.paid_key;
-        let asked = self.app.paid.status(&self.account, std::slice::from_ref(key));
         // Retries of the read must not outlast the lease.
-        let Ok(read) = tokio::time::timeout(drive::inquiry_limit(self.app), asked).await else {
-            return StatusAnswer::Unclear;
-        };
+        let deadline = Instant::now() + drive::inquiry_limit(self.app);
+        let read = self.app.paid.status(&self.account, std::slice::from_ref(key), Some(deadline)).await;
         self.calls.note_read(&read.attempts);
         match read.result {
             Ok(mut answers) => answers.remove(key).unwrap_or(StatusAnswer::Unclear),
-            // A whole answer of C02 is no different from one item of it.
-            Err(failure) if failure.codes().is_unknown_member() => StatusAnswer::Refused(failure.codes().clone()),
             Err(_) => StatusAnswer::Unclear,
         }
     }

@@ -130,7 +130,7 @@ async fn ask_many(
 ) -> Result<HashMap<MemberId, Refreshed>, Error> {
     let keys: Vec<PaidKey> = asked.iter().filter_map(|application| application.customer_number.clone()).collect();
     let mut calls = Calls::new(app, store, About::default());
-    let mut answers = batches::ask(app, store, &keys, &mut calls, |batch| app.paid.status(account, batch)).await;
+    let mut answers = batches::ask(app, store, &keys, &mut calls, |batch| app.paid.status(account, batch, None)).await;
     let (mut outcomes, mut told) = (HashMap::new(), Told::new());
     for Application { member_id, version, customer_number, .. } in asked {
         match customer_number.and_then(|key| answers.remove(&key)) {

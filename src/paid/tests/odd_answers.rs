@@ -156,7 +156,7 @@ async fn both_lists_are_read_whatever_the_header_says() {
         "errors":{"b2bMemberId":"3","error":"C02"}}}}"#;
     let (account, _) = serve(200, answer).await;
     let keys: Vec<_> = ["1", "2", "3", "4"].map(key).into();
-    let found = client().status(&account, &keys).await.result.unwrap();
+    let found = client().status(&account, &keys, None).await.result.unwrap();
     let StatusAnswer::Reported(first) = &found[&keys[0]] else { panic!("{found:?}") };
     assert_eq!(first.status, Some(ApplicationStatus::ApprovedActive));
     let StatusAnswer::Reported(second) = &found[&keys[1]] else { panic!("{found:?}") };
@@ -173,13 +173,34 @@ async fn an_inquiry_that_cannot_be_understood_is_unclear_and_not_missing() {
         "errors":[{"b2bCreditId":"d","error":["NOT_FOUND"]},{"b2bCreditId":"e","error":["Z1"]}]}}}"#;
     let (account, _) = serve(200, answer).await;
     let keys: Vec<_> = ["a", "b", "c", "d", "e", "f"].map(key).into();
-    let found = client().sales(&account, &keys).await.result.unwrap();
+    let found = client().sales(&account, &keys, None).await.result.unwrap();
     let fixed = Sale { status: SaleStatus::Fixed, price: Yen(1200) };
     assert_eq!(found[&keys[0]], Inquiry::Found(fixed));
     assert_eq!(found[&keys[3]], Inquiry::NotFound);
     for unclear in [1, 2, 4, 5] {
         assert!(matches!(found[&keys[unclear]], Inquiry::Unclear(_)), "{found:?}");
     }
+}
+
+#[actix_web::test]
+async fn a_refused_request_for_one_sale_is_about_that_sale() {
+    let one = [key("a")];
+    for (answer, expected) in [
+        (r#"{"header":{"status":"CLIENT_ERROR"},"body":{"result":{"error":["C02"]}}}"#, Inquiry::NotFound),
+        (r#"{"header":{"status":"CLIENT_ERROR"},"body":{"error":["NOT_FOUND"]}}"#, Inquiry::NotFound),
+        (r#"{"header":{"status":"NOT_FOUND"},"body":{}}"#, Inquiry::NotFound),
+        (r#"{"header":{"status":"CLIENT_ERROR"},"body":{"error":["Z99"]}}"#, Inquiry::Unclear(Codes::one("Z99"))),
+    ] {
+        let (account, _) = serve(200, answer).await;
+        let found = client().sales(&account, &one, None).await.result.unwrap();
+        assert_eq!(found[&one[0]], expected, "{answer}");
+        // Of several it is not known which is meant.
+        let several = [key("a"), key("b")];
+        assert!(matches!(client().sales(&account, &several, None).await.result, Err(ReadFailure::Rejected(_))));
+    }
+    let (account, _) = serve(200, r#"{"header":{"status":"CLIENT_ERROR"},"body":{"error":["C02"]}}"#).await;
+    let found = client().status(&account, &one, None).await.result.unwrap();
+    assert_eq!(found[&one[0]], StatusAnswer::Refused(Codes::one("C02")));
 }
 
 #[actix_web::test]
@@ -195,7 +216,7 @@ async fn credit_is_available_only_on_a_plain_yes() {
         (r#"{"header":{"status":"CLIENT_ERROR"},"body":{"result":{"message":"no"}}}"#, false),
     ] {
         let (account, _) = serve(200, answer).await;
-        let read = client().credit_check(&account, &key("1"), Yen(100)).await;
+        let read = client().credit_check(&account, &key("1"), Yen(100), None).await;
         assert_eq!(read.result.unwrap().available, available, "{answer}");
     }
 }
@@ -206,7 +227,7 @@ async fn a_read_is_tried_again_and_then_given_up() {
         [(500, ""), (200, "<html>"), (200, r#"{"header":{"status":"ERROR"},"body":{"error":["D01"]}}"#)]
     {
         let (account, calls) = serve(status, answer).await;
-        let read = client().credit_check(&account, &key("1"), Yen(100)).await;
+        let read = client().credit_check(&account, &key("1"), Yen(100), None).await;
         assert!(matches!(read.result, Err(ReadFailure::Unavailable { .. })));
         assert_eq!(calls.load(Ordering::SeqCst), 3);
         assert_eq!(read.attempts.len(), 3);
@@ -217,7 +238,7 @@ async fn a_read_is_tried_again_and_then_given_up() {
 #[actix_web::test]
 async fn a_refused_read_is_not_tried_again() {
     let (account, calls) = serve(200, r#"{"header":{"status":"CLIENT_ERROR"},"body":{"error":["A02"]}}"#).await;
-    let read = client().status(&account, &[key("1")]).await;
+    let read = client().status(&account, &[key("1")], None).await;
     assert_eq!(read.result.unwrap_err(), ReadFailure::AuthFailed(Codes::one("A02")));
     assert_eq!(calls.load(Ordering::SeqCst), 1);
 }

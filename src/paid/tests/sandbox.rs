@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use secrecy::SecretString;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::{SECRET, account, key, profile};
 use crate::domain::application::ApplicationStatus;
@@ -42,12 +43,12 @@ impl Shop {
     }
 
     async fn status(&self, member: &PaidKey) -> StatusAnswer {
-        let read = self.client.status(&self.account, std::slice::from_ref(member)).await;
+        let read = self.client.status(&self.account, std::slice::from_ref(member), None).await;
         read.result.unwrap().remove(member).unwrap()
     }
 
     async fn sale(&self, sale: &PaidKey) -> Inquiry {
-        let read = self.client.sales(&self.account, std::slice::from_ref(sale)).await;
+        let read = self.client.sales(&self.account, std::slice::from_ref(sale), None).await;
         read.result.unwrap().remove(sale).unwrap()
     }
 
@@ -77,7 +78,7 @@ async fn a_sale_goes_from_application_to_receivable() {
     assert_eq!(shop.apply(&key("m2"), "A@x.example").await, Answer::Refused(Codes::one("B45")));
     let StatusAnswer::Reported(status) = shop.status(&member).await else { panic!("no status") };
     assert_eq!(status.status, Some(ApplicationStatus::ApprovedActive));
-    let credit = shop.client.credit_check(&shop.account, &member, Yen(5000)).await;
+    let credit = shop.client.credit_check(&shop.account, &member, Yen(5000), None).await;
     assert!(credit.result.unwrap().available);
     assert_eq!(shop.register(&member, &sale, 5000).await, DONE);
     assert_eq!(shop.register(&member, &sale, 5000).await, Answer::Refused(Codes::one("C01")));
@@ -128,6 +129,22 @@ async fn a_late_answer_is_unknown_and_the_work_is_done() {
 }
 
 #[actix_web::test]
+async fn a_read_that_the_caller_cannot_wait_for_is_handed_back_as_a_try_without_an_answer() {
+    let shop = Shop::open(Config::default()).await;
+    shop.fault(json!({"operation": "search", "kind": "http_500", "times": 1})).await;
+    shop.fault(json!({"operation": "search", "kind": "delay", "delay_ms": 60_000, "times": 1})).await;
+    let (keys, deadline) = ([key("s1")], Instant::now() + Duration::from_secs(2));
+    let read = shop.client.sales(&shop.account, &keys, Some(deadline)).await;
+    assert!(matches!(read.result, Err(ReadFailure::Unavailable { .. })), "{read:?}");
+    let [first, cut_off] = read.attempts.as_slice() else { panic!("{read:?}") };
+    assert_eq!((first.http_status, cut_off.http_status), (Some(500), None));
+    assert!(cut_off.failure.is_some() && cut_off.duration > Duration::from_millis(100), "{cut_off:?}");
+    // No time left: nothing is asked, and there is nothing to note.
+    let read = shop.client.sales(&shop.account, &keys, Some(Instant::now())).await;
+    assert!(matches!(read.result, Err(ReadFailure::Unavailable { .. })) && read.attempts.is_empty());
+}
+
+#[actix_web::test]
 async fn codes_on_order_arrive_as_they_are() {
     let shop = Shop::open(Config::default()).await;
     let (member, sale) = (key("m1"), key("s1"));
@@ -140,7 +157,7 @@ async fn codes_on_order_arrive_as_they_are() {
     shop.fault(json!({"operation": "register", "kind": "refuse", "code": "D01", "times": 1})).await;
     assert!(matches!(shop.register(&member, &sale, 700).await, Answer::Unknown(_)));
     shop.fault(json!({"operation": "credit_check", "kind": "auth", "times": 1})).await;
-    let read = shop.client.credit_check(&shop.account, &member, Yen(1)).await;
+    let read = shop.client.credit_check(&shop.account, &member, Yen(1), None).await;
     assert_eq!(read.result.unwrap_err(), ReadFailure::AuthFailed(Codes::one("A02")));
     // A read outlives one bad answer.
     shop.fault(json!({"operation": "check", "kind": "refuse", "code": "D01", "times": 1})).await;
@@ -152,7 +169,7 @@ async fn a_batch_that_is_too_large_is_halved() {
     let shop = Shop::open(Config::default()).await;
     let keys: Vec<_> = (0..45).map(|number| key(&format!("m{number}"))).collect();
     shop.apply(&keys[44], "a@x.example").await;
-    let read = shop.client.status(&shop.account, &keys).await;
+    let read = shop.client.status(&shop.account, &keys, None).await;
     let found = read.result.unwrap();
     assert_eq!(found.len(), 45);
     assert!(matches!(found[&keys[44]], StatusAnswer::Reported(_)));
@@ -167,7 +184,7 @@ async fn a_wrong_auth_code_is_told_apart() {
     let mut shop = Shop::open(Config::default()).await;
     for wrong in ["badcode", "", "with-hyphen"] {
         shop.account.auth_code = SecretString::from(wrong);
-        let read = shop.client.status(&shop.account, &[key("m1")]).await;
+        let read = shop.client.status(&shop.account, &[key("m1")], None).await;
         assert_eq!(read.result.unwrap_err(), ReadFailure::AuthFailed(Codes::one("A02")));
         assert_eq!(shop.apply(&key("m1"), "a@x.example").await, Answer::Refused(Codes::one("A02")));
     }

@@ -234,7 +234,7 @@ async fn add_members(app: &App, store: &Store, actor: &str, password: &str, hash
             MemberStatus::Rejected => Some(MemberAction::Reject),
         };
         if let Some(action) = action {
-            let (check_version, ticket) = (|_: i64| Ok(()), Ticket::default());
+            let (check_version, ticket) = (|_: i64| Ok(()), Ticket::none());
             let deed = member::Deed { actor, check_version: &check_version, ticket: &ticket };
             member::act(app, store.store_id, member.id, action, &deed).await?;
         }
@@ -251,7 +251,7 @@ async fn create(app: &App, store: &Store, company: &Company, actor: &str, hash: 
         application_status: Some(company.application_status()),
         ..NewMember::default()
     };
-    let member = member::create(app, store.store_id, new, actor, &Ticket::default()).await?;
+    let member = member::create(app, store.store_id, new, actor, &Ticket::none()).await?;
     password::set(store.store_id, member.id, hash, app.clock.now(), &mut *app.db().await?).await?;
     Ok(member)
 }
@@ -260,12 +260,12 @@ async fn create(app: &App, store: &Store, company: &Company, actor: &str, hash: 
 async fn register(app: &App, store: &Store, company: &Company, password: &str) -> Result<Member, Error> {
     let wants_paid = company.way != Way::None;
     let new = Registration { profile: company.profile(), password: password.to_owned(), wants_paid };
-    member::register(app, store, new, &Ticket::default()).await
+    member::register(app, store, new, &Ticket::none()).await
 }
 
 /// Submits and refreshes, as far as the member is to go.
 async fn apply(app: &App, company: &Company, member: Member, actor: &str) -> Result<Member, Error> {
-    let (check_version, ticket) = (|_: i64| Ok(()), Ticket::default());
+    let (check_version, ticket) = (|_: i64| Ok(()), Ticket::none());
     if matches!(company.way, Way::Submitted | Way::Refreshed) {
         let deed = application::Deed { actor, check_version: &check_version, ticket: &ticket };
         match application::submit(app, member.store_id, member.id, &deed).await {
@@ -275,7 +275,8 @@ async fn apply(app: &App, company: &Company, member: Member, actor: &str) -> Res
         }
     }
     if company.way == Way::Refreshed {
-        return application::refresh(app, member.store_id, member.id, actor, &check_version).await;
+        let deed = application::Deed { actor, check_version: &check_version, ticket: &ticket };
+        return application::refresh(app, member.store_id, member.id, &deed).await;
     }
     Ok(member)
 }

@@ -30,7 +30,7 @@ pub struct Request {
 #[derive(Debug)]
 pub enum Claim {
     /// The request is the caller's to do. An earlier try that broke off may have made something already.
-    Held(Ticket),
+    Held(Claimed),
     /// It was done: the status and the sealed answer.
     Answered(i16, Vec<u8>),
     /// The key was used for another request.
@@ -39,14 +39,27 @@ pub enum Claim {
     InProgress,
 }
 
-/// The right to do the work of a request, or of an item of a job, exactly once. Without either it promises nothing and
-/// does nothing.
-#[derive(Clone, Debug, Default)]
+/// Work that is to be done exactly once, that of a request under a key or of an item of a job, before it is known
+/// whether an earlier try has done it. The only way on is [`Claimed::begin`], which asks that first: whoever has not
+/// asked has no [`Ticket`], and without one nothing can be written down. Without a key or an item it promises nothing.
+#[derive(Clone, Debug)]
+pub struct Claimed(Source);
+
+/// What [`Claimed::begin`] came to.
+#[derive(Debug)]
+pub enum Begun<T, F = Ticket> {
+    /// An earlier try of the same work made something before it broke off; this is the answer from what is there.
+    Resumed(T),
+    /// Nothing was made yet, and this is the right to make it.
+    Fresh(F),
+}
+
+/// The right to write down what a request, or an item of a job, makes.
+#[derive(Clone, Debug)]
 pub struct Ticket(Source);
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 enum Source {
-    #[default]
     None,
     Key(Held),
     Item(HeldItem),
@@ -94,7 +107,7 @@ pub async fn claim(
     // Twice at most: a key that another request releases in between is free.
     for _ in 0..2 {
         if insert(request, lock_token, now, locked_until, conn).await? {
-            return Ok(Claim::Held(Ticket::held(request, lock_token, None)));
+            return Ok(Claim::Held(Claimed::held(request, lock_token, None)));
         }
         let Some(row) = find(request, conn).await? else {
             continue;
@@ -112,7 +125,7 @@ pub async fn claim(
         if row.locked_until > now || !take_over(request, row.lock_token, lock_token, locked_until, conn).await? {
             return Ok(Claim::InProgress);
         }
-        return Ok(Claim::Held(Ticket::held(request, lock_token, row.subject)));
+        return Ok(Claim::Held(Claimed::held(request, lock_token, row.subject)));
     }
     Ok(Claim::InProgress)
 }
@@ -170,10 +183,15 @@ async fn take_over(
     Ok(taken == 1)
 }
 
-impl Ticket {
+impl Claimed {
     fn held(request: &Request, lock_token: Uuid, resumed: Option<Uuid>) -> Self {
         let Request { store, caller, key, .. } = request.clone();
         Self(Source::Key(Held { store, caller, key, lock_token, resumed }))
+    }
+
+    /// Of a request without a key: every try is the first.
+    pub fn without_key() -> Self {
+        Self(Source::None)
     }
 
     /// For an item of a job: a further try after a crash goes on with what an earlier one wrote down.
@@ -193,14 +211,52 @@ impl Ticket {
         }
     }
 
-    /// What an earlier try of the same work made before it broke off: the order, the operation or the member. The
-    /// work is then not done again; the answer is given from what is there.
-    pub fn resumed(&self) -> Option<Uuid> {
+    /// What an earlier try recorded before it broke off.
+    fn made(&self) -> Option<Uuid> {
         match &self.0 {
             Source::None => None,
             Source::Key(held) => held.resumed,
             Source::Item(held) => held.made,
         }
+    }
+
+    /// Begins the work, or answers what an earlier try of it has made. `resume` is given what that recorded: an order,
+    /// an operation, a job, a member. It answers `None` where that came to nothing and stands in the way of nothing.
+    ///
+    /// # Errors
+    /// Those of `resume`.
+    pub async fn begin<T>(self, resume: impl AsyncFnOnce(Uuid) -> Result<Option<T>, Error>) -> Result<Begun<T>, Error> {
+        if let Some(made) = self.made()
+            && let Some(answer) = resume(made).await?
+        {
+            return Ok(Begun::Resumed(answer));
+        }
+        Ok(Begun::Fresh(Ticket(self.0)))
+    }
+
+    /// Keeps the answer for whoever repeats the request.
+    pub async fn answer(&self, status: i16, sealed: &[u8], conn: &mut AsyncPgConnection) -> QueryResult<()> {
+        let Some(held) = self.key() else { return Ok(()) };
+        let update = diesel::update(idempotency_keys::table.find((held.store, &held.caller, &held.key)))
+            .filter(idempotency_keys::lock_token.eq(held.lock_token))
+            .set((idempotency_keys::status.eq(status), idempotency_keys::answer_sealed.eq(sealed)));
+        super::Cached(update).execute(conn).await.map(drop)
+    }
+
+    /// Lets the key go: free for any request if nothing was made, otherwise open to a repeat of the same one.
+    pub async fn release(&self, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+        let Some(held) = self.key() else { return Ok(()) };
+        let row = idempotency_keys::table.find((held.store, &held.caller, &held.key));
+        let ours = idempotency_keys::lock_token.eq(held.lock_token).and(idempotency_keys::status.is_null());
+        diesel::delete(row).filter(ours).filter(idempotency_keys::subject.is_null()).execute(conn).await?;
+        diesel::update(row).filter(ours).set(idempotency_keys::locked_until.eq(now)).execute(conn).await.map(drop)
+    }
+}
+
+impl Ticket {
+    /// For work that nobody repeats under a key: a PATCH, the demo store.
+    pub fn none() -> Self {
+        Self(Source::None)
     }
 
     /// Writes down what the request makes. To be called inside the transaction that makes it: either both are there
@@ -220,24 +276,6 @@ impl Ticket {
             }
         };
         if ours { Ok(()) } else { Err(Code::RequestInProgress.because("Another try of the same work took over.")) }
-    }
-
-    /// Keeps the answer for whoever repeats the request.
-    pub async fn answer(&self, status: i16, sealed: &[u8], conn: &mut AsyncPgConnection) -> QueryResult<()> {
-        let Some(held) = self.key() else { return Ok(()) };
-        let update = diesel::update(idempotency_keys::table.find((held.store, &held.caller, &held.key)))
-            .filter(idempotency_keys::lock_token.eq(held.lock_token))
-            .set((idempotency_keys::status.eq(status), idempotency_keys::answer_sealed.eq(sealed)));
-        super::Cached(update).execute(conn).await.map(drop)
-    }
-
-    /// Lets the key go: free for any request if nothing was made, otherwise open to a repeat of the same one.
-    pub async fn release(&self, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-        let Some(held) = self.key() else { return Ok(()) };
-        let row = idempotency_keys::table.find((held.store, &held.caller, &held.key));
-        let ours = idempotency_keys::lock_token.eq(held.lock_token).and(idempotency_keys::status.is_null());
-        diesel::delete(row).filter(ours).filter(idempotency_keys::subject.is_null()).execute(conn).await?;
-        diesel::update(row).filter(ours).set(idempotency_keys::locked_until.eq(now)).execute(conn).await.map(drop)
     }
 }
 

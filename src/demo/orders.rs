@@ -35,7 +35,7 @@ struct Demo<'a> {
 
 /// Places all orders. `members` are those of the list, the first three of which may pay with Paid.
 pub async fn place_all(app: &App, store: &Store, shop: &str, members: &[Member]) -> Result<(), Error> {
-    let demo = Demo { app, store, shop, no_key: Ticket::default() };
+    let demo = Demo { app, store, shop, no_key: Ticket::none() };
     demo.paid_in_other_ways(&members[9]).await?;
     demo.settled(&members[1], &members[2]).await?;
     demo.given_up(&members[1]).await?;

@@ -1,10 +1,8 @@
 //! `Idempotency-Key`: the same request again gets the same answer, and the work is done once.
 //!
 //! Works around the handlers: claims the key, lets the handler run without holding a connection, keeps the answer. A
-//! handler that makes something takes a [`Ticket`] and records in its own transaction what it made, so that after a
-//! crash the next try finds it.
-
-use std::future::{Ready, ready};
+//! handler that makes something takes its body as a [`Once`], which opens only when it was asked what an earlier try has
+//! made, and gives the [`Ticket`] to record in the same transaction what this one makes.
 
 use actix_web::body::{BoxBody, MessageBody, to_bytes};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -15,15 +13,17 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use chrono::TimeDelta;
+use futures_util::future::LocalBoxFuture;
+use uuid::Uuid;
 
 use super::spool::{self, Spool};
 use super::{auth, body, error};
 use crate::app::App;
-use crate::db::idempotency_key::{self, Claim, Request};
+use crate::db::idempotency_key::{self, Claim, Claimed, Request};
 use crate::domain::permissions::Scope;
 use crate::error::{Code, Error, Problem};
 
-pub use crate::db::idempotency_key::Ticket;
+pub use crate::db::idempotency_key::{Begun, Ticket};
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -31,30 +31,59 @@ const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-re
 /// How much longer than the wait for Paid a request may hold its key.
 const MARGIN: TimeDelta = TimeDelta::seconds(5);
 
-/// A ticket for routes where the key is required.
-#[derive(Clone, Debug)]
-pub struct RequiredTicket(pub Ticket);
+/// The body of a request that is to be done once, and the right to do it, both under one lid: neither can be had before
+/// it was asked what an earlier try of the same request has made. So a handler cannot refuse a repeat for what has
+/// changed since.
+#[derive(Debug)]
+pub struct Once<B = ()> {
+    claimed: Claimed,
+    body: B,
+}
 
-impl FromRequest for Ticket {
-    type Error = Error;
-    type Future = Ready<Result<Self, Error>>;
+/// The same for routes where the key is required.
+#[derive(Debug)]
+pub struct OnceUnderKey<B = ()>(pub Once<B>);
 
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(request.extensions().get::<Self>().cloned().unwrap_or_default()))
+impl<B> Once<B> {
+    /// Gives the right to do the work and the body, unless `resume` answers what an earlier try recorded; see
+    /// [`Claimed::begin`].
+    pub async fn begin<T>(
+        self,
+        resume: impl AsyncFnOnce(Uuid) -> Result<Option<T>, Error>,
+    ) -> Result<Begun<T, (Ticket, B)>, Error> {
+        Ok(match self.claimed.begin(resume).await? {
+            Begun::Resumed(answer) => Begun::Resumed(answer),
+            Begun::Fresh(ticket) => Begun::Fresh((ticket, self.body)),
+        })
     }
 }
 
-impl FromRequest for RequiredTicket {
-    type Error = Error;
-    type Future = Ready<Result<Self, Error>>;
+fn claimed(request: &HttpRequest) -> Claimed {
+    request.extensions().get::<Claimed>().cloned().unwrap_or_else(Claimed::without_key)
+}
 
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let ticket = request.extensions().get::<Ticket>().cloned().filter(Ticket::has_key);
-        let missing = || {
-            Code::IdempotencyKeyMissing
-                .because("Send an Idempotency-Key, new for each order, so that a repeat orders nothing twice.")
-        };
-        ready(ticket.map(Self).ok_or_else(missing))
+impl<B: FromRequest + 'static> FromRequest for Once<B> {
+    type Error = actix_web::Error;
+    type Future = LocalBoxFuture<'static, Result<Self, actix_web::Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (claimed, body) = (claimed(request), B::from_request(request, payload));
+        Box::pin(async move { Ok(Self { claimed, body: body.await.map_err(Into::into)? }) })
+    }
+}
+
+impl<B: FromRequest + 'static> FromRequest for OnceUnderKey<B> {
+    type Error = actix_web::Error;
+    type Future = LocalBoxFuture<'static, Result<Self, actix_web::Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        if claimed(request).has_key() {
+            let once = Once::from_request(request, payload);
+            return Box::pin(async move { once.await.map(Self) });
+        }
+        let missing = Code::IdempotencyKeyMissing
+            .because("Send an Idempotency-Key, new for each order, so that a repeat orders nothing twice.");
+        Box::pin(std::future::ready(Err(missing.into())))
     }
 }
 
@@ -72,44 +101,45 @@ pub async fn once(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let claimed = match claim(&mut request).await {
-        Ok(claimed) => claimed,
+    let looked = match claim(&mut request).await {
+        Ok(looked) => looked,
         Err(error) => return Ok(request.error_response(error).map_into_boxed_body()),
     };
-    let (app, wanted, ticket) = match claimed {
-        Claimed::Free => return next.call(request).await.map(ServiceResponse::map_into_boxed_body),
-        Claimed::Answered(response) => return Ok(request.into_response(response)),
-        Claimed::Held(app, wanted, ticket) => (app, wanted, ticket),
+    let (app, wanted, claimed) = match looked {
+        Looked::Free => return next.call(request).await.map(ServiceResponse::map_into_boxed_body),
+        Looked::Answered(response) => return Ok(request.into_response(response)),
+        Looked::Held(app, wanted, claimed) => (app, wanted, claimed),
     };
-    request.extensions_mut().insert(ticket.clone());
-    let guard = Held { app: app.clone(), ticket: Some(ticket) };
+    request.extensions_mut().insert(claimed.clone());
+    let guard = Held { app: app.clone(), claimed: Some(claimed) };
     let response = next.call(request).await?;
     let response = error::render(response.map_into_boxed_body());
     guard.settle(&wanted, response).await
 }
 
-enum Claimed {
+/// What became of the look at the key.
+enum Looked {
     /// No key, or nobody to keep an answer for.
     Free,
     Answered(HttpResponse),
-    Held(Data<App>, Request, Ticket),
+    Held(Data<App>, Request, Claimed),
 }
 
-async fn claim(request: &mut ServiceRequest) -> Result<Claimed, Error> {
+async fn claim(request: &mut ServiceRequest) -> Result<Looked, Error> {
     if request.method() != Method::POST || is_session(request.path()) {
-        return Ok(Claimed::Free);
+        return Ok(Looked::Free);
     }
     let Some(header) = request.headers().get(IDEMPOTENCY_KEY) else {
-        return Ok(Claimed::Free);
+        return Ok(Looked::Free);
     };
     let key = checked(header)?;
     // Without good credentials the handler says what is wrong with them.
     let Some(caller) = auth::caller(request) else {
-        return Ok(Claimed::Free);
+        return Ok(Looked::Free);
     };
     let app = request.app_data::<Data<App>>().cloned().ok_or_else(|| anyhow::anyhow!("the service was not set up"))?;
     let Some(fingerprint) = fingerprint(request, &app).await? else {
-        return Ok(Claimed::Free);
+        return Ok(Looked::Free);
     };
     let visitor = || format!("visitor:{}", BASE64_STANDARD.encode(&fingerprint));
     let caller_name = caller.name.unwrap_or_else(visitor);
@@ -118,8 +148,8 @@ async fn claim(request: &mut ServiceRequest) -> Result<Claimed, Error> {
     let wait = TimeDelta::from_std(app.config.paid_wait).unwrap_or(MARGIN);
     let claim = idempotency_key::claim(&wanted, now, now + wait + MARGIN, &mut *app.db().await?).await?;
     match claim {
-        Claim::Held(ticket) => Ok(Claimed::Held(app, wanted, ticket)),
-        Claim::Answered(status, sealed) => replay(request, &app, &wanted, status, &sealed).map(Claimed::Answered),
+        Claim::Held(claimed) => Ok(Looked::Held(app, wanted, claimed)),
+        Claim::Answered(status, sealed) => replay(request, &app, &wanted, status, &sealed).map(Looked::Answered),
         Claim::Reused => {
             Err(Code::IdempotencyKeyReused
                 .because("This Idempotency-Key was used for another request. Take a new one."))
@@ -197,7 +227,7 @@ fn replay(
 /// A claimed key. Where the request is dropped half way, as when the caller hangs up, the key is let go.
 struct Held {
     app: Data<App>,
-    ticket: Option<Ticket>,
+    claimed: Option<Claimed>,
 }
 
 impl Held {
@@ -206,7 +236,7 @@ impl Held {
         request: &Request,
         response: ServiceResponse<BoxBody>,
     ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-        let ticket = self.ticket.clone().unwrap_or_default();
+        let claimed = self.claimed.clone().unwrap_or_else(Claimed::without_key);
         let (asked, response) = response.into_parts();
         let (head, body) = response.into_parts();
         let bytes = to_bytes(body).await.map_err(|_| Error::from(anyhow::anyhow!("an answer broke off")))?;
@@ -220,29 +250,29 @@ impl Held {
                 &purpose(request),
                 &serde_json::to_vec(&kept).map_err(|error| Error::from(anyhow::Error::from(error)))?,
             );
-            self.keep(&ticket, head.status(), &sealed).await
+            self.keep(&claimed, head.status(), &sealed).await
         } else {
-            release(&self.app, &ticket).await
+            release(&self.app, &claimed).await
         };
         // The work is done and said so; without its answer kept, a repeat finds it by what the ticket recorded.
         if let Err(error) = settled {
             tracing::error!(%error, "an answer could not be kept under its Idempotency-Key");
         }
-        self.ticket = None;
+        self.claimed = None;
         Ok(ServiceResponse::new(asked, head.set_body(bytes).map_into_boxed_body()))
     }
 
-    async fn keep(&self, ticket: &Ticket, status: StatusCode, sealed: &[u8]) -> Result<(), Error> {
+    async fn keep(&self, claimed: &Claimed, status: StatusCode, sealed: &[u8]) -> Result<(), Error> {
         let status = i16::try_from(status.as_u16()).unwrap_or(i16::MAX);
-        Ok(ticket.answer(status, sealed, &mut *self.app.db().await?).await?)
+        Ok(claimed.answer(status, sealed, &mut *self.app.db().await?).await?)
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
+        if let Some(claimed) = self.claimed.take() {
             self.app.spawn(|app| async move {
-                if let Err(error) = release(&app, &ticket).await {
+                if let Err(error) = release(&app, &claimed).await {
                     tracing::error!(%error, "an Idempotency-Key could not be released");
                 }
             });
@@ -250,8 +280,8 @@ impl Drop for Held {
     }
 }
 
-async fn release(app: &App, ticket: &Ticket) -> Result<(), Error> {
-    Ok(ticket.release(app.clock.now(), &mut *app.db().await?).await?)
+async fn release(app: &App, claimed: &Claimed) -> Result<(), Error> {
+    Ok(claimed.release(app.clock.now(), &mut *app.db().await?).await?)
 }
 
 /// Kept: what a repeat would only get again. Not kept: what may be otherwise a moment later.

@@ -5,6 +5,7 @@ use chrono::{NaiveDate, TimeDelta};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::intent::{intent, write_intent};
 use super::order::{Progress, view};
@@ -32,7 +33,7 @@ pub struct Deed<'a> {
     pub payments_write: bool,
     /// The caller's `If-Match`.
     pub check_version: &'a (dyn Fn(i64) -> Result<(), Error> + Sync),
-    /// The caller's `Idempotency-Key`.
+    /// What the caller's `Idempotency-Key` gives the right to.
     pub ticket: &'a Ticket,
 }
 
@@ -68,9 +69,6 @@ pub async fn confirm(
     wish: Confirm,
     deed: &Deed<'_>,
 ) -> Result<Progress, Error> {
-    if let Some(progress) = resume(app, store, id, deed).await? {
-        return Ok(progress);
-    }
     let deadline = deadline(app);
     let fixed_on = check_fixed_on(app, wish.fixed_on)?;
     let seen = view(app, store, id).await?;
@@ -120,9 +118,6 @@ fn check_amounts(wish: &Confirm, total: Yen, at_paid: Yen) -> Result<(), Error> 
 
 /// Cancels a payment and leaves its order.
 pub async fn cancel(app: &App, store: StoreId, id: OrderId, reason: &str, deed: &Deed<'_>) -> Result<Progress, Error> {
-    if let Some(progress) = resume(app, store, id, deed).await? {
-        return Ok(progress);
-    }
     let deadline = deadline(app);
     let intent = ask(app, store, id, PaymentAction::Cancel, deed.check_version, deed, |_, payment| {
         let body = paid::body::cancel(&payment.customer_number, &payment.credit_key);
@@ -275,12 +270,10 @@ pub(super) async fn finish(
     }
 }
 
-/// An earlier try of this very request wrote an operation down, or did what needed none, before it broke off.
-pub(super) async fn resume(app: &App, store: StoreId, id: OrderId, deed: &Deed<'_>) -> Result<Option<Progress>, Error> {
-    let Some(subject) = deed.ticket.resumed() else {
-        return Ok(None);
-    };
-    let earlier = operation::find(store, OperationId(subject), &*app.db().await?).await?;
+/// The answer to an action on an order of which an earlier try wrote an operation down, or did what needed none, before
+/// it broke off; `made` is what that try recorded. `None`: Paid did not even read it, so nothing was done.
+pub async fn resume(app: &App, store: StoreId, id: OrderId, made: Uuid) -> Result<Option<Progress>, Error> {
+    let earlier = operation::find(store, OperationId(made), &*app.db().await?).await?;
     match earlier {
         // Paid did not even read that one: nothing stands in the way of a new try.
         Some(earlier) if settle::was_not_read(&earlier) => Ok(None),

@@ -76,15 +76,17 @@ pub async fn resolve(
     wish: Resolve,
     deed: &Deed<'_>,
 ) -> Result<Progress, Error> {
-    if let Some(progress) = payments::resume(app, store, id, deed).await? {
-        return Ok(progress);
-    }
     let seen = view(app, store, id).await?;
     let open = seen.operation.as_ref().map(|operation| operation.id);
     match (wish.action, open) {
         (Resolution::Retry, Some(open)) => {
             (deed.check_version)(seen.order.version)?;
-            note(&wish, app, store, id, deed, &mut *app.db().await?).await?;
+            let conn = &mut *app.db().await?;
+            conn.transaction(async |conn| {
+                deed.ticket.record(id.0, conn).await?;
+                note(&wish, app, store, id, deed, conn).await
+            })
+            .await?;
             payments::drive_now(app, store, id, open).await
         }
         (Resolution::Abandon, Some(_)) => {

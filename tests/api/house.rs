@@ -98,3 +98,30 @@ fn every_module_says_what_it_is_for() {
         );
     }
 }
+
+/// POST handlers that need not ask what an earlier try made: they make nothing, or nothing that a second one would harm.
+const NOTHING_TO_RESUME: [&str; 6] = [
+    "quote_order",            // only looks
+    "test_paid_settings",     // only looks
+    "request_password_reset", // says the same whoever asks
+    "create_password_token",  // a new token makes the older one useless, and only its hash is there to be shown again
+    "create_session",         // sessions take no key
+    "refresh_session",
+];
+
+#[test]
+fn whatever_acts_asks_first_what_an_earlier_try_has_made() {
+    let mut wrong = Vec::new();
+    for path in under("src/http/admin").into_iter().chain(under("src/http/storefront")) {
+        for handler in code(&path).split("#[post(").skip(1) {
+            let signature = handler.split(") -> ").next().unwrap_or_default();
+            let name = signature.split("async fn ").nth(1).and_then(|rest| rest.split('(').next()).unwrap_or_default();
+            let asks =
+                signature.contains("Once<") || signature.contains("Once,") || signature.contains("OnceUnderKey<");
+            if !asks && !NOTHING_TO_RESUME.contains(&name) {
+                wrong.push(format!("{}: {name}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "these POST handlers take no Once:\n{}", wrong.join("\n"));
+}

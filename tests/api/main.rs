@@ -26,6 +26,7 @@ mod provider_calls;
 mod reconciliation;
 mod refresh;
 mod registration;
+mod resumed;
 mod service;
 mod sessions;
 mod settings;

@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::MembersWrite;
 use crate::http::body::{Body, OptionalBody};
-use crate::http::idempotency::Ticket;
+use crate::http::idempotency::{Begun, Once};
 use crate::operations::application;
 use crate::operations::job::{self, Wanted};
 
@@ -84,11 +84,14 @@ pub(super) fn distinct(ids: impl IntoIterator<Item = Uuid>, pointer: &str) -> Re
 #[post("/members/paid/applications")]
 async fn submit_applications(
     admin: Admin<MembersWrite>,
-    ticket: Ticket,
-    body: Body<SubmissionsIn>,
+    once: Once<Body<SubmissionsIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let ids = match (body.0.member_ids, body.0.filter) {
+    let (ticket, Body(wanted)) = match once.begin(async |made| job::resume(&app, admin.store, made).await).await? {
+        Begun::Resumed(job) => return Ok(accepted(job)),
+        Begun::Fresh(fresh) => fresh,
+    };
+    let ids = match (wanted.member_ids, wanted.filter) {
         (Some(ids), None) => distinct(ids.into_iter().map(|id| id.0), "/member_ids")?,
         (None, Some(filter)) => pending(&app, admin.store, filter).await?,
         (None, None) | (Some(_), Some(_)) => return Err(both_or_neither("member_ids")),
@@ -118,11 +121,15 @@ async fn pending(app: &App, store: StoreId, filter: MemberFilter) -> Result<Vec<
 #[post("/members/paid/refresh")]
 async fn refresh_applications(
     admin: Admin<MembersWrite>,
-    ticket: Ticket,
-    body: OptionalBody<RefreshesIn>,
+    once: Once<OptionalBody<RefreshesIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let ids = to_refresh(&app, admin.store, body.0).await?;
+    let (ticket, OptionalBody(wanted)) =
+        match once.begin(async |made| job::resume(&app, admin.store, made).await).await? {
+            Begun::Resumed(job) => return Ok(accepted(job)),
+            Begun::Fresh(fresh) => fresh,
+        };
+    let ids = to_refresh(&app, admin.store, wanted).await?;
     let wanted = Wanted::new(JobKind::MemberRefresh, ids);
     Ok(accepted(job::accept(&app, admin.store, &wanted, &admin.actor, &ticket).await?))
 }

@@ -19,7 +19,7 @@ use crate::error::{Code, Error};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::PaymentsWrite;
 use crate::http::body::Body;
-use crate::http::idempotency::Ticket;
+use crate::http::idempotency::{Begun, Once};
 use crate::operations::job::{self, Wanted};
 use crate::operations::payment;
 
@@ -54,12 +54,15 @@ struct PaymentRefreshesIn {
 #[post("/orders/payments/refresh")]
 async fn refresh_payments(
     admin: Admin<PaymentsWrite>,
-    ticket: Ticket,
-    body: Body<PaymentRefreshesIn>,
+    once: Once<Body<PaymentRefreshesIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
+    let (ticket, Body(wanted)) = match once.begin(async |made| job::resume(&app, admin.store, made).await).await? {
+        Begun::Resumed(job) => return Ok(accepted(job)),
+        Begun::Fresh(fresh) => fresh,
+    };
     payment::require_inquiry(&app)?;
-    let ids = chosen(&app, admin.store, body.0.order_ids, body.0.filter.map(order::Filter::from)).await?;
+    let ids = chosen(&app, admin.store, wanted.order_ids, wanted.filter.map(order::Filter::from)).await?;
     let wanted = Wanted::new(JobKind::PaymentRefresh, ids);
     Ok(accepted(job::accept(&app, admin.store, &wanted, &admin.actor, &ticket).await?))
 }
@@ -100,11 +103,14 @@ struct ConfirmationsIn {
 #[post("/orders/payments/confirm")]
 async fn confirm_payments(
     admin: Admin<PaymentsWrite>,
-    ticket: Ticket,
-    body: Body<ConfirmationsIn>,
+    once: Once<Body<ConfirmationsIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let ConfirmationsIn { order_ids, filter, expected_count, fixed_on } = body.0;
+    let (ticket, Body(wanted)) = match once.begin(async |made| job::resume(&app, admin.store, made).await).await? {
+        Begun::Resumed(job) => return Ok(accepted(job)),
+        Begun::Fresh(fresh) => fresh,
+    };
+    let ConfirmationsIn { order_ids, filter, expected_count, fixed_on } = wanted;
     let fixed_on = payment::check_fixed_on(&app, fixed_on)?;
     let filter = filter.map(unconfirmed).transpose()?;
     let subjects = chosen(&app, admin.store, order_ids, filter).await?;

@@ -13,6 +13,7 @@ use crate::domain::permissions::Scope;
 use crate::domain::{Fault, JobId};
 use crate::error::{Error, OrNotFound};
 use crate::http::auth::{Admin, AnyScope};
+use crate::http::idempotency::{Begun, Once};
 use crate::http::page::PageParams;
 use crate::http::path::Id;
 use crate::http::query::{Listing, NoFilter};
@@ -223,8 +224,12 @@ async fn list_job_items(
     )
 )]
 #[post("/jobs/{id}/cancel")]
-async fn cancel_job(admin: Admin<AnyScope>, id: Id<JobId>, app: Data<App>) -> Result<HttpResponse, Error> {
-    find(&admin, id.0, &app).await?;
-    let job = jobs::cancel(&app, admin.store, id.0, &admin.actor).await?;
+async fn cancel_job(admin: Admin<AnyScope>, id: Id<JobId>, once: Once, app: Data<App>) -> Result<HttpResponse, Error> {
+    let job = find(&admin, id.0, &app).await?;
+    let (ticket, ()) = match once.begin(async |_| Ok(Some(job))).await? {
+        Begun::Resumed(job) => return Ok(HttpResponse::Ok().json(JobOut::from(job))),
+        Begun::Fresh(fresh) => fresh,
+    };
+    let job = jobs::cancel(&app, admin.store, id.0, &admin.actor, &ticket).await?;
     Ok(HttpResponse::Ok().json(JobOut::from(job)))
 }

@@ -16,7 +16,7 @@ use crate::error::{Error, OrNotFound};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::MembersWrite;
 use crate::http::etag::IfMatch;
-use crate::http::idempotency::Ticket;
+use crate::http::idempotency::{Begun, Once};
 use crate::http::path::Id;
 use crate::operations::member as members;
 use crate::passwords;
@@ -35,11 +35,15 @@ async fn act(
     id: MemberId,
     action: MemberAction,
     if_match: &IfMatch,
-    ticket: &Ticket,
+    once: Once,
     app: &App,
 ) -> Result<HttpResponse, Error> {
+    let (ticket, ()) = match once.begin(async |made| members::resume(app, admin.store, made).await).await? {
+        Begun::Resumed(member) => return answer(app, member).await,
+        Begun::Fresh(fresh) => fresh,
+    };
     let check = |version| if_match.check(version);
-    let member = members::act(app, admin.store, id, action, &deed(admin, &check, ticket)).await?;
+    let member = members::act(app, admin.store, id, action, &deed(admin, &check, &ticket)).await?;
     answer(app, member).await
 }
 
@@ -62,10 +66,10 @@ macro_rules! action {
             admin: Admin<MembersWrite>,
             id: Id<MemberId>,
             if_match: IfMatch,
-            ticket: Ticket,
+            once: Once,
             app: Data<App>,
         ) -> Result<HttpResponse, Error> {
-            act(&admin, id.0, MemberAction::$action, &if_match, &ticket, &app).await
+            act(&admin, id.0, MemberAction::$action, &if_match, once, &app).await
         }
     };
 }

@@ -16,7 +16,7 @@ use crate::error::{Error, OrNotFound};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::{MembersRead, MembersWrite};
 use crate::http::etag::{IfMatch, etag};
-use crate::http::idempotency::Ticket;
+use crate::http::idempotency::{Begun, Once};
 use crate::http::path::Id;
 use crate::operations::application::{self, Deed, Diagnosis, Outcome, Submission};
 
@@ -54,12 +54,21 @@ async fn submit_application(
     admin: Admin<MembersWrite>,
     id: Id<MemberId>,
     if_match: IfMatch,
-    ticket: Ticket,
+    once: Once,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
+    let resume = async |made| application::resume(&app, admin.store, id.0, made).await;
+    let (ticket, ()) = match once.begin(resume).await? {
+        Begun::Resumed(submission) => return Ok(submitted(submission)),
+        Begun::Fresh(fresh) => fresh,
+    };
     let check = |version| if_match.check(version);
     let deed = Deed { actor: &admin.actor, check_version: &check, ticket: &ticket };
-    let Submission { outcome, member, operation } = application::submit(&app, admin.store, id.0, &deed).await?;
+    Ok(submitted(application::submit(&app, admin.store, id.0, &deed).await?))
+}
+
+fn submitted(submission: Submission) -> HttpResponse {
+    let Submission { outcome, member, operation } = submission;
     let mut response = match outcome {
         Outcome::Processing => HttpResponse::Accepted(),
         Outcome::Submitted | Outcome::Dropped | Outcome::AlreadyLinked => HttpResponse::Ok(),
@@ -68,7 +77,7 @@ async fn submit_application(
         response.insert_header(("Location", format!("/v1/admin/members/{}", member.id)));
     }
     response.insert_header(etag(member.version));
-    Ok(response.json(SubmissionOut { outcome, member: MemberOut::from(MemberView { member, operation }) }))
+    response.json(SubmissionOut { outcome, member: MemberOut::from(MemberView { member, operation }) })
 }
 
 /// Read the status of a member's application back from Paid
@@ -90,12 +99,22 @@ async fn refresh_application(
     admin: Admin<MembersWrite>,
     id: Id<MemberId>,
     if_match: IfMatch,
+    once: Once,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
+    let resume = async |_| shown(&app, admin.store, id.0).await.map(Some);
+    let (ticket, ()) = match once.begin(resume).await? {
+        Begun::Resumed(view) => return Ok(seen(view)),
+        Begun::Fresh(fresh) => fresh,
+    };
     let check = |version| if_match.check(version);
-    application::refresh(&app, admin.store, id.0, &admin.actor, &check).await?;
-    let view = shown(&app, admin.store, id.0).await?;
-    Ok(HttpResponse::Ok().insert_header(etag(view.member.version)).json(MemberOut::from(view)))
+    let deed = Deed { actor: &admin.actor, check_version: &check, ticket: &ticket };
+    application::refresh(&app, admin.store, id.0, &deed).await?;
+    Ok(seen(shown(&app, admin.store, id.0).await?))
+}
+
+fn seen(view: MemberView) -> HttpResponse {
+    HttpResponse::Ok().insert_header(etag(view.member.version)).json(MemberOut::from(view))
 }
 
 /// Everything about a member and Paid.

@@ -15,7 +15,7 @@ use crate::domain::{MemberId, StoreId};
 use crate::error::Error;
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::{MembersRead, MembersWrite};
-use crate::http::idempotency::Ticket;
+use crate::http::idempotency::{Begun, Once};
 use crate::http::query::{Named, Params, Parts};
 use crate::http::spool::CsvBody;
 use crate::member_csv::{CsvEncoding, CsvLanguage, Exported, Writer};
@@ -165,10 +165,13 @@ struct ImportOptions {
 async fn import_members(
     admin: Admin<MembersWrite>,
     options: Params<ImportOptions>,
-    ticket: Ticket,
-    body: CsvBody,
+    once: Once<CsvBody>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
+    let (ticket, body) = match once.begin(async |made| job::resume(&app, admin.store, made).await).await? {
+        Begun::Resumed(job) => return Ok(accepted(job)),
+        Begun::Fresh(fresh) => fresh,
+    };
     let ImportOptions { dry_run, atomic } = options.0;
     let chunks = members::read_file(body.file, body.said_shift_jis).await?;
     let options = JobOptions { dry_run: Some(dry_run), atomic: Some(atomic), ..JobOptions::default() };

@@ -19,7 +19,7 @@ use crate::http::auth::scopes::{MembersRead, MembersWrite};
 use crate::http::auth::{Admin, Permission};
 use crate::http::body::{Body, from_value};
 use crate::http::etag::{IfMatch, etag};
-use crate::http::idempotency::Ticket;
+use crate::http::idempotency::{Begun, Once, Ticket};
 use crate::http::page::PageParams;
 use crate::http::patch::{both, merge_patch, split, split_body};
 use crate::http::path::Id;
@@ -196,11 +196,14 @@ async fn list_members(
 #[post("/members")]
 async fn create_member(
     admin: Admin<MembersWrite>,
-    ticket: Ticket,
-    body: Body<Value>,
+    once: Once<Body<Value>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let (profile, own) = split_body::<Profile, OwnIn>(body.0, &OWN_FIELDS)?;
+    let (ticket, Body(body)) = match once.begin(async |made| members::resume(&app, admin.store, made).await).await? {
+        Begun::Resumed(member) => return Ok(created(member)),
+        Begun::Fresh(fresh) => fresh,
+    };
+    let (profile, own) = split_body::<Profile, OwnIn>(body, &OWN_FIELDS)?;
     let paid = own.paid.unwrap_or_default();
     let new = NewMember {
         profile,
@@ -209,11 +212,14 @@ async fn create_member(
         application_status: paid.application_status,
         customer_number: paid.customer_number,
     };
-    let member = members::create(&app, admin.store, new, &admin.actor, &ticket).await?;
+    Ok(created(members::create(&app, admin.store, new, &admin.actor, &ticket).await?))
+}
+
+fn created(member: Member) -> HttpResponse {
     let location = (LOCATION, format!("/v1/admin/members/{}", member.id));
     let version = etag(member.version);
     let out = MemberOut::from(MemberView { member, operation: None });
-    Ok(HttpResponse::Created().insert_header(location).insert_header(version).json(out))
+    HttpResponse::Created().insert_header(location).insert_header(version).json(out)
 }
 
 /// Read a member
@@ -246,7 +252,7 @@ async fn update_member(
     body: Body<Value>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let (check, ticket) = (|version| if_match.check(version), Ticket::default());
+    let (check, ticket) = (|version| if_match.check(version), Ticket::none());
     let wanted = |member: &Member| read_patch(member, body.0);
     let member = members::change(&app, admin.store, id.0, &deed(&admin, &check, &ticket), wanted).await?;
     answer(&app, member).await
@@ -283,7 +289,7 @@ async fn delete_member(
     if_match: IfMatch,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let (check, ticket) = (|version| if_match.check(version), Ticket::default());
+    let (check, ticket) = (|version| if_match.check(version), Ticket::none());
     members::remove(&app, admin.store, id.0, &deed(&admin, &check, &ticket)).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -20,13 +20,13 @@ use crate::http::auth::scopes::{OrdersRead, OrdersWrite};
 use crate::http::auth::{Admin, Permission};
 use crate::http::body::{Body, OptionalBody};
 use crate::http::etag::{IfMatch, etag};
-use crate::http::idempotency::{RequiredTicket, Ticket};
+use crate::http::idempotency::{Begun, Once, OnceUnderKey, Ticket};
 use crate::http::page::PageParams;
 use crate::http::path::Id;
 use crate::http::query::Listing;
 use crate::operations::checkout;
 use crate::operations::order::{self as orders, CancelOrder, Edit, NewOrder, Progress};
-use crate::operations::payment::Deed;
+use crate::operations::payment::{self, Deed};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -148,11 +148,13 @@ struct OrderIn {
 #[post("/orders")]
 async fn create_order(
     admin: Admin<OrdersWrite>,
-    ticket: RequiredTicket,
-    body: Body<OrderIn>,
+    OnceUnderKey(once): OnceUnderKey<Body<OrderIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let new = body.0;
+    let (ticket, Body(new)) = match once.begin(async |made| orders::resume(&app, admin.store, made).await).await? {
+        Begun::Resumed(progress) => return Ok(placed(progress)),
+        Begun::Fresh(fresh) => fresh,
+    };
     if new.payment_method == PaymentMethod::Paid {
         admin.require(Scope::PaymentsWrite)?;
     }
@@ -173,7 +175,7 @@ async fn create_order(
         expected_total: None,
         actor: admin.actor.clone(),
     };
-    Ok(placed(orders::place(&app, &store, new, &ticket.0).await?))
+    Ok(placed(orders::place(&app, &store, new, &ticket).await?))
 }
 
 pub fn check_notes(note: Option<&str>, internal_note: Option<&str>) -> Result<(), Error> {
@@ -268,7 +270,7 @@ async fn update_order(
         update_paid_amount: patch.update_paid_amount,
         payment_method: patch.payment_method,
     };
-    let (ticket, check) = (Ticket::default(), |version| if_match.check(version));
+    let (ticket, check) = (Ticket::none(), |version| if_match.check(version));
     Ok(acted(orders::edit(&app, admin.store, id.0, edit, &deed(&admin, &check, &ticket)).await?))
 }
 
@@ -308,10 +310,14 @@ async fn cancel_order(
     admin: Admin<OrdersWrite>,
     id: Id<OrderId>,
     if_match: IfMatch,
-    ticket: Ticket,
-    body: OptionalBody<CancelOrderIn>,
+    once: Once<OptionalBody<CancelOrderIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
+    let resume = async |made| payment::resume(&app, admin.store, id.0, made).await;
+    let (ticket, body) = match once.begin(resume).await? {
+        Begun::Resumed(progress) => return Ok(acted(progress)),
+        Begun::Fresh(fresh) => fresh,
+    };
     let OptionalBody(CancelOrderIn { cancel_payment, reason }) = body;
     check_reason(&reason)?;
     let check = |version| if_match.check(version);

@@ -14,7 +14,7 @@ use crate::http::auth::Admin;
 use crate::http::auth::scopes::PaymentsWrite;
 use crate::http::body::OptionalBody;
 use crate::http::etag::IfMatch;
-use crate::http::idempotency::Ticket;
+use crate::http::idempotency::{Begun, Once};
 use crate::http::path::Id;
 use crate::operations::payment::{self, Confirm};
 
@@ -59,10 +59,14 @@ async fn confirm_payment(
     admin: Admin<PaymentsWrite>,
     id: Id<OrderId>,
     if_match: IfMatch,
-    ticket: Ticket,
-    body: OptionalBody<ConfirmIn>,
+    once: Once<OptionalBody<ConfirmIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
+    let resume = async |made| payment::resume(&app, admin.store, id.0, made).await;
+    let (ticket, body) = match once.begin(resume).await? {
+        Begun::Resumed(progress) => return Ok(acted(progress)),
+        Begun::Fresh(fresh) => fresh,
+    };
     let OptionalBody(ConfirmIn { expected_amount, accept_mismatch, fixed_on }) = body;
     let check = |version| if_match.check(version);
     let wish = Confirm { expected_amount, accept_mismatch, fixed_on };
@@ -95,10 +99,14 @@ async fn cancel_payment(
     admin: Admin<PaymentsWrite>,
     id: Id<OrderId>,
     if_match: IfMatch,
-    ticket: Ticket,
-    body: OptionalBody<CancelPaymentIn>,
+    once: Once<OptionalBody<CancelPaymentIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
+    let resume = async |made| payment::resume(&app, admin.store, id.0, made).await;
+    let (ticket, body) = match once.begin(resume).await? {
+        Begun::Resumed(progress) => return Ok(acted(progress)),
+        Begun::Fresh(fresh) => fresh,
+    };
     let reason = body.0.reason;
     check_reason(&reason)?;
     let check = |version| if_match.check(version);
@@ -125,9 +133,14 @@ async fn refresh_payment(
     admin: Admin<PaymentsWrite>,
     id: Id<OrderId>,
     if_match: IfMatch,
-    ticket: Ticket,
+    once: Once,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
+    let resume = async |made| payment::resume(&app, admin.store, id.0, made).await;
+    let (ticket, ()) = match once.begin(resume).await? {
+        Begun::Resumed(progress) => return Ok(acted(progress)),
+        Begun::Fresh(fresh) => fresh,
+    };
     let check = |version| if_match.check(version);
     Ok(acted(payment::refresh_one(&app, admin.store, id.0, &deed(&admin, &check, &ticket)).await?))
 }

@@ -18,7 +18,7 @@ use crate::http::auth::Admin;
 use crate::http::auth::scopes::{OrdersRead, ProductsWrite};
 use crate::http::body::{Body, merge_patch};
 use crate::http::etag::{IfMatch, etag};
-use crate::http::idempotency::Ticket;
+use crate::http::idempotency::{Begun, Once};
 use crate::http::page::PageParams;
 use crate::http::path::Id;
 use crate::http::query::{Listing, NoFilter};
@@ -168,17 +168,17 @@ async fn list_products(
 #[post("/products")]
 async fn create_product(
     admin: Admin<ProductsWrite>,
-    ticket: Ticket,
-    body: Body<ProductIn>,
+    once: Once<Body<ProductIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let new = body.0;
+    let conn = &mut *app.db().await?;
+    let resume = async |made| product::find(admin.store, ProductId(made), conn).await?.or_not_found().map(Some);
+    let (ticket, Body(new)) = match once.begin(resume).await? {
+        Begun::Resumed(product) => return Ok(created(product)),
+        Begun::Fresh(fresh) => fresh,
+    };
     new.check()?;
-    let (now, conn) = (app.clock.now(), &mut *app.db().await?);
-    if let Some(id) = ticket.resumed() {
-        let product = product::find(admin.store, ProductId(id), conn).await?.or_not_found()?;
-        return Ok(created(product));
-    }
+    let now = app.clock.now();
     let product = Product {
         store_id: admin.store,
         id: ProductId::new(),

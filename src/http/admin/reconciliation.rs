@@ -18,10 +18,11 @@ use crate::http::auth::Admin;
 use crate::http::auth::scopes::{OrdersRead, PaymentsWrite};
 use crate::http::body::Body;
 use crate::http::etag::IfMatch;
-use crate::http::idempotency::Ticket;
+use crate::http::idempotency::{Begun, Once};
 use crate::http::page::PageParams;
 use crate::http::path::Id;
 use crate::http::query::{Listing, NoFilter};
+use crate::operations::payment;
 use crate::operations::reconciliation::{self, Resolve};
 
 /// The routes.
@@ -132,11 +133,14 @@ async fn resolve_reconciliation(
     admin: Admin<PaymentsWrite>,
     id: Id<OrderId>,
     if_match: IfMatch,
-    ticket: Ticket,
-    body: Body<ResolveIn>,
+    once: Once<Body<ResolveIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let ResolveIn { action, reason, adopt } = body.0;
+    let resume = async |made| payment::resume(&app, admin.store, id.0, made).await;
+    let (ticket, Body(ResolveIn { action, reason, adopt })) = match once.begin(resume).await? {
+        Begun::Resumed(progress) => return Ok(acted(progress)),
+        Begun::Fresh(fresh) => fresh,
+    };
     check_reason(&reason)?;
     if reason.trim().is_empty() {
         return Err(Error::invalid("/reason", "required", "Say why; it is kept in the event log."));

@@ -79,7 +79,7 @@ async fn get_me(buyer: Buyer) -> Result<HttpResponse, Error> {
 )]
 #[patch("/me")]
 async fn update_me(buyer: Buyer, if_match: IfMatch, body: Body<Value>, app: Data<App>) -> Result<HttpResponse, Error> {
-    let (actor, check, ticket) = (buyer.actor(), |version| if_match.check(version), Ticket::default());
+    let (actor, check, ticket) = (buyer.actor(), |version| if_match.check(version), Ticket::none());
     let deed = Deed { actor: &actor, check_version: &check, ticket: &ticket };
     let wanted = |profile: &Profile| merge_patch(profile, body.0);
     let member = member::change_own(&app, buyer.store, buyer.member.id, &deed, wanted).await?;

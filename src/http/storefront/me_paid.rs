@@ -11,9 +11,9 @@ use crate::db::paid_settings::{self, PaidSettings};
 use crate::domain::application::{ApplicationStatus, BuyerState};
 use crate::error::Error;
 use crate::http::auth::Buyer;
-use crate::http::idempotency::Ticket;
+use crate::http::idempotency::{Begun, Once};
 use crate::http::requests::wants_japanese;
-use crate::operations::{application, checkout};
+use crate::operations::{application, checkout, member};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -133,14 +133,17 @@ async fn get_my_paid(buyer: Buyer, request: HttpRequest, app: Data<App>) -> Resu
     )
 )]
 #[post("/me/paid/application")]
-async fn apply_for_paid(
-    buyer: Buyer,
-    request: HttpRequest,
-    ticket: Ticket,
-    app: Data<App>,
-) -> Result<HttpResponse, Error> {
+async fn apply_for_paid(buyer: Buyer, request: HttpRequest, once: Once, app: Data<App>) -> Result<HttpResponse, Error> {
+    let (ticket, ()) = match once.begin(async |made| member::resume(&app, buyer.store, made).await).await? {
+        Begun::Resumed(member) => return noted(&app, &member, &request).await,
+        Begun::Fresh(fresh) => fresh,
+    };
     let member = application::wish(&app, buyer.store, buyer.member.id, &buyer.actor(), &ticket).await?;
-    Ok(HttpResponse::Ok().json(show(&app, &member, &request).await?))
+    noted(&app, &member, &request).await
+}
+
+async fn noted(app: &App, member: &Member, request: &HttpRequest) -> Result<HttpResponse, Error> {
+    Ok(HttpResponse::Ok().json(show(app, member, request).await?))
 }
 
 /// Use the banner for those who are Paid members already
@@ -155,13 +158,16 @@ async fn apply_for_paid(
     )
 )]
 #[post("/me/paid/link")]
-async fn use_paid_link(
-    buyer: Buyer,
-    request: HttpRequest,
-    ticket: Ticket,
-    app: Data<App>,
-) -> Result<HttpResponse, Error> {
+async fn use_paid_link(buyer: Buyer, request: HttpRequest, once: Once, app: Data<App>) -> Result<HttpResponse, Error> {
+    let (ticket, ()) = match once.begin(async |made| member::resume(&app, buyer.store, made).await).await? {
+        Begun::Resumed(member) => return go_on(&app, &member, &request).await,
+        Begun::Fresh(fresh) => fresh,
+    };
     let member = application::link(&app, buyer.store, buyer.member.id, &buyer.actor(), &ticket).await?;
+    go_on(&app, &member, &request).await
+}
+
+async fn go_on(app: &App, member: &Member, request: &HttpRequest) -> Result<HttpResponse, Error> {
     let location = ("Location", "/v1/storefront/me/paid");
-    Ok(HttpResponse::Accepted().insert_header(location).json(show(&app, &member, &request).await?))
+    Ok(HttpResponse::Accepted().insert_header(location).json(show(app, member, request).await?))
 }

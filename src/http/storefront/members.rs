@@ -9,12 +9,13 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::me::MeOut;
 use crate::app::App;
+use crate::db::member::Member;
 use crate::domain::member::Profile;
 use crate::error::Error;
 use crate::http::auth::Visitor;
 use crate::http::body::Body;
 use crate::http::etag::etag;
-use crate::http::idempotency::Ticket;
+use crate::http::idempotency::{Begun, Once};
 use crate::http::limits::{Counted, Limited, Limits, address};
 use crate::http::patch::split_body;
 use crate::operations::member::{self, Registration};
@@ -68,18 +69,25 @@ struct RegistrationIn {
 async fn register_member(
     visitor: Visitor,
     request: HttpRequest,
-    ticket: Ticket,
-    body: Body<Value>,
+    once: Once<Body<Value>>,
     app: Data<App>,
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
     let store = visitor.store.store_id.to_string();
     let who = [Counted::Address(address(&request, &app.config)), Counted::Store(&store)];
     limits.check(Limited::Registration, &who)?;
-    let (profile, own) = split_body::<Profile, OwnIn>(body.0, &["password", "wants_paid"])?;
+    let resume = async |made| member::resume(&app, visitor.store.store_id, made).await;
+    let (ticket, Body(body)) = match once.begin(resume).await? {
+        Begun::Resumed(member) => return Ok(registered(member)),
+        Begun::Fresh(fresh) => fresh,
+    };
+    let (profile, own) = split_body::<Profile, OwnIn>(body, &["password", "wants_paid"])?;
     let password = own.password.expose_secret().to_owned();
     let new = Registration { profile, password, wants_paid: own.wants_paid };
-    let member = member::register(&app, &visitor.store, new, &ticket).await?;
+    Ok(registered(member::register(&app, &visitor.store, new, &ticket).await?))
+}
+
+fn registered(member: Member) -> HttpResponse {
     let location = (LOCATION, "/v1/storefront/me");
-    Ok(HttpResponse::Created().insert_header(location).insert_header(etag(member.version)).json(MeOut::from(member)))
+    HttpResponse::Created().insert_header(location).insert_header(etag(member.version)).json(MeOut::from(member))
 }

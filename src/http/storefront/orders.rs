@@ -21,12 +21,12 @@ use crate::http::admin::orders::check_notes;
 use crate::http::auth::Buyer;
 use crate::http::body::Body;
 use crate::http::etag::etag;
-use crate::http::idempotency::RequiredTicket;
+use crate::http::idempotency::{Begun, OnceUnderKey};
 use crate::http::page::PageParams;
 use crate::http::path::Id;
 use crate::http::query::{Listing, NoFilter};
 use crate::operations::checkout::{self, Cart, Wanted};
-use crate::operations::order::{self as orders, NewOrder};
+use crate::operations::order::{self as orders, NewOrder, Progress};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -123,11 +123,14 @@ struct OrderIn {
 #[post("/orders")]
 async fn create_order(
     buyer: Buyer,
-    ticket: RequiredTicket,
-    body: Body<OrderIn>,
+    OnceUnderKey(once): OnceUnderKey<Body<OrderIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let OrderIn { payment_method, lines, note, expected_total } = body.0;
+    let (ticket, Body(new)) = match once.begin(async |made| orders::resume(&app, buyer.store, made).await).await? {
+        Begun::Resumed(progress) => return Ok(placed(progress)),
+        Begun::Fresh(fresh) => fresh,
+    };
+    let OrderIn { payment_method, lines, note, expected_total } = new;
     check_notes(Some(&note), None)?;
     let (store, cart) = price(&app, &buyer, lines).await?;
     let new = NewOrder {
@@ -140,11 +143,14 @@ async fn create_order(
         expected_total,
         actor: buyer.actor(),
     };
-    let progress = orders::place(&app, &store, new, &ticket.0).await?;
+    Ok(placed(orders::place(&app, &store, new, &ticket).await?))
+}
+
+fn placed(progress: Progress) -> HttpResponse {
     let mut response = if progress.processing { HttpResponse::Accepted() } else { HttpResponse::Created() };
     let location = format!("/v1/storefront/orders/{}", progress.view.order.id);
     response.insert_header((LOCATION, location)).insert_header(etag(progress.view.order.version));
-    Ok(response.json(OwnOrderOut::from(progress.view)))
+    response.json(OwnOrderOut::from(progress.view))
 }
 
 /// An order as its buyer sees it.

@@ -18,7 +18,7 @@ use crate::domain::{Faults, StoreId};
 use crate::error::Error;
 use crate::http::auth::Visitor;
 use crate::http::body::Body;
-use crate::http::idempotency::Ticket;
+use crate::http::idempotency::{Begun, Once};
 use crate::http::limits::{Counted, Limited, Limits, address};
 use crate::passwords;
 
@@ -97,16 +97,15 @@ struct PasswordIn {
 async fn set_password(
     visitor: Visitor,
     request: HttpRequest,
-    ticket: Ticket,
-    body: Body<PasswordIn>,
+    once: Once<Body<PasswordIn>>,
     app: Data<App>,
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
-    if ticket.resumed().is_some() {
-        return Ok(HttpResponse::NoContent().finish());
-    }
     limits.check(Limited::PasswordReset, &[Counted::Address(address(&request, &app.config))])?;
-    let Body(PasswordIn { token, password }) = body;
+    let (ticket, Body(PasswordIn { token, password })) = match once.begin(async |_| Ok(Some(()))).await? {
+        Begun::Resumed(()) => return Ok(HttpResponse::NoContent().finish()),
+        Begun::Fresh(fresh) => fresh,
+    };
     let mut faults = Faults::new();
     passwords::check_rules(&password, "/password", &mut faults);
     faults.into_result()?;

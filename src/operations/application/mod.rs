@@ -14,7 +14,9 @@ pub use diagnosis::{Diagnosis, diagnose};
 pub use find_out::{Finding, find_out};
 pub use refresh::{Refreshed, refresh, refresh_many};
 pub use settle::settle;
-pub use submit::{Deed, Outcome, Submission, fault_of, precheck, refusal, submit, submit_registered, write_down};
+pub use submit::{
+    Deed, Outcome, Submission, fault_of, precheck, refusal, resume, submit, submit_registered, write_down,
+};
 pub use wish::{link, wish};
 
 use crate::crypto;

@@ -7,6 +7,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::Deed;
 use crate::app::App;
 use crate::db::application::{self, Application, Asked};
 use crate::db::event::{self, News, Subject};
@@ -46,20 +47,14 @@ pub enum Refreshed {
 }
 
 /// Refreshes one member while a caller waits, and gives it as it is then.
-pub async fn refresh(
-    app: &App,
-    store: StoreId,
-    id: MemberId,
-    actor: &str,
-    check_version: &(dyn Fn(i64) -> Result<(), Error> + Sync),
-) -> Result<Member, Error> {
+pub async fn refresh(app: &App, store: StoreId, id: MemberId, deed: &Deed<'_>) -> Result<Member, Error> {
     let deadline = Instant::now() + app.config.paid_wait;
     let (settings, asked, open) = {
         let conn = &*app.db().await?;
         let asked = member::find(store, id, conn).await?.or_not_found()?;
         (paid_settings::find(store, conn).await?, asked, operation::open_on_member(store, id, conn).await?)
     };
-    check_version(asked.version)?;
+    (deed.check_version)(asked.version)?;
     if let Some(open) = open {
         let claimed = operation::claim(store, open.id, drive::lease(app), &mut *app.db().await?).await?;
         if let Some(operation) = claimed {
@@ -79,7 +74,11 @@ pub async fn refresh(
         return Err(Code::ProviderUnavailable.because("Paid did not say how the application stands. Try again."));
     };
     let (told, now) = (Told::from([(id, (asked.version, answer))]), app.clock.now());
-    conn.transaction(async |conn| take(store, &told, actor, now, conn).await).await?;
+    conn.transaction(async |conn| {
+        deed.ticket.record(id.0, conn).await?;
+        take(store, &told, deed.actor, now, conn).await
+    })
+    .await?;
     member::find(store, id, conn).await?.or_not_found()
 }
 

@@ -3,6 +3,7 @@
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::{in_progress, key_of, paid_disabled};
 use crate::app::App;
@@ -53,7 +54,7 @@ pub struct Deed<'a> {
     pub actor: &'a str,
     /// The caller's `If-Match`.
     pub check_version: &'a (dyn Fn(i64) -> Result<(), Error> + Sync),
-    /// The caller's `Idempotency-Key`.
+    /// What the caller's `Idempotency-Key` gives the right to.
     pub ticket: &'a Ticket,
 }
 
@@ -68,11 +69,6 @@ enum Step {
 /// Where a submission is stuck, it is driven on instead of making a second one.
 pub async fn submit(app: &App, store: StoreId, id: MemberId, deed: &Deed<'_>) -> Result<Submission, Error> {
     let deadline = Instant::now() + app.config.paid_wait;
-    if let Some(subject) = deed.ticket.resumed()
-        && let Some(submission) = resume(app, store, id, OperationId(subject)).await?
-    {
-        return Ok(submission);
-    }
     let step = {
         let conn = &mut *app.db().await?;
         conn.transaction(async |conn| decide(app, store, id, deed, conn).await).await?
@@ -213,9 +209,10 @@ async fn finish(app: &App, operation: Operation, deadline: Instant) -> Result<Su
     }
 }
 
-/// An earlier try of this very request wrote a submission down, or dropped the application, before it broke off.
-async fn resume(app: &App, store: StoreId, member: MemberId, id: OperationId) -> Result<Option<Submission>, Error> {
-    let earlier = operation::find(store, id, &*app.db().await?).await?;
+/// The answer to a request of which an earlier try wrote a submission down, or dropped the application, before it broke
+/// off; `made` is what that try recorded. `None`: Paid did not even read the submission, so nothing was done.
+pub async fn resume(app: &App, store: StoreId, member: MemberId, made: Uuid) -> Result<Option<Submission>, Error> {
+    let earlier = operation::find(store, OperationId(made), &*app.db().await?).await?;
     match earlier {
         Some(earlier) if settle::was_not_read(&earlier) => Ok(None),
         Some(earlier) => ended(app, store, member, &earlier).await.map(Some),

@@ -5,7 +5,7 @@ use futures_util::stream;
 
 use super::failed;
 use crate::app::App;
-use crate::db::idempotency_key::Ticket;
+use crate::db::idempotency_key::{Begun, Claimed};
 use crate::db::job::{Item, Job};
 use crate::db::operation;
 use crate::domain::job::ItemOutcome;
@@ -37,7 +37,11 @@ async fn try_to(app: &App, job: &Job, item: &Item) -> Result<Option<Progress>, E
     if operation::is_driven(store, item.made.map(OperationId), app.clock.now(), &*app.db().await?).await? {
         return Ok(None);
     }
-    let ticket = Ticket::of_item(store, job.id, item);
+    let claimed = Claimed::of_item(store, job.id, item);
+    let ticket = match claimed.begin(async |made| payment::resume(app, store, order, made).await).await? {
+        Begun::Resumed(progress) => return Ok(Some(progress)),
+        Begun::Fresh(ticket) => ticket,
+    };
     let deed = Deed { actor: &job.actor, payments_write: true, check_version: &|_| Ok(()), ticket: &ticket };
     let wish = Confirm { fixed_on: job.options.0.fixed_on, ..Confirm::default() };
     Ok(Some(payment::confirm(app, store, order, wish, &deed).await?))

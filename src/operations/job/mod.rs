@@ -51,12 +51,15 @@ impl Wanted {
     }
 }
 
+/// The answer to a request of which an earlier try accepted or stopped a job before it broke off: the job as it is now.
+/// `made` is what that try recorded.
+pub async fn resume(app: &App, store: StoreId, made: Uuid) -> Result<Option<Job>, Error> {
+    job::find(store, JobId(made), &*app.db().await?).await?.or_not_found().map(Some)
+}
+
 /// Accepts a job.
 pub async fn accept(app: &App, store: StoreId, wanted: &Wanted, actor: &str, ticket: &Ticket) -> Result<Job, Error> {
     let conn = &mut *app.db().await?;
-    if let Some(id) = ticket.resumed() {
-        return job::find(store, JobId(id), conn).await?.or_not_found();
-    }
     let accepted = conn.transaction(async |conn| {
         let job = insert(app, store, wanted, actor, conn).await?;
         ticket.record(job.id.0, conn).await?;
@@ -81,9 +84,6 @@ pub async fn accept_import(
     ticket: &Ticket,
 ) -> Result<Job, Error> {
     let conn = &mut *app.db().await?;
-    if let Some(id) = ticket.resumed() {
-        return job::find(store, JobId(id), conn).await?.or_not_found();
-    }
     let accepted = conn.transaction(async |conn| {
         let mut job = fresh(store, JobKind::MemberImport, options, actor, app.clock.now());
         job::insert(&job, conn).await?;
@@ -151,7 +151,7 @@ async fn note_created(job: &Job, conn: &mut AsyncPgConnection) -> Result<(), Err
 }
 
 /// Stops a job after the items that are under way.
-pub async fn cancel(app: &App, store: StoreId, id: JobId, actor: &str) -> Result<Job, Error> {
+pub async fn cancel(app: &App, store: StoreId, id: JobId, actor: &str, ticket: &Ticket) -> Result<Job, Error> {
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
@@ -159,6 +159,7 @@ pub async fn cancel(app: &App, store: StoreId, id: JobId, actor: &str) -> Result
         if !job.state.is_open() {
             return Err(Code::ActionNotAllowed.because(format!("The job has ended: {}.", job.state)));
         }
+        ticket.record(id.0, conn).await?;
         if !job_portion::any_held(store, id, None, now, conn).await? {
             end(&mut job, JobState::Cancelled, actor, now, conn).await?;
         } else if job.state != JobState::Cancelling {

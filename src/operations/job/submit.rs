@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 
 use super::failed;
 use crate::app::App;
-use crate::db::idempotency_key::Ticket;
+use crate::db::idempotency_key::{Begun, Claimed};
 use crate::db::job::{Item, Job};
 use crate::db::operation;
 use crate::domain::job::ItemOutcome;
@@ -34,7 +34,11 @@ async fn try_to(app: &App, job: &Job, item: &Item) -> Result<Option<Outcome>, Er
     if operation::is_driven(store, item.made.map(OperationId), app.clock.now(), &*app.db().await?).await? {
         return Ok(None);
     }
-    let ticket = Ticket::of_item(store, job.id, item);
+    let claimed = Claimed::of_item(store, job.id, item);
+    let ticket = match claimed.begin(async |made| application::resume(app, store, member, made).await).await? {
+        Begun::Resumed(submission) => return Ok(Some(submission.outcome)),
+        Begun::Fresh(ticket) => ticket,
+    };
     let deed = Deed { actor: &job.actor, check_version: &|_| Ok(()), ticket: &ticket };
     Ok(Some(application::submit(app, store, member, &deed).await?.outcome))
 }

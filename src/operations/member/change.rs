@@ -178,9 +178,6 @@ pub async fn act(
 ) -> Result<Member, Error> {
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
-    if deed.ticket.resumed().is_some() {
-        return member::find(store, id, conn).await?.or_not_found();
-    }
     conn.transaction(async |conn| {
         let mut member = member::lock(store, id, conn).await?.or_not_found()?;
         (deed.check_version)(member.version)?;

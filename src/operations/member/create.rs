@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::{check_number, note};
 use crate::app::App;
@@ -50,6 +51,12 @@ pub struct Registration {
     pub wants_paid: bool,
 }
 
+/// The answer to a request of which an earlier try made or changed a member before it broke off: the member as it is
+/// now. `made` is what that try recorded.
+pub async fn resume(app: &App, store: StoreId, made: Uuid) -> Result<Option<Member>, Error> {
+    member::find(store, MemberId(made), &*app.db().await?).await?.or_not_found().map(Some)
+}
+
 /// Creates a member. What an admin enters is approved by that.
 pub async fn create(
     app: &App,
@@ -58,9 +65,6 @@ pub async fn create(
     actor: &str,
     ticket: &Ticket,
 ) -> Result<Member, Error> {
-    if let Some(id) = ticket.resumed() {
-        return member::find(store, MemberId(id), &*app.db().await?).await?.or_not_found();
-    }
     new.profile.tidy();
     let mut faults = Faults::new();
     new.profile.check(&mut faults);
@@ -151,9 +155,6 @@ pub(super) fn told(member: &Member) -> serde_json::Value {
 /// Registers a member. With the wish to pay on account, and where the store approves automatically, the application is
 /// submitted in the same breath (O1); whatever Paid says, the registration stands.
 pub async fn register(app: &App, store: &Store, mut new: Registration, ticket: &Ticket) -> Result<Member, Error> {
-    if let Some(id) = ticket.resumed() {
-        return member::find(store.store_id, MemberId(id), &*app.db().await?).await?.or_not_found();
-    }
     new.profile.tidy();
     let settings = paid_settings::find(store.store_id, &*app.db().await?).await?;
     check_registration(&new, &settings)?;

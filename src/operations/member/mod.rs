@@ -8,7 +8,7 @@ mod intake;
 mod remove;
 
 pub use change::{Change, act, change, change_own};
-pub use create::{NewMember, Registration, create, register};
+pub use create::{NewMember, Registration, create, register, resume};
 pub use intake::read as read_file;
 pub use remove::remove;
 
@@ -24,7 +24,7 @@ pub struct Deed<'a> {
     pub actor: &'a str,
     /// The caller's `If-Match`.
     pub check_version: &'a (dyn Fn(i64) -> Result<(), crate::error::Error> + Sync),
-    /// The caller's `Idempotency-Key`.
+    /// What the caller's `Idempotency-Key` gives the right to.
     pub ticket: &'a Ticket,
 }
 

@@ -35,9 +35,6 @@ pub async fn cancel(
     wish: CancelOrder,
     deed: &Deed<'_>,
 ) -> Result<Progress, Error> {
-    if let Some(progress) = payments::resume(app, store, id, deed).await? {
-        return Ok(progress);
-    }
     let (deadline, now) = (deadline(app), app.clock.now());
     // The connection goes back before Paid is waited for.
     let intent = {

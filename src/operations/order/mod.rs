@@ -6,7 +6,7 @@ mod place;
 
 pub use cancel::{CancelOrder, cancel};
 pub use edit::{Edit, edit};
-pub use place::{NewOrder, place};
+pub use place::{NewOrder, place, resume};
 
 use crate::app::App;
 use crate::db::order::{self, OrderView};

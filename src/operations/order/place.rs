@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::{Progress, view};
 use crate::app::App;
@@ -23,7 +24,7 @@ use crate::domain::member::{MemberStatus, PaymentMethod};
 use crate::domain::operation::{OperationState, Plan};
 use crate::domain::order::{OrderContent, Totals, order_number};
 use crate::domain::payment::{HandlingStatus, PaymentStatus};
-use crate::domain::{MemberId, OrderId, PaidKey, Reason, Yen};
+use crate::domain::{MemberId, OrderId, PaidKey, Reason, StoreId, Yen};
 use crate::error::{Code, Error, OrNotFound};
 use crate::operations::intent::{intent, write_intent};
 use crate::operations::provider::{self, About, Calls, Reader};
@@ -53,11 +54,6 @@ pub struct NewOrder {
 
 /// Places an order.
 pub async fn place(app: &App, store: &Store, new: NewOrder, ticket: &Ticket) -> Result<Progress, Error> {
-    if let Some(id) = ticket.resumed()
-        && let Some(progress) = resume(app, store, OrderId(id)).await?
-    {
-        return Ok(progress);
-    }
     let totals = new.content.totals(store.tax_rounding)?;
     if new.expected_total.is_some_and(|expected| expected != totals.total) {
         return Err(Code::PriceChanged.because(format!("The order comes to {} now.", totals.total)));
@@ -164,8 +160,8 @@ impl Placing<'_> {
         let member = checked?;
         let operation = self.write_down(&settings, &member, key, ticket).await?;
         match drive::drive_until(self.app, operation, deadline).await? {
-            Some(settled) => answer(self.app, self.store, self.id, &settled).await,
-            None => announce(self.app, self.store, self.id).await,
+            Some(settled) => answer(self.app, self.store.store_id, self.id, &settled).await,
+            None => announce(self.app, self.store.store_id, self.id).await,
         }
     }
 
@@ -304,17 +300,17 @@ fn credit_declined(member: &Member, credit: &CreditAnswer) -> Error {
 }
 
 /// The answer to a caller whose sale was settled while he waited.
-async fn answer(app: &App, store: &Store, id: OrderId, settled: &Operation) -> Result<Progress, Error> {
+async fn answer(app: &App, store: StoreId, id: OrderId, settled: &Operation) -> Result<Progress, Error> {
     match settled.state {
         OperationState::Refused => Err(sale_refused(app, store, id, settled).await?),
         OperationState::Done | OperationState::Abandoned => {
-            Ok(Progress { view: view(app, store.store_id, id).await?, processing: false })
+            Ok(Progress { view: view(app, store, id).await?, processing: false })
         }
         OperationState::Open | OperationState::Stuck => announce(app, store, id).await,
     }
 }
 
-async fn sale_refused(app: &App, store: &Store, id: OrderId, settled: &Operation) -> Result<Error, Error> {
+async fn sale_refused(app: &App, store: StoreId, id: OrderId, settled: &Operation) -> Result<Error, Error> {
     let outcome = settled.last_outcome();
     let codes: paid::Codes = outcome.codes.iter().cloned().collect();
     let mut problem = if codes.is_auth_failure() {
@@ -326,21 +322,21 @@ async fn sale_refused(app: &App, store: &Store, id: OrderId, settled: &Operation
     };
     problem.paid_codes = outcome.codes;
     let conn = &mut *app.db().await?;
-    let order = conn.transaction(async |conn| order::lock(store.store_id, id, conn).await).await?.or_not_found()?;
-    let member = member::find(store.store_id, order.member_id, conn).await?;
+    let order = conn.transaction(async |conn| order::lock(store, id, conn).await).await?.or_not_found()?;
+    let member = member::find(store, order.member_id, conn).await?;
     problem.application_status = member.map(|member| member.application_status);
     Ok(problem.into())
 }
 
 /// Tells the caller 202: from now on a refused sale leaves a readable order. If the sale was settled at the last
 /// moment, its end is the answer.
-async fn announce(app: &App, store: &Store, id: OrderId) -> Result<Progress, Error> {
+async fn announce(app: &App, store: StoreId, id: OrderId) -> Result<Progress, Error> {
     let now = app.clock.now();
     let discarded = {
         let conn = &mut *app.db().await?;
         conn.transaction(async |conn| {
-            let mut order = order::lock(store.store_id, id, conn).await?.or_not_found()?;
-            let open = operation::open_on_order(store.store_id, id, conn).await?;
+            let mut order = order::lock(store, id, conn).await?.or_not_found()?;
+            let open = operation::open_on_order(store, id, conn).await?;
             if order.discarded_at.is_none() && open.is_some() && !order.announced {
                 order.announced = true;
                 order::save(&mut order, now, conn).await?;
@@ -350,20 +346,20 @@ async fn announce(app: &App, store: &Store, id: OrderId) -> Result<Progress, Err
         .await?
     };
     if discarded {
-        let settled = operation::register_of(store.store_id, id, &*app.db().await?).await?.or_not_found()?;
+        let settled = operation::register_of(store, id, &*app.db().await?).await?.or_not_found()?;
         return Err(sale_refused(app, store, id, &settled).await?);
     }
-    let view = view(app, store.store_id, id).await?;
+    let view = view(app, store, id).await?;
     // A sale that failed after its 202 is answered as then: it was never placed.
     let failed = view.payment.as_ref().is_some_and(|payment| payment.status == PaymentStatus::Failed);
     let processing = view.operation.is_some() || failed;
     Ok(Progress { view, processing })
 }
 
-/// An earlier try of this very request has made an order before it broke off. `None`: Paid did not even read that one,
-/// so that nothing stands in the way of a new try.
-async fn resume(app: &App, store: &Store, id: OrderId) -> Result<Option<Progress>, Error> {
-    match announce(app, store, id).await {
+/// The answer to an order that an earlier try of the same request made before it broke off. `None`: Paid did not even
+/// read that one, so that nothing stands in the way of a new try.
+pub async fn resume(app: &App, store: StoreId, made: Uuid) -> Result<Option<Progress>, Error> {
+    match announce(app, store, OrderId(made)).await {
         Ok(progress) => Ok(Some(progress)),
         Err(error) if matches!(error.code(), Some(Code::ProviderAuthFailed | Code::ProviderRejectedRequest)) => {
             Ok(None)

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::crypto::MasterKeys;
 use crate::db::{self, Connection, Pool};
 use crate::error::Error;
+use crate::holding;
 use crate::operations::throttle::Throttle;
 use crate::paid;
 use crate::tokens::Tokens;
@@ -81,7 +82,7 @@ impl App {
         F: Future<Output = T> + Send + 'static,
     {
         let app = self.with_pool(self.background.pool.clone());
-        self.background.tasks.spawn_on(work(app), &self.background.runtime)
+        self.background.tasks.spawn_on(holding::counted(work(app)), &self.background.runtime)
     }
 
     /// Tells the worker of this process that there is something to do. Those of other processes look by themselves.

@@ -30,6 +30,7 @@ pub mod db;
 pub mod demo;
 pub mod devdb;
 pub mod error;
+pub mod holding;
 pub mod http;
 pub mod member_csv;
 pub mod operations;

@@ -3,6 +3,7 @@
 //! Queries take the store first and the connection last: `&AsyncPgConnection` reads, `&mut AsyncPgConnection` writes or
 //! locks. A store reaches a query only through the caller's principal. Nothing here knows HTTP or Paid.
 
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use diesel::QueryResult;
@@ -14,6 +15,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::FutureExt as _;
 
 use crate::error::{Code, Error};
+use crate::holding::Holding;
 
 pub mod admin_user;
 pub mod application;
@@ -44,8 +46,25 @@ mod tls;
 /// Connections to one database.
 pub type Pool = deadpool::Pool<AsyncPgConnection>;
 
-/// A connection out of a [`Pool`].
-pub type Connection = deadpool::Object<AsyncPgConnection>;
+/// A connection out of a [`Pool`], counted for as long as it is out: nobody may ask Paid with one in hand.
+pub struct Connection {
+    inner: deadpool::Object<AsyncPgConnection>,
+    _holding: Holding,
+}
+
+impl Deref for Connection {
+    type Target = AsyncPgConnection;
+
+    fn deref(&self) -> &AsyncPgConnection {
+        &self.inner
+    }
+}
+
+impl DerefMut for Connection {
+    fn deref_mut(&mut self) -> &mut AsyncPgConnection {
+        &mut self.inner
+    }
+}
 
 /// The migrations, compiled in.
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
@@ -72,7 +91,8 @@ pub fn pool(url: &str, size: usize) -> Pool {
 
 /// Takes a connection out of a pool.
 pub async fn checkout(pool: &Pool) -> Result<Connection, Error> {
-    pool.get().await.map_err(|error| {
+    let taken = pool.get().await.map(|inner| Connection { inner, _holding: Holding::begin() });
+    taken.map_err(|error| {
         tracing::error!(%error, "no database connection");
         let mut problem = Code::Unavailable.problem("The database cannot be reached right now. Try again.");
         problem.retry_after = Some(1);

@@ -19,6 +19,7 @@ use tracing::Instrument as _;
 
 use super::error;
 use crate::error::Code;
+use crate::holding;
 
 /// The header with the request's id.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -64,34 +65,36 @@ pub async fn every_request(
     request.extensions_mut().insert(asked.clone());
     let (method, started) = (request.method().clone(), Instant::now());
     let span = tracing::info_span!("request", id = %asked.request_id);
-    async move {
-        let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
-        let mut answered = match outcome {
-            Ok(Ok(response)) => Ok(error::render(response.map_into_boxed_body())),
-            Ok(Err(error)) => {
-                let status = error.as_response_error().status_code();
-                Err(Broken { problem: error::foreign(&error, status), asked: asked.clone() })
-            }
-            Err(panic) => {
-                tracing::error!(message = panic_message(&*panic), "a request panicked");
-                let problem =
-                    Code::Internal.problem("Something went wrong on our side. The log has it under the request id.");
-                Err(Broken { problem, asked: asked.clone() })
-            }
-        };
-        let (route, status) = match &mut answered {
-            Ok(response) => {
-                if let Ok(id) = HeaderValue::from_str(&asked.request_id) {
-                    response.headers_mut().insert(X_REQUEST_ID, id);
+    holding::counted(
+        async move {
+            let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
+            let mut answered = match outcome {
+                Ok(Ok(response)) => Ok(error::render(response.map_into_boxed_body())),
+                Ok(Err(error)) => {
+                    let status = error.as_response_error().status_code();
+                    Err(Broken { problem: error::foreign(&error, status), asked: asked.clone() })
                 }
-                (response.request().match_pattern().unwrap_or_else(|| "none".into()), response.status())
-            }
-            Err(broken) => ("none".into(), broken.status_code()),
-        };
-        observe(method.as_str(), &route, status, started);
-        answered.map_err(Into::into)
-    }
-    .instrument(span)
+                Err(panic) => {
+                    tracing::error!(message = panic_message(&*panic), "a request panicked");
+                    let problem = Code::Internal
+                        .problem("Something went wrong on our side. The log has it under the request id.");
+                    Err(Broken { problem, asked: asked.clone() })
+                }
+            };
+            let (route, status) = match &mut answered {
+                Ok(response) => {
+                    if let Ok(id) = HeaderValue::from_str(&asked.request_id) {
+                        response.headers_mut().insert(X_REQUEST_ID, id);
+                    }
+                    (response.request().match_pattern().unwrap_or_else(|| "none".into()), response.status())
+                }
+                Err(broken) => ("none".into(), broken.status_code()),
+            };
+            observe(method.as_str(), &route, status, started);
+            answered.map_err(Into::into)
+        }
+        .instrument(span),
+    )
     .await
 }
 

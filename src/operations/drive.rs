@@ -14,6 +14,7 @@ use crate::db::operation::{self, Lease, Operation};
 use crate::db::paid_settings;
 use crate::domain::operation::OperationKind;
 use crate::error::Error;
+use crate::holding;
 
 /// What settling costs at most.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -59,6 +60,7 @@ pub async fn drive(app: &App, operation: Operation) -> Result<Operation, Error> 
 /// Drives an operation that the caller has just written down, and waits for its end until `deadline`. The drive goes
 /// on by itself when nobody waits any more. `None`: not settled yet.
 pub async fn drive_until(app: &App, operation: Operation, deadline: Instant) -> Result<Option<Operation>, Error> {
+    holding::check_that_nothing_is_held();
     let id = operation.id;
     let driven = app.spawn(|app| async move {
         let driven = drive(&app, operation).await;

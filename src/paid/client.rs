@@ -14,6 +14,7 @@ use super::outcome::{Answer, Attempt, Call, Unknown};
 use super::reading;
 use super::wire::{AnswerEnvelope, AnswerItem, Operation, PREFIX};
 use crate::domain::PaidKey;
+use crate::holding;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -138,6 +139,7 @@ impl Client {
         body: &B,
         http_status: &mut Option<u16>,
     ) -> Result<AnswerEnvelope, Unknown> {
+        holding::check_that_nothing_is_held();
         let secret = account.auth_code.expose_secret();
         let not_sent = |reason: &str| unknown(false, reason);
         let request = Request { header: RequestHeader { auth_code: secret }, body };

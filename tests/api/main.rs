@@ -5,6 +5,7 @@ mod applications;
 mod bulk_confirm;
 mod bulk_kill;
 mod bulk_refresh;
+mod connections;
 mod demo;
 mod events;
 mod guards;

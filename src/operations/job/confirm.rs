@@ -11,6 +11,7 @@ use crate::db::operation;
 use crate::domain::job::ItemOutcome;
 use crate::domain::{OperationId, OrderId};
 use crate::error::{Error, OrNotFound};
+use crate::holding;
 use crate::operations::order::Progress;
 use crate::operations::payment::{self, Confirm, Deed};
 
@@ -18,7 +19,7 @@ use crate::operations::payment::{self, Confirm, Deed};
 const AT_ONCE: usize = 4;
 
 pub(super) async fn confirm_all(app: &App, job: &Job, items: Vec<Item>) -> Vec<Item> {
-    let confirmed = items.into_iter().map(|item| confirm(app, job, item));
+    let confirmed = items.into_iter().map(|item| holding::counted(confirm(app, job, item)));
     stream::iter(confirmed).buffered(AT_ONCE).collect().await
 }
 

@@ -10,10 +10,11 @@ use crate::db::operation;
 use crate::domain::job::ItemOutcome;
 use crate::domain::{MemberId, OperationId};
 use crate::error::{Error, OrNotFound};
+use crate::holding;
 use crate::operations::application::{self, Deed, Outcome};
 
 pub(super) async fn submit_all(app: &App, job: &Job, items: Vec<Item>) -> Vec<Item> {
-    join_all(items.into_iter().map(|item| submit(app, job, item))).await
+    join_all(items.into_iter().map(|item| holding::counted(submit(app, job, item)))).await
 }
 
 async fn submit(app: &App, job: &Job, item: Item) -> Item {

@@ -15,6 +15,7 @@ use crate::db::operation::Lease;
 use crate::domain::job::{ItemOutcome, JobKind, JobState, MOST_FAILURES};
 use crate::domain::retry;
 use crate::error::{Error, OrNotFound};
+use crate::holding;
 
 /// How long a portion stays with a worker that is not heard of any more.
 const LEASE: Duration = Duration::from_secs(15);
@@ -58,7 +59,7 @@ pub async fn run_due(app: &App, limit: i64) -> Result<usize, Error> {
 /// nothing that was written down, and what this worker found out is dropped.
 pub async fn work(app: &App, held: &Held) -> Result<(), Error> {
     let done = tokio::select! {
-        done = do_portion(app, held) => done,
+        done = holding::counted(do_portion(app, held)) => done,
         () = keep(app, &held.portion) => return Ok(()),
     };
     if let Err(error) = &done {

@@ -11,6 +11,7 @@ use crate::db::counter::{self, Counted};
 use crate::db::idempotency_key::Ticket;
 use crate::db::json::Json;
 use crate::db::member::{self, Member};
+use crate::db::operation::Operation;
 use crate::db::paid_settings::{self, PaidSettings};
 use crate::db::password;
 use crate::db::store::Store;
@@ -159,20 +160,30 @@ pub async fn register(app: &App, store: &Store, mut new: Registration, ticket: &
     let settings = paid_settings::find(store.store_id, &*app.db().await?).await?;
     check_registration(&new, &settings)?;
     let hash = passwords::hash(new.password.clone()).await?;
+    let (member, operation) = write_with_a_free_number(app, store, &new, &hash, ticket).await?;
+    if let Some(operation) = operation {
+        application::submit_registered(app, operation).await?;
+    }
+    member::find(store.store_id, member.id, &*app.db().await?).await?.or_not_found()
+}
+
+/// The connection goes back before Paid is waited for.
+async fn write_with_a_free_number(
+    app: &App,
+    store: &Store,
+    new: &Registration,
+    hash: &str,
+    ticket: &Ticket,
+) -> Result<(Member, Option<Operation>), Error> {
     let conn = &mut *app.db().await?;
     for _ in 0..DRAWS {
         let number = draw_number(store.store_id, conn).await?;
-        let registered = conn
-            .transaction(async |conn| write_registration(app, store, &new, &hash, number, ticket, conn).await)
-            .await;
-        let (member, operation) = match registered {
-            Err(error) if error.code() == Some(Code::NumberTaken) => continue,
-            registered => registered?,
-        };
-        if let Some(operation) = operation {
-            application::submit_registered(app, operation).await?;
+        let registered =
+            conn.transaction(async |conn| write_registration(app, store, new, hash, number, ticket, conn).await).await;
+        match registered {
+            Err(error) if error.code() == Some(Code::NumberTaken) => {}
+            registered => return registered,
         }
-        return member::find(store.store_id, member.id, conn).await?.or_not_found();
     }
     Err(anyhow::anyhow!("no free member number was found").into())
 }
@@ -205,7 +216,7 @@ async fn write_registration(
     number: String,
     ticket: &Ticket,
     conn: &mut AsyncPgConnection,
-) -> Result<(Member, Option<crate::db::operation::Operation>), Error> {
+) -> Result<(Member, Option<Operation>), Error> {
     let settings = paid_settings::share(store.store_id, conn).await?;
     if new.wants_paid && !settings.enabled {
         return Err(application::paid_disabled());

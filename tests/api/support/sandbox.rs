@@ -80,6 +80,11 @@ impl Sandbox {
         self.control(reqwest::Method::GET, "/load", None).await["most_in_flight"].as_u64().unwrap()
     }
 
+    /// How many calls are under way now.
+    pub async fn in_flight(&self) -> u64 {
+        self.control(reqwest::Method::GET, "/load", None).await["in_flight"].as_u64().unwrap()
+    }
+
     /// Many provisional sales of one member, as (key, price), by Paid's own protocol.
     pub async fn register_sales(&self, member: &str, sales: &[(String, i64)]) {
         for some in sales.chunks(100) {

@@ -10,13 +10,14 @@ use uuid::Uuid;
 use super::intent::{intent, write_intent};
 use super::order::{Progress, view};
 use super::provider::{self, About, Calls, Reader};
-use super::{drive, refresh, settle};
+use super::refresh::{self, Shown};
+use super::{drive, settle};
 use crate::app::App;
-use crate::db::event::{self, Subject};
+use crate::db::event::{self, News, Subject};
 use crate::db::idempotency_key::Ticket;
 use crate::db::operation::{self, Operation};
 use crate::db::order::{self, Order, OrderView};
-use crate::db::paid_settings;
+use crate::db::paid_settings::{self, PaidSettings};
 use crate::db::payment::{self, Payment};
 use crate::domain::events::EventType;
 use crate::domain::operation::{OperationKind, OperationState, Plan};
@@ -71,17 +72,17 @@ pub async fn confirm(
 ) -> Result<Progress, Error> {
     let deadline = deadline(app);
     let fixed_on = check_fixed_on(app, wish.fixed_on)?;
-    let seen = view(app, store, id).await?;
+    let (seen, settings) = {
+        let conn = &*app.db().await?;
+        (order::find(store, id, conn).await?.or_not_found()?, paid_settings::find(store, conn).await?)
+    };
     (deed.check_version)(seen.order.version)?;
     let payment = may_be_asked(&seen, PaymentAction::Confirm)?;
-    let mut known_version = seen.order.version;
-    if app.config.paid.capabilities.inquiry {
-        known_version = read_and_adopt(app, store, payment, deadline, deed).await?;
-    }
-    let check = |version| {
-        if version == known_version { Ok(()) } else { (deed.check_version)(version) }
+    let shown = match app.config.paid.capabilities.inquiry {
+        true => Some(look(app, &settings, payment, deadline).await?),
+        false => None,
     };
-    let intent = ask(app, store, id, PaymentAction::Confirm, &check, deed, |order, payment| {
+    let intent = ask(app, store, id, PaymentAction::Confirm, shown, deed, |order, payment| {
         check_amounts(&wish, order.total, payment.amount)?;
         let body = paid::body::confirm(&payment.customer_number, &payment.credit_key, fixed_on);
         Ok((Plan::Confirm { fixed_on }, body))
@@ -119,7 +120,7 @@ fn check_amounts(wish: &Confirm, total: Yen, at_paid: Yen) -> Result<(), Error> 
 /// Cancels a payment and leaves its order.
 pub async fn cancel(app: &App, store: StoreId, id: OrderId, reason: &str, deed: &Deed<'_>) -> Result<Progress, Error> {
     let deadline = deadline(app);
-    let intent = ask(app, store, id, PaymentAction::Cancel, deed.check_version, deed, |_, payment| {
+    let intent = ask(app, store, id, PaymentAction::Cancel, None, deed, |_, payment| {
         let body = paid::body::cancel(&payment.customer_number, &payment.credit_key);
         Ok((Plan::Cancel { cancel_order: false, reason: reason.to_owned() }, body))
     });
@@ -136,7 +137,9 @@ pub async fn refresh_one(app: &App, store: StoreId, id: OrderId, deed: &Deed<'_>
         return drive_now(app, store, id, open.id).await;
     }
     require_inquiry(app)?;
-    read_and_adopt_or_flag(app, store, &payment, deadline(app), deed).await?;
+    let settings = paid_settings::find(store, &*app.db().await?).await?;
+    let shown = look(app, &settings, &payment, deadline(app)).await?;
+    refresh::adopt(app, store, id, &shown, deed).await?;
     Ok(Progress { view: view(app, store, id).await?, processing: false })
 }
 
@@ -161,70 +164,121 @@ fn may_be_asked(seen: &OrderView, action: PaymentAction) -> Result<&Payment, Err
     Ok(payment)
 }
 
-/// Reads a sale and adopts what Paid shows; says the order's version then. A sale that is missing stops the action.
-async fn read_and_adopt(
-    app: &App,
-    store: StoreId,
-    payment: &Payment,
-    deadline: Instant,
-    deed: &Deed<'_>,
-) -> Result<i64, Error> {
-    let inquiry = read_and_adopt_or_flag(app, store, payment, deadline, deed).await?;
-    if inquiry == Inquiry::NotFound {
-        return Err(missing());
-    }
-    Ok(view(app, store, payment.order_id).await?.order.version)
-}
-
-async fn read_and_adopt_or_flag(
-    app: &App,
-    store: StoreId,
-    payment: &Payment,
-    deadline: Instant,
-    deed: &Deed<'_>,
-) -> Result<Inquiry, Error> {
-    let settings = paid_settings::find(store, &*app.db().await?).await?;
-    refresh::check_merchant(&settings, payment)?;
-    let account = provider::account(app, &settings, payment.environment)?;
-    let mut reader = Reader::until(deadline, app, account, Calls::new(app, store, About::order(payment.order_id)));
+/// Asks Paid how a sale stands, holding nothing of the database meanwhile. The caller writes the calls down together
+/// with what comes of them; where Paid gives no usable answer, they are written down here.
+async fn look(app: &App, settings: &PaidSettings, payment: &Payment, deadline: Instant) -> Result<Shown, Error> {
+    refresh::check_merchant(settings, payment)?;
+    let account = provider::account(app, settings, payment.environment)?;
+    let calls = Calls::new(app, payment.store_id, About::order(payment.order_id));
+    let mut reader = Reader::until(deadline, app, account, calls);
     let read = reader.sales(std::slice::from_ref(&payment.credit_key)).await;
-    let conn = &mut *app.db().await?;
-    reader.calls.write(conn).await?;
-    let inquiry = read?.remove(&payment.credit_key).unwrap_or(Inquiry::Unclear(paid::Codes::none()));
-    if let Inquiry::Unclear(codes) = &inquiry {
-        let mut problem = Code::ProviderUnavailable.problem("Paid did not say how the sale stands. Try again.");
-        problem.paid_codes = codes.clone().into_vec();
-        return Err(problem.into());
-    }
-    refresh::adopt(app, payment, &inquiry, deed.actor, conn).await?;
-    Ok(inquiry)
+    let unclear = Inquiry::Unclear(paid::Codes::none());
+    let problem = match read.map(|mut answers| answers.remove(&payment.credit_key).unwrap_or(unclear)) {
+        Ok(Inquiry::Found(sale)) => return Ok(Shown { calls: reader.calls, asked: payment.version, sale: Some(sale) }),
+        Ok(Inquiry::NotFound) => return Ok(Shown { calls: reader.calls, asked: payment.version, sale: None }),
+        Ok(Inquiry::Unclear(codes)) => {
+            let mut problem = Code::ProviderUnavailable.problem("Paid did not say how the sale stands. Try again.");
+            problem.paid_codes = codes.into_vec();
+            problem.into()
+        }
+        Err(error) => error,
+    };
+    reader.calls.write(&mut *app.db().await?).await?;
+    Err(problem)
 }
 
-/// Writes down that Paid is to be asked, after checking under the order's lock that it may be.
+/// Writes down that Paid is to be asked, after checking under the order's lock that it may be. What Paid has just shown
+/// is adopted in the same transaction, and stays where nothing is asked after all.
 async fn ask(
     app: &App,
     store: StoreId,
     id: OrderId,
     action: PaymentAction,
-    check_version: &(dyn Fn(i64) -> Result<(), Error> + Sync),
+    shown: Option<Shown>,
     deed: &Deed<'_>,
     plan: impl FnOnce(&Order, &Payment) -> Result<(Plan, Value), Error> + Send,
 ) -> Result<Operation, Error> {
     let conn = &mut *app.db().await?;
-    conn.transaction(async |conn| {
+    let asked = conn.transaction(async |conn| {
+        if let Some(shown) = &shown {
+            shown.calls.write(conn).await?;
+        }
         paid_settings::share(store, conn).await?;
         let mut order =
             order::lock(store, id, conn).await?.filter(|order| order.discarded_at.is_none()).or_not_found()?;
-        check_version(order.version)?;
         let payment = payment::lock(store, id, conn).await?.ok_or_else(no_payment)?;
-        if operation::open_on_order(store, id, conn).await?.is_some() {
+        let is_open = operation::open_on_order(store, id, conn).await?.is_some();
+        let mut asking = Asking { app, action, deed, payment, news: None, adopted: false };
+        let decided = asking.decide(&order, is_open, shown.as_ref(), plan);
+        asking.keep(conn).await?;
+        match decided {
+            Ok((plan, body)) => {
+                asking.tell(conn).await?;
+                open(app, &mut order, &asking.payment, plan, body, deed, conn).await.map(Ok)
+            }
+            Err(refusal) => {
+                if asking.adopted {
+                    order::save(&mut order, app.clock.now(), conn).await?;
+                    asking.tell(conn).await?;
+                }
+                // Not an error of the transaction: what was found out stays.
+                Ok(Err(refusal))
+            }
+        }
+    });
+    asked.await.and_then(|decided: Result<Operation, Error>| decided)
+}
+
+/// An action on the payment of a locked order, between the look at what is there and what is written.
+struct Asking<'a> {
+    app: &'a App,
+    action: PaymentAction,
+    deed: &'a Deed<'a>,
+    payment: Payment,
+    news: Option<News>,
+    adopted: bool,
+}
+
+impl Asking<'_> {
+    /// Says what to ask of Paid, or why nothing. The caller's version is compared with a row that nobody but others can
+    /// have changed since the caller read it.
+    fn decide(
+        &mut self,
+        order: &Order,
+        is_open: bool,
+        shown: Option<&Shown>,
+        plan: impl FnOnce(&Order, &Payment) -> Result<(Plan, Value), Error>,
+    ) -> Result<(Plan, Value), Error> {
+        (self.deed.check_version)(order.version)?;
+        if is_open {
             return Err(in_progress());
         }
-        payment.status.after(action).map_err(not_unconfirmed)?;
-        let (plan, body) = plan(&order, &payment)?;
-        open(app, &mut order, &payment, plan, body, deed, conn).await
-    })
-    .await
+        // An answer about a row that changed since the question is discarded.
+        if let Some(shown) = shown.filter(|shown| shown.asked == self.payment.version) {
+            self.news = refresh::enter(&mut self.payment, shown.sale, self.app.clock.now());
+            self.adopted = true;
+            if shown.sale.is_none() {
+                return Err(missing());
+            }
+        }
+        self.payment.status.after(self.action).map_err(not_unconfirmed)?;
+        plan(order, &self.payment)
+    }
+
+    async fn keep(&mut self, conn: &mut AsyncPgConnection) -> Result<(), Error> {
+        if self.adopted {
+            payment::save(&mut self.payment, conn).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell(&mut self, conn: &mut AsyncPgConnection) -> Result<(), Error> {
+        if let Some(News { kind, subject, data }) = self.news.take() {
+            let (store, now) = (self.payment.store_id, self.app.clock.now());
+            event::append(store, kind, subject, self.deed.actor, data, now, conn).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Writes an operation on a locked order down, with its event.

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel_async::{AsyncConnection, AsyncPgConnection};
+use diesel_async::AsyncConnection;
 use serde_json::json;
 
 use super::batches;
+use super::payment::Deed;
 use super::provider::{self, About, Calls};
 use crate::app::App;
 use crate::db::event::{self, News, Subject};
@@ -46,32 +47,35 @@ pub(super) fn check_merchant(settings: &PaidSettings, payment: &Payment) -> Resu
     Err(Code::OrderStateForbids.because("The sale was made under another merchant id than the present one."))
 }
 
+/// What Paid showed of a sale, with the calls that asked for it, which are not written down yet.
+pub(super) struct Shown {
+    /// To be written down with what comes of the answer.
+    pub calls: Calls,
+    /// The version of the payment that was asked about.
+    pub asked: i64,
+    /// The sale; `None` where Paid knows none.
+    pub sale: Option<Sale>,
+}
+
 /// Compares a payment with what Paid shows, and adopts or flags. The answer is discarded if the row changed since the
 /// question, or if an operation has been opened.
-pub(super) async fn adopt(
-    app: &App,
-    asked: &Payment,
-    inquiry: &Inquiry,
-    actor: &str,
-    conn: &mut AsyncPgConnection,
-) -> Result<(), Error> {
+pub(super) async fn adopt(app: &App, store: StoreId, id: OrderId, shown: &Shown, deed: &Deed<'_>) -> Result<(), Error> {
     let now = app.clock.now();
-    let Some(found) = found(inquiry) else {
-        return Ok(());
-    };
+    let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
-        let (store, id) = (asked.store_id, asked.order_id);
+        shown.calls.write(conn).await?;
+        deed.ticket.record(id.0, conn).await?;
         let mut order = order::lock(store, id, conn).await?.or_not_found()?;
         let open = operation::open_on_order(store, id, conn).await?;
         let mut payment = payment::lock(store, id, conn).await?.or_not_found()?;
-        if payment.version != asked.version || open.is_some() {
+        if payment.version != shown.asked || open.is_some() {
             return Ok(());
         }
-        let news = enter(&mut payment, found, now);
+        let news = enter(&mut payment, shown.sale, now);
         payment::save(&mut payment, conn).await?;
         order::save(&mut order, now, conn).await?;
         if let Some(News { kind, subject, data }) = news {
-            event::append(store, kind, subject, actor, data, now, conn).await?;
+            event::append(store, kind, subject, deed.actor, data, now, conn).await?;
         }
         Ok::<_, Error>(())
     })
@@ -88,7 +92,7 @@ fn found(inquiry: &Inquiry) -> Option<Option<Sale>> {
 }
 
 /// Puts what Paid shows into a payment, and says what is new about it for the log.
-fn enter(payment: &mut Payment, found: Option<Sale>, now: DateTime<Utc>) -> Option<News> {
+pub(super) fn enter(payment: &mut Payment, found: Option<Sale>, now: DateTime<Utc>) -> Option<News> {
     let flagged = payment.flag;
     let (kind, data) = match adoption(payment.status, payment.amount, found) {
         Adoption::Same => {

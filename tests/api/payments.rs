@@ -359,6 +359,51 @@ async fn a_stale_version_is_refused_before_paid_is_asked() {
 }
 
 #[actix_web::test]
+async fn a_confirmation_is_stale_where_somebody_changed_the_order_while_paid_was_asked() {
+    let app = TestApp::with_paid().await;
+    let order = app.unconfirmed_order().await;
+    let path = format!("/v1/admin/orders/{order}");
+    let etag = app.admin().get(&path).await.header("etag").unwrap().to_owned();
+    app.sandbox.fault_with(json!({ "operation": "search", "kind": "delay", "delay_ms": 2000, "times": 1 })).await;
+    let admin = app.admin().if_match(&etag);
+    let somebody = async {
+        app.when(async || app.sandbox.in_flight().await > 0).await;
+        app.admin().patch(&path, json!({ "internal_note": "保留" })).await.expect(200);
+    };
+    let (answer, ()) = join(Ask::Confirm.ask(&admin, &order), somebody).await;
+    answer.problem(412, "stale");
+    has_no_effect(&app, &order).await;
+    assert_eq!(app.calls_of("fix").await, 0);
+    let timeline = app.admin().get(&format!("{path}/timeline")).await.expect(200);
+    assert!(timeline.text.contains("search"), "{}", timeline.text);
+    // Whoever names no version confirms what is there.
+    Ask::Confirm.ask(&app.admin(), &order).await.expect(200);
+}
+
+#[actix_web::test]
+async fn what_paid_showed_before_a_confirmation_stays_though_it_is_refused() {
+    let app = TestApp::with_paid().await;
+    for (sale, code, status, amount) in [
+        (json!({ "price": 600 }), "amount_mismatch", "unconfirmed", 600),
+        (json!({ "status": "FIXED" }), "payment_not_unconfirmed", "confirmed", 1100),
+        (json!({ "status": "CANCELED" }), "payment_not_unconfirmed", "cancelled", 1100),
+    ] {
+        let order = app.unconfirmed_order().await;
+        app.sandbox.set_sale(&app.key_of(&order).await, sale).await;
+        Ask::Confirm.ask(&app.admin(), &order).await.problem(409, code);
+        let payment = app.order(&order).await["payment"].clone();
+        assert_eq!((&payment["status"], &payment["amount"]), (&json!(status), &json!(amount)));
+        assert_eq!(app.events_of(&order).await.last().unwrap(), "payment.found_at_paid");
+        assert_eq!(payment["open_operation"], json!(null));
+    }
+    let order = app.unconfirmed_order().await;
+    app.sandbox.delete_sale(&app.key_of(&order).await).await;
+    Ask::Confirm.ask(&app.admin(), &order).await.problem(409, "missing_at_paid");
+    assert_eq!(app.causes_of(&order).await, ["missing_at_paid"]);
+    assert_eq!(app.calls_of("fix").await, 0);
+}
+
+#[actix_web::test]
 async fn what_was_noted_while_an_amend_was_open_is_kept() {
     let app = TestApp::with_paid().await;
     let order = app.unconfirmed_order().await;

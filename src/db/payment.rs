@@ -67,9 +67,20 @@ impl Payment {
         self.amount = sale.price;
         if status != self.status {
             self.status = status;
-            self.confirmed_at = (status == PaymentStatus::Confirmed).then_some(now);
-            self.cancelled_at = (status == PaymentStatus::Cancelled).then_some(now);
-            self.fixed_on = (status == PaymentStatus::Confirmed).then(|| japan_date(now));
+            match status {
+                PaymentStatus::Confirmed => {
+                    self.confirmed_at = Some(now);
+                    self.fixed_on = Some(japan_date(now));
+                    self.cancelled_at = None;
+                }
+                // A return of a confirmed sale: that it was confirmed, and for which day, stays true.
+                PaymentStatus::Cancelled => self.cancelled_at = Some(now),
+                PaymentStatus::Processing | PaymentStatus::Unconfirmed | PaymentStatus::Failed => {
+                    self.confirmed_at = None;
+                    self.fixed_on = None;
+                    self.cancelled_at = None;
+                }
+            }
         }
         self.unflag();
         self.checked_at = Some(now);

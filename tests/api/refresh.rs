@@ -1,5 +1,6 @@
 //! Reading a payment back from Paid (R7, R11).
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use crate::settlement::Ask;
@@ -38,10 +39,15 @@ async fn a_return_of_a_confirmed_sale_is_adopted() {
         [(json!({ "price": 600 }), "confirmed", 600), (json!({ "status": "CANCELED" }), "cancelled", 1100)]
     {
         let order = app.unconfirmed_order().await;
-        Ask::Confirm.ask(&app.admin(), &order).await.expect(200);
+        let confirmed = Ask::Confirm.ask(&app.admin(), &order).await.expect(200).body["payment"].clone();
+        app.let_time_pass(TimeDelta::days(2)).await;
         app.sandbox.set_sale(&app.key_of(&order).await, change).await;
         let payment = refresh(&app, &order).await["payment"].clone();
         assert_eq!((&payment["status"], &payment["amount"]), (&json!(status), &json!(amount)));
+        for kept in ["confirmed_at", "fixed_on"] {
+            assert!(payment[kept].is_string() && payment[kept] == confirmed[kept], "{kept}: {payment}");
+        }
+        assert_eq!(payment["cancelled_at"].is_string(), status == "cancelled");
     }
 }
 

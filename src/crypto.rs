@@ -115,9 +115,14 @@ pub fn random_secret() -> SecretString {
     BASE64_URL_SAFE_NO_PAD.encode(random::<32>()).into()
 }
 
+/// The hash of some bytes.
+pub fn hash(bytes: &[u8]) -> Vec<u8> {
+    digest::digest(&digest::SHA256, bytes).as_ref().to_vec()
+}
+
 /// The hash under which a random secret is stored. Random secrets need no slow hash; passwords do.
 pub fn hash_secret(secret: &str) -> Vec<u8> {
-    digest::digest(&digest::SHA256, secret.as_bytes()).as_ref().to_vec()
+    hash(secret.as_bytes())
 }
 
 /// Compares two hashes in constant time.

@@ -1,15 +1,50 @@
-//! Entity tags: the version of a resource, so that nobody overwrites a change he has not seen.
+//! Entity tags: the version of a resource, so that nobody overwrites a change he has not seen, and a hash of what is
+//! shown, so that a tag stands for one answer and no other.
+//!
+//! The two do not always move together. An order shows its member's name and when an operation is tried next, which no
+//! action on the order depends on; the version counts what one may depend on, and the hash everything.
 
 use std::future::{Ready, ready};
 
-use actix_web::http::header::{ETAG, HeaderName, IF_MATCH};
-use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use actix_web::http::header::{CONTENT_TYPE, ETAG, IF_MATCH};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, dev::Payload};
 
+use crate::crypto;
 use crate::error::{Code, Error};
 
-/// The header that tells a version: `.insert_header(etag(row.version))`.
-pub fn etag(version: i64) -> (HeaderName, String) {
-    (ETAG, format!("\"{version}\""))
+/// How many bytes of the hash are in a tag: enough to tell the states of one resource apart.
+const HASH_LEN: usize = 8;
+
+/// Answers with a resource that can change: the only way to an `ETag`.
+pub trait Versioned {
+    /// The answer with what is shown as JSON, and the tag of it.
+    fn versioned(&mut self, version: i64, shown: impl serde::Serialize) -> HttpResponse;
+
+    /// Says the tag of a resource that is only a part of the answer.
+    fn tagged(&mut self, version: i64, part: &impl serde::Serialize) -> &mut Self;
+}
+
+impl Versioned for HttpResponseBuilder {
+    fn versioned(&mut self, version: i64, shown: impl serde::Serialize) -> HttpResponse {
+        let json = match serde_json::to_vec(&shown) {
+            Ok(json) => json,
+            Err(error) => return HttpResponse::from_error(Error::from(anyhow::Error::from(error))),
+        };
+        self.insert_header((ETAG, tag(version, &json))).insert_header((CONTENT_TYPE, "application/json")).body(json)
+    }
+
+    fn tagged(&mut self, version: i64, part: &impl serde::Serialize) -> &mut Self {
+        // What cannot be written as JSON cannot be answered either.
+        match serde_json::to_vec(part) {
+            Ok(json) => self.insert_header((ETAG, tag(version, &json))),
+            Err(_) => self,
+        }
+    }
+}
+
+fn tag(version: i64, json: &[u8]) -> String {
+    let hash: String = crypto::hash(json)[..HASH_LEN].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{version}-{hash}\"")
 }
 
 /// The versions a caller is willing to change (`If-Match`). To be checked under the row's lock.
@@ -17,11 +52,16 @@ pub fn etag(version: i64) -> (HeaderName, String) {
 pub struct IfMatch(Option<Vec<String>>);
 
 impl IfMatch {
-    /// `stale` unless the present version is among those named, or none was named.
+    /// `stale` unless the present version is among those named, or none was named. A tag without a hash names a version
+    /// as well.
     pub fn check(&self, version: i64) -> Result<(), Error> {
         let Some(tags) = &self.0 else { return Ok(()) };
-        let present = format!("\"{version}\"");
-        if tags.iter().any(|tag| tag == "*" || *tag == present) {
+        let present = version.to_string();
+        let names = |tag: &str| {
+            let within = tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+            within.is_some_and(|within| within.split('-').next() == Some(&present))
+        };
+        if tags.iter().any(|tag| tag == "*" || names(tag)) {
             return Ok(());
         }
         Err(Code::Stale.because("The resource has changed since you read it. Read it again and repeat the change."))
@@ -72,6 +112,14 @@ mod tests {
         assert!(
             check(&[]) && check(&["\"7\""]) && check(&["*"]) && check(&["\"1\", \"7\""]) && check(&["\"1\"", "\"7\""])
         );
+        assert!(check(&["\"7-00ff\""]) && !check(&["\"70-00ff\""]) && !check(&["\"6-7\""]));
         assert!(!check(&["\"6\""]) && !check(&["W/\"7\""]) && !check(&["7"]) && !check(&[""]));
+    }
+
+    #[test]
+    fn a_tag_moves_with_the_version_and_with_what_is_shown() {
+        assert_eq!(tag(7, b"{}"), tag(7, b"{}"));
+        assert_ne!(tag(7, b"{}"), tag(8, b"{}"));
+        assert_ne!(tag(7, b"{}"), tag(7, b"[]"));
     }
 }

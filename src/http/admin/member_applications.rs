@@ -15,7 +15,7 @@ use crate::domain::{Fault, MemberId};
 use crate::error::{Error, OrNotFound};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::{MembersRead, MembersWrite};
-use crate::http::etag::{IfMatch, etag};
+use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::idempotency::{Begun, Once};
 use crate::http::path::Id;
 use crate::operations::application::{self, Deed, Diagnosis, Outcome, Submission};
@@ -76,8 +76,9 @@ fn submitted(submission: Submission) -> HttpResponse {
     if outcome == Outcome::Processing {
         response.insert_header(("Location", format!("/v1/admin/members/{}", member.id)));
     }
-    response.insert_header(etag(member.version));
-    response.json(SubmissionOut { outcome, member: MemberOut::from(MemberView { member, operation }) })
+    let version = member.version;
+    let member = MemberOut::from(MemberView { member, operation });
+    response.tagged(version, &member).json(SubmissionOut { outcome, member })
 }
 
 /// Read the status of a member's application back from Paid
@@ -114,7 +115,7 @@ async fn refresh_application(
 }
 
 fn seen(view: MemberView) -> HttpResponse {
-    HttpResponse::Ok().insert_header(etag(view.member.version)).json(MemberOut::from(view))
+    HttpResponse::Ok().versioned(view.member.version, MemberOut::from(view))
 }
 
 /// Everything about a member and Paid.
@@ -154,5 +155,5 @@ async fn get_member_paid(admin: Admin<MembersRead>, id: Id<MemberId>, app: Data<
         precheck: application::precheck(&member.profile.0, member.customer_number.as_ref()),
         diagnosis: application::diagnose(&settings, &member, conn).await?,
     };
-    Ok(HttpResponse::Ok().insert_header(etag(member.version)).json(out))
+    Ok(HttpResponse::Ok().versioned(member.version, out))
 }

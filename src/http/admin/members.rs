@@ -18,7 +18,7 @@ use crate::error::{Error, OrNotFound};
 use crate::http::auth::scopes::{MembersRead, MembersWrite};
 use crate::http::auth::{Admin, Permission};
 use crate::http::body::{Body, from_value};
-use crate::http::etag::{IfMatch, etag};
+use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::idempotency::{Begun, Once, Ticket};
 use crate::http::page::PageParams;
 use crate::http::patch::{both, merge_patch, split, split_body};
@@ -156,8 +156,7 @@ pub(super) async fn shown(app: &App, store: StoreId, id: MemberId) -> Result<Mem
 /// A changed member, with its version.
 pub(super) async fn answer(app: &App, member: Member) -> Result<HttpResponse, Error> {
     let operation = operation::open_on_member(member.store_id, member.id, &*app.db().await?).await?;
-    let version = etag(member.version);
-    Ok(HttpResponse::Ok().insert_header(version).json(MemberOut::from(MemberView { member, operation })))
+    Ok(HttpResponse::Ok().versioned(member.version, MemberOut::from(MemberView { member, operation })))
 }
 
 /// List members, newest first
@@ -217,9 +216,9 @@ async fn create_member(
 
 fn created(member: Member) -> HttpResponse {
     let location = (LOCATION, format!("/v1/admin/members/{}", member.id));
-    let version = etag(member.version);
+    let version = member.version;
     let out = MemberOut::from(MemberView { member, operation: None });
-    HttpResponse::Created().insert_header(location).insert_header(version).json(out)
+    HttpResponse::Created().insert_header(location).versioned(version, out)
 }
 
 /// Read a member
@@ -230,7 +229,7 @@ fn created(member: Member) -> HttpResponse {
 #[get("/members/{id}")]
 async fn get_member(admin: Admin<MembersRead>, id: Id<MemberId>, app: Data<App>) -> Result<HttpResponse, Error> {
     let view = shown(&app, admin.store, id.0).await?;
-    Ok(HttpResponse::Ok().insert_header(etag(view.member.version)).json(MemberOut::from(view)))
+    Ok(HttpResponse::Ok().versioned(view.member.version, MemberOut::from(view)))
 }
 
 /// Change a member

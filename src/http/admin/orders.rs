@@ -19,7 +19,7 @@ use crate::error::{Error, OrNotFound};
 use crate::http::auth::scopes::{OrdersRead, OrdersWrite};
 use crate::http::auth::{Admin, Permission};
 use crate::http::body::{Body, OptionalBody};
-use crate::http::etag::{IfMatch, etag};
+use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::idempotency::{Begun, Once, OnceUnderKey, Ticket};
 use crate::http::page::PageParams;
 use crate::http::path::Id;
@@ -190,8 +190,7 @@ pub fn check_notes(note: Option<&str>, internal_note: Option<&str>) -> Result<()
 fn placed(progress: Progress) -> HttpResponse {
     let location = format!("/v1/admin/orders/{}", progress.view.order.id);
     let mut response = if progress.processing { HttpResponse::Accepted() } else { HttpResponse::Created() };
-    response.insert_header((LOCATION, location)).insert_header(etag(progress.view.order.version));
-    response.json(OrderOut::from(progress.view))
+    response.insert_header((LOCATION, location)).versioned(progress.view.order.version, OrderOut::from(progress.view))
 }
 
 /// The answer to an action on an order: 200, or 202 while Paid has not answered.
@@ -200,7 +199,7 @@ pub(super) fn acted(progress: Progress) -> HttpResponse {
     if progress.processing {
         response.insert_header((LOCATION, format!("/v1/admin/orders/{}", progress.view.order.id)));
     }
-    response.insert_header(etag(progress.view.order.version)).json(OrderOut::from(progress.view))
+    response.versioned(progress.view.order.version, OrderOut::from(progress.view))
 }
 
 /// Read an order
@@ -208,7 +207,7 @@ pub(super) fn acted(progress: Progress) -> HttpResponse {
 #[get("/orders/{id}")]
 async fn get_order(admin: Admin<OrdersRead>, id: Id<OrderId>, app: Data<App>) -> Result<HttpResponse, Error> {
     let view = order::find(admin.store, id.0, &*app.db().await?).await?.or_not_found()?;
-    Ok(HttpResponse::Ok().insert_header(etag(view.order.version)).json(OrderOut::from(view)))
+    Ok(HttpResponse::Ok().versioned(view.order.version, OrderOut::from(view)))
 }
 
 /// What changes; absent fields stay.

@@ -17,7 +17,7 @@ use crate::error::{Code, Error, OrNotFound};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::{OrdersRead, ProductsWrite};
 use crate::http::body::{Body, merge_patch};
-use crate::http::etag::{IfMatch, etag};
+use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::idempotency::{Begun, Once};
 use crate::http::page::PageParams;
 use crate::http::path::Id;
@@ -207,8 +207,7 @@ async fn create_product(
 fn created(product: Product) -> HttpResponse {
     HttpResponse::Created()
         .insert_header((LOCATION, format!("/v1/admin/products/{}", product.id)))
-        .insert_header(etag(product.version))
-        .json(ProductOut::from(product))
+        .versioned(product.version, ProductOut::from(product))
 }
 
 /// Read a product
@@ -216,7 +215,7 @@ fn created(product: Product) -> HttpResponse {
 #[get("/products/{id}")]
 async fn get_product(admin: Admin<OrdersRead>, id: Id<ProductId>, app: Data<App>) -> Result<HttpResponse, Error> {
     let product = product::find(admin.store, id.0, &*app.db().await?).await?.or_not_found()?;
-    Ok(HttpResponse::Ok().insert_header(etag(product.version)).json(ProductOut::from(product)))
+    Ok(HttpResponse::Ok().versioned(product.version, ProductOut::from(product)))
 }
 
 /// Change a product
@@ -259,7 +258,7 @@ async fn update_product(
             Ok::<_, Error>(product)
         })
         .await?;
-    Ok(HttpResponse::Ok().insert_header(etag(product.version)).json(ProductOut::from(product)))
+    Ok(HttpResponse::Ok().versioned(product.version, ProductOut::from(product)))
 }
 
 /// Remove a product

@@ -16,7 +16,7 @@ use crate::error::{Error, OrNotFound};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::{SettingsRead, SettingsWrite};
 use crate::http::body::{Body, from_value};
-use crate::http::etag::{IfMatch, etag};
+use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::limits::{Counted, Limited, Limits};
 use crate::http::patch::{both, merge_patch, split};
 use crate::operations::settings::{self, PaidChange, Tested};
@@ -141,7 +141,7 @@ async fn show(app: &App, settings: PaidSettings) -> Result<HttpResponse, Error> 
         health: HealthOut { status: settings.health, checked_at: settings.health_at },
         updated_at: settings.updated_at,
     };
-    Ok(HttpResponse::Ok().insert_header(etag(settings.version)).json(out))
+    Ok(HttpResponse::Ok().versioned(settings.version, out))
 }
 
 /// Read the payment settings (決済設定)
@@ -277,7 +277,7 @@ impl From<&Store> for StoreSettings {
 #[get("/settings/store")]
 async fn get_store_settings(admin: Admin<SettingsRead>, app: Data<App>) -> Result<HttpResponse, Error> {
     let store = store::find(admin.store, &*app.db().await?).await?.or_not_found()?;
-    Ok(HttpResponse::Ok().insert_header(etag(store.version)).json(StoreSettings::from(&store)))
+    Ok(HttpResponse::Ok().versioned(store.version, StoreSettings::from(&store)))
 }
 
 /// Change the store's own options; what is absent stays
@@ -307,5 +307,5 @@ async fn put_store_settings(
         })
     };
     let store = settings::change_store(&app, admin.store, &admin.actor, wanted).await?;
-    Ok(HttpResponse::Ok().insert_header(etag(store.version)).json(StoreSettings::from(&store)))
+    Ok(HttpResponse::Ok().versioned(store.version, StoreSettings::from(&store)))
 }

@@ -13,7 +13,7 @@ use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
 use crate::error::Error;
 use crate::http::auth::Buyer;
 use crate::http::body::Body;
-use crate::http::etag::{IfMatch, etag};
+use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::idempotency::Ticket;
 use crate::http::patch::merge_patch;
 use crate::operations::member::{self, Deed};
@@ -63,7 +63,7 @@ impl From<Member> for MeOut {
 )]
 #[get("/me")]
 async fn get_me(buyer: Buyer) -> Result<HttpResponse, Error> {
-    Ok(HttpResponse::Ok().insert_header(etag(buyer.member.version)).json(MeOut::from(buyer.member)))
+    Ok(HttpResponse::Ok().versioned(buyer.member.version, MeOut::from(buyer.member)))
 }
 
 /// Change the own profile; what is absent stays, and `null` empties a field
@@ -83,5 +83,5 @@ async fn update_me(buyer: Buyer, if_match: IfMatch, body: Body<Value>, app: Data
     let deed = Deed { actor: &actor, check_version: &check, ticket: &ticket };
     let wanted = |profile: &Profile| merge_patch(profile, body.0);
     let member = member::change_own(&app, buyer.store, buyer.member.id, &deed, wanted).await?;
-    Ok(HttpResponse::Ok().insert_header(etag(member.version)).json(MeOut::from(member)))
+    Ok(HttpResponse::Ok().versioned(member.version, MeOut::from(member)))
 }

@@ -14,7 +14,7 @@ use crate::domain::member::Profile;
 use crate::error::Error;
 use crate::http::auth::Visitor;
 use crate::http::body::Body;
-use crate::http::etag::etag;
+use crate::http::etag::Versioned as _;
 use crate::http::idempotency::{Begun, Once};
 use crate::http::limits::{Counted, Limited, Limits, address};
 use crate::http::patch::split_body;
@@ -89,5 +89,5 @@ async fn register_member(
 
 fn registered(member: Member) -> HttpResponse {
     let location = (LOCATION, "/v1/storefront/me");
-    HttpResponse::Created().insert_header(location).insert_header(etag(member.version)).json(MeOut::from(member))
+    HttpResponse::Created().insert_header(location).versioned(member.version, MeOut::from(member))
 }

@@ -20,7 +20,7 @@ use crate::error::{Error, OrNotFound};
 use crate::http::admin::orders::check_notes;
 use crate::http::auth::Buyer;
 use crate::http::body::Body;
-use crate::http::etag::etag;
+use crate::http::etag::Versioned as _;
 use crate::http::idempotency::{Begun, OnceUnderKey};
 use crate::http::page::PageParams;
 use crate::http::path::Id;
@@ -149,8 +149,8 @@ async fn create_order(
 fn placed(progress: Progress) -> HttpResponse {
     let mut response = if progress.processing { HttpResponse::Accepted() } else { HttpResponse::Created() };
     let location = format!("/v1/storefront/orders/{}", progress.view.order.id);
-    response.insert_header((LOCATION, location)).insert_header(etag(progress.view.order.version));
-    response.json(OwnOrderOut::from(progress.view))
+    let version = progress.view.order.version;
+    response.insert_header((LOCATION, location)).versioned(version, OwnOrderOut::from(progress.view))
 }
 
 /// An order as its buyer sees it.
@@ -254,5 +254,5 @@ async fn list_orders(buyer: Buyer, query: Listing<NoFilter>, app: Data<App>) -> 
 async fn get_order(buyer: Buyer, id: Id<OrderId>, app: Data<App>) -> Result<HttpResponse, Error> {
     let view = order::find(buyer.store, id.0, &*app.db().await?).await?;
     let view = view.filter(|view| view.order.member_id == buyer.member.id).or_not_found()?;
-    Ok(HttpResponse::Ok().insert_header(etag(view.order.version)).json(OwnOrderOut::from(view)))
+    Ok(HttpResponse::Ok().versioned(view.order.version, OwnOrderOut::from(view)))
 }

@@ -84,6 +84,13 @@ impl Calls {
         Self { store, about, at: app.clock.now(), rows: Vec::new(), health: None }
     }
 
+    /// The same calls, which turn out to be about an order that is only now written down.
+    pub fn about_order(mut self, order: OrderId) -> Self {
+        self.about.order = Some(order);
+        self.rows.iter_mut().for_each(|row| row.order_id = Some(order));
+        self
+    }
+
     /// Notes a call that moved money or submitted an application.
     pub fn note(&mut self, name: &str, call: &Call) {
         self.health = Some(health(call.http_status, call.codes().is_auth_failure(), call.outcome() == "unknown"));

@@ -333,3 +333,56 @@ async fn tax_is_rounded_as_the_store_did_when_the_order_was_placed() {
         assert_eq!((tax(0), tax(1)), expected, "{rounding}");
     }
 }
+
+#[actix_web::test]
+async fn an_order_gets_its_id_when_it_is_written_and_not_before_paid_was_asked() {
+    let app = TestApp::with_paid().await;
+    let (member, other) = (app.approved_member().await, app.member().await);
+    let slow = json!({ "operation": "credit_check", "kind": "delay", "delay_ms": 2000, "times": 1 });
+    app.sandbox.fault_with(slow).await;
+    let quick = async {
+        app.when(async || app.sandbox.in_flight().await > 0).await;
+        let body = json!({ "member_id": other, "payment_method": "bank_transfer", "lines": lines(1000) });
+        app.admin().key(&new_key()).post(ORDERS, body).await.expect(201).text_at("/id")
+    };
+    let (slow, quick) = join(app.place(member, 1000), quick).await;
+    let slow = slow.expect(201).text_at("/id");
+    // Newest first: nothing appears behind what somebody has seen already.
+    let list = app.admin().get(ORDERS).await.expect(200).body;
+    assert_eq!([&list["data"][0]["id"], &list["data"][1]["id"]], [&json!(slow), &json!(quick)]);
+    let timeline = app.admin().get(&format!("{ORDERS}/{slow}/timeline")).await.expect(200);
+    assert!(timeline.text.contains("credit_check"), "{}", timeline.text);
+}
+
+#[actix_web::test]
+async fn the_tag_of_an_order_moves_whenever_what_it_shows_moves() {
+    let app = TestApp::with_paid().await;
+    let member = app.approved_member().await;
+    let order = app.place(member, 1000).await.expect(201).text_at("/id");
+    let path = format!("{ORDERS}/{order}");
+    let tag = async || app.admin().get(&path).await.expect(200).header("etag").unwrap().to_owned();
+    let mut tags = vec![tag().await];
+    assert_eq!(tag().await, tags[0], "nothing has moved");
+    app.sandbox.fault("cancel", "drop_answer", 1).await;
+    app.sandbox.fault_with(json!({ "operation": "search", "kind": "http_500" })).await;
+    app.admin().act(&format!("{path}/payment/cancel")).await.expect(202);
+    tags.push(tag().await);
+    // The next try moves.
+    for _ in 0..2 {
+        app.recover_after(10).await;
+        tags.push(tag().await);
+    }
+    app.sandbox.heal().await;
+    app.recover_after(60).await;
+    assert_eq!(app.order(&order).await["payment"]["status"], "cancelled");
+    tags.push(tag().await);
+    let rename = json!({ "company_name": "株式会社みなと商店" });
+    app.admin().patch(&format!("/v1/admin/members/{member}"), rename).await.expect(200);
+    tags.push(tag().await);
+    let different: std::collections::HashSet<&String> = tags.iter().collect();
+    assert_eq!(different.len(), tags.len(), "{tags:?}");
+    // Nobody who acts on the order depends on the member's name; what has happened to the payment is another matter.
+    let note = json!({ "internal_note": "x" });
+    app.admin().if_match(&tags[3]).patch(&path, note.clone()).await.problem(412, "stale");
+    app.admin().if_match(&tags[4]).patch(&path, note).await.expect(200);
+}

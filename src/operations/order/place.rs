@@ -66,7 +66,7 @@ pub async fn place(app: &App, store: &Store, new: NewOrder, ticket: &Ticket) -> 
     if totals.total < Yen(1) {
         return Err(Code::ZeroTotal.because("A sale at Paid is at least 1 yen."));
     }
-    let placing = Placing { app, store, id: OrderId::new(), new, totals };
+    let placing = Placing { app, store, new, totals };
     placing.with_paid(member, ticket).await
 }
 
@@ -134,8 +134,6 @@ fn draft(store: &Store, id: OrderId, new: &NewOrder, totals: Totals, number: i64
 struct Placing<'a> {
     app: &'a App,
     store: &'a Store,
-    /// Known before the order is there, so that the credit check stands in its timeline.
-    id: OrderId,
     new: NewOrder,
     totals: Totals,
 }
@@ -151,17 +149,21 @@ impl Placing<'_> {
         }
         let key = member.customer_number.clone().ok_or_else(|| not_available(Vec::new(), &member))?;
         let account = provider::account(self.app, &settings, settings.environment)?;
-        let about = About { order: Some(self.id), member: Some(member.id), operation: None };
-        let calls = Calls::new(self.app, self.store.store_id, about);
+        let calls = Calls::new(self.app, self.store.store_id, About::member(member.id));
         let mut reader = Reader::new(self.app, account, calls);
         let checked = self.check_credit(&mut reader, member, &key).await;
         let deadline = reader.deadline();
-        reader.calls.write(&mut *self.app.db().await?).await?;
-        let member = checked?;
-        let operation = self.write_down(&settings, &member, key, ticket).await?;
+        let member = match checked {
+            Ok(member) => member,
+            Err(refused) => {
+                reader.calls.write(&mut *self.app.db().await?).await?;
+                return Err(refused);
+            }
+        };
+        let (id, operation) = self.write_down(&settings, &member, key, reader.calls, ticket).await?;
         match drive::drive_until(self.app, operation, deadline).await? {
-            Some(settled) => answer(self.app, self.store.store_id, self.id, &settled).await,
-            None => announce(self.app, self.store.store_id, self.id).await,
+            Some(settled) => answer(self.app, self.store.store_id, id, &settled).await,
+            None => announce(self.app, self.store.store_id, id).await,
         }
     }
 
@@ -197,18 +199,22 @@ impl Placing<'_> {
         Ok(event::append(store, EventType::OrderRefused, subject, &self.new.actor, data, now, conn).await?)
     }
 
-    /// The intent: order, payment and operation in one transaction, with the keys that Paid will know.
+    /// The intent: order, payment and operation in one transaction, with the keys that Paid will know, and the calls of
+    /// the credit check, which stand in the order's timeline. The order's id is drawn now and not before Paid was asked,
+    /// so that no order appears in a list behind others that somebody has seen there already.
     async fn write_down(
         &self,
         settings: &PaidSettings,
         member: &Member,
         customer_number: PaidKey,
+        calls: Calls,
         ticket: &Ticket,
-    ) -> Result<Operation, Error> {
+    ) -> Result<(OrderId, Operation), Error> {
         let now = self.app.clock.now();
         let conn = &mut *self.app.db().await?;
         let number = counter::next(self.store.store_id, counter::Counted::Order, conn).await?;
-        let order = draft(self.store, self.id, &self.new, self.totals.clone(), number, now);
+        let order = draft(self.store, OrderId::new(), &self.new, self.totals.clone(), number, now);
+        let calls = calls.about_order(order.id);
         let payment = Payment {
             store_id: self.store.store_id,
             order_id: order.id,
@@ -236,8 +242,12 @@ impl Placing<'_> {
             paid::body::register(&payment.customer_number, &order.number, &contents, order.total, &payment.credit_key);
         let plan = Plan::Register { amount: order.total };
         let operation = intent(self.app, &payment, plan, body, &self.new.actor);
-        conn.transaction(async |conn| {
-            self.check_again(settings, member, conn).await?;
+        let written = conn.transaction(async |conn| {
+            calls.write(conn).await?;
+            if let Err(refused) = self.check_again(settings, member, conn).await {
+                // What was asked stays in the log.
+                return if matches!(refused, Error::Problem(_)) { Ok(Err(refused)) } else { Err(refused) };
+            }
             order::insert(&order, conn).await?;
             payment::insert(&payment, conn).await?;
             write_intent(&operation, conn).await?;
@@ -245,10 +255,10 @@ impl Placing<'_> {
             let data = json!({ "total": order.total, "operation_id": operation.id });
             let subject = Subject::Order(order.id);
             event::append(order.store_id, EventType::OrderRequested, subject, &self.new.actor, data, now, conn).await?;
-            Ok::<_, Error>(())
-        })
-        .await?;
-        Ok(operation)
+            Ok(Ok(()))
+        });
+        written.await??;
+        Ok((order.id, operation))
     }
 
     /// The settings and the member may have changed while Paid was asked.

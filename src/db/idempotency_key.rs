@@ -1,5 +1,6 @@
 //! What a caller's `Idempotency-Key` has led to. Kept for 24 hours.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -24,6 +25,22 @@ pub struct Request {
     pub key: String,
     /// The keyed hash.
     pub fingerprint: Vec<u8>,
+}
+
+/// The `caller` of a visitor begins with this; the request itself follows, so that strangers never meet under one key.
+const VISITOR: &str = "visitor:";
+
+impl Request {
+    /// A request of a caller with this name, or of a visitor.
+    pub fn new(store: StoreId, caller: Option<String>, key: String, fingerprint: Vec<u8>) -> Self {
+        let caller = caller.unwrap_or_else(|| format!("{VISITOR}{}", BASE64_STANDARD.encode(&fingerprint)));
+        Self { store, caller, key, fingerprint }
+    }
+
+    /// Did somebody make it of whom nothing is known?
+    pub fn is_strangers(&self) -> bool {
+        self.caller.starts_with(VISITOR)
+    }
 }
 
 /// What a claim of a key came to.

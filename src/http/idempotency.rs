@@ -28,6 +28,10 @@ pub use crate::db::idempotency_key::{Begun, Ticket};
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
+/// The longest answer that is kept, in bytes. To a repeat of a request with a longer one, what the first try made is
+/// shown as it is by then.
+const LONGEST_KEPT: usize = 64 * 1024;
+
 /// How much longer than the wait for Paid a request may hold its key.
 const MARGIN: TimeDelta = TimeDelta::seconds(5);
 
@@ -141,9 +145,7 @@ async fn claim(request: &mut ServiceRequest) -> Result<Looked, Error> {
     let Some(fingerprint) = fingerprint(request, &app).await? else {
         return Ok(Looked::Free);
     };
-    let visitor = || format!("visitor:{}", BASE64_STANDARD.encode(&fingerprint));
-    let caller_name = caller.name.unwrap_or_else(visitor);
-    let wanted = Request { store: caller.store, caller: caller_name, key, fingerprint };
+    let wanted = Request::new(caller.store, caller.name, key, fingerprint);
     let now = app.clock.now();
     let wait = TimeDelta::from_std(app.config.paid_wait).unwrap_or(MARGIN);
     let claim = idempotency_key::claim(&wanted, now, now + wait + MARGIN, &mut *app.db().await?).await?;
@@ -240,7 +242,7 @@ impl Held {
         let (asked, response) = response.into_parts();
         let (head, body) = response.into_parts();
         let bytes = to_bytes(body).await.map_err(|_| Error::from(anyhow::anyhow!("an answer broke off")))?;
-        let settled = if is_kept(&head, &bytes) {
+        let settled = if is_kept(&head, &bytes, request.is_strangers()) {
             let kept = Kept {
                 headers: headers(&head),
                 body: BASE64_STANDARD.encode(&bytes),
@@ -284,15 +286,19 @@ async fn release(app: &App, claimed: &Claimed) -> Result<(), Error> {
     Ok(claimed.release(app.clock.now(), &mut *app.db().await?).await?)
 }
 
-/// Kept: what a repeat would only get again. Not kept: what may be otherwise a moment later.
-fn is_kept(head: &HttpResponse<()>, body: &[u8]) -> bool {
+/// Kept: what a repeat would only get again. Not kept: what may be otherwise a moment later, what is too long, and what
+/// a stranger was refused, who could otherwise fill the store with refusals.
+fn is_kept(head: &HttpResponse<()>, body: &[u8], strangers: bool) -> bool {
     #[derive(serde::Deserialize)]
     struct WithCode {
         code: Option<Code>,
     }
     let code = || serde_json::from_slice::<WithCode>(body).ok().and_then(|problem| problem.code);
     match head.status().as_u16() {
-        200..300 | 402 | 422 => true,
+        _ if body.len() > LONGEST_KEPT => false,
+        200..300 => true,
+        _ if strangers => false,
+        402 | 422 => true,
         409 => code().is_none_or(|code| !code.as_str().ends_with("_in_progress")),
         _ => false,
     }

@@ -5,7 +5,7 @@ use kakeuri::db::idempotency_key::{self, Begun, Claim, Claimed, Request, Ticket}
 use kakeuri::domain::permissions::Scope;
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestApp};
+use crate::support::{Client, TestApp, registration};
 
 const PRODUCTS: &str = "/v1/admin/products";
 
@@ -102,4 +102,42 @@ async fn a_key_left_by_a_crash_is_taken_over_with_what_was_made() {
     let claim = idempotency_key::claim(&request, later, until, &mut conn).await.unwrap();
     let Claim::Held(third) = claim else { panic!("{claim:?}") };
     assert_eq!(begin(&third).await.ok(), Some(made));
+}
+
+async fn keys_in_use(app: &TestApp) -> i64 {
+    use diesel::prelude::*;
+    use diesel_async::RunQueryDsl;
+    use kakeuri::db::schema::idempotency_keys;
+    let keys = idempotency_keys::table.filter(idempotency_keys::store_id.eq(app.store.store_id));
+    keys.count().get_result(&mut app.app.db().await.unwrap()).await.unwrap()
+}
+
+#[actix_web::test]
+async fn nothing_is_kept_of_what_a_stranger_was_refused() {
+    let app = TestApp::start().await;
+    let register = async |body: Value| app.visitor().key("k").post("/v1/storefront/members", body).await;
+    register(json!({})).await.problem(422, "invalid");
+    register(registration("a@minato.example", true)).await.problem(409, "paid_disabled");
+    app.visitor().key("k").post("/v1/storefront/password", json!({ "token": "x", "password": "x" })).await.expect(422);
+    assert_eq!(keys_in_use(&app).await, 0);
+    let body = registration("a@minato.example", false);
+    register(body.clone()).await.expect(201);
+    assert_eq!(register(body).await.expect(201).header("idempotency-replayed"), Some("true"));
+    assert_eq!(keys_in_use(&app).await, 1);
+}
+
+#[actix_web::test]
+async fn an_answer_too_long_to_be_kept_is_made_anew_from_what_stands() {
+    let app = TestApp::start().await;
+    let member = app.member().await;
+    let line = json!({ "name": "茶".repeat(100), "unit_price": 1000, "quantity": 1, "tax_rate": 10 });
+    let body = json!({ "member_id": member, "payment_method": "bank_transfer", "lines": vec![line; 300] });
+    let admin = app.admin().key("long");
+    let first = admin.post("/v1/admin/orders", body.clone()).await.expect(201);
+    assert!(first.text.len() > 64 * 1024);
+    let second = admin.post("/v1/admin/orders", body.clone()).await.expect(201);
+    assert_eq!((&second.body, second.header("idempotency-replayed")), (&first.body, None));
+    admin.post("/v1/admin/orders", json!({})).await.problem(422, "idempotency_key_reused");
+    let list = app.admin().get("/v1/admin/orders?include_total=true").await.expect(200);
+    assert_eq!(list.body["total"], 1);
 }

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use diesel_async::RunQueryDsl as _;
-use kakeuri::db::idempotency_key::Ticket;
+use kakeuri::db::idempotency_key::{Begun, Claimed, Ticket};
 use kakeuri::domain::application::default_methods;
 use kakeuri::domain::permissions::Scope;
 use kakeuri::domain::{MemberId, PaidKey};
@@ -40,7 +40,9 @@ impl TestApp {
         let (store, id) = (held.job.store_id, held.job.id);
         let items =
             kakeuri::db::job::to_do(store, id, position, position, &self.app.db().await.unwrap()).await.unwrap();
-        Ticket::of_item(store, id, &items[0])
+        let claimed = Claimed::of_item(store, id, &items[0]);
+        let Begun::Fresh(ticket) = claimed.begin(async |_| Ok(None::<()>)).await.unwrap() else { panic!() };
+        ticket
     }
 
     /// The items of a job: subject, outcome, code.

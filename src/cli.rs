@@ -15,6 +15,7 @@ use kakeuri::db::{password, violated_key};
 use kakeuri::domain::UserId;
 use kakeuri::domain::member::fold_email;
 use kakeuri::domain::permissions::{Role, Scope};
+use kakeuri::domain::store::MAX_SLUG;
 use kakeuri::http::auth::login::{self, Who};
 use kakeuri::http::openapi;
 use kakeuri::{passwords, sandbox};
@@ -188,7 +189,7 @@ async fn create_store(
     as_json: bool,
 ) -> anyhow::Result<()> {
     let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if !(2..=40).contains(&slug.len()) || !slug.bytes().all(word) {
+    if !(2..=MAX_SLUG).contains(&slug.len()) || !slug.bytes().all(word) {
         bail!("--slug: {slug:?} has other than 2 to 40 characters of a-z, 0-9 and '-'");
     }
     if name.trim().is_empty() || name.contains('\0') {

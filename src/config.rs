@@ -1,10 +1,11 @@
 //! The settings of a process, from its environment. Every value is checked before the port opens; what is wrong or
 //! missing is said in one line that names the variable and the remedy.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
@@ -42,15 +43,34 @@ pub struct Config {
     pub rate_limits: bool,
     /// `KAKEURI_CORS_ORIGINS`: which front ends may call from a browser.
     pub cors_origins: Vec<String>,
+    /// `KAKEURI_CALLS_PER_MINUTE`: how often one principal may call.
+    pub calls_per_minute: u32,
     /// `KAKEURI_TRUSTED_PROXIES`: whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<std::net::IpAddr>,
+    pub trusted_proxies: Vec<IpNet>,
     /// `KAKEURI_TOKEN_TTL`: how long an access token is good.
     pub token_ttl: Duration,
-    /// `KAKEURI_METRICS_LISTEN`: another address for `/metrics`; absent: the API's own.
-    pub metrics_listen: Option<SocketAddr>,
+    /// `KAKEURI_METRICS_LISTEN`: where `/metrics` answers.
+    pub metrics_listen: MetricsListen,
     /// `KAKEURI_DEMO`: create the demo store; absent: only with the embedded database.
     pub demo: Option<bool>,
 }
+
+/// Where `/metrics` answers, always apart from the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricsListen {
+    /// Nowhere.
+    Off,
+    /// At the default address, unless another process has it: several may run on one machine.
+    IfFree(SocketAddr),
+    /// Where the operator said; if that is taken, the start fails.
+    At(SocketAddr),
+}
+
+/// The default for `/metrics`.
+const METRICS: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9464);
+
+/// The default for calls in a minute: a hundred in a second, for longer than any screen or batch asks.
+const CALLS_PER_MINUTE: &str = "6000";
 
 /// A setting that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,10 +107,11 @@ impl Config {
             paid_wait: get.or("KAKEURI_PAID_WAIT", "10s", duration)?,
             retry_scale: get.or("KAKEURI_RETRY_SCALE", "1", scale)?,
             rate_limits: get.or("KAKEURI_RATE_LIMITS", "on", switch)?,
+            calls_per_minute: get.or("KAKEURI_CALLS_PER_MINUTE", CALLS_PER_MINUTE, calls)?,
             cors_origins: get.or("KAKEURI_CORS_ORIGINS", "", origins)?,
             trusted_proxies: get.or("KAKEURI_TRUSTED_PROXIES", "", proxies)?,
             token_ttl: get.or("KAKEURI_TOKEN_TTL", "15m", duration)?,
-            metrics_listen: get.maybe("KAKEURI_METRICS_LISTEN", address)?,
+            metrics_listen: get.maybe("KAKEURI_METRICS_LISTEN", metrics)?.unwrap_or(MetricsListen::IfFree(METRICS)),
             demo: get.maybe("KAKEURI_DEMO", switch)?,
         })
     }
@@ -212,8 +233,32 @@ fn origins(text: &str) -> Result<Vec<String>, String> {
     list(text).map(origin).collect()
 }
 
-fn proxies(text: &str) -> Result<Vec<std::net::IpAddr>, String> {
-    list(text).map(|part| part.parse().map_err(|_| format!("{part:?} is not an IP address"))).collect()
+fn proxies(text: &str) -> Result<Vec<IpNet>, String> {
+    list(text).map(proxy).collect()
+}
+
+/// An address, or a network in CIDR. Of IPv4 in the form of IPv6, the IPv4.
+fn proxy(text: &str) -> Result<IpNet, String> {
+    let network: Option<IpNet> = text.parse().ok().or_else(|| text.parse().ok().map(|one: IpAddr| one.into()));
+    let network = network.ok_or_else(|| format!("{text:?} is not an IP address or a network such as 10.0.0.0/8"))?;
+    let mapped = network.prefix_len().checked_sub(96).filter(|_| network.addr().to_canonical().is_ipv4());
+    let network = match (network, mapped) {
+        (IpNet::V6(_), Some(length)) => IpNet::new(network.addr().to_canonical(), length).unwrap_or(network),
+        _ => network,
+    };
+    if network.prefix_len() == 0 {
+        return Err(format!("{text:?} is everybody, and then any caller could choose an address"));
+    }
+    Ok(network.trunc())
+}
+
+fn calls(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| (1..=10_000_000).contains(number));
+    number.ok_or_else(|| format!("{text:?} is not a number from 1 to 10000000"))
+}
+
+fn metrics(text: &str) -> Result<MetricsListen, String> {
+    if text.eq_ignore_ascii_case("off") { Ok(MetricsListen::Off) } else { address(text).map(MetricsListen::At) }
 }
 
 #[cfg(test)]
@@ -233,6 +278,21 @@ mod tests {
     }
 
     #[test]
+    fn proxies_are_addresses_and_networks() {
+        let config = read(&[("KAKEURI_TRUSTED_PROXIES", "10.1.2.3/8, 192.0.2.1,fd00::/8, ::ffff:192.0.2.2")]).unwrap();
+        let read: Vec<_> = config.trusted_proxies.iter().map(ToString::to_string).collect();
+        assert_eq!(read, ["10.0.0.0/8", "192.0.2.1/32", "fd00::/8", "192.0.2.2/32"]);
+    }
+
+    #[test]
+    fn metrics_answer_at_the_default_if_it_is_free_where_they_are_told_or_nowhere() {
+        let listen = |value| read(&[("KAKEURI_METRICS_LISTEN", value)]).unwrap().metrics_listen;
+        assert_eq!(listen(""), MetricsListen::IfFree("127.0.0.1:9464".parse().unwrap()));
+        assert_eq!(listen("0.0.0.0:9000"), MetricsListen::At("0.0.0.0:9000".parse().unwrap()));
+        assert_eq!(listen("off"), MetricsListen::Off);
+    }
+
+    #[test]
     fn a_wrong_setting_names_its_variable_and_shows_no_secret() {
         for (variable, value) in [
             ("KAKEURI_LISTEN", "8080"),
@@ -242,6 +302,11 @@ mod tests {
             ("KAKEURI_RETRY_SCALE", "-1"),
             ("KAKEURI_RATE_LIMITS", "maybe"),
             ("KAKEURI_CORS_ORIGINS", "https://shop.example/path"),
+            ("KAKEURI_CALLS_PER_MINUTE", "0"),
+            ("KAKEURI_TRUSTED_PROXIES", "10.0.0.0/33"),
+            ("KAKEURI_TRUSTED_PROXIES", "0.0.0.0/0"),
+            ("KAKEURI_TRUSTED_PROXIES", "lb.example"),
+            ("KAKEURI_METRICS_LISTEN", "9464"),
             ("KAKEURI_PAID_TIMEOUT", "soon"),
             ("KAKEURI_PAID_CONCURRENCY", "0"),
             ("KAKEURI_PAID_RATE", "fast"),

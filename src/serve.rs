@@ -4,10 +4,10 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::dev::ServerHandle;
 use anyhow::Context as _;
 use clap::Args;
-use kakeuri::app::App;
-use kakeuri::config::Config;
+use kakeuri::config::{Config, MetricsListen};
 use kakeuri::devdb::DevDb;
 use kakeuri::{demo, http, sandbox, worker};
 use tokio::signal::unix::{SignalKind, signal};
@@ -39,6 +39,7 @@ pub async fn serve(config: Config, options: Serve) -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.listen)
         .with_context(|| format!("KAKEURI_LISTEN: {} cannot be opened; choose another address", config.listen))?;
     let address = listener.local_addr()?;
+    let metrics = listen_for_metrics(&config)?;
     let mut config = config;
     let inner_sandbox = start_sandbox(&mut config, options)?;
     let booted = boot::boot(config, options.with_sandbox).await?;
@@ -49,7 +50,7 @@ pub async fn serve(config: Config, options: Serve) -> anyhow::Result<()> {
     let demo = if app.config.demo.unwrap_or(booted.embedded.is_some()) { demo::ensure(&app).await? } else { None };
     let worker = (!options.no_worker).then(|| tokio::spawn(worker::run(app.clone(), stopping.clone())));
     let server = http::server(&app, &booted.database_url, listener, &stopping)?;
-    let metrics = start_metrics(&app)?;
+    let metrics = metrics.map(start_metrics).transpose()?;
     let handle = server.handle();
     let running = tokio::spawn(server);
     banner::print(&app, address, demo).await;
@@ -82,6 +83,7 @@ pub async fn serve(config: Config, options: Serve) -> anyhow::Result<()> {
 
 /// Drives on what is due, until it is told to stop.
 pub async fn work(config: Config) -> anyhow::Result<()> {
+    let metrics = listen_for_metrics(&config)?.map(start_metrics).transpose()?;
     let booted = boot::boot(config, false).await?;
     let watchdog = booted.embedded.as_ref().map(|devdb| tokio::spawn(watch(devdb.clone())));
     let stopping = CancellationToken::new();
@@ -92,6 +94,9 @@ pub async fn work(config: Config) -> anyhow::Result<()> {
     stopping.cancel();
     let _ = timeout_at(deadline, worker).await;
     let _ = timeout_at(deadline, booted.app.finish()).await;
+    if let Some(metrics) = metrics {
+        metrics.stop(false).await;
+    }
     watchdog.inspect(|task| task.abort());
     Ok(())
 }
@@ -126,15 +131,30 @@ fn start_sandbox(config: &mut Config, options: Serve) -> anyhow::Result<Option<s
     Ok(Some(sandbox))
 }
 
-fn start_metrics(app: &App) -> anyhow::Result<Option<actix_web::dev::ServerHandle>> {
-    let Some(address) = app.config.metrics_listen else {
-        return Ok(None);
+/// At the default address only if no other process is there; the service goes on without.
+fn listen_for_metrics(config: &Config) -> anyhow::Result<Option<TcpListener>> {
+    let (address, chosen) = match config.metrics_listen {
+        MetricsListen::Off => return Ok(None),
+        MetricsListen::IfFree(address) => (address, false),
+        MetricsListen::At(address) => (address, true),
     };
-    let server = http::metrics_server(address)
-        .with_context(|| format!("KAKEURI_METRICS_LISTEN: {address} cannot be opened; choose another address"))?;
+    match TcpListener::bind(address) {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if !chosen => {
+            tracing::warn!(%address, %error, "no /metrics: KAKEURI_METRICS_LISTEN is not set and the default is taken");
+            Ok(None)
+        }
+        Err(error) => Err(error).with_context(|| {
+            format!("KAKEURI_METRICS_LISTEN: {address} cannot be opened; choose another address, or off")
+        }),
+    }
+}
+
+fn start_metrics(listener: TcpListener) -> anyhow::Result<ServerHandle> {
+    let server = http::metrics_server(listener)?;
     let handle = server.handle();
     tokio::spawn(server);
-    Ok(Some(handle))
+    Ok(handle)
 }
 
 /// Starts the embedded database again should it have died.

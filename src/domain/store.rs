@@ -1,5 +1,8 @@
 //! A store's own choices.
 
+/// How many characters the short name of a store (its slug) may have.
+pub const MAX_SLUG: usize = 40;
+
 text_enum! {
     /// Does a new member become active by itself (会員承認)? The store's option, not Paid's (S3).
     MemberApproval {

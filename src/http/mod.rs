@@ -59,10 +59,9 @@ pub fn server(app: &App, database_url: &str, listener: TcpListener, stopping: &S
     let workers = std::thread::available_parallelism().map_or(2, NonZeroUsize::get);
     let connections = (CONNECTIONS / workers).max(4);
     let (app, url, stopping) = (app.clone(), database_url.to_owned(), Data::new(stopping.clone()));
-    let limits = Data::new(Limits::new(&app.config));
+    let limits = Data::new(Limits::new(&app.config, app.clock.clone()));
     let streams = Data::new(Streams::default());
     let horizons = Data::new(Horizons::default());
-    let own_metrics = app.config.metrics_listen.is_none();
     let server = HttpServer::new(move || {
         let app = app.with_pool(db::pool(&url, connections));
         ActixApp::new()
@@ -74,21 +73,16 @@ pub fn server(app: &App, database_url: &str, listener: TcpListener, stopping: &S
             .app_data(stopping.clone())
             .app_data(streams.clone())
             .app_data(horizons.clone())
-            .configure(|config| {
-                if own_metrics {
-                    config.service(service::metrics);
-                }
-            })
             .configure(configure)
     });
     Ok(server.workers(workers).shutdown_timeout(SHUTDOWN_TIMEOUT).disable_signals().listen(listener)?.run())
 }
 
-/// A server that answers `/metrics` and nothing else, where the operator wants it apart.
-pub fn metrics_server(address: std::net::SocketAddr) -> io::Result<Server> {
+/// A server that answers `/metrics` and nothing else: what it tells is for operators, not for whoever reaches the API.
+pub fn metrics_server(listener: TcpListener) -> io::Result<Server> {
     service::start_metrics();
     let server = HttpServer::new(|| ActixApp::new().service(service::metrics)).workers(1).disable_signals();
-    Ok(server.bind(address)?.run())
+    Ok(server.listen(listener)?.run())
 }
 
 fn cors(config: &Config) -> Cors {

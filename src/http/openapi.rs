@@ -211,7 +211,6 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, problem: 
         412 => matched,
         413 | 415 => has_body,
         422 => has_body || keyed || parameter_in("query"),
-        429 => method == "post" && !token,
         _ => path.starts_with("/v1/") && !path.ends_with("/vocabulary"),
     };
     let wanted: Vec<_> = SHARED.iter().filter(|(_, status, _)| holds(*status)).collect();

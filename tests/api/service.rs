@@ -1,6 +1,10 @@
 //! The service itself.
 
-use crate::support::TestApp;
+use std::net::TcpListener;
+
+use secrecy::ExposeSecret as _;
+
+use crate::support::{TestApp, process};
 
 #[actix_web::test]
 async fn it_tells_that_it_is_alive_and_ready_until_it_stops() {
@@ -16,12 +20,42 @@ async fn it_tells_that_it_is_alive_and_ready_until_it_stops() {
 async fn it_counts_requests_by_route() {
     let app = TestApp::start().await;
     app.admin().get(&format!("/v1/admin/products/{}", uuid::Uuid::now_v7())).await.problem(404, "not_found");
-    let text = app.stranger().get("/metrics").await.expect(200).text;
+    let text = app.metrics().await;
     assert!(
         text.contains("http_requests_total{method=\"GET\",route=\"/v1/admin/products/{id}\",status=\"404\"}"),
         "{text}"
     );
     assert!(text.contains("http_request_duration_seconds_bucket"));
+}
+
+#[actix_web::test]
+async fn what_is_counted_is_not_told_where_strangers_call() {
+    let app = TestApp::start().await;
+    app.stranger().get("/metrics").await.problem(404, "not_found");
+}
+
+#[actix_web::test]
+async fn a_taken_port_for_metrics_stops_the_start_only_where_the_operator_chose_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let wrong = [("KAKEURI_LISTEN", "127.0.0.1:0"), ("KAKEURI_METRICS_LISTEN", &address)];
+    let output = process::command(&wrong, &["serve"]).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && told.starts_with("kakeuri: KAKEURI_METRICS_LISTEN: "), "{told}");
+
+    let app = TestApp::start().await;
+    // Whether we get it or somebody else has it: it is taken.
+    let _default = TcpListener::bind("127.0.0.1:9464");
+    let folder = process::empty_folder("metrics");
+    let own = [
+        ("KAKEURI_LISTEN", "127.0.0.1:0"),
+        ("KAKEURI_METRICS_LISTEN", ""),
+        ("DATABASE_URL", app.database_url()),
+        ("KAKEURI_MASTER_KEY", app.master_key.expose_secret()),
+    ];
+    process::Process::start(&own, &["serve", "--no-worker"], &folder.join("log"), "Kakeuri").stop();
+    let log = std::fs::read_to_string(folder.join("log")).unwrap();
+    assert!(log.contains("no /metrics: KAKEURI_METRICS_LISTEN is not set"), "{log}");
 }
 
 #[actix_web::test]
@@ -65,4 +99,12 @@ async fn a_browser_of_an_allowed_origin_sees_the_headers_and_no_other_does() {
     }
     let other = app.stranger().with("Origin", "https://evil.example").get("/healthz").await;
     assert_eq!(other.header("access-control-allow-origin"), None);
+}
+
+#[test]
+fn the_compose_file_passes_on_who_stands_in_front() {
+    let compose = include_str!("../../docker-compose.yml");
+    for name in ["KAKEURI_TRUSTED_PROXIES", "KAKEURI_CORS_ORIGINS"] {
+        assert!(compose.contains(&format!("{name}: ${{{name}:-}}")), "{name}");
+    }
 }

@@ -123,16 +123,3 @@ async fn asking_for_a_new_password_always_gets_the_same_answer() {
         assert_eq!((answer.status, answer.text.as_str()), (202, ""));
     }
 }
-
-#[actix_web::test]
-async fn too_many_logins_are_held_off() {
-    let app = TestApp::start_with(&[("KAKEURI_RATE_LIMITS", "on")]).await;
-    let login = json!({ "email": "nobody@minato.example", "password": "wrong" });
-    for _ in 0..10 {
-        app.visitor().post("/v1/storefront/sessions", login.clone()).await.problem(401, "login_failed");
-    }
-    let answer = app.visitor().post("/v1/storefront/sessions", login).await.problem(429, "rate_limited");
-    assert_eq!(answer.header("ratelimit-limit"), Some("10"));
-    assert_eq!(answer.header("ratelimit-remaining"), Some("0"));
-    assert!(answer.header("retry-after").is_some());
-}

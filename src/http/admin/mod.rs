@@ -27,13 +27,14 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use event_stream::Horizons;
 
-use super::{auth, idempotency};
+use super::{auth, idempotency, limits};
 
 /// Everything below `/v1/admin`.
 pub fn scope() -> impl HttpServiceFactory + OpenApiFactory + 'static {
     utoipa_actix_web::scope("/v1/admin")
         .wrap(from_fn(idempotency::once))
         .wrap(from_fn(auth::admin_credentials))
+        .wrap(from_fn(limits::every_call))
         .configure(resources)
 }
 

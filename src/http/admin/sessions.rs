@@ -6,12 +6,11 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
 use crate::db;
-use crate::domain::member::fold_email;
 use crate::error::{Code, Error};
 use crate::http::auth::login::{self, RefreshIn, SessionOut, Who};
 use crate::http::auth::{Admin, AnyScope};
 use crate::http::body::Body;
-use crate::http::limits::{Counted, Limited, Limits, address};
+use crate::http::limits::{Account, Limits, Realm, address};
 use crate::passwords;
 use crate::tokens::Audience;
 
@@ -52,14 +51,14 @@ async fn create_session(
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
     let Body(AdminLoginIn { store: slug, email, password }) = body;
-    let email = fold_email(&email);
-    let account = format!("{slug} {email}");
-    let who = [Counted::Address(address(&request, &app.config)), Counted::Account(&account), Counted::Store(&slug)];
-    limits.check(Limited::Login, &who)?;
-    let found = find(&app, &slug, &email).await?;
-    let hash = found.as_ref().and_then(|(_, _, hash)| hash.clone());
-    let right = passwords::verify(password, hash).await?;
-    let (store, who, _) = found.filter(|_| right).ok_or_else(login::failed)?;
+    let (account, address) = (Account::claimed(&slug, &email)?, address(&request, &app.config));
+    let check = async {
+        let found = find(&app, &slug, account.email()).await?;
+        let hash = found.as_ref().and_then(|(_, _, hash)| hash.clone());
+        let right = passwords::verify(password, hash).await?;
+        found.filter(|_| right).ok_or_else(login::failed)
+    };
+    let (store, who, _) = limits.log_in(Realm::Staff, &account, address, check).await?;
     Ok(HttpResponse::Created().json(login::open(&app, store, who).await?))
 }
 
@@ -90,8 +89,8 @@ async fn refresh_session(
     app: Data<App>,
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
-    limits.check(Limited::Login, &[Counted::Address(address(&request, &app.config))])?;
-    Ok(HttpResponse::Ok().json(login::refresh(&app, Audience::Admin, &body.0.refresh_token).await?))
+    let check = login::refresh(&app, Audience::Admin, &body.0.refresh_token);
+    Ok(HttpResponse::Ok().json(limits.refresh(address(&request, &app.config), check).await?))
 }
 
 /// Log out

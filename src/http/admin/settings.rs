@@ -17,7 +17,7 @@ use crate::http::auth::Admin;
 use crate::http::auth::scopes::{SettingsRead, SettingsWrite};
 use crate::http::body::{Body, from_value};
 use crate::http::etag::{IfMatch, Versioned as _};
-use crate::http::limits::{Counted, Limited, Limits};
+use crate::http::limits::Limits;
 use crate::http::patch::{both, merge_patch, split};
 use crate::operations::settings::{self, PaidChange, Tested};
 
@@ -227,7 +227,7 @@ async fn test_paid_settings(
     app: Data<App>,
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
-    limits.check(Limited::ConnectionTest, &[Counted::Store(&admin.store.to_string())])?;
+    limits.connection_test(admin.store)?;
     let Tested { health, codes, at } = settings::test_connection(&app, admin.store).await?;
     Ok(HttpResponse::Ok().json(TestOut { status: health, codes: codes.into_vec(), checked_at: at }))
 }

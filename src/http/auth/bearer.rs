@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::Data;
+use actix_web::{HttpMessage as _, HttpRequest};
 
 use crate::app::App;
 use crate::error::{Code, Error};
@@ -15,15 +15,31 @@ pub fn app(request: &HttpRequest) -> Result<&Data<App>, Error> {
     Ok(request.app_data::<Data<App>>().ok_or_else(|| anyhow::anyhow!("the service was not set up"))?)
 }
 
+/// What was found of a request's token, so that its signature is checked once.
+#[derive(Clone)]
+struct Checked(Result<Arc<Claims>, BadToken>);
+
+/// What the request's token says, whatever it is for; `None` without one.
+pub fn token(request: &HttpRequest) -> Result<Option<Result<Arc<Claims>, BadToken>>, Error> {
+    if let Some(Checked(found)) = request.extensions().get().cloned() {
+        return Ok(Some(found));
+    }
+    let header = request.headers().get(AUTHORIZATION).and_then(|header| header.to_str().ok());
+    let Some((scheme, token)) = header.and_then(|text| text.split_once(' ')) else {
+        return Ok(None);
+    };
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Ok(None);
+    }
+    let found = app(request)?.tokens.verify(token.trim());
+    request.extensions_mut().insert(Checked(found.clone()));
+    Ok(Some(found))
+}
+
 /// What the token says, if it is good and for this API.
 pub fn claims(request: &HttpRequest, audience: Audience) -> Result<Arc<Claims>, Error> {
     let missing = || Code::TokenMissing.because("Send an access token: Authorization: Bearer …");
-    let header = request.headers().get(AUTHORIZATION).ok_or_else(missing)?;
-    let (scheme, token) = header.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(missing)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(missing());
-    }
-    let claims = app(request)?.tokens.verify(token.trim()).map_err(|bad| match bad {
+    let claims = token(request)?.ok_or_else(missing)?.map_err(|bad| match bad {
         BadToken::Expired => Code::TokenExpired.because("The access token has expired. Refresh the session."),
         BadToken::Invalid => invalid(),
     })?;

@@ -46,6 +46,11 @@ pub async fn storefront_credentials(
     next.call(request).await.map(ServiceResponse::map_into_boxed_body)
 }
 
+/// What the request's token says, if it is one of ours and still good; whatever it is for.
+pub(super) fn claims(request: &actix_web::HttpRequest) -> Option<std::sync::Arc<crate::tokens::Claims>> {
+    bearer::token(request).ok()??.ok()
+}
+
 /// Whoever the credentials stand for, if they are good.
 pub(super) fn caller(request: &ServiceRequest) -> Option<Caller> {
     let extensions = request.extensions();

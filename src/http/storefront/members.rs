@@ -16,7 +16,7 @@ use crate::http::auth::Visitor;
 use crate::http::body::Body;
 use crate::http::etag::Versioned as _;
 use crate::http::idempotency::{Begun, Once};
-use crate::http::limits::{Counted, Limited, Limits, address};
+use crate::http::limits::{Limits, address};
 use crate::http::patch::split_body;
 use crate::operations::member::{self, Registration};
 
@@ -73,9 +73,7 @@ async fn register_member(
     app: Data<App>,
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
-    let store = visitor.store.store_id.to_string();
-    let who = [Counted::Address(address(&request, &app.config)), Counted::Store(&store)];
-    limits.check(Limited::Registration, &who)?;
+    limits.registration(visitor.store.store_id, address(&request, &app.config)).await?;
     let resume = async |made| member::resume(&app, visitor.store.store_id, made).await;
     let (ticket, Body(body)) = match once.begin(resume).await? {
         Begun::Resumed(member) => return Ok(registered(member)),

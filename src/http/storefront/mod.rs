@@ -15,13 +15,14 @@ use actix_web::middleware::from_fn;
 use utoipa_actix_web::OpenApiFactory;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{auth, idempotency};
+use super::{auth, idempotency, limits};
 
 /// Everything below `/v1/storefront`.
 pub fn scope() -> impl HttpServiceFactory + OpenApiFactory + 'static {
     utoipa_actix_web::scope("/v1/storefront")
         .wrap(from_fn(idempotency::once))
         .wrap(from_fn(auth::storefront_credentials))
+        .wrap(from_fn(limits::every_call))
         .configure(resources)
 }
 

@@ -13,13 +13,12 @@ use crate::app::App;
 use crate::db;
 use crate::db::event::{self, Subject};
 use crate::domain::events::EventType;
-use crate::domain::member::fold_email;
 use crate::domain::{Faults, StoreId};
 use crate::error::Error;
 use crate::http::auth::Visitor;
 use crate::http::body::Body;
 use crate::http::idempotency::{Begun, Once};
-use crate::http::limits::{Counted, Limited, Limits, address};
+use crate::http::limits::{Account, Limits, address};
 use crate::passwords;
 
 /// The routes.
@@ -51,15 +50,14 @@ async fn request_password_reset(
     app: Data<App>,
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
-    let (store, email) = (visitor.store.store_id, fold_email(&body.0.email));
-    let account = format!("{store} {email}");
-    limits.check(
-        Limited::PasswordReset,
-        &[Counted::Address(address(&request, &app.config)), Counted::Account(&account)],
-    )?;
+    let store = visitor.store.store_id;
+    let account = Account::claimed(&store.to_string(), &body.0.email)?;
+    if !limits.password_reset(store, &account, address(&request, &app.config)).await? {
+        return Ok(HttpResponse::Accepted().finish());
+    }
     // Looked up after the answer, so that its time tells nothing.
     app.spawn(|app| async move {
-        if let Err(error) = note(&app, store, &email).await {
+        if let Err(error) = note(&app, store, account.email()).await {
             tracing::error!(%error, "a request for a new password could not be noted");
         }
     });
@@ -101,7 +99,7 @@ async fn set_password(
     app: Data<App>,
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
-    limits.check(Limited::PasswordReset, &[Counted::Address(address(&request, &app.config))])?;
+    limits.new_password(visitor.store.store_id, address(&request, &app.config)).await?;
     let (ticket, Body(PasswordIn { token, password })) = match once.begin(async |_| Ok(Some(()))).await? {
         Begun::Resumed(()) => return Ok(HttpResponse::NoContent().finish()),
         Begun::Fresh(fresh) => fresh,

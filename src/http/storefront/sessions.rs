@@ -6,12 +6,11 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
 use crate::db;
-use crate::domain::member::fold_email;
 use crate::error::{Code, Error};
 use crate::http::auth::login::{self, RefreshIn, SessionOut, Who};
 use crate::http::auth::{Buyer, Visitor};
 use crate::http::body::Body;
-use crate::http::limits::{Counted, Limited, Limits, address};
+use crate::http::limits::{Account, Limits, Realm, address};
 use crate::passwords;
 use crate::tokens::Audience;
 
@@ -51,14 +50,15 @@ async fn create_session(
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
     let Body(LoginIn { email, password }) = body;
-    let (store, slug, email) = (visitor.store.store_id, visitor.store.slug, fold_email(&email));
-    let account = format!("{store} {email}");
-    let who = [Counted::Address(address(&request, &app.config)), Counted::Account(&account), Counted::Store(&slug)];
-    limits.check(Limited::Login, &who)?;
-    let found = db::password::of_member(store, &email, &*app.db().await?).await?;
-    let hash = found.as_ref().and_then(|(_, _, hash)| hash.clone());
-    let right = passwords::verify(password, hash).await?;
-    let (id, status, _) = found.filter(|_| right).ok_or_else(login::failed)?;
+    let (store, address) = (visitor.store.store_id, address(&request, &app.config));
+    let account = Account::claimed(&store.to_string(), &email)?;
+    let check = async {
+        let found = db::password::of_member(store, account.email(), &*app.db().await?).await?;
+        let hash = found.as_ref().and_then(|(_, _, hash)| hash.clone());
+        let right = passwords::verify(password, hash).await?;
+        found.filter(|_| right).ok_or_else(login::failed)
+    };
+    let (id, status, _) = limits.log_in(Realm::Buyers, &account, address, check).await?;
     if !status.may_log_in() {
         return Err(Code::MemberNotActive.because("The store has shut this account out. Ask the store."));
     }
@@ -81,8 +81,8 @@ async fn refresh_session(
     app: Data<App>,
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
-    limits.check(Limited::Login, &[Counted::Address(address(&request, &app.config))])?;
-    Ok(HttpResponse::Ok().json(login::refresh(&app, Audience::Storefront, &body.0.refresh_token).await?))
+    let check = login::refresh(&app, Audience::Storefront, &body.0.refresh_token);
+    Ok(HttpResponse::Ok().json(limits.refresh(address(&request, &app.config), check).await?))
 }
 
 /// Log out

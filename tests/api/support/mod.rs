@@ -98,6 +98,18 @@ impl TestApp {
         &self.database.url
     }
 
+    /// What the process tells Prometheus.
+    pub async fn metrics(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let server = http::metrics_server(listener).unwrap();
+        let handle = server.handle();
+        tokio::spawn(server);
+        let text = Client::new(&address).get("/metrics").await.expect(200).text;
+        handle.stop(false).await;
+        text
+    }
+
     /// How many lines of the log tell of this.
     pub async fn count_events(&self, kind: &str) -> i64 {
         use diesel::prelude::*;
@@ -115,6 +127,11 @@ impl TestApp {
     /// A client that says nothing of itself.
     pub fn stranger(&self) -> Client {
         Client::new(&self.address)
+    }
+
+    /// The same, of another process.
+    pub fn stranger_at(&self, address: &str) -> Client {
+        Client::new(address)
     }
 
     /// A client with the store's publishable key.

@@ -24,6 +24,8 @@ pub fn command(settings: &[(&str, &str)], arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
+    // The default port of the metrics is one for the whole machine.
+    command.env("KAKEURI_METRICS_LISTEN", "off");
     command.args(arguments).envs(settings.iter().copied()).stdin(Stdio::null());
     command
 }
@@ -34,6 +36,13 @@ pub fn run(settings: &[(&str, &str)], arguments: &[&str]) -> String {
     let Output { status, stdout, stderr } = command(settings, arguments).output().unwrap();
     assert!(status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&stderr));
     String::from_utf8(stdout).unwrap().trim().to_owned()
+}
+
+/// How much memory a process has for itself in RAM, in KiB.
+pub fn resident(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches("kB").trim().parse().unwrap()
 }
 
 /// An address that nobody listens on at the moment.
@@ -74,6 +83,11 @@ impl Process {
             panic!("{arguments:?} is not ready; its log ends: {}", &log[log.len().saturating_sub(2000)..])
         });
         started
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// `kill -9`.

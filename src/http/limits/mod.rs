@@ -1,0 +1,247 @@
+//! Rate limits: on every call of a principal, and tighter ones where strangers try things.
+//!
+//! A log-in is held off by address, and by account *and* address together; a stranger elsewhere can slow the owner of
+//! an account, or of a store, by two seconds, and never shut him out. Only failures count. Whatever names something is
+//! short, is checked before it is counted, and is kept as a hash in tables of a fixed size.
+
+mod address;
+mod calls;
+mod count;
+mod table;
+
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::time::Duration;
+
+pub use address::address;
+pub use calls::{every_call, write_headers};
+pub use table::CELLS;
+
+use address::network;
+use count::{Bucket, FREE, Failures, Left, Rate};
+use table::Table;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::member::fold_email;
+use crate::domain::store::MAX_SLUG;
+use crate::domain::{Faults, StoreId};
+use crate::error::{Code, Error, Problem};
+
+/// The longest e-mail address there is, in bytes (RFC 5321).
+const MAX_EMAIL: usize = 254;
+
+/// How long a try is held back where it is only slowed.
+const LONGEST_DELAY: Duration = Duration::from_secs(2);
+
+/// Failed log-ins or refreshes, registrations, or requests for a new password, from one address.
+const OF_AN_ADDRESS: Rate = Rate::per_minute(30);
+/// Failed log-ins of one account from anywhere, beyond which they are slowed.
+const OF_AN_ACCOUNT: Rate = Rate::per_minute(20);
+/// The same of one store.
+const OF_A_STORE: Rate = Rate::per_minute(300);
+/// New passwords that are asked for one account and lead to something.
+const RESETS: Rate = Rate::per_hour(5);
+/// Tests of a store's connection to Paid.
+const CONNECTION_TESTS: Rate = Rate::per_minute(5);
+
+/// Whose log-in it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Realm {
+    /// The shop's staff.
+    Staff,
+    /// Its buyers.
+    Buyers,
+}
+
+/// What a counter counts, so that none is used up by something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    LogIn(Realm),
+    Refresh,
+    Registration,
+    PasswordReset,
+}
+
+/// An account as somebody claims it; there need be none.
+#[derive(Clone, Debug)]
+pub struct Account {
+    store: String,
+    email: String,
+}
+
+impl Account {
+    /// Refuses what cannot be the name of an account, before anything is counted or looked up.
+    pub fn claimed(store: &str, email: &str) -> Result<Self, Error> {
+        let mut faults = Faults::new();
+        faults.check(store.len() <= MAX_SLUG, "/store", "too_long", "The name of a store has at most 40 characters.");
+        faults.check(email.len() <= MAX_EMAIL, "/email", "too_long", "An e-mail address has at most 254 bytes.");
+        faults.into_result()?;
+        Ok(Self { store: store.to_owned(), email: fold_email(email) })
+    }
+
+    /// The e-mail address as it is compared.
+    pub fn email(&self) -> &str {
+        &self.email
+    }
+}
+
+struct Counter {
+    rate: Rate,
+    table: Table<Bucket>,
+}
+
+/// The counters of one process.
+pub struct Limits {
+    on: bool,
+    clock: Clock,
+    calls: Counter,
+    tries: Table<Failures>,
+    addresses: Counter,
+    accounts: Counter,
+    stores: Counter,
+    resets: Counter,
+    connection_tests: Counter,
+}
+
+impl Counter {
+    fn new(rate: Rate) -> Self {
+        Self { rate, table: Table::default() }
+    }
+
+    fn take(&self, name: impl Hash, now: u64) -> Result<Left, Error> {
+        let taken = self.table.with(name, now, |bucket| bucket.take(self.rate, now));
+        taken.map_err(|wait| too_many(self.rate.limit, wait))
+    }
+
+    fn press(&self, name: impl Hash, now: u64) -> Duration {
+        self.table.with(name, now, |bucket| bucket.press(self.rate, now, LONGEST_DELAY))
+    }
+
+    fn give_back(&self, name: impl Hash, now: u64) {
+        self.table.with(name, now, |bucket| bucket.give_back(self.rate));
+    }
+}
+
+impl Limits {
+    /// Counters at zero.
+    pub fn new(config: &Config, clock: Clock) -> Self {
+        Self {
+            on: config.rate_limits,
+            clock,
+            calls: Counter::new(Rate::per_minute(config.calls_per_minute)),
+            tries: Table::default(),
+            addresses: Counter::new(OF_AN_ADDRESS),
+            accounts: Counter::new(OF_AN_ACCOUNT),
+            stores: Counter::new(OF_A_STORE),
+            resets: Counter::new(RESETS),
+            connection_tests: Counter::new(CONNECTION_TESTS),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.clock.now().timestamp_micros()).unwrap_or(0)
+    }
+
+    /// A try to log in: `check` looks the account up and tests the password. Its tries count as failures until `check`
+    /// says otherwise, so that many at once are no more than many in a row.
+    pub async fn log_in<T>(
+        &self,
+        realm: Realm,
+        account: &Account,
+        address: IpAddr,
+        check: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        if !self.on {
+            return check.await;
+        }
+        let (kind, now, network) = (Kind::LogIn(realm), self.now(), network(address));
+        let Account { store, email } = account;
+        let tried = (kind, store, email, network);
+        self.addresses.take((kind, network), now)?;
+        self.tries.with(tried, now, |failures| failures.try_once(now)).map_err(|wait| {
+            self.addresses.give_back((kind, network), now);
+            too_many(FREE.into(), wait)
+        })?;
+        let delay = self.accounts.press((kind, store, email), now).max(self.stores.press((kind, store), now));
+        hold_back(delay).await;
+        let result = check.await;
+        if failed(&result) {
+            return result;
+        }
+        self.addresses.give_back((kind, network), now);
+        self.accounts.give_back((kind, store, email), now);
+        self.stores.give_back((kind, store), now);
+        let right = result.is_ok();
+        self.tries.with(tried, now, |failures| if right { failures.forgive() } else { failures.withdraw() });
+        result
+    }
+
+    /// A try to refresh a session. Only failures count.
+    pub async fn refresh<T>(&self, address: IpAddr, check: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        if !self.on {
+            return check.await;
+        }
+        let (name, now) = ((Kind::Refresh, network(address)), self.now());
+        self.addresses.take(name, now)?;
+        let result = check.await;
+        if !failed(&result) {
+            self.addresses.give_back(name, now);
+        }
+        result
+    }
+
+    /// A registration: limited by address, slowed by store.
+    pub async fn registration(&self, store: StoreId, address: IpAddr) -> Result<(), Error> {
+        self.by_address_and_store(Kind::Registration, store, address).await
+    }
+
+    /// Somebody asks for a new password: limited by address, slowed by store. False if the account has had its share
+    /// and nothing more should come of it; whoever asks is not told.
+    pub async fn password_reset(&self, store: StoreId, account: &Account, address: IpAddr) -> Result<bool, Error> {
+        self.by_address_and_store(Kind::PasswordReset, store, address).await?;
+        Ok(!self.on || self.resets.take((&account.store, &account.email), self.now()).is_ok())
+    }
+
+    /// Somebody sets a password with a one-time token.
+    pub async fn new_password(&self, store: StoreId, address: IpAddr) -> Result<(), Error> {
+        self.by_address_and_store(Kind::PasswordReset, store, address).await
+    }
+
+    async fn by_address_and_store(&self, kind: Kind, store: StoreId, address: IpAddr) -> Result<(), Error> {
+        if !self.on {
+            return Ok(());
+        }
+        let now = self.now();
+        self.addresses.take((kind, network(address)), now)?;
+        hold_back(self.stores.press((kind, store), now)).await;
+        Ok(())
+    }
+
+    /// A test of the connection to Paid.
+    pub fn connection_test(&self, store: StoreId) -> Result<(), Error> {
+        if self.on { self.connection_tests.take(store, self.now()).map(drop) } else { Ok(()) }
+    }
+}
+
+/// Was something tried, and was it wrong? Where the service could not answer, nothing was.
+fn failed<T>(result: &Result<T, Error>) -> bool {
+    let code = result.as_ref().map_err(Error::code);
+    !matches!(code, Ok(_) | Err(None | Some(Code::Internal | Code::Unavailable | Code::RateLimited)))
+}
+
+async fn hold_back(delay: Duration) {
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+}
+
+fn too_many(limit: u32, wait: Duration) -> Error {
+    let problem = Code::RateLimited.problem("Too many calls of this kind. Wait and try again.");
+    Problem { retry_after: Some(seconds(wait)), rate_limit: Some(limit), ..problem }.into()
+}
+
+/// Whole seconds, and never too few.
+fn seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}

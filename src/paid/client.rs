@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio::time::Instant as Deadline;
+use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
 use super::codes::Codes;
@@ -44,6 +46,7 @@ pub struct Account {
 pub struct Client {
     http: reqwest::Client,
     config: Config,
+    runtime: Handle,
 }
 
 /// A usable answer, or why there is none.
@@ -54,10 +57,10 @@ pub(super) struct Exchange {
 }
 
 impl Client {
-    /// A client with its own pool of connections.
+    /// A client with its own pool of connections, which belong to the present runtime, whoever calls.
     ///
     /// # Panics
-    /// If the TLS library cannot be set up, in which case no call could ever be made.
+    /// If the TLS library cannot be set up, in which case no call could ever be made, and outside a runtime.
     pub fn new(config: Config) -> Self {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT)
@@ -70,7 +73,7 @@ impl Client {
             .http1_only()
             .build()
             .expect("the TLS library can be set up");
-        Self { http, config }
+        Self { http, config, runtime: Handle::current() }
     }
 
     /// How Paid is spoken to.
@@ -152,25 +155,46 @@ impl Client {
             .header(reqwest::header::CONTENT_TYPE, "application/json; charset=UTF-8")
             .header(reqwest::header::ACCEPT, "application/json")
             .body(bytes);
-        let mut response = request.send().await.map_err(|error| transport_failure(&error))?;
-        let status = response.status().as_u16();
-        *http_status = Some(status);
-        if status != 200 {
-            return Err(unknown(true, &format!("Paid answered with HTTP status {status}")));
-        }
-        let mut text = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| transport_failure(&error))? {
-            if text.len() + chunk.len() > LONGEST_ANSWER {
-                return Err(unknown(true, "the answer is too long"));
-            }
-            text.extend_from_slice(&chunk);
-        }
+        let (status, text) = self.transport(request).await;
+        *http_status = status;
+        let text = text?;
         // serde's own error may quote the answer, so it is not passed on.
         let mut answer: AnswerEnvelope =
             serde_json::from_slice(&text).map_err(|_| unknown(true, "the answer is not in Paid's format"))?;
         scrub(&mut answer, secret);
         Ok(answer)
     }
+
+    /// The HTTP status, and the answer as it came.
+    ///
+    /// A connection ends with the runtime that opened it, whoever uses it by then. A request is served on a runtime of
+    /// its HTTP worker, which ends at a stop while calls that move money are still waited for: so every call is made on
+    /// the runtime of this client, which ends last. Whoever drops this ends the call.
+    async fn transport(&self, request: reqwest::RequestBuilder) -> (Option<u16>, Result<Vec<u8>, Unknown>) {
+        let call = AbortOnDropHandle::new(self.runtime.spawn(async move {
+            let mut status = None;
+            let text = answer_to(request, &mut status).await;
+            (status, text)
+        }));
+        call.await.unwrap_or_else(|_| (None, Err(unknown(true, "the call broke off"))))
+    }
+}
+
+async fn answer_to(request: reqwest::RequestBuilder, http_status: &mut Option<u16>) -> Result<Vec<u8>, Unknown> {
+    let mut response = request.send().await.map_err(|error| transport_failure(&error))?;
+    let status = response.status().as_u16();
+    *http_status = Some(status);
+    if status != 200 {
+        return Err(unknown(true, &format!("Paid answered with HTTP status {status}")));
+    }
+    let mut text = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| transport_failure(&error))? {
+        if text.len() + chunk.len() > LONGEST_ANSWER {
+            return Err(unknown(true, "the answer is too long"));
+        }
+        text.extend_from_slice(&chunk);
+    }
+    Ok(text)
 }
 
 impl Exchange {

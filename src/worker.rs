@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::db::{idempotency_key, operation};
 use crate::error::Error;
-use crate::operations::drive;
 use crate::operations::job::{self, Held};
+use crate::operations::{drive, lease};
 
 /// How many operations one process drives at once: a slow one must not hold up the others.
 const OPERATIONS: usize = 16;
@@ -76,7 +76,7 @@ async fn begin_operations(app: &App, slots: &Arc<Semaphore>) -> Result<usize, Er
     if free == 0 {
         return Ok(0);
     }
-    let due = operation::claim_due(drive::lease(app), free as i64, &mut *app.db().await?).await?;
+    let due = operation::claim_due(lease::new(app), free as i64, &mut *app.db().await?).await?;
     let count = due.len();
     for operation in due {
         let slot = slots.clone().try_acquire_owned();

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
 use uuid::Uuid;
@@ -58,9 +59,20 @@ pub struct Operation {
     pub started_at: DateTime<Utc>,
     /// When it ended.
     pub settled_at: Option<DateTime<Utc>>,
+    /// With what Paid refused the last send. What an inquiry answered never stands here.
+    pub refusal: Option<Json<Outcome>>,
+    /// When its next drive belongs by the schedule of retries; `next_try_at` is earlier where somebody asked for one.
+    pub scheduled_at: DateTime<Utc>,
+    /// An abandoned register about which Paid is asked once more.
+    pub looks_again: bool,
 }
 
 impl Operation {
+    /// Is there something to drive? Apart from what is open, an abandoned register may have to be looked at once more.
+    pub fn is_to_be_driven(&self) -> bool {
+        self.state == OperationState::Open || self.looks_again
+    }
+
     /// The codes and words of the last outcome.
     pub fn last_outcome(&self) -> Outcome {
         self.outcome.as_ref().map(|outcome| outcome.0.clone()).unwrap_or_default()
@@ -156,23 +168,6 @@ pub async fn open_on_members(
     Ok(open.into_iter().filter_map(|operation| Some((operation.member_id?, operation))).collect())
 }
 
-/// Is this operation open in somebody's hands?
-pub async fn is_driven(
-    store: StoreId,
-    id: Option<OperationId>,
-    now: DateTime<Utc>,
-    conn: &AsyncPgConnection,
-) -> QueryResult<bool> {
-    let Some(id) = id else {
-        return Ok(false);
-    };
-    let driven = operations::table
-        .find((store, id))
-        .filter(operations::state.eq(OperationState::Open))
-        .filter(operations::lease_until.gt(now));
-    diesel::select(diesel::dsl::exists(driven)).get_result(&mut &*conn).await
-}
-
 /// Was there ever an operation on a member's application?
 pub async fn any_on_member(store: StoreId, member: MemberId, conn: &AsyncPgConnection) -> QueryResult<bool> {
     let any = operations::table.filter(operations::store_id.eq(store)).filter(operations::member_id.eq(member));
@@ -198,7 +193,7 @@ pub struct Lease {
     pub token: Uuid,
     /// Now.
     pub now: DateTime<Utc>,
-    /// Later than the longest call can last.
+    /// Until when, unless it is renewed.
     pub until: DateTime<Utc>,
 }
 
@@ -209,7 +204,8 @@ pub struct Lease {
 pub async fn claim_due(lease: Lease, limit: i64, conn: &mut AsyncPgConnection) -> QueryResult<Vec<Operation>> {
     conn.transaction(async |conn| {
         let due = operations::table
-            .filter(operations::state.eq(OperationState::Open))
+            // As the index has it: with a parameter in the place of the word a prepared statement could not use it.
+            .filter(diesel::dsl::sql::<Bool>("(state = 'open' OR looks_again)"))
             .filter(operations::next_try_at.le(lease.now))
             .filter(operations::lease_until.is_null().or(operations::lease_until.le(lease.now)))
             .order(operations::next_try_at.asc())
@@ -248,7 +244,14 @@ pub async fn claim(
     .await
 }
 
-/// Makes those of these operations due now that are open and that nobody drives.
+/// Keeps an operation for longer. False if it is no longer in these hands.
+pub async fn renew(operation: &Operation, until: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<bool> {
+    let row = operations::table.find((operation.store_id, operation.id));
+    let ours = diesel::update(row).filter(operations::lease.eq(operation.lease));
+    Ok(super::Cached(ours.set(operations::lease_until.eq(until))).execute(conn).await? == 1)
+}
+
+/// Makes those of these operations due now that are open and that nobody drives. Their schedule stays as it is.
 pub async fn hasten(
     store: StoreId,
     ids: &[OperationId],
@@ -267,7 +270,9 @@ pub async fn hasten(
 
 async fn take(operation: Operation, lease: Lease, conn: &mut AsyncPgConnection) -> QueryResult<Operation> {
     let leased = Operation {
-        state: OperationState::Open,
+        state: if operation.looks_again { operation.state } else { OperationState::Open },
+        // Should this process be lost, the operation is due as soon as its lease is over.
+        next_try_at: operation.next_try_at.min(lease.now),
         lease: Some(lease.token),
         lease_until: Some(lease.until),
         ..operation

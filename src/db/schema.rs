@@ -151,6 +151,9 @@ diesel::table! {
         outcome -> Nullable<Jsonb>,
         started_at -> Timestamptz,
         settled_at -> Nullable<Timestamptz>,
+        refusal -> Nullable<Jsonb>,
+        scheduled_at -> Timestamptz,
+        looks_again -> Bool,
     }
 }
 

@@ -129,6 +129,21 @@ pub struct Outcome {
     pub missing: bool,
 }
 
+/// What became of the send of a drive that found no definite end. An inquiry is no send: its answer is never one of
+/// these, so that it cannot be taken for the refusal of a send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Nothing was sent; what is known of an earlier send stands.
+    Nothing,
+    /// Sent, and not answered in a way that says what came of it.
+    Unanswered {
+        /// `false` only where provably nothing left.
+        may_have_arrived: bool,
+    },
+    /// Refused. That proves nothing of an earlier send.
+    Refused(Outcome),
+}
+
 /// The last thing that went wrong with a payment or an application, as an admin sees it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct LastError {

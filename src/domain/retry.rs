@@ -1,9 +1,14 @@
-//! When an operation with an unknown outcome is driven again.
+//! When an operation with an unknown outcome is driven again, and when work counts as left by whoever had it.
+
+use std::time::Duration;
 
 use chrono::TimeDelta;
 
 /// Seconds to wait before each further drive. After the last one the operation is `stuck`.
 const DELAYS: [i64; 12] = [5, 10, 20, 40, 60, 120, 300, 600, 1200, 1800, 3600, 7200];
+
+/// How long work stays with a process that is not heard of any more. Its holder renews it three times as often.
+pub const LEASE: Duration = Duration::from_secs(15);
 
 /// A payment that is `processing` for longer shows in reconciliation.
 pub const PROCESSING_TOO_LONG: TimeDelta = TimeDelta::minutes(15);

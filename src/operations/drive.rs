@@ -1,39 +1,18 @@
 //! One drive of an operation, from its lease to its settlement: the same for the request that asked for it, for the
 //! worker, and for an admin who wants it driven now.
 
-use std::time::Duration;
-
-use chrono::TimeDelta;
 use tokio::time::Instant;
-use uuid::Uuid;
 
+use super::lease::{self, Hold};
 use super::provider::{About, Calls};
 use super::{application, sale, settle};
 use crate::app::App;
-use crate::db::operation::{self, Lease, Operation};
+use crate::db::operation::{self, Operation};
 use crate::db::paid_settings;
-use crate::domain::operation::OperationKind;
+use crate::domain::operation::{OperationKind, OperationState};
+use crate::domain::{OperationId, StoreId};
 use crate::error::Error;
 use crate::holding;
-
-/// What settling costs at most.
-const MARGIN: Duration = Duration::from_secs(5);
-
-/// How long a drive waits for an inquiry: less than for a call that takes effect, as it can be asked again at no cost.
-/// The shorter it is, the sooner the lease of a process that was killed is over.
-pub(super) fn inquiry_limit(app: &App) -> Duration {
-    let whole = app.config.paid.timeout;
-    (whole / 3).max(whole.min(Duration::from_secs(3)))
-}
-
-/// A new lease that outlasts the longest drive.
-pub fn lease(app: &App) -> Lease {
-    let now = app.clock.now();
-    // A drive makes at most one inquiry and one call that takes effect.
-    let longest = inquiry_limit(app) + app.config.paid.timeout + MARGIN;
-    let until = now + TimeDelta::from_std(longest).unwrap_or(TimeDelta::hours(1));
-    Lease { token: Uuid::new_v4(), now, until }
-}
 
 /// Drives an operation whose lease the caller holds, and answers how it stands then.
 pub async fn drive(app: &App, operation: Operation) -> Result<Operation, Error> {
@@ -41,13 +20,14 @@ pub async fn drive(app: &App, operation: Operation) -> Result<Operation, Error> 
     let about = About { order: operation.order_id, member: operation.member_id, operation: Some(operation.id) };
     let settings = paid_settings::find(store, &*app.db().await?).await?;
     let mut calls = Calls::new(app, store, about);
+    let hold = Hold::new(app, &operation);
     let settled = match operation.kind {
         OperationKind::Apply => {
-            let finding = application::find_out(app, &settings, &operation, &mut calls).await;
+            let finding = hold.during(application::find_out(app, &settings, &hold, &mut calls)).await;
             application::settle(app, operation.clone(), finding, &calls).await
         }
         OperationKind::Register | OperationKind::Amend | OperationKind::Confirm | OperationKind::Cancel => {
-            let finding = sale::find_out(app, &settings, &operation, &mut calls).await;
+            let finding = hold.during(sale::find_out(app, &settings, &hold, &mut calls)).await;
             settle::settle(app, operation.clone(), finding, &calls).await
         }
     };
@@ -76,9 +56,30 @@ pub async fn drive_until(app: &App, operation: Operation, deadline: Instant) -> 
     }
 }
 
+/// Goes on with what an earlier try of the same work wrote down before its process was lost: whoever comes first takes
+/// it over, be it the recovery or the work itself. False while it is in other hands, so that nobody can tell yet what
+/// comes of it.
+pub async fn go_on(app: &App, store: StoreId, made: Option<OperationId>) -> Result<bool, Error> {
+    let Some(id) = made else { return Ok(true) };
+    if !is_open(app, store, id).await? {
+        return Ok(true);
+    }
+    let claimed = operation::claim(store, id, lease::new(app), &mut *app.db().await?).await?;
+    let Some(operation) = claimed else {
+        return Ok(!is_open(app, store, id).await?);
+    };
+    drive_until(app, operation, Instant::now() + app.config.paid_wait).await?;
+    Ok(true)
+}
+
+async fn is_open(app: &App, store: StoreId, id: OperationId) -> Result<bool, Error> {
+    let found = operation::find(store, id, &*app.db().await?).await?;
+    Ok(found.is_some_and(|operation| operation.state == OperationState::Open))
+}
+
 /// Claims what is due and drives it, `limit` operations at a time. Says how many were claimed.
 pub async fn drive_due(app: &App, limit: i64) -> Result<usize, Error> {
-    let due = operation::claim_due(lease(app), limit, &mut *app.db().await?).await?;
+    let due = operation::claim_due(lease::new(app), limit, &mut *app.db().await?).await?;
     let count = due.len();
     let drives: Vec<_> =
         due.into_iter().map(|operation| app.spawn(|app| async move { drive(&app, operation).await })).collect();

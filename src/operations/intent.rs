@@ -3,7 +3,7 @@
 use diesel_async::AsyncPgConnection;
 use serde_json::Value;
 
-use super::drive;
+use super::lease;
 use crate::app::App;
 use crate::db::json::Json;
 use crate::db::operation::{self, Operation};
@@ -16,7 +16,7 @@ use crate::error::Error;
 ///
 /// In memory no send has arrived yet; [`write_intent`] stores that one may have, as a crash could come right after it.
 pub(super) fn intent(app: &App, payment: &Payment, plan: Plan, body: Value, actor: &str) -> Operation {
-    let lease = drive::lease(app);
+    let lease = lease::new(app);
     Operation {
         store_id: payment.store_id,
         id: OperationId::new(),
@@ -38,6 +38,9 @@ pub(super) fn intent(app: &App, payment: &Payment, plan: Plan, body: Value, acto
         outcome: None,
         started_at: lease.now,
         settled_at: None,
+        refusal: None,
+        scheduled_at: lease.now,
+        looks_again: false,
     }
 }
 

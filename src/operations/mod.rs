@@ -9,6 +9,7 @@
 //! | [`provider`] | a store's account at Paid; reads with a deadline; the record of every call |
 //! | [`throttle`] | how fast a store's bulk reads may ask Paid |
 //! | [`batches`] | asks Paid about many keys at once |
+//! | [`lease`] | who works on what, and until when; the only way to send a call that takes effect |
 //! | [`drive`] | one drive of an operation, from its lease to its settlement |
 //! | [`sale`] | finds out what became of a sale |
 //! | [`settle`] | writes down how an operation on a sale ended |
@@ -31,6 +32,7 @@ pub mod checkout;
 pub mod drive;
 mod intent;
 pub mod job;
+pub mod lease;
 pub mod member;
 pub mod order;
 pub mod payment;

@@ -11,7 +11,7 @@ use super::intent::{intent, write_intent};
 use super::order::{Progress, view};
 use super::provider::{self, About, Calls, Reader};
 use super::refresh::{self, Shown};
-use super::{drive, settle};
+use super::{drive, lease, settle};
 use crate::app::App;
 use crate::db::event::{self, News, Subject};
 use crate::db::idempotency_key::Ticket;
@@ -146,7 +146,7 @@ pub async fn refresh_one(app: &App, store: StoreId, id: OrderId, deed: &Deed<'_>
 /// Drives an operation now, unless somebody does already.
 pub async fn drive_now(app: &App, store: StoreId, id: OrderId, open: OperationId) -> Result<Progress, Error> {
     let deadline = deadline(app);
-    let claimed = operation::claim(store, open, drive::lease(app), &mut *app.db().await?).await?;
+    let claimed = operation::claim(store, open, lease::new(app), &mut *app.db().await?).await?;
     if let Some(operation) = claimed {
         drive::drive_until(app, operation, deadline).await?;
     }

@@ -135,6 +135,10 @@ async fn give_up(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &
         open.state = OperationState::Open;
         open.drives = 0;
         open.next_try_at = now;
+        open.scheduled_at = now;
+        // Whoever let its lease run out without being lost finds that it holds it no more.
+        open.lease = None;
+        open.lease_until = None;
         operation::save(&open, conn).await?;
         // Whatever comes of it, the caller has been told of this order.
         order.announced = true;

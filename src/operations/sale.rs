@@ -1,16 +1,14 @@
 //! Finds out what became of an operation on a sale, by asking Paid, by sending it, or both.
 
-use tokio::time::Instant;
-
-use super::drive;
+use super::lease::Hold;
 use super::provider::{self, Calls};
 use crate::app::App;
 use crate::db::operation::Operation;
 use crate::db::paid_settings::PaidSettings;
 use crate::domain::PaidKey;
-use crate::domain::operation::{OperationKind, Outcome};
+use crate::domain::operation::{OperationKind, Outcome, Sent};
 use crate::domain::settlement::{Sale, SaleStatus, Verdict, verdict};
-use crate::paid::{self, Account, Answer, Codes, Inquiry};
+use crate::paid::{self, Account, Answer, Codes, Inquiry, Unknown};
 
 /// What one drive of an operation found out.
 #[derive(Clone, Debug)]
@@ -30,16 +28,29 @@ pub enum Finding {
         found: Option<Sale>,
     },
     /// The sale was given up, and is not or no longer at Paid.
-    GivenUp,
+    GivenUp(Gone),
+    /// A sale that came about after it was given up stands at Paid, which does not cancel it.
+    CameLate(Sale),
     /// Not known yet: it is driven again.
     Open {
         /// Codes and words of this drive.
         outcome: Outcome,
-        /// May a send, this one or an earlier one, have reached Paid?
-        may_have_arrived: bool,
+        /// What became of its send.
+        sent: Sent,
     },
     /// Not knowable: it waits for a human.
     Stuck(Outcome),
+}
+
+/// Why a sale that was given up is not at Paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// This drive cancelled it.
+    Cancelled,
+    /// It was cancelled before. As its key is used, no send can make a sale any more.
+    WasCancelled,
+    /// Paid does not know it. A send may still be on its way.
+    NotThere,
 }
 
 impl Finding {
@@ -47,8 +58,23 @@ impl Finding {
         Self::Done { found: None, paid_id: None }
     }
 
-    pub(super) fn open(codes: Codes, message: impl Into<String>, may_have_arrived: bool) -> Self {
-        Self::Open { outcome: outcome(codes, message), may_have_arrived }
+    /// Nothing was sent; the codes are those of a question.
+    fn open(codes: Codes, message: impl Into<String>) -> Self {
+        Self::Open { outcome: outcome(codes, message), sent: Sent::Nothing }
+    }
+
+    fn unanswered(unknown: Unknown) -> Self {
+        let sent = Sent::Unanswered { may_have_arrived: unknown.may_have_arrived };
+        Self::Open { outcome: outcome(unknown.codes, unknown.reason), sent }
+    }
+
+    fn refused_for_now(codes: Codes, message: impl Into<String>) -> Self {
+        let outcome = outcome(codes, message);
+        Self::Open { sent: Sent::Refused(outcome.clone()), outcome }
+    }
+
+    fn not_ours() -> Self {
+        Self::open(Codes::none(), NOT_OURS)
     }
 
     fn refused(codes: Codes, message: impl Into<String>, found: Option<Sale>) -> Self {
@@ -65,14 +91,20 @@ pub(super) fn outcome(codes: Codes, message: impl Into<String>) -> Outcome {
     Outcome { codes: codes.into_vec(), message: message.into(), missing: false }
 }
 
-/// One drive of a leased operation: at most two calls, which is what its lease is long enough for.
-pub async fn find_out(app: &App, settings: &PaidSettings, operation: &Operation, calls: &mut Calls) -> Finding {
+/// Why a drive whose lease may be lost sends nothing.
+pub(super) const NOT_OURS: &str = "Nothing was sent, as another process may have taken this over.";
+
+/// One drive of an operation that the caller holds.
+pub async fn find_out(app: &App, settings: &PaidSettings, hold: &Hold<'_>, calls: &mut Calls) -> Finding {
+    let operation = hold.operation();
     let account = match provider::account(app, settings, operation.environment) {
         Ok(account) => account,
-        Err(error) => return Finding::open(Codes::none(), error.to_string(), operation.may_have_arrived),
+        Err(error) => return Finding::open(Codes::none(), error.to_string()),
     };
-    let asking = Asking { app, account, operation, calls };
-    if operation.giving_up {
+    let asking = Asking { app, account, hold, operation, calls };
+    if operation.looks_again && app.config.paid.capabilities.inquiry {
+        asking.look_again().await
+    } else if operation.giving_up {
         asking.give_up().await
     } else if operation.may_have_arrived && app.config.paid.capabilities.inquiry {
         asking.inquire_then_send().await
@@ -81,9 +113,19 @@ pub async fn find_out(app: &App, settings: &PaidSettings, operation: &Operation,
     }
 }
 
+/// An inquiry that says nothing of the sale.
+const UNCLEAR: &str = "Paid did not say what became of the sale.";
+
+/// NOT_FOUND.
+const NOT_MOVED: &str = "Paid knows no open sale under this key.";
+
+/// Paid does not cancel a sale that was given up.
+const NOT_CANCELLED: &str = "Paid refused to cancel the sale.";
+
 struct Asking<'a> {
     app: &'a App,
     account: Account,
+    hold: &'a Hold<'a>,
     operation: &'a Operation,
     calls: &'a mut Calls,
 }
@@ -94,31 +136,37 @@ impl Asking<'_> {
         let found = match self.inquire().await {
             Inquiry::Found(sale) => Some(sale),
             Inquiry::NotFound => None,
-            Inquiry::Unclear(codes) => return Finding::open(codes, "Paid did not say what became of the sale.", true),
+            Inquiry::Unclear(codes) => return Finding::open(codes, UNCLEAR),
         };
-        let (asked, before) = self.operation.plan.0.amounts();
-        match verdict(self.operation.kind, asked, before, found) {
-            Verdict::Done => Finding::Done { found, paid_id: None },
-            Verdict::SendAgain => match refused_before(self.operation, &self.app.config.paid) {
+        match self.settled_by(found, Codes::none()) {
+            Some(finding) => finding,
+            None => match refused_before(self.operation, &self.app.config.paid) {
                 Some(refused) => Finding::Refused { outcome: refused, found },
                 None => self.send().await,
             },
-            Verdict::RefusedAdopt => Finding::refused(Codes::none(), "Something else happened at Paid.", found),
-            Verdict::RefusedMissing => Finding::missing(Codes::none()),
+        }
+    }
+
+    /// What the settlement table makes of what Paid shows; `None`: nothing took effect. `codes` are those of a refusal.
+    fn settled_by(&self, found: Option<Sale>, codes: Codes) -> Option<Finding> {
+        let (asked, before) = self.operation.plan.0.amounts();
+        match verdict(self.operation.kind, asked, before, found) {
+            Verdict::Done => Some(Finding::Done { found, paid_id: None }),
+            Verdict::SendAgain => None,
+            Verdict::RefusedAdopt => Some(Finding::refused(codes, "Something else happened at Paid.", found)),
+            Verdict::RefusedMissing => Some(Finding::missing(codes)),
         }
     }
 
     async fn send(mut self) -> Finding {
         let call = paid::Operation::from(self.operation.kind);
-        let sent = self.app.paid.send(&self.account, call, &self.operation.paid_key, &self.operation.body).await;
-        self.calls.note(call.as_str(), &sent);
-        let earlier = self.operation.may_have_arrived;
-        match sent.answer {
+        let Some(answer) = self.hold.send(&self.account, call, &self.operation.body, self.calls).await else {
+            return Finding::not_ours();
+        };
+        match answer {
             Answer::Done { .. } => Finding::done(),
-            Answer::Unknown(unknown) => {
-                Finding::open(unknown.codes, unknown.reason, earlier || unknown.may_have_arrived)
-            }
-            Answer::Refused(codes) if earlier => self.refused_after_a_send(codes),
+            Answer::Unknown(unknown) => Finding::unanswered(unknown),
+            Answer::Refused(codes) if self.operation.may_have_arrived => self.refused_after_a_send(codes),
             Answer::Refused(codes) if codes.is_not_found() => self.refused_as_not_found(codes).await,
             Answer::Refused(codes) => Finding::refused(codes, "Paid refused.", None),
         }
@@ -132,21 +180,23 @@ impl Asking<'_> {
             return Finding::done();
         }
         if config.capabilities.inquiry || codes.is_request_fault() {
-            return Finding::open(codes, "Paid refused a repeated send; an earlier one may have arrived.", true);
+            return Finding::refused_for_now(codes, "Paid refused a repeated send; an earlier one may have arrived.");
         }
         Finding::Stuck(outcome(codes, "Paid refused a repeated send, and cannot be asked what became of the first."))
     }
 
-    /// Paid moves no final and no unknown sale. Which of the two it is, an inquiry tells.
+    /// Paid moves no final and no unknown sale. Which of the two it is, an inquiry tells: what was asked for may stand
+    /// there already, by somebody's hand in Paid's console.
     async fn refused_as_not_found(&mut self, codes: Codes) -> Finding {
         if !self.app.config.paid.capabilities.inquiry {
-            return Finding::refused(codes, "Paid knows no open sale under this key.", None);
+            return Finding::refused(codes, NOT_MOVED, None);
         }
-        match self.inquire().await {
-            Inquiry::Found(sale) => Finding::refused(codes, "Something else happened at Paid.", Some(sale)),
-            Inquiry::NotFound => Finding::missing(codes),
-            Inquiry::Unclear(_) => Finding::refused(codes, "Paid knows no open sale under this key.", None),
-        }
+        let found = match self.inquire().await {
+            Inquiry::Found(sale) => Some(sale),
+            Inquiry::NotFound => None,
+            Inquiry::Unclear(_) => return Finding::refused_for_now(codes, UNCLEAR),
+        };
+        self.settled_by(found, codes.clone()).unwrap_or_else(|| Finding::refused(codes, NOT_MOVED, found))
     }
 
     /// The sale is cancelled under its key, whether it exists or not.
@@ -159,37 +209,46 @@ impl Asking<'_> {
             return Finding::Stuck(outcome(Codes::none(), "The stored body names no member."));
         };
         let body = paid::body::cancel(&member, &self.operation.paid_key);
-        let sent = self.app.paid.send(&self.account, paid::Operation::Cancel, &self.operation.paid_key, &body).await;
-        self.calls.note(paid::Operation::Cancel.as_str(), &sent);
-        match sent.answer {
-            Answer::Done { .. } => Finding::GivenUp,
-            Answer::Unknown(unknown) => Finding::open(unknown.codes, unknown.reason, true),
-            Answer::Refused(codes) if codes.is_request_fault() => Finding::open(codes, "Paid refused.", true),
+        let Some(answer) = self.hold.send(&self.account, paid::Operation::Cancel, &body, self.calls).await else {
+            return Finding::not_ours();
+        };
+        match answer {
+            Answer::Done { .. } => Finding::GivenUp(Gone::Cancelled),
+            Answer::Unknown(unknown) => Finding::unanswered(unknown),
+            Answer::Refused(codes) if codes.is_request_fault() => Finding::refused_for_now(codes, "Paid refused."),
             Answer::Refused(codes) if !self.app.config.paid.capabilities.inquiry => {
                 if codes.is_not_found() {
-                    Finding::GivenUp
+                    Finding::GivenUp(Gone::NotThere)
                 } else {
-                    Finding::open(codes, "Paid refused to cancel the sale.", true)
+                    Finding::refused_for_now(codes, NOT_CANCELLED)
                 }
             }
             Answer::Refused(codes) => match self.inquire().await {
-                Inquiry::NotFound => Finding::GivenUp,
-                Inquiry::Found(Sale { status: SaleStatus::Canceled, .. }) => Finding::GivenUp,
+                Inquiry::NotFound => Finding::GivenUp(Gone::NotThere),
+                Inquiry::Found(Sale { status: SaleStatus::Canceled, .. }) => Finding::GivenUp(Gone::WasCancelled),
+                Inquiry::Found(sale) if self.operation.looks_again => Finding::CameLate(sale),
                 Inquiry::Found(sale @ Sale { status: SaleStatus::Fixed, .. }) => {
                     Finding::Done { found: Some(sale), paid_id: None }
                 }
-                Inquiry::Found(_) | Inquiry::Unclear(_) => {
-                    Finding::open(codes, "Paid refused to cancel the sale.", true)
-                }
+                Inquiry::Found(_) | Inquiry::Unclear(_) => Finding::refused_for_now(codes, NOT_CANCELLED),
             },
+        }
+    }
+
+    /// The last send of a sale that was given up must be over by now. If it made a sale after all, that is cancelled.
+    async fn look_again(mut self) -> Finding {
+        match self.inquire().await {
+            Inquiry::NotFound => Finding::GivenUp(Gone::NotThere),
+            Inquiry::Found(Sale { status: SaleStatus::Canceled, .. }) => Finding::GivenUp(Gone::WasCancelled),
+            Inquiry::Found(sale @ Sale { status: SaleStatus::Fixed, .. }) => Finding::CameLate(sale),
+            Inquiry::Found(Sale { status: SaleStatus::Registered, .. }) => self.give_up().await,
+            Inquiry::Unclear(codes) => Finding::open(codes, "Paid did not say whether the sale came about late."),
         }
     }
 
     async fn inquire(&mut self) -> Inquiry {
         let key = &self.operation.paid_key;
-        // Retries of the read must not outlast the lease.
-        let deadline = Instant::now() + drive::inquiry_limit(self.app);
-        let read = self.app.paid.sales(&self.account, std::slice::from_ref(key), Some(deadline)).await;
+        let read = self.app.paid.sales(&self.account, std::slice::from_ref(key), None).await;
         self.calls.note_read(&read.attempts);
         match read.result {
             Ok(mut answers) => answers.remove(key).unwrap_or(Inquiry::Unclear(Codes::none())),
@@ -198,15 +257,15 @@ impl Asking<'_> {
     }
 }
 
-/// The last drive's send was refused for what it asks, and Paid has just shown that no earlier one took effect. Either
-/// alone would prove nothing; together they settle it.
+/// The last send was refused for what it asks, and Paid has just shown that no earlier one took effect. Either alone
+/// would prove nothing; together they settle it.
 fn refused_before(operation: &Operation, config: &paid::Config) -> Option<Outcome> {
-    let last = operation.last_outcome();
-    let codes: Codes = last.codes.iter().cloned().collect();
+    let refusal = operation.refusal.as_ref().map(|refusal| refusal.0.clone())?;
+    let codes: Codes = refusal.codes.iter().cloned().collect();
     let proves_nothing = codes.is_empty()
         || codes.is_request_fault()
         || codes.is_server_failure()
         || codes.is_not_found()
         || codes.is_duplicate(&config.duplicate_code);
-    (!proves_nothing).then_some(last)
+    (!proves_nothing).then_some(refusal)
 }

@@ -3,10 +3,11 @@
 
 use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::lease;
 use super::provider::Calls;
-use super::sale::Finding;
+use super::sale::{Finding, Gone};
 use crate::app::App;
 use crate::db::event::{self, Subject};
 use crate::db::json::Json;
@@ -14,7 +15,7 @@ use crate::db::operation::{self, Operation};
 use crate::db::order::{self, Order};
 use crate::db::payment::{self, Payment};
 use crate::domain::events::EventType;
-use crate::domain::operation::{LastError, OperationState, Outcome, Plan};
+use crate::domain::operation::{LastError, OperationState, Outcome, Plan, Sent};
 use crate::domain::payment::{HandlingStatus, PaymentFlag, PaymentStatus};
 use crate::domain::retry;
 use crate::domain::settlement::Sale;
@@ -25,18 +26,19 @@ use crate::paid::Codes;
 /// process's work if that took over meanwhile.
 pub async fn settle(app: &App, operation: Operation, finding: Finding, calls: &Calls) -> Result<Operation, Error> {
     let now = app.clock.now();
-    let scale = app.config.retry_scale;
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         calls.write(conn).await?;
         let (store, order_id) = (operation.store_id, operation.order_id.ok_or_else(missing_row)?);
         let order = order::lock(store, order_id, conn).await?.ok_or_else(missing_row)?;
         let current = operation::lock(store, operation.id, conn).await?.ok_or_else(missing_row)?;
-        if current.state != OperationState::Open || current.lease != operation.lease {
+        if !is_still_held(&operation, &current) {
             return Ok(current);
         }
         let payment = payment::lock(store, order_id, conn).await?.ok_or_else(missing_row)?;
-        Settlement { operation: current, order, payment, events: Vec::new(), now }.finish(finding, scale, conn).await
+        let settlement =
+            Settlement { claimed: &operation, operation: current, order, payment, events: Vec::new(), now };
+        settlement.finish(app, finding, conn).await
     })
     .await
 }
@@ -45,37 +47,79 @@ fn missing_row() -> Error {
     anyhow::anyhow!("an operation without its order or payment").into()
 }
 
-/// Sets an operation's next drive, or ends the drives: it is `stuck` from now on.
-pub(super) fn put_off(
-    operation: &mut Operation,
-    outcome: Outcome,
-    may_have_arrived: bool,
-    now: DateTime<Utc>,
-    scale: f64,
-) {
-    operation.drives += 1;
-    operation.may_have_arrived = may_have_arrived;
+/// Is a locked operation still in the hands of the drive that claimed it?
+pub(super) fn is_still_held(claimed: &Operation, current: &Operation) -> bool {
+    current.is_to_be_driven() && current.lease.is_some() && current.lease == claimed.lease
+}
+
+/// Sets the next drive of an operation by the schedule of retries; false where it has no further one. `claimed` is the
+/// operation as its drive found it.
+///
+/// A drive that came earlier than scheduled, because somebody wanted to know, changes nothing of the schedule: whoever
+/// looks often uses up no retries.
+#[must_use = "an operation without a further drive waits for a human"]
+pub(super) fn put_off(app: &App, claimed: &Operation, operation: &mut Operation, outcome: Outcome, sent: Sent) -> bool {
     operation.outcome = Some(Json(outcome));
+    operation.may_have_arrived = claimed.may_have_arrived || sent == Sent::Unanswered { may_have_arrived: true };
+    match sent {
+        Sent::Nothing => {}
+        Sent::Unanswered { .. } => operation.refusal = None,
+        Sent::Refused(refusal) => operation.refusal = Some(Json(refusal)),
+    }
     operation.lease = None;
     operation.lease_until = None;
-    match retry::delay_after(operation.drives, scale) {
-        Some(delay) => operation.next_try_at = now + delay,
-        None => operation.state = OperationState::Stuck,
+    if operation.scheduled_at <= lease::taken_at(app, claimed) {
+        operation.drives += 1;
+        let Some(delay) = retry::delay_after(operation.drives, app.config.retry_scale) else {
+            return false;
+        };
+        operation.scheduled_at = app.clock.now() + delay;
     }
+    operation.next_try_at = operation.scheduled_at;
+    true
+}
+
+/// Leaves an operation that has no further drive to a human, and says so for the log. Nothing else makes one `stuck`.
+#[must_use = "that an operation is stuck stands in the log"]
+pub(super) fn leave_stuck(operation: &mut Operation) -> (EventType, Value) {
+    operation.state = OperationState::Stuck;
+    let codes = operation.last_outcome().codes;
+    (EventType::OperationStuck, json!({ "action": operation.kind, "codes": codes, "operation_id": operation.id }))
 }
 
 /// What was found out could not be written down: counts the drive all the same, so that an operation that never can be
 /// settled ends before a human and not in an endless loop.
 pub(super) async fn put_off_unsettled(app: &App, operation: &Operation) -> Result<(), Error> {
-    let now = app.clock.now();
+    let (store, now) = (operation.store_id, app.clock.now());
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
-        let current = operation::lock(operation.store_id, operation.id, conn).await?;
-        let ours = current.filter(|current| current.state == OperationState::Open && current.lease == operation.lease);
-        if let Some(mut current) = ours {
-            let outcome = Outcome { message: "The outcome could not be written down.".into(), ..Outcome::default() };
-            put_off(&mut current, outcome, true, now, app.config.retry_scale);
-            operation::save(&current, conn).await?;
+        // Taken before the operation, as everywhere; its version moves with what it shows.
+        let order = match operation.order_id {
+            Some(id) => order::lock(store, id, conn).await?,
+            None => None,
+        };
+        let current = operation::lock(store, operation.id, conn).await?;
+        let Some(mut current) = current.filter(|current| is_still_held(operation, current)) else {
+            return Ok(());
+        };
+        let outcome = Outcome { message: "The outcome could not be written down.".into(), ..Outcome::default() };
+        let sent = Sent::Unanswered { may_have_arrived: true };
+        let news = if put_off(app, operation, &mut current, outcome, sent) {
+            None
+        } else if current.looks_again {
+            tracing::error!(operation = %current.id, "whether a sale that was given up came about late is not known");
+            current.looks_again = false;
+            None
+        } else {
+            Some(leave_stuck(&mut current))
+        };
+        operation::save(&current, conn).await?;
+        let subject = current.order_id.map(Subject::Order).or(current.member_id.map(Subject::Member));
+        if let (Some((kind, data)), Some(subject)) = (news, subject) {
+            if let Some(mut order) = order {
+                order::save(&mut order, now, conn).await?;
+            }
+            event::append(store, kind, subject, &current.actor, data, now, conn).await?;
         }
         Ok(())
     })
@@ -94,37 +138,40 @@ pub(super) fn close(operation: &mut Operation, state: OperationState, outcome: O
     operation.state = state;
     operation.lease = None;
     operation.lease_until = None;
+    operation.looks_again = false;
     operation.settled_at = Some(now);
     operation.outcome = outcome.map(Json);
 }
 
-struct Settlement {
+struct Settlement<'a> {
+    claimed: &'a Operation,
     operation: Operation,
     order: Order,
     payment: Payment,
-    events: Vec<(EventType, serde_json::Value)>,
+    events: Vec<(EventType, Value)>,
     now: DateTime<Utc>,
 }
 
-impl Settlement {
-    async fn finish(mut self, finding: Finding, scale: f64, conn: &mut AsyncPgConnection) -> Result<Operation, Error> {
+impl Settlement<'_> {
+    async fn finish(mut self, app: &App, finding: Finding, conn: &mut AsyncPgConnection) -> Result<Operation, Error> {
         match finding {
-            Finding::Done { found, .. } => self.done(found),
-            Finding::Refused { outcome, found } => self.refused(outcome, found),
-            Finding::GivenUp => self.given_up(),
-            Finding::Open { outcome, may_have_arrived } => {
-                put_off(&mut self.operation, outcome, may_have_arrived, self.now, scale);
-                if self.operation.state == OperationState::Open {
+            Finding::Open { outcome, sent } => {
+                if put_off(app, self.claimed, &mut self.operation, outcome, sent) {
                     operation::save(&self.operation, conn).await?;
                     return Ok(self.operation);
                 }
-                self.stuck();
+                if self.operation.looks_again { self.came_late(None) } else { self.stuck() }
             }
             Finding::Stuck(outcome) => {
-                put_off(&mut self.operation, outcome, true, self.now, scale);
-                self.operation.state = OperationState::Stuck;
+                let sent = Sent::Refused(outcome.clone());
+                let _ = put_off(app, self.claimed, &mut self.operation, outcome, sent);
                 self.stuck();
             }
+            Finding::GivenUp(gone) if self.operation.looks_again => self.looked_again(gone),
+            Finding::GivenUp(gone) => self.given_up(gone, lease::surely_over(app)),
+            Finding::CameLate(sale) => self.came_late(Some(sale)),
+            Finding::Done { found, .. } => self.done(found),
+            Finding::Refused { outcome, found } => self.refused(outcome, found),
         }
         operation::save(&self.operation, conn).await?;
         payment::save(&mut self.payment, conn).await?;
@@ -136,7 +183,7 @@ impl Settlement {
         Ok(self.operation)
     }
 
-    fn event(&mut self, kind: EventType, mut data: serde_json::Value) {
+    fn event(&mut self, kind: EventType, mut data: Value) {
         data["operation_id"] = json!(self.operation.id);
         self.events.push((kind, data));
     }
@@ -227,16 +274,44 @@ impl Settlement {
         self.event(EventType::OrderRefused, json!({ "member_id": member, "total": total, "codes": codes }));
     }
 
-    fn given_up(&mut self) {
+    /// The sale is not at Paid. Where a send may still be on its way there, it is asked for once more when that must be
+    /// over.
+    fn given_up(&mut self, gone: Gone, over_at: DateTime<Utc>) {
         self.payment.status = PaymentStatus::Failed;
         self.order.announced = true;
         self.event(EventType::PaymentFailed, json!({ "codes": [], "given_up": true }));
         close(&mut self.operation, OperationState::Abandoned, None, self.now);
+        if gone == Gone::NotThere {
+            self.operation.looks_again = true;
+            self.operation.drives = 0;
+            self.operation.scheduled_at = over_at;
+            self.operation.next_try_at = over_at;
+        }
+    }
+
+    /// Nothing came of a sale after it was given up, or it is cancelled now.
+    fn looked_again(&mut self, gone: Gone) {
+        if gone == Gone::Cancelled {
+            let (status, amount) = (self.payment.status, self.payment.amount);
+            let data = json!({ "status": status, "amount": amount, "cancelled_late": true });
+            self.event(EventType::PaymentFoundAtPaid, data);
+        }
+        self.stop_looking();
+    }
+
+    /// A sale stands at Paid that was given up here, or nobody can tell whether one does.
+    fn came_late(&mut self, seen: Option<Sale>) {
+        self.payment.flag(PaymentFlag::MovedBack, seen, self.now);
+        self.event(EventType::PaymentFlagged, json!({ "flag": PaymentFlag::MovedBack, "seen": seen }));
+        self.stop_looking();
+    }
+
+    fn stop_looking(&mut self) {
+        close(&mut self.operation, OperationState::Abandoned, None, self.now);
     }
 
     fn stuck(&mut self) {
-        let codes = self.operation.last_outcome().codes;
-        let action = self.operation.kind;
-        self.event(EventType::OperationStuck, json!({ "action": action, "codes": codes }));
+        let news = leave_stuck(&mut self.operation);
+        self.events.push(news);
     }
 }

@@ -1,9 +1,11 @@
 //! Confirming many payments at once: each like a single one (R4), and none twice.
 
+use chrono::TimeDelta;
+use kakeuri::db::operation;
 use kakeuri::domain::OrderId;
 use kakeuri::domain::permissions::Scope;
-use kakeuri::operations::job;
 use kakeuri::operations::payment::{self, Confirm, Deed};
+use kakeuri::operations::{job, lease};
 use serde_json::{Value, json};
 
 use crate::jobs::{counts, item};
@@ -129,6 +131,32 @@ async fn a_confirmation_that_a_lost_worker_sent_is_waited_for_and_not_sent_again
     app.work_after(1).await;
     assert_eq!(app.items(&id).await, [item(&order, "succeeded", Value::Null)]);
     assert_eq!(app.sale_of(&order).await["fixed_times"], 1);
+    assert_eq!(app.calls_of("fix").await, 1);
+}
+
+#[actix_web::test]
+async fn what_a_lost_worker_held_is_waited_for_and_then_driven_on_by_the_items_next_try() {
+    let app = TestApp::with_paid().await;
+    let order = app.unconfirmed_order().await;
+    let id = app.bulk(CONFIRM, json!({ "order_ids": [order] })).await.text_at("/id");
+    let held = app.hold_a_portion().await;
+    let ticket = app.ticket(&held, 0).await;
+    let deed = Deed { actor: &held.job.actor, payments_write: true, check_version: &|_| Ok(()), ticket: &ticket };
+    app.sandbox.fault("fix", "drop_answer", 1).await;
+    let (store, order_id) = (app.store.store_id, order.parse().unwrap());
+    payment::confirm(&app.app, store, order_id, Confirm::default(), &deed).await.unwrap();
+    app.let_time_pass(TimeDelta::seconds(16)).await;
+    // The portion is free; the operation is not, but for its lease nothing would say so.
+    let mut conn = app.app.db().await.unwrap();
+    let open = operation::open_on_order(store, order_id, &conn).await.unwrap().unwrap();
+    operation::claim(store, open.id, lease::new(&app.app), &mut conn).await.unwrap().unwrap();
+    drop(conn);
+    job::run_due(&app.app, 1).await.unwrap();
+    assert_eq!(app.items(&id).await, [item(&order, "not_started", Value::Null)]);
+    app.let_time_pass(TimeDelta::seconds(16)).await;
+    // No recovery has come to it yet.
+    job::run_due(&app.app, 1).await.unwrap();
+    assert_eq!(app.items(&id).await, [item(&order, "succeeded", Value::Null)]);
     assert_eq!(app.calls_of("fix").await, 1);
 }
 

@@ -1,6 +1,9 @@
 //! Reading a payment back from Paid (R7, R11).
 
 use chrono::TimeDelta;
+use kakeuri::db::operation;
+use kakeuri::domain::operation::OperationState;
+use kakeuri::operations::refresh;
 use serde_json::{Value, json};
 
 use crate::settlement::Ask;
@@ -103,4 +106,33 @@ async fn a_refresh_that_learns_nothing_says_so_and_changes_nothing() {
     app.sandbox.fault("search", "auth", 1).await;
     app.admin().act(&path).await.problem(502, "provider_auth_failed");
     assert_eq!(app.order(&order).await["payment"]["checked_at"], json!(null));
+}
+
+#[actix_web::test]
+async fn whoever_looks_every_five_seconds_uses_up_no_retries() {
+    let app = TestApp::with_paid().await;
+    let order = app.unconfirmed_order().await;
+    app.sandbox.fault("fix", "drop_connection", 1).await;
+    app.admin().act(&format!("/v1/admin/orders/{order}/payment/confirm")).await.expect(202);
+    app.sandbox.fault_with(json!({ "operation": "search", "kind": "refuse", "code": "E77" })).await;
+    let (store, id) = (app.store.store_id, order.parse().unwrap());
+    for round in 0..60 {
+        app.app.clock.advance(TimeDelta::seconds(5));
+        if round % 2 == 0 {
+            app.admin().act(&format!("/v1/admin/orders/{order}/payment/refresh")).await;
+        } else {
+            refresh::refresh_many(&app.app, store, &[id], "user:1").await.unwrap();
+            app.recover_after(0).await;
+        }
+    }
+    let conn = app.app.db().await.unwrap();
+    let open = operation::open_on_order(store, id, &conn).await.unwrap().unwrap();
+    assert_eq!(open.state, OperationState::Open);
+    // 5, 10, 20, 40, 60 and 120 seconds after one another: after five minutes the seventh or eighth drive.
+    assert!((6..=8).contains(&open.drives), "{} drives counted", open.drives);
+    assert!(open.next_try_at <= app.app.clock.now() + TimeDelta::minutes(10));
+    drop(conn);
+    app.sandbox.heal().await;
+    app.recover_after(11).await;
+    assert_eq!(app.order(&order).await["payment"]["status"], "confirmed");
 }

@@ -169,3 +169,42 @@ async fn without_inquiry_success_settles_and_a_refusal_waits_for_a_human() {
         assert_eq!(end_of(&app, &order).await, expected, "{ask:?} and {console_move:?}");
     }
 }
+
+#[actix_web::test]
+async fn an_inquiry_that_answers_with_an_unknown_code_is_no_refusal_of_a_send() {
+    let app = TestApp::with_paid().await;
+    let strange = |question: &str| json!({ "operation": question, "kind": "refuse", "code": "E77", "times": 2 });
+    let member = app.approved_member().await;
+    app.sandbox.fault("register", "drop_connection", 1).await;
+    let order = app.place(member, 1000).await.expect(202).text_at("/id");
+    app.sandbox.fault_with(strange("search")).await;
+    recover_three_times(&app).await;
+    assert_eq!(end_of(&app, &order).await, end("unconfirmed", 1100, 1100, &[]));
+    assert_eq!(app.sale_of(&order).await["registered_times"], 1);
+    for (ask, expected) in [
+        (Ask::Amend, end("unconfirmed", 2200, 2200, &[])),
+        (Ask::Confirm, end("confirmed", 1100, 1100, &[])),
+        (Ask::Cancel, end("cancelled", 1100, 1100, &[])),
+    ] {
+        let order = app.unconfirmed_order().await;
+        app.sandbox.fault(ask.at_paid(), "drop_connection", 1).await;
+        ask.ask(&app.admin(), &order).await.expect(202);
+        app.sandbox.fault_with(strange("search")).await;
+        recover_three_times(&app).await;
+        assert_eq!(end_of(&app, &order).await, expected, "{ask:?}");
+    }
+    let member = app.pending_member().await;
+    app.sandbox.fault("apply", "drop_connection", 1).await;
+    app.submit(member).await.expect(202);
+    app.sandbox.fault_with(strange("check")).await;
+    recover_three_times(&app).await;
+    assert_eq!(app.application_of(member).await, "submitted");
+    assert_eq!(app.calls_of("apply").await, 2);
+}
+
+/// Two drives that ask in vain, and the one that gets an answer.
+async fn recover_three_times(app: &TestApp) {
+    for _ in 0..3 {
+        app.recover_after(1).await;
+    }
+}

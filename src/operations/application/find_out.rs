@@ -1,17 +1,14 @@
-//! Finds out what became of a submission, by asking Paid for the key, by sending it, or both: at most two calls, which
-//! is what a lease is long enough for.
-
-use tokio::time::Instant;
+//! Finds out what became of a submission, by asking Paid for the key, by sending it, or both.
 
 use crate::app::App;
 use crate::db::member;
 use crate::db::operation::Operation;
 use crate::db::paid_settings::PaidSettings;
-use crate::domain::operation::Outcome;
-use crate::operations::drive;
+use crate::domain::operation::{Outcome, Sent};
+use crate::operations::lease::Hold;
 use crate::operations::provider::{self, Calls};
-use crate::operations::sale::outcome;
-use crate::paid::{self, Account, Answer, Codes, ReportedStatus, StatusAnswer};
+use crate::operations::sale::{NOT_OURS, outcome};
+use crate::paid::{self, Account, Answer, Codes, ReportedStatus, StatusAnswer, Unknown};
 
 /// What one drive of a submission found out.
 #[derive(Clone, Debug)]
@@ -31,30 +28,47 @@ pub enum Finding {
     Open {
         /// Codes and words of this drive.
         outcome: Outcome,
-        /// May a send, this one or an earlier one, have reached Paid?
-        may_have_arrived: bool,
+        /// What became of its send.
+        sent: Sent,
     },
 }
 
 impl Finding {
-    fn open(codes: Codes, message: impl Into<String>, may_have_arrived: bool) -> Self {
-        Self::Open { outcome: outcome(codes, message), may_have_arrived }
+    /// Nothing was sent; the codes are those of a question.
+    fn open(codes: Codes, message: impl Into<String>) -> Self {
+        Self::Open { outcome: outcome(codes, message), sent: Sent::Nothing }
+    }
+
+    fn unanswered(unknown: Unknown) -> Self {
+        let sent = Sent::Unanswered { may_have_arrived: unknown.may_have_arrived };
+        Self::Open { outcome: outcome(unknown.codes, unknown.reason), sent }
+    }
+
+    fn refused_for_now(codes: Codes, message: impl Into<String>) -> Self {
+        let outcome = outcome(codes, message);
+        Self::Open { sent: Sent::Refused(outcome.clone()), outcome }
+    }
+
+    fn not_ours() -> Self {
+        Self::open(Codes::none(), NOT_OURS)
     }
 }
 
-/// One drive of a leased submission.
-pub async fn find_out(app: &App, settings: &PaidSettings, operation: &Operation, calls: &mut Calls) -> Finding {
+/// One drive of a submission that the caller holds.
+pub async fn find_out(app: &App, settings: &PaidSettings, hold: &Hold<'_>, calls: &mut Calls) -> Finding {
+    let operation = hold.operation();
     let account = match provider::account(app, settings, operation.environment) {
         Ok(account) => account,
-        Err(error) => return Finding::open(Codes::none(), error.to_string(), operation.may_have_arrived),
+        Err(error) => return Finding::open(Codes::none(), error.to_string()),
     };
-    let asking = Asking { app, account, operation, calls };
+    let asking = Asking { app, account, hold, operation, calls };
     if operation.may_have_arrived { asking.ask_then_send().await } else { asking.send_first().await }
 }
 
 struct Asking<'a> {
     app: &'a App,
     account: Account,
+    hold: &'a Hold<'a>,
     operation: &'a Operation,
     calls: &'a mut Calls,
 }
@@ -62,9 +76,10 @@ struct Asking<'a> {
 impl Asking<'_> {
     /// Nothing can have arrived yet: what Paid says now is definite.
     async fn send_first(mut self) -> Finding {
-        match self.send().await {
+        let Some(answer) = self.send().await else { return Finding::not_ours() };
+        match answer {
             Answer::Done { paid_id } => Finding::Landed { paid_id, reported: None, already_linked: false },
-            Answer::Unknown(unknown) => Finding::open(unknown.codes, unknown.reason, unknown.may_have_arrived),
+            Answer::Unknown(unknown) => Finding::unanswered(unknown),
             Answer::Refused(codes) if codes.is_already_linked() => self.linked_already(codes).await,
             Answer::Refused(codes) => Finding::Refused(outcome(codes, "Paid refused the application.")),
         }
@@ -88,7 +103,7 @@ impl Asking<'_> {
             // The link can still be asked for, so it is left open rather than decided without knowing.
             Err(error) => {
                 tracing::error!(operation = %self.operation.id, %error, "the member of a submission could not be read");
-                Finding::open(codes, "The member could not be read.", false)
+                Finding::refused_for_now(codes, "The member could not be read.")
             }
         }
     }
@@ -111,47 +126,43 @@ impl Asking<'_> {
                 Some(refused) => Finding::Refused(refused),
                 None => self.send_again().await,
             },
-            StatusAnswer::Refused(codes) => Finding::open(codes, "Paid did not say whether it has the member.", true),
-            StatusAnswer::Unclear => Finding::open(Codes::none(), "Paid did not say whether it has the member.", true),
+            StatusAnswer::Refused(codes) => Finding::open(codes, "Paid did not say whether it has the member."),
+            StatusAnswer::Unclear => Finding::open(Codes::none(), "Paid did not say whether it has the member."),
         }
     }
 
-    /// The last drive's send was refused for what it says, and Paid has just said that no earlier one arrived either.
-    /// The refusal alone would prove nothing; together they do.
+    /// The last send was refused for what it says, and Paid has just said that no earlier one arrived either. The refusal
+    /// alone would prove nothing; together they do.
     fn refused_before(&self) -> Option<Outcome> {
-        let last = self.operation.last_outcome();
-        let codes: Codes = last.codes.iter().map(String::as_str).collect();
+        let refusal = self.operation.refusal.as_ref().map(|refusal| refusal.0.clone())?;
+        let codes: Codes = refusal.codes.iter().map(String::as_str).collect();
         let proves_nothing = codes.is_empty()
             || codes.is_request_fault()
             || codes.is_server_failure()
             || codes.is_already_linked()
             || codes.is_unknown_member();
-        (!proves_nothing).then_some(last)
+        (!proves_nothing).then_some(refusal)
     }
 
     async fn send_again(mut self) -> Finding {
-        match self.send().await {
+        let Some(answer) = self.send().await else { return Finding::not_ours() };
+        match answer {
             Answer::Done { paid_id } => Finding::Landed { paid_id, reported: None, already_linked: false },
-            Answer::Unknown(unknown) => Finding::open(unknown.codes, unknown.reason, true),
+            Answer::Unknown(unknown) => Finding::unanswered(unknown),
             // An earlier send arrived between the question and this one, or refuses what the next question settles.
             Answer::Refused(codes) => {
-                Finding::open(codes, "Paid refused a repeated send; an earlier one may have arrived.", true)
+                Finding::refused_for_now(codes, "Paid refused a repeated send; an earlier one may have arrived.")
             }
         }
     }
 
-    async fn send(&mut self) -> Answer {
-        let call = paid::Operation::Apply;
-        let sent = self.app.paid.send(&self.account, call, &self.operation.paid_key, &self.operation.body).await;
-        self.calls.note(call.as_str(), &sent);
-        sent.answer
+    async fn send(&mut self) -> Option<Answer> {
+        self.hold.send(&self.account, paid::Operation::Apply, &self.operation.body, self.calls).await
     }
 
     async fn status(&mut self) -> StatusAnswer {
         let key = &self.operation.paid_key;
-        // Retries of the read must not outlast the lease.
-        let deadline = Instant::now() + drive::inquiry_limit(self.app);
-        let read = self.app.paid.status(&self.account, std::slice::from_ref(key), Some(deadline)).await;
+        let read = self.app.paid.status(&self.account, std::slice::from_ref(key), None).await;
         self.calls.note_read(&read.attempts);
         match read.result {
             Ok(mut answers) => answers.remove(key).unwrap_or(StatusAnswer::Unclear),

@@ -21,7 +21,7 @@ use crate::domain::operation::LastError;
 use crate::domain::{MemberId, PaidKey, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::operations::provider::{self, About, Calls, Reader};
-use crate::operations::{batches, drive, reported};
+use crate::operations::{batches, drive, lease, reported};
 use crate::paid::{Account, Codes, ReadFailure, StatusAnswer};
 
 /// What a refresh of one member among many came to.
@@ -56,7 +56,7 @@ pub async fn refresh(app: &App, store: StoreId, id: MemberId, deed: &Deed<'_>) -
     };
     (deed.check_version)(asked.version)?;
     if let Some(open) = open {
-        let claimed = operation::claim(store, open.id, drive::lease(app), &mut *app.db().await?).await?;
+        let claimed = operation::claim(store, open.id, lease::new(app), &mut *app.db().await?).await?;
         if let Some(operation) = claimed {
             drive::drive_until(app, operation, deadline).await?;
         }

@@ -25,17 +25,16 @@ use crate::paid::codes::DUPLICATE;
 /// work if that took over meanwhile.
 pub async fn settle(app: &App, operation: Operation, finding: Finding, calls: &Calls) -> Result<Operation, Error> {
     let now = app.clock.now();
-    let scale = app.config.retry_scale;
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         calls.write(conn).await?;
         let (store, member_id) = (operation.store_id, operation.member_id.ok_or_else(missing_row)?);
         let member = member::lock(store, member_id, conn).await?.ok_or_else(missing_row)?;
         let current = operation::lock(store, operation.id, conn).await?.ok_or_else(missing_row)?;
-        if current.state != OperationState::Open || current.lease != operation.lease {
+        if !sale::is_still_held(&operation, &current) {
             return Ok(current);
         }
-        Settlement { operation: current, member, now }.finish(finding, scale, conn).await
+        Settlement { claimed: &operation, operation: current, member, now }.finish(app, finding, conn).await
     })
     .await
 }
@@ -44,24 +43,24 @@ fn missing_row() -> Error {
     anyhow::anyhow!("a submission without its member").into()
 }
 
-struct Settlement {
+struct Settlement<'a> {
+    claimed: &'a Operation,
     operation: Operation,
     member: Member,
     now: DateTime<Utc>,
 }
 
-impl Settlement {
-    async fn finish(mut self, finding: Finding, scale: f64, conn: &mut AsyncPgConnection) -> Result<Operation, Error> {
+impl Settlement<'_> {
+    async fn finish(mut self, app: &App, finding: Finding, conn: &mut AsyncPgConnection) -> Result<Operation, Error> {
         let event = match finding {
             Finding::Landed { paid_id, reported, already_linked } => self.landed(paid_id, reported, already_linked),
             Finding::Refused(outcome) => self.refused(outcome),
-            Finding::Open { outcome, may_have_arrived } => {
-                sale::put_off(&mut self.operation, outcome, may_have_arrived, self.now, scale);
-                if self.operation.state == OperationState::Open {
+            Finding::Open { outcome, sent } => {
+                if sale::put_off(app, self.claimed, &mut self.operation, outcome, sent) {
                     operation::save(&self.operation, conn).await?;
                     return Ok(self.operation);
                 }
-                self.stuck()
+                sale::leave_stuck(&mut self.operation)
             }
         };
         operation::save(&self.operation, conn).await?;
@@ -104,10 +103,5 @@ impl Settlement {
         self.member.last_error = Some(Json(LastError { codes: codes.clone(), message, at: self.now }));
         sale::close(&mut self.operation, OperationState::Refused, Some(outcome), self.now);
         (EventType::ApplicationRefused, json!({ "codes": codes }))
-    }
-
-    fn stuck(&mut self) -> (EventType, Value) {
-        let codes = self.operation.last_outcome().codes;
-        (EventType::OperationStuck, json!({ "action": self.operation.kind, "codes": codes }))
     }
 }

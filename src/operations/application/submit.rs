@@ -20,7 +20,7 @@ use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
 use crate::domain::operation::{OperationKind, OperationState, Plan};
 use crate::domain::{Fault, MemberId, OperationId, PaidKey, StoreId};
 use crate::error::{Code, Error, OrNotFound};
-use crate::operations::{drive, provider, settle};
+use crate::operations::{drive, lease, provider, settle};
 use crate::paid::{self, Codes, MemberData, codes, fields};
 
 text_enum! {
@@ -91,7 +91,7 @@ async fn decide(
     (deed.check_version)(member.version)?;
     if let Some(open) = operation::open_on_member(store, id, conn).await? {
         let claimed = match open.state {
-            OperationState::Stuck => operation::claim(store, open.id, drive::lease(app), conn).await?,
+            OperationState::Stuck => operation::claim(store, open.id, lease::new(app), conn).await?,
             _ => None,
         };
         let claimed = claimed.ok_or_else(in_progress)?;
@@ -159,7 +159,7 @@ pub async fn write_down(
     if !faults.is_empty() {
         return Err(faulty(faults));
     }
-    let lease = drive::lease(app);
+    let lease = lease::new(app);
     let operation = Operation {
         store_id: member.store_id,
         id: OperationId::new(),
@@ -181,6 +181,9 @@ pub async fn write_down(
         outcome: None,
         started_at: lease.now,
         settled_at: None,
+        refusal: None,
+        scheduled_at: lease.now,
+        looks_again: false,
     };
     member::save(member, lease.now, conn).await?;
     operation::insert(&Operation { may_have_arrived: true, ..operation.clone() }, conn).await?;

@@ -3,15 +3,15 @@
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use super::failed;
+use super::broke_off;
 use crate::app::App;
 use crate::db::idempotency_key::{Begun, Claimed};
 use crate::db::job::{Item, Job};
-use crate::db::operation;
 use crate::domain::job::ItemOutcome;
 use crate::domain::{OperationId, OrderId};
 use crate::error::{Error, OrNotFound};
 use crate::holding;
+use crate::operations::drive;
 use crate::operations::order::Progress;
 use crate::operations::payment::{self, Confirm, Deed};
 
@@ -28,14 +28,14 @@ async fn confirm(app: &App, job: &Job, item: Item) -> Item {
         Ok(None) => item,
         Ok(Some(Progress { processing: true, .. })) => item.ended(ItemOutcome::Unknown, Some("processing")),
         Ok(Some(Progress { processing: false, .. })) => item.ended(ItemOutcome::Succeeded, None),
-        Err(error) => failed(item, &error),
+        Err(error) => broke_off(app, job, item, &error).await,
     }
 }
 
-/// `None`: a worker that was lost has sent it, and nobody can tell yet what came of it.
+/// `None`: an earlier try has sent it, and nobody can tell yet what came of it.
 async fn try_to(app: &App, job: &Job, item: &Item) -> Result<Option<Progress>, Error> {
     let (store, order) = (job.store_id, OrderId(item.subject.or_not_found()?));
-    if operation::is_driven(store, item.made.map(OperationId), app.clock.now(), &*app.db().await?).await? {
+    if !drive::go_on(app, store, item.made.map(OperationId)).await? {
         return Ok(None);
     }
     let claimed = Claimed::of_item(store, job.id, item);

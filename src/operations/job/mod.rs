@@ -209,6 +209,26 @@ pub async fn tidy(app: &App) -> Result<usize, Error> {
     Ok(forsaken.len() + dropped)
 }
 
+/// What an error makes of an item that writes operations down. Where what is in progress is this item's own, as another
+/// worker took it for lost and wrote it down meanwhile, the item waits for its end.
+async fn broke_off(app: &App, job: &Job, item: Item, error: &Error) -> Item {
+    let in_progress = [Code::ApplicationOperationInProgress, Code::PaymentOperationInProgress];
+    if error.code().is_some_and(|code| in_progress.contains(&code)) {
+        match made_meanwhile(app, job, &item).await {
+            Ok(false) => {}
+            Ok(true) => return item,
+            Err(error) => return failed(item, &error),
+        }
+    }
+    failed(item, error)
+}
+
+async fn made_meanwhile(app: &App, job: &Job, item: &Item) -> Result<bool, Error> {
+    let place = item.position;
+    let present = job::to_do(job.store_id, job.id, place, place, &*app.db().await?).await?;
+    Ok(present.first().is_some_and(|present| present.made != item.made))
+}
+
 /// What an error makes of an item. One that stays `not_started` is tried again.
 fn failed(item: Item, error: &Error) -> Item {
     let Error::Problem(problem) = error else {

@@ -2,16 +2,16 @@
 
 use futures_util::future::join_all;
 
-use super::failed;
+use super::broke_off;
 use crate::app::App;
 use crate::db::idempotency_key::{Begun, Claimed};
 use crate::db::job::{Item, Job};
-use crate::db::operation;
 use crate::domain::job::ItemOutcome;
 use crate::domain::{MemberId, OperationId};
 use crate::error::{Error, OrNotFound};
 use crate::holding;
 use crate::operations::application::{self, Deed, Outcome};
+use crate::operations::drive;
 
 pub(super) async fn submit_all(app: &App, job: &Job, items: Vec<Item>) -> Vec<Item> {
     join_all(items.into_iter().map(|item| holding::counted(submit(app, job, item)))).await
@@ -25,14 +25,14 @@ async fn submit(app: &App, job: &Job, item: Item) -> Item {
         Ok(Some(outcome @ (Outcome::Submitted | Outcome::AlreadyLinked))) => {
             item.ended(ItemOutcome::Succeeded, Some(outcome.as_str()))
         }
-        Err(error) => failed(item, &error),
+        Err(error) => broke_off(app, job, item, &error).await,
     }
 }
 
-/// `None`: a worker that was lost has sent it, and nobody can tell yet what came of it.
+/// `None`: an earlier try has sent it, and nobody can tell yet what came of it.
 async fn try_to(app: &App, job: &Job, item: &Item) -> Result<Option<Outcome>, Error> {
     let (store, member) = (job.store_id, MemberId(item.subject.or_not_found()?));
-    if operation::is_driven(store, item.made.map(OperationId), app.clock.now(), &*app.db().await?).await? {
+    if !drive::go_on(app, store, item.made.map(OperationId)).await? {
         return Ok(None);
     }
     let claimed = Claimed::of_item(store, job.id, item);

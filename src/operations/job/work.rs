@@ -1,24 +1,17 @@
 //! A portion of a job, from its lease to its outcomes.
 
-use std::time::Duration;
-
-use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use futures_util::future::join_all;
-use uuid::Uuid;
 
 use super::{confirm, end, import, refresh, submit};
 use crate::app::App;
 use crate::db::job::{self, Item, Job, Tally};
 use crate::db::job_portion::{self, Portion};
-use crate::db::operation::Lease;
 use crate::domain::job::{ItemOutcome, JobKind, JobState, MOST_FAILURES};
 use crate::domain::retry;
 use crate::error::{Error, OrNotFound};
 use crate::holding;
-
-/// How long a portion stays with a worker that is not heard of any more.
-const LEASE: Duration = Duration::from_secs(15);
+use crate::operations::lease;
 
 /// A portion of a job in the hands of this process.
 #[derive(Clone, Debug)]
@@ -29,18 +22,9 @@ pub struct Held {
     pub portion: Portion,
 }
 
-fn lease_length(app: &App) -> Duration {
-    LEASE.mul_f64(app.config.retry_scale.clamp(0.2, 1.0))
-}
-
-fn lease_end(app: &App) -> DateTime<Utc> {
-    app.clock.now() + TimeDelta::from_std(lease_length(app)).unwrap_or(TimeDelta::minutes(1))
-}
-
 /// Claims portions that are due.
 pub async fn claim_due(app: &App, limit: i64) -> Result<Vec<Held>, Error> {
-    let lease = Lease { token: Uuid::new_v4(), now: app.clock.now(), until: lease_end(app) };
-    let claimed = job_portion::claim_due(lease, limit, &mut *app.db().await?).await?;
+    let claimed = job_portion::claim_due(lease::new(app), limit, &mut *app.db().await?).await?;
     Ok(claimed.into_iter().map(|(job, portion)| Held { job, portion }).collect())
 }
 
@@ -72,9 +56,9 @@ pub async fn work(app: &App, held: &Held) -> Result<(), Error> {
 /// Renews the lease of a portion until it is lost.
 async fn keep(app: &App, portion: &Portion) {
     loop {
-        tokio::time::sleep(lease_length(app) / 3).await;
+        tokio::time::sleep(lease::pace(app)).await;
         let renewed = match app.db().await {
-            Ok(mut conn) => job_portion::renew(portion, lease_end(app), &mut conn).await.map_err(Error::from),
+            Ok(mut conn) => job_portion::renew(portion, lease::end(app), &mut conn).await.map_err(Error::from),
             Err(error) => Err(error),
         };
         match renewed {

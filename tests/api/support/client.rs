@@ -28,7 +28,8 @@ pub struct Answer {
 }
 
 impl Client {
-    pub(super) fn new(address: &str) -> Self {
+    /// Of a service at this address, as `http://127.0.0.1:port`.
+    pub fn new(address: &str) -> Self {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self { address: address.to_owned(), headers: HeaderMap::new(), http }
     }

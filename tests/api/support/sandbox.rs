@@ -60,6 +60,11 @@ impl Sandbox {
         self.control(reqwest::Method::POST, "/faults", Some(fault)).await;
     }
 
+    /// How many faults wait to hit a call.
+    pub async fn faults_left(&self) -> usize {
+        self.list("/faults").await.len()
+    }
+
     /// No more faults.
     pub async fn heal(&self) {
         self.control(reqwest::Method::DELETE, "/faults", None).await;

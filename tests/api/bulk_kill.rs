@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use kakeuri::domain::MemberId;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ struct Works {
 
 impl Works {
     async fn start(name: &str) -> Self {
-        Self { app: TestApp::with_paid().await, log: empty_folder(name) }
+        Self { app: TestApp::with_paid_and(&[("KAKEURI_PAID_WAIT", "30s")]).await, log: empty_folder(name) }
     }
 
     fn worker(&self) -> Process {
@@ -38,14 +39,19 @@ impl Works {
         self.app.job(job).await["done"].as_i64().unwrap()
     }
 
-    /// Kills a worker when it has done at least half of a job, and lets two others end it.
+    /// Kills a worker when it has done at least half of a job, and lets two others end it. Until then nobody gets at
+    /// the last portion, however slowly this test comes to look.
     async fn kill_at_half(&self, job: &str) -> Value {
         let total = self.app.job(job).await["total"].as_i64().unwrap();
+        let mut keeper = AsyncPgConnection::establish(self.app.database_url()).await.unwrap();
+        let last = "BEGIN; SELECT FROM job_portions ORDER BY number DESC LIMIT 1 FOR UPDATE";
+        keeper.batch_execute(last).await.unwrap();
         let first = self.worker();
         until(async || self.done(job).await * 2 >= total).await;
         first.kill();
         let left = self.app.job(job).await;
-        assert!(left["state"] == "running", "it was killed too late: {left}");
+        assert_eq!(left["state"], "running");
+        drop(keeper);
         let (second, third) = (self.worker(), self.worker());
         until(async || self.app.job(job).await["finished_at"].is_string()).await;
         second.stop();

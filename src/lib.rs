@@ -12,7 +12,7 @@
 //! | [`sandbox`] | the stand-in for Paid |
 //! | [`devdb`] | the embedded PostgreSQL |
 //! | [`demo`] | a store to look at, for newcomers |
-//! | [`app`], [`config`], [`error`], [`clock`], [`crypto`], [`passwords`], [`tokens`] | at the side |
+//! | [`app`], [`config`], [`error`], [`clock`], [`crypto`], [`holding`], [`passwords`], [`tokens`] | at the side |
 //!
 //! Direction of dependencies: `http`, `worker` → `operations` → `db`, `paid` → `domain`.
 

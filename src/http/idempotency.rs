@@ -4,6 +4,8 @@
 //! handler that makes something takes its body as a [`Once`], which opens only when it was asked what an earlier try has
 //! made, and gives the [`Ticket`] to record in the same transaction what this one makes.
 
+use std::net::IpAddr;
+
 use actix_web::body::{BoxBody, MessageBody, to_bytes};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
@@ -16,6 +18,8 @@ use chrono::TimeDelta;
 use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
 
+use super::auth::Caller;
+use super::limits::{self, KeyOwner, Limits};
 use super::spool::{self, Spool};
 use super::{auth, body, error};
 use crate::app::App;
@@ -142,6 +146,16 @@ async fn claim(request: &mut ServiceRequest) -> Result<Looked, Error> {
         return Ok(Looked::Free);
     };
     let app = request.app_data::<Data<App>>().cloned().ok_or_else(|| anyhow::anyhow!("the service was not set up"))?;
+    let counted = Counting::begin(request, &app, &caller)?;
+    let looked = look_up(request, app, caller, key).await;
+    // What is there already, is refused, or cannot be looked up adds nothing to what is kept.
+    if !matches!(looked, Ok(Looked::Held(..))) {
+        counted.take_back();
+    }
+    looked
+}
+
+async fn look_up(request: &mut ServiceRequest, app: Data<App>, caller: Caller, key: String) -> Result<Looked, Error> {
     let Some(fingerprint) = fingerprint(request, &app).await? else {
         return Ok(Looked::Free);
     };
@@ -160,6 +174,36 @@ async fn claim(request: &mut ServiceRequest) -> Result<Looked, Error> {
             let problem =
                 Code::RequestInProgress.problem("The first request under this Idempotency-Key still runs. Try again.");
             Err(Problem { retry_after: Some(1), ..problem }.into())
+        }
+    }
+}
+
+/// A new key that was counted, before its body is read and its row written.
+struct Counting {
+    limits: Data<Limits>,
+    caller: Caller,
+    address: IpAddr,
+}
+
+impl Counting {
+    fn begin(request: &ServiceRequest, app: &App, caller: &Caller) -> Result<Self, Error> {
+        let missing = || anyhow::anyhow!("the service was not set up");
+        let limits = request.app_data::<Data<Limits>>().cloned().ok_or_else(missing)?;
+        let address = limits::address(request.request(), &app.config);
+        let counting = Self { limits, caller: caller.clone(), address };
+        counting.limits.new_key(caller.store, counting.owner())?;
+        Ok(counting)
+    }
+
+    fn take_back(&self) {
+        self.limits.no_new_key(self.caller.store, self.owner());
+    }
+
+    fn owner(&self) -> KeyOwner<'_> {
+        match self.caller.name.as_deref() {
+            None => KeyOwner::Stranger(self.address),
+            Some(name) if name.starts_with("member:") => KeyOwner::Buyer(name),
+            Some(name) => KeyOwner::Shop(name),
         }
     }
 }

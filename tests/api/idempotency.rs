@@ -141,3 +141,33 @@ async fn an_answer_too_long_to_be_kept_is_made_anew_from_what_stands() {
     let list = app.admin().get("/v1/admin/orders?include_total=true").await.expect(200);
     assert_eq!(list.body["total"], 1);
 }
+
+#[actix_web::test]
+async fn a_stranger_takes_so_many_keys_and_shuts_out_nobody_but_himself() {
+    let app = TestApp::start_with(&[("KAKEURI_RATE_LIMITS", "on")]).await;
+    let set = json!({ "token": "x", "password": "correct horse battery" });
+    let take = async |key: usize| {
+        // Other limits than the one on keys have their minute.
+        app.let_time_pass(TimeDelta::seconds(10)).await;
+        app.visitor().key(&key.to_string()).post("/v1/storefront/password", set.clone()).await
+    };
+    for key in 0..100 {
+        take(key).await.problem(422, "invalid");
+    }
+    let mut refused = take(100).await;
+    for key in 101..105 {
+        // Some come free again with time.
+        if refused.status == 429 {
+            break;
+        }
+        refused = take(key).await;
+    }
+    let refused = refused.problem(429, "rate_limited");
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(keys_in_use(&app).await, 0);
+    // Without a key the call goes on, and the shop's keys are others.
+    app.visitor().post("/v1/storefront/password", set.clone()).await.problem(422, "invalid");
+    app.admin().key("k").post(PRODUCTS, tea("TEA")).await.expect(201);
+    app.let_time_pass(TimeDelta::hours(1)).await;
+    app.visitor().key("later").post("/v1/storefront/password", set).await.problem(422, "invalid");
+}

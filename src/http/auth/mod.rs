@@ -19,6 +19,7 @@ pub use storefront::{Buyer, Shopper, Visitor};
 use crate::domain::StoreId;
 
 /// Who made a request, for as long as answers are kept under a key.
+#[derive(Clone)]
 pub(super) struct Caller {
     /// The store.
     pub store: StoreId,

@@ -35,6 +35,11 @@ impl Rate {
         Self::of(limit, 3600)
     }
 
+    /// `limit` in a day, of which all may come at once.
+    pub const fn per_day(limit: u32) -> Self {
+        Self::of(limit, 86_400)
+    }
+
     const fn of(limit: u32, seconds: u64) -> Self {
         let limit = if limit == 0 { 1 } else { limit };
         Self { limit, interval: seconds * 1_000_000 / limit as u64 }

@@ -45,6 +45,45 @@ const RESETS: Rate = Rate::per_hour(5);
 /// Tests of a store's connection to Paid.
 const CONNECTION_TESTS: Rate = Rate::per_minute(5);
 
+/// New idempotency keys, under which something is kept for a day: of a buyer, of a stranger's network, of one of the staff
+/// or a partner.
+const KEYS_OF_A_BUYER: Rate = Rate::per_day(1_000);
+const KEYS_OF_A_STRANGER: Rate = Rate::per_day(100);
+const KEYS_OF_THE_SHOP: Rate = Rate::per_day(100_000);
+/// The same of all strangers at a store, and of all others there: no stranger can use up what the shop needs.
+const KEYS_OF_STRANGERS: Rate = Rate::per_day(10_000);
+const KEYS_OF_A_STORE: Rate = Rate::per_day(500_000);
+
+/// Who takes a new idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyOwner<'a> {
+    /// A buyer, by his name in the log.
+    Buyer(&'a str),
+    /// One of the staff or a partner, by his name in the log.
+    Shop(&'a str),
+    /// Nobody knows.
+    Stranger(IpAddr),
+}
+
+impl KeyOwner<'_> {
+    /// Of himself, and of his store.
+    fn rates(self) -> [Rate; 2] {
+        match self {
+            Self::Buyer(_) => [KEYS_OF_A_BUYER, KEYS_OF_A_STORE],
+            Self::Shop(_) => [KEYS_OF_THE_SHOP, KEYS_OF_A_STORE],
+            Self::Stranger(_) => [KEYS_OF_A_STRANGER, KEYS_OF_STRANGERS],
+        }
+    }
+
+    /// Those whose keys are counted together have one name.
+    fn named(self) -> Self {
+        match self {
+            Self::Stranger(address) => Self::Stranger(network(address)),
+            known => known,
+        }
+    }
+}
+
 /// Whose log-in it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Realm {
@@ -102,6 +141,7 @@ pub struct Limits {
     stores: Counter,
     resets: Counter,
     connection_tests: Counter,
+    keys: Table<Bucket>,
 }
 
 impl Counter {
@@ -136,6 +176,7 @@ impl Limits {
             stores: Counter::new(OF_A_STORE),
             resets: Counter::new(RESETS),
             connection_tests: Counter::new(CONNECTION_TESTS),
+            keys: Table::default(),
         }
     }
 
@@ -216,6 +257,35 @@ impl Limits {
         self.addresses.take((kind, network(address)), now)?;
         hold_back(self.stores.press((kind, store), now)).await;
         Ok(())
+    }
+
+    /// A new idempotency key. To be counted before anything is read or written for it.
+    pub fn new_key(&self, store: StoreId, owner: KeyOwner<'_>) -> Result<(), Error> {
+        if !self.on {
+            return Ok(());
+        }
+        let (now, [own, whole]) = (self.now(), owner.rates());
+        let names = Self::key_names(store, owner);
+        let take = |bucket: &mut Bucket, rate: Rate| bucket.take(rate, now).map_err(|wait| too_many(rate.limit, wait));
+        self.keys.with(names.0, now, |bucket| take(bucket, own))?;
+        let taken = self.keys.with(names.1, now, |bucket| take(bucket, whole));
+        if taken.is_err() {
+            self.keys.with(names.0, now, |bucket| bucket.give_back(own));
+        }
+        taken.map(drop)
+    }
+
+    /// The key was none that is kept from now on.
+    pub fn no_new_key(&self, store: StoreId, owner: KeyOwner<'_>) {
+        if self.on {
+            let (now, [own, whole], names) = (self.now(), owner.rates(), Self::key_names(store, owner));
+            self.keys.with(names.0, now, |bucket| bucket.give_back(own));
+            self.keys.with(names.1, now, |bucket| bucket.give_back(whole));
+        }
+    }
+
+    fn key_names(store: StoreId, owner: KeyOwner<'_>) -> ((StoreId, KeyOwner<'_>), (StoreId, bool)) {
+        ((store, owner.named()), (store, matches!(owner, KeyOwner::Stranger(_))))
     }
 
     /// A test of the connection to Paid.

@@ -13,11 +13,11 @@ pub struct Fault {
     pub message: String,
     /// Paid's own code, where the rule is Paid's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    #[schema(example = "B16")]
+    #[schema(nullable = false, example = "B16")]
     pub paid_code: Option<String>,
     /// The header of the column, as the file of an import names it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    #[schema(example = "電話番号")]
+    #[schema(nullable = false, example = "電話番号")]
     pub column: Option<String>,
 }
 

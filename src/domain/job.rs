@@ -53,12 +53,15 @@ impl JobKind {
 pub struct JobOptions {
     /// The file is only checked: an item says what would become of its row.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub dry_run: Option<bool>,
     /// Either every row is taken over or none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub atomic: Option<bool>,
     /// The business date of the confirmations, in Japan.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub fixed_on: Option<NaiveDate>,
 }
 

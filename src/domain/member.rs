@@ -81,17 +81,38 @@ text_enum! {
 #[serde(deny_unknown_fields, default)]
 pub struct PersonName {
     /// 姓.
-    #[schema(example = "佐藤")]
+    #[schema(example = "佐藤", max_length = 200)]
     pub family_name: String,
     /// 名.
-    #[schema(example = "健一")]
+    #[schema(example = "健一", max_length = 200)]
     pub given_name: String,
     /// 姓カナ.
-    #[schema(example = "サトウ")]
+    #[schema(example = "サトウ", max_length = 200)]
     pub family_name_kana: String,
     /// 名カナ.
-    #[schema(example = "ケンイチ")]
+    #[schema(example = "ケンイチ", max_length = 200)]
     pub given_name_kana: String,
+}
+
+/// The name of a contact, of which more is needed.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "stands for the contact's PersonName in the document")]
+#[serde(deny_unknown_fields)]
+struct ContactName {
+    /// 姓.
+    #[schema(required, example = "佐藤", min_length = 1, max_length = 200)]
+    family_name: String,
+    /// 名.
+    #[schema(required, example = "健一", min_length = 1, max_length = 200)]
+    given_name: String,
+    /// 姓カナ.
+    #[serde(default)]
+    #[schema(example = "サトウ", max_length = 200)]
+    family_name_kana: String,
+    /// 名カナ.
+    #[serde(default)]
+    #[schema(example = "ケンイチ", max_length = 200)]
+    given_name_kana: String,
 }
 
 /// What a member company says of itself. Absent texts are empty.
@@ -102,65 +123,78 @@ pub struct PersonName {
 #[serde(deny_unknown_fields, default)]
 pub struct Profile {
     /// 会社名.
-    #[schema(example = "株式会社みなと商会")]
+    #[schema(required, min_length = 1, max_length = 200, example = "株式会社みなと商会")]
     pub company_name: String,
     /// 会社名カナ.
-    #[schema(example = "カブシキガイシャミナトショウカイ")]
+    #[schema(max_length = 200, example = "カブシキガイシャミナトショウカイ")]
     pub company_name_kana: String,
     /// 代表者.
     pub representative: PersonName,
     /// 担当者.
+    #[schema(required, value_type = ContactName)]
     pub contact: PersonName,
     /// 郵便番号, as `999-9999`.
-    #[schema(example = "231-0002")]
+    #[schema(max_length = 200, example = "231-0002")]
     pub postal_code: String,
     /// 都道府県.
-    #[schema(example = "神奈川県")]
+    #[schema(max_length = 200, example = "神奈川県")]
     pub prefecture: String,
     /// 市区町村.
-    #[schema(example = "横浜市中区")]
+    #[schema(max_length = 200, example = "横浜市中区")]
     pub city: String,
     /// 町名番地.
-    #[schema(example = "海岸通4-1")]
+    #[schema(max_length = 200, example = "海岸通4-1")]
     pub street: String,
     /// 建物名.
+    #[schema(max_length = 200)]
     pub building: String,
     /// 電話番号, half width with hyphens.
-    #[schema(example = "045-000-1234")]
+    #[schema(required, min_length = 1, max_length = 200, example = "045-000-1234")]
     pub phone: String,
     /// 携帯電話番号, as `999-9999-9999`.
+    #[schema(max_length = 200)]
     pub mobile_phone: String,
     /// FAX番号.
+    #[schema(max_length = 200)]
     pub fax: String,
     /// メールアドレス; unique per store, compared trimmed and case-folded.
-    #[schema(example = "buyer@minato.example")]
+    #[schema(required, min_length = 1, max_length = 200, example = "buyer@minato.example")]
     pub email: String,
     /// 設立年.
+    #[schema(minimum = 0, maximum = 9999)]
     #[serde(deserialize_with = "optional_number")]
     pub founded_year: Option<i64>,
     /// 設立月, 1 to 12.
+    #[schema(minimum = 0, maximum = 12)]
     #[serde(deserialize_with = "optional_number")]
     pub founded_month: Option<i64>,
     /// 年商.
+    #[schema(minimum = 0)]
     #[serde(deserialize_with = "optional_number")]
     pub annual_sales: Option<i64>,
     /// 業種番号: Paid's number of the industry.
+    #[schema(minimum = 0)]
     #[serde(deserialize_with = "optional_number")]
     pub business_type: Option<i64>,
     /// 取扱ブランド.
+    #[schema(max_length = 1000)]
     pub brands: String,
     /// 店舗数.
+    #[schema(minimum = 0)]
     #[serde(deserialize_with = "optional_number")]
     pub shop_count: Option<i64>,
     /// Up to three web sites.
     #[schema(max_items = 3)]
     pub urls: Vec<String>,
     /// PR: free text.
+    #[schema(max_length = 4000)]
     pub profile: String,
     /// 締め日: 20, or 31 for the end of the month.
+    #[schema(minimum = 0, maximum = 31)]
     #[serde(deserialize_with = "optional_number")]
     pub closing_day: Option<i64>,
     /// 支払方法: how the buyer pays Paid, 1 or 2.
+    #[schema(minimum = 0, maximum = 9)]
     #[serde(deserialize_with = "optional_number")]
     pub paid_payment_method: Option<i64>,
 }

@@ -19,10 +19,10 @@ pub const MAX_LINES: usize = 500;
 pub struct OrderLine {
     /// The product of the store's list, if the line is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = "TEA-100")]
+    #[schema(extensions(("x-left-away" = json!(true))), example = "TEA-100")]
     pub product_code: Option<String>,
     /// What the line is called on the order.
-    #[schema(example = "宇治煎茶 100g")]
+    #[schema(example = "宇治煎茶 100g", min_length = 1, max_length = 200)]
     pub name: String,
     /// Yen without tax; negative for a discount (値引き).
     pub unit_price: Yen,

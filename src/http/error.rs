@@ -42,6 +42,7 @@ pub struct AdminProblem {
     paid_codes: Vec<String>,
     /// The member's application status, where it explains the problem.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     application_status: Option<ApplicationStatus>,
 }
 

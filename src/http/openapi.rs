@@ -3,6 +3,9 @@
 //! A handler says what is particular to it. What holds for every call (the error answers of its kind, path parameters,
 //! `Idempotency-Key`) is added here, so that no handler can forget it.
 
+mod examples;
+mod sides;
+
 use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
@@ -14,6 +17,7 @@ use utoipa_actix_web::AppExt as _;
 use super::error::{AdminProblem, StorefrontProblem};
 use super::service::vocabulary;
 use super::{admin, storefront};
+use crate::domain::order::TAX_RATES;
 use crate::domain::permissions::Scope;
 
 /// The documents as they are served.
@@ -105,6 +109,10 @@ fn complete(
             complete_operation(path, method, operation, problem);
         }
     }
+    sides::separate(&mut document, is_merge_patch);
+    state_tax_rates(&mut document);
+    examples::add(&mut document);
+    describe_tags(&mut document);
     document
 }
 
@@ -184,6 +192,52 @@ fn scope(path: &str, method: &str) -> Option<Scope> {
     }
 }
 
+/// What each tag is about.
+const TAGS: [(&str, &str); 14] = [
+    ("applications", "Applications of members to Paid (Paid申請): submitted, read back, one by one or many at once."),
+    ("config", "What a front end needs to know before anybody logs in."),
+    ("events", "The log of everything that happened, to read and to follow."),
+    ("jobs", "Bulk work: accepted at once, done by the workers, one outcome for each item."),
+    ("me", "The member who is logged in."),
+    ("members", "Members (会員): the companies that buy."),
+    ("orders", "Orders (受注): quoted, placed, changed, cancelled."),
+    ("password", "A new password for a member who forgot the old one."),
+    ("payments", "Payments of orders at Paid (決済): confirmed, cancelled, read back."),
+    ("products", "The store's price list."),
+    ("reconciliation", "What needs a human, and the first screen's figures."),
+    ("sessions", "Logging in, staying logged in, logging out."),
+    ("settings", "The payment settings (決済設定) and the store's own options."),
+    ("vocabulary", "Every word that the API uses, with its Japanese and its English label."),
+];
+
+fn describe_tags(document: &mut Value) {
+    let operations = document["paths"].as_object().into_iter().flatten();
+    let operations = operations.flat_map(|(_, methods)| methods.as_object().into_iter().flatten());
+    let used: Vec<&Value> = operations.map(|(_, operation)| &operation["tags"][0]).collect();
+    let described = TAGS.iter().filter(|(name, _)| used.iter().any(|tag| *tag == name));
+    document["tags"] =
+        described.map(|(name, description)| json!({ "name": name, "description": description })).collect();
+}
+
+/// The rates that are enforced, wherever a field is one.
+fn state_tax_rates(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            if let Some(Value::Object(rate)) = fields.get_mut("properties").and_then(|all| all.get_mut("tax_rate")) {
+                rate.insert("enum".into(), json!(TAX_RATES));
+            }
+            fields.values_mut().for_each(state_tax_rates);
+        }
+        Value::Array(items) => items.iter_mut().for_each(state_tax_rates),
+        _ => {}
+    }
+}
+
+/// Whose body is read over what is there: what is absent stays, `null` resets.
+fn is_merge_patch(path: &str, method: &str) -> bool {
+    method == "patch" || path.starts_with("/v1/admin/settings/")
+}
+
 fn complete_operation(path: &str, method: &str, operation: &mut Value, problem: &str) {
     if operation["security"].is_null() {
         operation["security"] = security(path, method);
@@ -218,6 +272,16 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, problem: 
     for (name, status, _) in wanted {
         let shared = json!({ "$ref": format!("#/components/responses/{name}") });
         responses.entry(status.to_string()).or_insert(shared);
+    }
+    // A handler that says what its own 409 or 422 means need not repeat what every keyed call can answer.
+    for (status, code) in [("409", "request_in_progress"), ("422", "idempotency_key_reused")] {
+        if let Some(Value::String(text)) =
+            responses.get_mut(status).and_then(|response| response.get_mut("description"))
+            && keyed
+            && !text.contains(code)
+        {
+            text.push_str(&format!("; `{code}`"));
+        }
     }
     for (status, response) in responses {
         let is_problem = status.starts_with('4') || status.starts_with('5');

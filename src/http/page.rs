@@ -27,6 +27,7 @@ pub struct PageParams {
     #[param(minimum = 1, maximum = 200, default = 50, value_type = i64)]
     limit: Option<String>,
     /// `next_cursor` of the page before.
+    #[param(pattern = "^[A-Za-z0-9_-]{21}[AQgw]$")]
     cursor: Option<String>,
     /// `true` adds `total`.
     #[param(default = false, value_type = bool)]

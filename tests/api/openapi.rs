@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use kakeuri::http::openapi::{self, documents};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::TestApp;
+use crate::support::process::empty_folder;
+use crate::support::{Answer, Client, TestApp, new_key, registration, schema};
 
 fn both() -> [(&'static str, &'static Value); 2] {
     [("storefront", &documents().storefront), ("admin", &documents().admin)]
@@ -108,4 +109,176 @@ fn the_storefronts_document_does_not_speak_of_what_paid_said() {
         // As a field; the list of problem codes is for everybody, too.
         assert!(!text.contains(&format!("\"{secret}\":")), "{secret}");
     }
+}
+
+/// What is wrong with a value by the schema at a JSON pointer of a document.
+#[track_caller]
+fn faults(document: &Value, pointer: &str, value: &Value) -> Vec<String> {
+    let schema = document.pointer(pointer).unwrap_or_else(|| panic!("{pointer} is not in the document"));
+    schema::faults(document, schema, value)
+}
+
+fn escaped(path: &str) -> String {
+    path.replace('~', "~0").replace('/', "~1")
+}
+
+/// Every operation: its place in words, the pointer to it, and itself.
+fn operations(document: &Value) -> Vec<(String, String, &Value)> {
+    let paths = document["paths"].as_object().unwrap().iter();
+    paths
+        .flat_map(|(path, methods)| {
+            methods.as_object().unwrap().iter().map(move |(method, operation)| (path, method, operation))
+        })
+        .map(|(path, method, operation)| {
+            (format!("{method} {path}"), format!("/paths/{}/{method}", escaped(path)), operation)
+        })
+        .collect()
+}
+
+#[test]
+fn every_body_and_every_answer_has_an_example_that_fits_its_schema() {
+    let mut wrong = Vec::new();
+    for (name, document) in both() {
+        for (place, pointer, operation) in operations(document) {
+            let answers = operation["responses"].as_object().unwrap().iter();
+            let answers = answers.filter(|(status, _)| status.starts_with('2'));
+            let contents = answers.map(|(status, answer)| (format!("/responses/{status}"), answer));
+            for (part, holder) in contents.chain([("/requestBody".to_owned(), &operation["requestBody"])]) {
+                let Some(json) = holder.pointer("/content/application~1json") else { continue };
+                match json.get("example") {
+                    None => wrong.push(format!("{name}: {place}{part} has no example")),
+                    Some(example) => {
+                        let schema = format!("{pointer}{part}/content/application~1json/schema");
+                        let faults = faults(document, &schema, example);
+                        wrong.extend(faults.iter().map(|fault| format!("{name}: {place}{part}: {fault}")));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_sent_is_closed_and_has_no_defaults_and_what_is_answered_is_open() {
+    for (name, document) in both() {
+        let text = document.to_string();
+        assert!(!text.contains("\"allOf\""), "{name}: a part of allOf would forbid the fields of the others");
+        assert!(!text.contains("x-left-away"), "{name}");
+        for (schema, value) in document["components"]["schemas"].as_object().unwrap() {
+            let properties = value["properties"].as_object();
+            let sent = value["additionalProperties"] == false;
+            for (field, property) in properties.into_iter().flatten() {
+                assert!(property.get("default").is_none(), "{name}: {schema}.{field} is optional, not defaulted");
+            }
+            let is_sent = schema.ends_with("In") || schema.ends_with("Patch");
+            assert!(!is_sent || sent || properties.is_none(), "{name}: {schema} takes unknown fields");
+        }
+    }
+}
+
+#[test]
+fn what_is_required_is_said() {
+    let required = |schema: &str| documents().admin["components"]["schemas"][schema]["required"].clone();
+    assert_eq!(required("MemberIn"), json!(["company_name", "contact", "email", "phone"]));
+    assert_eq!(required("ContactNameIn"), json!(["family_name", "given_name"]));
+    assert_eq!(required("MemberPatch"), Value::Null);
+    assert_eq!(required("ConfirmIn"), Value::Null);
+    assert_eq!(required("ProductIn"), json!(["code", "name", "tax_rate", "unit_price"]));
+}
+
+#[test]
+fn every_tag_is_described_and_every_call_with_a_token_says_how_it_is_refused() {
+    for (name, document) in both() {
+        let tags: Vec<&str> =
+            document["tags"].as_array().unwrap().iter().filter_map(|tag| tag["name"].as_str()).collect();
+        for (place, _, operation) in operations(document) {
+            let tag = operation["tags"][0].as_str().unwrap();
+            assert!(tags.contains(&tag), "{name}: {place}: the tag {tag} is not described");
+            let securities = operation["security"].as_array().unwrap();
+            if securities.iter().any(|one| one.get("token").is_some()) {
+                for status in ["401", "403", "429"] {
+                    assert!(
+                        operation["responses"].get(status).is_some(),
+                        "{name}: {place} does not tell of a {status}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Asks, and holds the answer against the schema of its operation and status.
+async fn ask(client: &Client, document: &Value, method: &str, pattern: &str, id: &str, body: Option<Value>) -> Answer {
+    let path = pattern.replace("{id}", id);
+    let answer = client.key(&new_key()).send(method.to_uppercase().parse().unwrap(), &path, body).await;
+    let (bare, kind) =
+        (pattern.split('?').next().unwrap(), answer.header("content-type").unwrap_or_default().to_owned());
+    let place = format!("{method} {pattern}: {} {}", answer.status, answer.text);
+    let status = format!("/paths/{}/{method}/responses/{}", escaped(bare), answer.status);
+    let described = document.pointer(&status).unwrap_or_else(|| panic!("{place} is not in the document"));
+    let pointer = match described["$ref"].as_str() {
+        Some(target) => target.trim_start_matches('#').to_owned(),
+        None => status,
+    };
+    if !kind.is_empty() {
+        let faults = faults(document, &format!("{pointer}/content/{}/schema", escaped(&kind)), &answer.body);
+        assert!(faults.is_empty(), "{place}\n{}", faults.join("\n"));
+    }
+    answer
+}
+
+#[actix_web::test]
+async fn the_answers_of_the_demo_store_are_as_published() {
+    let folder = empty_folder("documents");
+    let app = TestApp::start_with(&[("KAKEURI_DATA_DIR", folder.to_str().unwrap())]).await;
+    let demo = kakeuri::demo::ensure(&app.app).await.unwrap().unwrap();
+    let ttl = chrono::TimeDelta::hours(1);
+    let scopes = kakeuri::domain::permissions::Role::Owner.scopes();
+    let token = kakeuri::http::auth::login::developer_token(&app.app, demo.store, &scopes, ttl).unwrap();
+    let (owner, admin) = (app.stranger().bearer(&token), &documents().admin);
+    for list in ["orders", "members", "products", "reconciliation", "events", "jobs"] {
+        let listed = ask(&owner, admin, "get", &format!("/v1/admin/{list}"), "", None).await.expect(200).body;
+        let ids = listed["data"].as_array().unwrap().iter().filter_map(|row| row["id"].as_str());
+        for id in ids.filter(|_| ["orders", "members", "products"].contains(&list)).take(20) {
+            ask(&owner, admin, "get", &format!("/v1/admin/{list}/{{id}}"), id, None).await.expect(200);
+            match list {
+                "orders" => {
+                    drop(ask(&owner, admin, "get", "/v1/admin/orders/{id}/timeline", id, None).await.expect(200))
+                }
+                "members" => drop(ask(&owner, admin, "get", "/v1/admin/members/{id}/paid", id, None).await.expect(200)),
+                _ => {}
+            }
+        }
+    }
+    for page in ["summary", "settings/paid", "settings/store"] {
+        ask(&owner, admin, "get", &format!("/v1/admin/{page}"), "", None).await.expect(200);
+    }
+    let job = ask(&owner, admin, "post", "/v1/admin/members/paid/refresh", "", Some(json!({}))).await.expect(202);
+    app.work().await;
+    ask(&owner, admin, "get", "/v1/admin/jobs/{id}", &job.text_at("/id"), None).await.expect(200);
+    ask(&owner, admin, "get", "/v1/admin/jobs/{id}/items", &job.text_at("/id"), None).await.expect(200);
+    for bad in ["members", "products", "orders"] {
+        ask(&owner, admin, "post", &format!("/v1/admin/{bad}"), "", Some(json!({}))).await.problem(422, "invalid");
+    }
+    the_storefront_too(&app, &demo).await;
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+async fn the_storefront_too(app: &TestApp, demo: &kakeuri::demo::Demo) {
+    let document = &documents().storefront;
+    let shop = app.stranger().with("X-Publishable-Key", &demo.publishable_key);
+    let login = json!({ "email": demo.buyer_email, "password": demo.password });
+    let session = ask(&shop, document, "post", "/v1/storefront/sessions", "", Some(login)).await.expect(201);
+    for page in ["config", "products"] {
+        ask(&shop, document, "get", &format!("/v1/storefront/{page}"), "", None).await.expect(200);
+    }
+    let buyer = app.stranger().bearer(&session.text_at("/access_token"));
+    for page in ["me", "me/paid", "orders", "payment-methods"] {
+        ask(&buyer, document, "get", &format!("/v1/storefront/{page}"), "", None).await.expect(200);
+    }
+    ask(&buyer, document, "patch", "/v1/storefront/me", "", Some(json!({ "fax": null }))).await.expect(200);
+    ask(&buyer, document, "post", "/v1/storefront/orders/quote", "", Some(json!({}))).await.problem(422, "invalid");
+    let registration = registration("new@buyer.example", false);
+    ask(&shop, document, "post", "/v1/storefront/members", "", Some(registration)).await.expect(201);
 }

@@ -86,6 +86,7 @@ struct JobList {
     data: Vec<JobOut>,
     next_cursor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     total: Option<i64>,
 }
 
@@ -100,12 +101,12 @@ struct JobItemOut {
     subject: Option<Uuid>,
     /// The line of the file on which the row begins, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = 2)]
+    #[schema(nullable = false, example = 2)]
     line: Option<i32>,
     outcome: ItemOutcome,
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "application_refused")]
+    #[schema(nullable = false, example = "application_refused")]
     code: Option<String>,
     errors: Vec<Fault>,
 }
@@ -129,6 +130,7 @@ struct JobItemList {
     data: Vec<JobItemOut>,
     next_cursor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     total: Option<i64>,
 }
 

@@ -81,6 +81,7 @@ struct MemberList {
     data: Vec<MemberOut>,
     next_cursor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     total: Option<i64>,
 }
 

@@ -80,6 +80,7 @@ struct OrderList {
     data: Vec<OrderOut>,
     next_cursor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     total: Option<i64>,
 }
 
@@ -112,14 +113,15 @@ struct OrderIn {
     member_id: MemberId,
     payment_method: PaymentMethod,
     /// Unit prices are without tax; a negative one is a discount (値引き), quantity 0 a return.
+    #[schema(min_items = 1, max_items = 500)]
     lines: Vec<OrderLine>,
     /// 送料, yen without tax.
     #[serde(default)]
-    #[schema(example = 800)]
+    #[schema(example = 800, minimum = 0)]
     shipping_fee: Yen,
     /// 決済手数料, yen without tax.
     #[serde(default)]
-    #[schema(example = 0)]
+    #[schema(example = 0, minimum = 0)]
     payment_fee: Yen,
     #[serde(default)]
     #[schema(max_length = 2000)]
@@ -216,6 +218,7 @@ async fn get_order(admin: Admin<OrdersRead>, id: Id<OrderId>, app: Data<App>) ->
 #[schema(as = OrderPatch)]
 struct OrderPatch {
     /// All lines anew.
+    #[schema(min_items = 1, max_items = 500)]
     lines: Option<Vec<OrderLine>>,
     /// 送料, yen without tax.
     shipping_fee: Option<Yen>,
@@ -278,9 +281,8 @@ async fn update_order(
 #[serde(deny_unknown_fields, default)]
 #[schema(as = CancelOrderIn)]
 struct CancelOrderIn {
-    /// Give the sale at Paid up too. With `false` the order is cancelled at once and the answer warns that the payment
+    /// Give the sale at Paid up too; `true` where absent. With `false` the order is cancelled at once and the answer warns that the payment
     /// stays open.
-    #[schema(default = true)]
     cancel_payment: bool,
     #[schema(max_length = 2000, example = "在庫切れ")]
     reason: String,

@@ -35,9 +35,9 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 #[schema(as = ProductIn)]
 pub struct ProductIn {
     /// What an order names it by; unique in the store.
-    #[schema(example = "TEA-100", max_length = 50)]
+    #[schema(example = "TEA-100", min_length = 1, max_length = 50)]
     code: String,
-    #[schema(example = "宇治煎茶 100g", max_length = 200)]
+    #[schema(example = "宇治煎茶 100g", min_length = 1, max_length = 200)]
     name: String,
     /// Yen without tax.
     #[schema(example = 1200, minimum = 0)]
@@ -45,32 +45,16 @@ pub struct ProductIn {
     /// Percent: 10, 8 or 0.
     #[schema(example = 8)]
     tax_rate: i16,
-    /// On sale.
+    /// On sale; `true` where absent.
     #[serde(default = "yes")]
-    #[schema(default = true)]
     active: bool,
-    /// May be bought on deferred payment.
+    /// May be bought on deferred payment; `true` where absent.
     #[serde(default = "yes")]
-    #[schema(default = true)]
     paid_allowed: bool,
 }
 
 fn yes() -> bool {
     true
-}
-
-/// What changes; absent fields stay.
-#[derive(utoipa::ToSchema)]
-#[schema(as = ProductPatch)]
-#[allow(dead_code, reason = "stands for a merge patch of ProductIn in the document")]
-struct ProductPatch {
-    code: Option<String>,
-    name: Option<String>,
-    #[schema(example = 1300)]
-    unit_price: Option<Yen>,
-    tax_rate: Option<i16>,
-    active: Option<bool>,
-    paid_allowed: Option<bool>,
 }
 
 /// A product.
@@ -90,6 +74,7 @@ struct ProductList {
     data: Vec<ProductOut>,
     next_cursor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     total: Option<i64>,
 }
 
@@ -224,7 +209,7 @@ async fn get_product(admin: Admin<OrdersRead>, id: Id<ProductId>, app: Data<App>
 #[utoipa::path(
     tag = "products",
     params(IfMatch),
-    request_body = ProductPatch,
+    request_body = ProductIn,
     responses(
         (status = 200, description = "Changed", body = ProductOut),
         (status = 409, description = "`number_taken`: another product has the code"),

@@ -62,6 +62,7 @@ struct ReconciliationList {
     data: Vec<ReconciliationOut>,
     next_cursor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     total: Option<i64>,
 }
 

@@ -102,7 +102,7 @@ struct AuthCodeIn {
 /// The payment settings, and the secret that is never read back.
 #[derive(utoipa::ToSchema)]
 #[allow(dead_code, reason = "stands for the body in the document; it is read in two halves")]
-#[schema(as = PaidSettingsPut, example = json!({
+#[schema(as = PaidSettingsPatch, example = json!({
     "merchant_id": "10042", "api_auth_code": "0a1B2c3D4e5F6g7H", "environment": "sandbox", "enabled": true,
     "enable_for_new_members": false, "show_member_banner": true
 }))]

@@ -49,7 +49,7 @@ struct CartLine {
 #[derive(serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct QuoteIn {
-    #[schema(max_items = 500)]
+    #[schema(min_items = 1, max_items = 500)]
     lines: Vec<CartLine>,
 }
 
@@ -93,7 +93,7 @@ async fn price(app: &App, buyer: &Buyer, lines: Vec<CartLine>) -> Result<(Store,
 #[schema(as = OrderIn)]
 struct OrderIn {
     payment_method: PaymentMethod,
-    #[schema(max_items = 500)]
+    #[schema(min_items = 1, max_items = 500)]
     lines: Vec<CartLine>,
     #[serde(default)]
     #[schema(max_length = 2000)]
@@ -228,6 +228,7 @@ struct OwnOrderList {
     data: Vec<OwnOrderOut>,
     next_cursor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     total: Option<i64>,
 }
 

@@ -38,6 +38,7 @@ pub struct MethodOut {
     reasons: Vec<Reason>,
     /// How old the knowledge about Paid is.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     checked_at: Option<DateTime<Utc>>,
 }
 

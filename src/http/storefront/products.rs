@@ -44,6 +44,7 @@ struct OnSaleList {
     data: Vec<OnSaleOut>,
     next_cursor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     total: Option<i64>,
 }
 

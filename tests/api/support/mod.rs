@@ -7,6 +7,7 @@ mod money;
 mod people;
 pub mod process;
 mod sandbox;
+pub mod schema;
 mod stream;
 
 use std::net::TcpListener;

@@ -102,6 +102,8 @@ fn complete(
     add_schemas(&mut schemas);
     components.schemas.extend(schemas);
     let mut document = serde_json::to_value(document).expect("a document is JSON");
+    let license = env!("CARGO_PKG_LICENSE");
+    document["info"]["license"] = json!({ "name": license, "identifier": license });
     document["components"]["responses"] = problem_responses(problem);
     explain_words(&mut document);
     for (path, methods) in document["paths"].as_object_mut().into_iter().flatten() {

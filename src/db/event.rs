@@ -50,6 +50,16 @@ pub enum Subject {
 }
 
 impl Subject {
+    /// What kind of thing it is, in a word.
+    pub fn kind(self) -> &'static str {
+        self.columns().0
+    }
+
+    /// Its id.
+    pub fn id(self) -> Uuid {
+        self.columns().1
+    }
+
     fn columns(self) -> (&'static str, Uuid) {
         match self {
             Self::Store(id) => ("store", id.0),

@@ -159,6 +159,8 @@ pub struct Filter {
     pub created_to: Option<DateTime<Utc>>,
     /// Whom Paid knows, or may know, under their key.
     pub known_to_paid: bool,
+    /// With a submission in this state.
+    pub submission: Option<OperationState>,
 }
 
 fn present<'a>(store: StoreId) -> members::BoxedQuery<'a, Pg> {
@@ -187,6 +189,14 @@ fn filtered<'a>(store: StoreId, filter: &Filter) -> members::BoxedQuery<'a, Pg> 
     }
     if let Some(to) = filter.created_to {
         query = query.filter(members::created_at.lt(to));
+    }
+    if let Some(state) = filter.submission {
+        let submissions = operations::table
+            .filter(operations::store_id.eq(store))
+            .filter(operations::member_id.is_not_null())
+            .filter(operations::state.eq(state))
+            .select(operations::member_id.assume_not_null());
+        query = query.filter(members::id.eq_any(submissions));
     }
     if filter.known_to_paid {
         query = query.filter(super::application::known_to_paid());

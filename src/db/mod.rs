@@ -42,6 +42,7 @@ pub mod session;
 pub mod signing_key;
 pub mod store;
 mod tls;
+pub mod unknown_code;
 
 /// Connections to one database.
 pub type Pool = deadpool::Pool<AsyncPgConnection>;

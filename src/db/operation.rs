@@ -152,6 +152,26 @@ pub async fn open_on_member(
         .optional()
 }
 
+/// What is open or stuck on a member's application, and whether a human closed an earlier submission under `key` of
+/// which nobody knows if it arrived.
+pub async fn submissions(
+    store: StoreId,
+    member: MemberId,
+    key: Option<&PaidKey>,
+    conn: &AsyncPgConnection,
+) -> QueryResult<(Option<Operation>, bool)> {
+    let closed = operations::state.eq(OperationState::Abandoned).and(operations::may_have_arrived);
+    let found: Vec<Operation> = operations::table
+        .filter(operations::store_id.eq(store))
+        .filter(operations::member_id.eq(member))
+        .filter(operations::state.eq_any(UNSETTLED).or(closed))
+        .select(Operation::as_select())
+        .load(&mut &*conn)
+        .await?;
+    let (mut open, closed): (Vec<_>, Vec<_>) = found.into_iter().partition(|operation| operation.state.is_open());
+    Ok((open.pop(), closed.iter().any(|operation| Some(&operation.paid_key) == key)))
+}
+
 /// The operations that are open or stuck on the applications of these members.
 pub async fn open_on_members(
     store: StoreId,

@@ -307,6 +307,17 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    unknown_codes (store_id, subject_id) {
+        store_id -> Uuid,
+        subject_id -> Uuid,
+        subject_type -> Text,
+        codes -> Array<Text>,
+        accepted_at -> Nullable<Timestamptz>,
+        flagged_at -> Timestamptz,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     admin_users,
     counters,
@@ -326,4 +337,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     sessions,
     signing_keys,
     stores,
+    unknown_codes,
 );

@@ -26,6 +26,10 @@ text_enum! {
         ApplicationRequested = "application.requested" ("Paid申請の送信", "application requested"),
         /// Paid refused a submission.
         ApplicationRefused = "application.refused" ("Paid申請の拒否", "application refused"),
+        /// An application needs a human.
+        ApplicationFlagged = "application.flagged" ("要確認のPaid申請", "application flagged"),
+        /// A human resolved what needed one.
+        ApplicationResolved = "application.resolved" ("Paid申請の確認", "application resolved"),
         /// A buyer used the banner.
         ApplicationLinkUsed = "application.link_used" ("バナーの利用", "banner used"),
         /// A product was created.

@@ -5,7 +5,7 @@ use super::operation::{OperationKind, OperationState};
 use super::payment::{HandlingStatus, PaymentFlag, PaymentStatus};
 
 text_enum! {
-    /// Why an order stands on the reconciliation list.
+    /// Why an order or a member stands on the reconciliation list.
     Cause {
         /// The order's total and the amount at Paid differ.
         AmountMismatch = "amount_mismatch" ("金額の不一致", "amounts differ"),
@@ -21,6 +21,10 @@ text_enum! {
         MissingAtPaid = "missing_at_paid" ("Paidに存在しない", "missing at Paid"),
         /// An operation ran out of retries.
         Stuck = "stuck" ("処理の停滞", "stuck"),
+        /// Paid answered with a code or an item status that has no meaning here.
+        UnknownCode = "unknown_code" ("未知の応答コード", "code without a known meaning"),
+        /// A submission ran out of retries.
+        StuckApplication = "stuck_application" ("Paid申請の停滞", "submission stuck"),
     }
 }
 
@@ -35,6 +39,8 @@ text_enum! {
         Retry = "retry" ("再試行", "retry"),
         /// Give a sale up: cancel it under its key, then `failed`.
         Abandon = "abandon" ("断念", "abandon"),
+        /// Give a stuck submission up; the application waits to be submitted again.
+        Close = "close" ("申請処理の終了", "close the submission"),
     }
 }
 
@@ -57,6 +63,8 @@ pub struct Situation {
     pub too_long: bool,
     /// A human accepted these very amounts.
     pub accepted: bool,
+    /// Paid answered something without a meaning here, and no human has accepted that.
+    pub unknown_code: bool,
 }
 
 impl Situation {
@@ -79,6 +87,7 @@ impl Situation {
         because(fresh && self.flag == Some(PaymentFlag::MovedBack), Cause::MovedBack);
         because(fresh && self.flag == Some(PaymentFlag::MissingAtPaid), Cause::MissingAtPaid);
         because(self.operation.is_some_and(|(_, state)| state == OperationState::Stuck), Cause::Stuck);
+        because(self.unknown_code, Cause::UnknownCode);
         causes
     }
 
@@ -97,6 +106,35 @@ impl Situation {
     }
 }
 
+/// What is known of a member's application.
+#[derive(Clone, Copy, Debug)]
+pub struct ApplicationSituation {
+    /// The submission that is open or stuck.
+    pub submission: Option<OperationState>,
+    /// Paid answered something without a meaning here, and no human has accepted that.
+    pub unknown_code: bool,
+}
+
+impl ApplicationSituation {
+    /// Why it needs a human; empty if it does not.
+    pub fn causes(self) -> Vec<Cause> {
+        let stuck = (self.submission == Some(OperationState::Stuck)).then_some(Cause::StuckApplication);
+        let unknown = self.unknown_code.then_some(Cause::UnknownCode);
+        unknown.into_iter().chain(stuck).collect()
+    }
+
+    /// What may be done.
+    pub fn allowed_actions(self) -> Vec<Resolution> {
+        let mut allowed = match self.submission {
+            Some(OperationState::Stuck) => vec![Resolution::Retry, Resolution::Close],
+            Some(OperationState::Open) => vec![Resolution::Retry],
+            Some(OperationState::Done | OperationState::Refused | OperationState::Abandoned) | None => Vec::new(),
+        };
+        allowed.extend(self.unknown_code.then_some(Resolution::Accept));
+        allowed
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +148,7 @@ mod tests {
         operation: None,
         too_long: false,
         accepted: false,
+        unknown_code: false,
     };
 
     #[test]
@@ -136,6 +175,20 @@ mod tests {
         assert!(accepted.causes().is_empty());
         let stuck = Situation { operation: Some((OperationKind::Confirm, OperationState::Stuck)), ..accepted };
         assert_eq!(stuck.causes(), [Cause::Stuck]);
+        let strange = Situation { unknown_code: true, ..accepted };
+        assert_eq!(strange.causes(), [Cause::UnknownCode]);
+    }
+
+    #[test]
+    fn a_submission_can_be_closed_only_when_it_is_stuck() {
+        let calm = ApplicationSituation { submission: None, unknown_code: false };
+        assert!(calm.causes().is_empty() && calm.allowed_actions().is_empty());
+        let open = ApplicationSituation { submission: Some(OperationState::Open), ..calm };
+        assert!(open.causes().is_empty());
+        assert_eq!(open.allowed_actions(), [Resolution::Retry]);
+        let stuck = ApplicationSituation { submission: Some(OperationState::Stuck), unknown_code: true };
+        assert_eq!(stuck.causes(), [Cause::UnknownCode, Cause::StuckApplication]);
+        assert_eq!(stuck.allowed_actions(), [Resolution::Retry, Resolution::Close, Resolution::Accept]);
     }
 
     #[test]

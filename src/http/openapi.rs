@@ -181,7 +181,9 @@ fn scope(path: &str, method: &str) -> Option<Scope> {
     match path.split('/').next().unwrap_or_default() {
         "orders" if path.contains("/payment") => Some(Scope::PaymentsWrite),
         "orders" => either(Scope::OrdersRead, Scope::OrdersWrite),
-        "reconciliation" => either(Scope::OrdersRead, Scope::PaymentsWrite),
+        "reconciliation" if reads => Some(Scope::OrdersRead),
+        // An order's row needs payments:write, a member's members:write.
+        "reconciliation" => None,
         "summary" => Some(Scope::OrdersRead),
         "products" => either(Scope::OrdersRead, Scope::ProductsWrite),
         "members" => either(Scope::MembersRead, Scope::MembersWrite),

@@ -18,6 +18,7 @@
 //! | [`payment`] | confirms, cancels and refreshes payments |
 //! | [`refresh`] | takes over what Paid shows of a sale |
 //! | [`reported`] | takes over what Paid says of a member |
+//! | [`unknown_code`] | flags answers that are not understood |
 //! | [`member`] | creates, registers, changes and removes members |
 //! | [`settings`] | changes a store's settings, and tests them |
 //! | [`application`] | submits and refreshes Paid applications |
@@ -44,3 +45,4 @@ pub mod sale;
 pub mod settings;
 pub mod settle;
 pub mod throttle;
+mod unknown_code;

@@ -79,7 +79,7 @@ pub async fn confirm(
     (deed.check_version)(seen.order.version)?;
     let payment = may_be_asked(&seen, PaymentAction::Confirm)?;
     let shown = match app.config.paid.capabilities.inquiry {
-        true => Some(look(app, &settings, payment, deadline).await?),
+        true => Some(look(app, &settings, payment, deed.actor, deadline).await?),
         false => None,
     };
     let intent = ask(app, store, id, PaymentAction::Confirm, shown, deed, |order, payment| {
@@ -138,7 +138,7 @@ pub async fn refresh_one(app: &App, store: StoreId, id: OrderId, deed: &Deed<'_>
     }
     require_inquiry(app)?;
     let settings = paid_settings::find(store, &*app.db().await?).await?;
-    let shown = look(app, &settings, &payment, deadline(app)).await?;
+    let shown = look(app, &settings, &payment, deed.actor, deadline(app)).await?;
     refresh::adopt(app, store, id, &shown, deed).await?;
     Ok(Progress { view: view(app, store, id).await?, processing: false })
 }
@@ -166,7 +166,13 @@ fn may_be_asked(seen: &OrderView, action: PaymentAction) -> Result<&Payment, Err
 
 /// Asks Paid how a sale stands, holding nothing of the database meanwhile. The caller writes the calls down together
 /// with what comes of them; where Paid gives no usable answer, they are written down here.
-async fn look(app: &App, settings: &PaidSettings, payment: &Payment, deadline: Instant) -> Result<Shown, Error> {
+async fn look(
+    app: &App,
+    settings: &PaidSettings,
+    payment: &Payment,
+    actor: &str,
+    deadline: Instant,
+) -> Result<Shown, Error> {
     refresh::check_merchant(settings, payment)?;
     let account = provider::account(app, settings, payment.environment)?;
     let calls = Calls::new(app, payment.store_id, About::order(payment.order_id));
@@ -183,7 +189,8 @@ async fn look(app: &App, settings: &PaidSettings, payment: &Payment, deadline: I
         }
         Err(error) => error,
     };
-    reader.calls.write(&mut *app.db().await?).await?;
+    let conn = &mut *app.db().await?;
+    reader.calls.write(conn).await?.raise(Subject::Order(payment.order_id), actor, conn).await?;
     Err(problem)
 }
 
@@ -200,17 +207,21 @@ async fn ask(
 ) -> Result<Operation, Error> {
     let conn = &mut *app.db().await?;
     let asked = conn.transaction(async |conn| {
-        if let Some(shown) = &shown {
-            shown.calls.write(conn).await?;
-        }
+        let unflagged = match &shown {
+            Some(shown) => Some(shown.calls.write(conn).await?),
+            None => None,
+        };
         paid_settings::share(store, conn).await?;
         let mut order =
             order::lock(store, id, conn).await?.filter(|order| order.discarded_at.is_none()).or_not_found()?;
         let payment = payment::lock(store, id, conn).await?.ok_or_else(no_payment)?;
         let is_open = operation::open_on_order(store, id, conn).await?.is_some();
-        let mut asking = Asking { app, action, deed, payment, news: None, adopted: false };
+        let mut asking = Asking { app, action, deed, payment, news: Vec::new(), adopted: false };
         let decided = asking.decide(&order, is_open, shown.as_ref(), plan);
         asking.keep(conn).await?;
+        if let Some(unflagged) = unflagged {
+            asking.news.extend(unflagged.flag(Subject::Order(id), conn).await?);
+        }
         match decided {
             Ok((plan, body)) => {
                 asking.tell(conn).await?;
@@ -219,8 +230,8 @@ async fn ask(
             Err(refusal) => {
                 if asking.adopted {
                     order::save(&mut order, app.clock.now(), conn).await?;
-                    asking.tell(conn).await?;
                 }
+                asking.tell(conn).await?;
                 // Not an error of the transaction: what was found out stays.
                 Ok(Err(refusal))
             }
@@ -235,7 +246,7 @@ struct Asking<'a> {
     action: PaymentAction,
     deed: &'a Deed<'a>,
     payment: Payment,
-    news: Option<News>,
+    news: Vec<News>,
     adopted: bool,
 }
 
@@ -255,7 +266,7 @@ impl Asking<'_> {
         }
         // An answer about a row that changed since the question is discarded.
         if let Some(shown) = shown.filter(|shown| shown.asked == self.payment.version) {
-            self.news = refresh::enter(&mut self.payment, shown.sale, self.app.clock.now());
+            self.news.extend(refresh::enter(&mut self.payment, shown.sale, self.app.clock.now()));
             self.adopted = true;
             if shown.sale.is_none() {
                 return Err(missing());
@@ -273,11 +284,8 @@ impl Asking<'_> {
     }
 
     async fn tell(&mut self, conn: &mut AsyncPgConnection) -> Result<(), Error> {
-        if let Some(News { kind, subject, data }) = self.news.take() {
-            let (store, now) = (self.payment.store_id, self.app.clock.now());
-            event::append(store, kind, subject, self.deed.actor, data, now, conn).await?;
-        }
-        Ok(())
+        let (store, now) = (self.payment.store_id, self.app.clock.now());
+        Ok(event::append_many(store, &self.news, self.deed.actor, now, conn).await?)
     }
 }
 

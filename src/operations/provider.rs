@@ -7,13 +7,14 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::unknown_code::Unflagged;
 use crate::app::App;
 use crate::db::paid_settings::{self, PaidSettings};
 use crate::db::provider_call::{self, ProviderCall};
 use crate::domain::store::{Environment, Health};
 use crate::domain::{MemberId, OperationId, OrderId, PaidKey, StoreId, Yen};
 use crate::error::{Code, Error};
-use crate::paid::{Account, Attempt, Call, CreditAnswer, Inquiry, Read, ReadFailure, StatusAnswer};
+use crate::paid::{Account, Attempt, Call, Codes, CreditAnswer, Inquiry, Read, ReadFailure, StatusAnswer};
 
 /// The account under which `settings` speak to Paid in `environment`.
 ///
@@ -76,12 +77,13 @@ pub struct Calls {
     at: DateTime<Utc>,
     rows: Vec<ProviderCall>,
     health: Option<Health>,
+    not_understood: Codes,
 }
 
 impl Calls {
     /// None yet.
     pub fn new(app: &App, store: StoreId, about: About) -> Self {
-        Self { store, about, at: app.clock.now(), rows: Vec::new(), health: None }
+        Self { store, about, at: app.clock.now(), rows: Vec::new(), health: None, not_understood: Codes::none() }
     }
 
     /// The same calls, which turn out to be about an order that is only now written down.
@@ -94,6 +96,7 @@ impl Calls {
     /// Notes a call that moved money or submitted an application.
     pub fn note(&mut self, name: &str, call: &Call) {
         self.health = Some(health(call.http_status, call.codes().is_auth_failure(), call.outcome() == "unknown"));
+        self.not_understood.extend(&call.not_understood);
         let codes = call.codes().into_vec();
         self.push(name, call.outcome(), codes, call.http_status, call.duration);
     }
@@ -103,12 +106,16 @@ impl Calls {
         for attempt in attempts {
             let outcome = match (&attempt.failure, attempt.codes.is_empty()) {
                 (Some(_), _) => "unknown",
+                (None, true) if !attempt.not_understood.is_empty() => "unknown",
                 (None, true) => "done",
                 (None, false) => "refused",
             };
+            self.not_understood.extend(&attempt.not_understood);
             let auth_failed = attempt.codes.is_auth_failure();
             self.health = Some(health(attempt.http_status, auth_failed, attempt.failure.is_some()));
-            let codes = attempt.codes.clone().into_vec();
+            let mut codes = attempt.codes.clone();
+            codes.extend(&attempt.not_understood);
+            let codes = codes.into_vec();
             self.push(attempt.operation.as_str(), outcome, codes, attempt.http_status, attempt.duration);
         }
     }
@@ -129,8 +136,9 @@ impl Calls {
         });
     }
 
-    /// Writes the calls down, in the caller's transaction if there is one.
-    pub async fn write(&self, conn: &mut diesel_async::AsyncPgConnection) -> diesel::QueryResult<()> {
+    /// Writes the calls down, in the caller's transaction if there is one. What they answered that is not understood is
+    /// the caller's to flag.
+    pub async fn write(&self, conn: &mut diesel_async::AsyncPgConnection) -> diesel::QueryResult<Unflagged> {
         match self.rows.as_slice() {
             [] => {}
             [row] => provider_call::insert(row, conn).await?,
@@ -139,7 +147,7 @@ impl Calls {
         if let Some(health) = self.health {
             paid_settings::set_health(self.store, health, self.at, conn).await?;
         }
-        Ok(())
+        Ok(Unflagged::new(self.store, self.not_understood.clone(), self.at))
     }
 }
 

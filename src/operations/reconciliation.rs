@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::order::{Progress, view};
 use super::payment::{self as payments, Deed, finish};
@@ -15,12 +16,13 @@ use crate::db::paid_settings;
 use crate::db::payment::{self, Payment};
 use crate::db::reconciliation::TooLong;
 use crate::db::store::{self, Store};
+use crate::db::{member, unknown_code};
 use crate::domain::events::EventType;
 use crate::domain::operation::{OperationState, Outcome, Plan};
 use crate::domain::payment::{PaymentAction, PaymentStatus};
 use crate::domain::reconciliation::{Resolution, Situation};
 use crate::domain::retry::PROCESSING_TOO_LONG;
-use crate::domain::{OrderId, StoreId};
+use crate::domain::{MemberId, OrderId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::paid;
 
@@ -45,12 +47,38 @@ pub fn too_long(app: &App, store: &Store) -> TooLong {
     }
 }
 
-/// What is known of an order's payment; `None` for an order that is not paid with Paid.
-pub fn situation(view: &OrderView, too_long: TooLong) -> Option<Situation> {
-    Some(situation_of(&view.order, view.payment.as_ref()?, view.operation.as_ref(), too_long))
+/// What needs a human: an order or a member.
+#[derive(Clone, Copy, Debug)]
+pub enum Row {
+    /// An order, for its payment.
+    Order(OrderId),
+    /// A member, for its application.
+    Member(MemberId),
 }
 
-fn situation_of(order: &Order, payment: &Payment, operation: Option<&Operation>, too_long: TooLong) -> Situation {
+/// What an id on the list belongs to. Ids of orders and members are never the same.
+pub async fn row(app: &App, store: StoreId, id: Uuid) -> Result<Row, Error> {
+    let conn = &*app.db().await?;
+    if order::find(store, OrderId(id), conn).await?.is_some() {
+        return Ok(Row::Order(OrderId(id)));
+    }
+    member::find(store, MemberId(id), conn).await?.or_not_found()?;
+    Ok(Row::Member(MemberId(id)))
+}
+
+/// What is known of an order's payment; `None` for an order that is not paid with Paid. `unknown_code`: has Paid
+/// answered something that is not understood?
+pub fn situation(view: &OrderView, too_long: TooLong, unknown_code: bool) -> Option<Situation> {
+    Some(situation_of(&view.order, view.payment.as_ref()?, view.operation.as_ref(), too_long, unknown_code))
+}
+
+fn situation_of(
+    order: &Order,
+    payment: &Payment,
+    operation: Option<&Operation>,
+    too_long: TooLong,
+    unknown_code: bool,
+) -> Situation {
     let limit = match payment.status {
         PaymentStatus::Processing => Some(too_long.processing),
         PaymentStatus::Unconfirmed => Some(too_long.unconfirmed),
@@ -65,6 +93,7 @@ fn situation_of(order: &Order, payment: &Payment, operation: Option<&Operation>,
         operation: operation.map(|operation| (operation.kind, operation.state)),
         too_long: limit.is_some_and(|limit| payment.created_at < limit),
         accepted: payment.accepted_total == Some(order.total) && payment.accepted_amount == Some(payment.amount),
+        unknown_code,
     }
 }
 
@@ -95,7 +124,9 @@ pub async fn resolve(
         }
         (Resolution::Push, None) => push(app, store, id, &wish, deed).await,
         (Resolution::Accept, _) => accept(app, store, id, &wish, deed).await,
-        (Resolution::Retry | Resolution::Abandon, None) | (Resolution::Push, Some(_)) => Err(not_allowed(wish.action)),
+        (Resolution::Retry | Resolution::Abandon, None) | (Resolution::Push, Some(_)) | (Resolution::Close, _) => {
+            Err(not_allowed(wish.action))
+        }
     }
 }
 
@@ -193,7 +224,9 @@ async fn accept(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &D
         let open = operation::open_on_order(store, id, conn).await?;
         let mut payment = payment::lock(store, id, conn).await?.ok_or_else(|| not_allowed(wish.action))?;
         let options = store::find(store, conn).await?.or_not_found()?;
-        if situation_of(&order, &payment, open.as_ref(), too_long(app, &options)).causes().is_empty() {
+        let unknown_code = unknown_code::stands(store, Subject::Order(id), conn).await?;
+        let situation = situation_of(&order, &payment, open.as_ref(), too_long(app, &options), unknown_code);
+        if situation.causes().is_empty() {
             return Err(not_allowed(wish.action));
         }
         if let Some(open) = open {
@@ -215,6 +248,7 @@ async fn accept(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &D
         payment::save(&mut payment, conn).await?;
         order::save(&mut order, now, conn).await?;
         deed.ticket.record(id.0, conn).await?;
+        unknown_code::accept(store, Subject::Order(id), now, conn).await?;
         let data = json!({
             "action": wish.action,
             "reason": wish.reason,

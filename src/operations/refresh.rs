@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use diesel_async::AsyncConnection;
 use serde_json::json;
 
-use super::batches;
 use super::payment::Deed;
 use super::provider::{self, About, Calls};
+use super::{batches, unknown_code};
 use crate::app::App;
 use crate::db::event::{self, News, Subject};
 use crate::db::operation;
@@ -20,7 +20,7 @@ use crate::domain::payment::PaymentFlag;
 use crate::domain::settlement::{Adoption, Sale, adoption};
 use crate::domain::{OrderId, PaidKey, StoreId};
 use crate::error::{Code, Error, OrNotFound};
-use crate::paid::{Inquiry, ReadFailure};
+use crate::paid::{Codes, Inquiry, ReadFailure};
 
 /// What a refresh of one order among many came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,21 +63,19 @@ pub(super) async fn adopt(app: &App, store: StoreId, id: OrderId, shown: &Shown,
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
-        shown.calls.write(conn).await?;
+        let unflagged = shown.calls.write(conn).await?;
         deed.ticket.record(id.0, conn).await?;
         let mut order = order::lock(store, id, conn).await?.or_not_found()?;
         let open = operation::open_on_order(store, id, conn).await?;
         let mut payment = payment::lock(store, id, conn).await?.or_not_found()?;
-        if payment.version != shown.asked || open.is_some() {
-            return Ok(());
+        let mut news = Vec::new();
+        if payment.version == shown.asked && open.is_none() {
+            news.extend(enter(&mut payment, shown.sale, now));
+            payment::save(&mut payment, conn).await?;
+            order::save(&mut order, now, conn).await?;
         }
-        let news = enter(&mut payment, shown.sale, now);
-        payment::save(&mut payment, conn).await?;
-        order::save(&mut order, now, conn).await?;
-        if let Some(News { kind, subject, data }) = news {
-            event::append(store, kind, subject, deed.actor, data, now, conn).await?;
-        }
-        Ok::<_, Error>(())
+        news.extend(unflagged.flag(Subject::Order(id), conn).await?);
+        Ok::<_, Error>(event::append_many(store, &news, deed.actor, now, conn).await?)
     })
     .await
 }
@@ -149,9 +147,12 @@ pub async fn refresh_many(
         let mut calls = Calls::new(app, store, About::default());
         let mut answers =
             batches::ask(app, store, &keys, &mut calls, |batch| app.paid.sales(&account, batch, None)).await;
-        let mut told = Told::new();
+        let (mut told, mut strange) = (Told::new(), Vec::new());
         for payment in to_ask {
             let answer = answers.remove(&payment.credit_key);
+            if let Some(Ok(Inquiry::Unclear(codes))) = &answer {
+                strange.push((Subject::Order(payment.order_id), app.config.paid.not_understood(codes)));
+            }
             match answer.map(|answer| answer.map(|inquiry| found(&inquiry))) {
                 Some(Ok(Some(found))) => {
                     told.insert(payment.order_id, (payment.version, found));
@@ -164,7 +165,7 @@ pub async fn refresh_many(
                 }
             }
         }
-        outcomes.extend(adopt_many(app, store, &told, &calls, actor).await?);
+        outcomes.extend(adopt_many(app, store, &told, strange, &calls, actor).await?);
     }
     Ok(orders.iter().map(|id| (*id, outcomes.get(id).cloned().unwrap_or(Refreshed::NoPayment))).collect())
 }
@@ -172,11 +173,12 @@ pub async fn refresh_many(
 /// The version of each payment that was asked about, and what Paid shows of it.
 type Told = HashMap<OrderId, (i64, Option<Sale>)>;
 
-/// Adopts or flags as [`adopt`] does, for many in one transaction.
+/// Adopts or flags as [`adopt`] does, for many in one transaction. `strange` is what was not understood, by order.
 async fn adopt_many(
     app: &App,
     store: StoreId,
     told: &Told,
+    strange: Vec<(Subject, Codes)>,
     calls: &Calls,
     actor: &str,
 ) -> Result<Vec<(OrderId, Refreshed)>, Error> {
@@ -184,7 +186,7 @@ async fn adopt_many(
     let ids: Vec<OrderId> = told.keys().copied().collect();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
-        calls.write(conn).await?;
+        calls.write(conn).await?.about_no_single_one();
         let orders = order::lock_many(store, &ids, conn).await?;
         let open = operation::orders_with_open(store, &orders, conn).await?;
         let (mut outcomes, mut entered, mut news) = (Vec::with_capacity(ids.len()), Vec::new(), Vec::new());
@@ -206,6 +208,7 @@ async fn adopt_many(
         let changed: Vec<OrderId> = entered.iter().map(|payment| payment.order_id).collect();
         payment::save_refreshed(store, &entered, conn).await?;
         order::touch_many(store, &changed, now, conn).await?;
+        news.extend(unknown_code::flag_many(store, strange, now, conn).await?);
         event::append_many(store, &news, actor, now, conn).await?;
         Ok(outcomes)
     })

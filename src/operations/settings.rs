@@ -178,7 +178,7 @@ pub async fn test_connection(app: &App, store: StoreId) -> Result<Tested, Error>
     };
     let at = app.clock.now();
     let conn = &mut *app.db().await?;
-    calls.write(conn).await?;
+    calls.write(conn).await?.about_no_single_one();
     paid_settings::set_health(store, health, at, conn).await?;
     Ok(Tested { health, codes, at })
 }

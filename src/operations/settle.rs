@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::lease;
 use super::provider::Calls;
 use super::sale::{Finding, Gone};
+use super::unknown_code::Unflagged;
 use crate::app::App;
 use crate::db::event::{self, Subject};
 use crate::db::json::Json;
@@ -28,17 +29,18 @@ pub async fn settle(app: &App, operation: Operation, finding: Finding, calls: &C
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
-        calls.write(conn).await?;
+        let unflagged = calls.write(conn).await?;
         let (store, order_id) = (operation.store_id, operation.order_id.ok_or_else(missing_row)?);
         let order = order::lock(store, order_id, conn).await?.ok_or_else(missing_row)?;
         let current = operation::lock(store, operation.id, conn).await?.ok_or_else(missing_row)?;
         if !is_still_held(&operation, &current) {
+            unflagged.raise(Subject::Order(order_id), &operation.actor, conn).await?;
             return Ok(current);
         }
         let payment = payment::lock(store, order_id, conn).await?.ok_or_else(missing_row)?;
         let settlement =
             Settlement { claimed: &operation, operation: current, order, payment, events: Vec::new(), now };
-        settlement.finish(app, finding, conn).await
+        settlement.finish(app, finding, unflagged, conn).await
     })
     .await
 }
@@ -153,11 +155,18 @@ struct Settlement<'a> {
 }
 
 impl Settlement<'_> {
-    async fn finish(mut self, app: &App, finding: Finding, conn: &mut AsyncPgConnection) -> Result<Operation, Error> {
+    async fn finish(
+        mut self,
+        app: &App,
+        finding: Finding,
+        unflagged: Unflagged,
+        conn: &mut AsyncPgConnection,
+    ) -> Result<Operation, Error> {
         match finding {
             Finding::Open { outcome, sent } => {
                 if put_off(app, self.claimed, &mut self.operation, outcome, sent) {
                     operation::save(&self.operation, conn).await?;
+                    unflagged.raise(Subject::Order(self.order.id), &self.operation.actor, conn).await?;
                     return Ok(self.operation);
                 }
                 if self.operation.looks_again { self.came_late(None) } else { self.stuck() }
@@ -176,10 +185,15 @@ impl Settlement<'_> {
         operation::save(&self.operation, conn).await?;
         payment::save(&mut self.payment, conn).await?;
         order::save(&mut self.order, self.now, conn).await?;
+        // An order that was never placed is not shown, so its buyer is looked at instead.
+        let discarded = self.order.discarded_at.is_some();
+        let about = if discarded { Subject::Member(self.order.member_id) } else { Subject::Order(self.order.id) };
+        let flagged = unflagged.flag(about, conn).await?;
         for (kind, data) in self.events {
             let subject = Subject::Order(self.order.id);
             event::append(self.order.store_id, kind, subject, &self.operation.actor, data, self.now, conn).await?;
         }
+        event::append_many(self.order.store_id, flagged.as_slice(), &self.operation.actor, self.now, conn).await?;
         Ok(self.operation)
     }
 

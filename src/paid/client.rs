@@ -92,7 +92,14 @@ impl Client {
             Ok(answer) if operation == Operation::Apply => reading::application_outcome(&answer, key),
             Ok(answer) => reading::sale_outcome(&answer, key),
         };
-        let call = Call { answer, http_status: exchange.http_status, duration: exchange.duration };
+        let mut call = Call {
+            answer,
+            http_status: exchange.http_status,
+            duration: exchange.duration,
+            not_understood: Codes::none(),
+        };
+        call.not_understood = self.config.not_understood(&call.codes());
+        report(operation, &call.not_understood);
         let reason = match &call.answer {
             Answer::Unknown(unknown) => unknown.reason.as_str(),
             Answer::Done { .. } | Answer::Refused(_) => "",
@@ -199,8 +206,21 @@ async fn answer_to(request: reqwest::RequestBuilder, http_status: &mut Option<u1
 
 impl Exchange {
     /// What the log of attempts keeps.
-    pub(super) fn attempt(&self, operation: Operation, codes: Codes, failure: Option<String>) -> Attempt {
-        Attempt { operation, http_status: self.http_status, duration: self.duration, codes, failure }
+    pub(super) fn attempt(&self, operation: Operation, config: &Config, failure: Option<String>) -> Attempt {
+        let (codes, not_understood) = match &self.answer {
+            Ok(answer) => (reading::all_codes(answer), reading::not_understood(answer, config)),
+            Err(_) => (Codes::none(), Codes::none()),
+        };
+        report(operation, &not_understood);
+        Attempt { operation, http_status: self.http_status, duration: self.duration, codes, not_understood, failure }
+    }
+}
+
+/// Tells the operator of words of Paid that have no meaning here.
+fn report(operation: Operation, words: &Codes) {
+    for word in words.iter() {
+        metrics::counter!("kakeuri_paid_unknown_codes_total", "operation" => operation.as_str()).increment(1);
+        tracing::warn!(%operation, word, "Paid answered with a code or a status that has no meaning here");
     }
 }
 

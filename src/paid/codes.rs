@@ -130,11 +130,6 @@ impl Codes {
     pub fn is_not_found(&self) -> bool {
         self.contains(NOT_FOUND)
     }
-
-    /// Is there a code that this module has no meaning for?
-    pub fn has_unknown(&self) -> bool {
-        self.iter().any(|code| meaning(code).is_none())
-    }
 }
 
 impl<S: Into<String>> FromIterator<S> for Codes {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::codes;
+use super::codes::{self, Codes};
 use super::wire::Operation;
 use crate::domain::application::ApplicationStatus;
 
@@ -89,6 +89,12 @@ impl Config {
     /// The path of a call after `/y/coop`.
     pub fn path(&self, operation: Operation) -> &str {
         self.paths.get(&operation).map_or(operation.default_path(), String::as_str)
+    }
+
+    /// Those of these codes that have no meaning here, be it by Paid's list or by a setting.
+    pub fn not_understood(&self, found: &Codes) -> Codes {
+        let assumed = |code: &str| code == self.duplicate_code || self.missing_codes.iter().any(|known| known == code);
+        found.iter().filter(|code| codes::meaning(code).is_none() && !assumed(code)).collect()
     }
 
     /// Reads `update=/Update/…,search=/Search/…`; operations not named keep their path.

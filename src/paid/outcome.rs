@@ -16,6 +16,8 @@ pub struct Call {
     pub http_status: Option<u16>,
     /// How long it took.
     pub duration: Duration,
+    /// Codes and item statuses of the answer that have no meaning here.
+    pub not_understood: Codes,
 }
 
 /// The three outcomes.
@@ -74,6 +76,8 @@ pub struct Attempt {
     pub duration: Duration,
     /// The codes of the answer.
     pub codes: Codes,
+    /// Codes and item statuses of the answer that have no meaning here.
+    pub not_understood: Codes,
     /// Why there was no usable answer; holds nothing that was sent or received.
     pub failure: Option<String>,
 }

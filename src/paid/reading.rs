@@ -45,8 +45,8 @@ pub fn sale_outcome(answer: &AnswerEnvelope, key: &PaidKey) -> Answer {
         found.add(codes::NOT_FOUND);
     }
     if found.is_empty() && !status.is_empty() {
-        // A refusal without a code still has to say something.
-        found.add(status);
+        // A word that says neither yes nor no.
+        return unknown("the answer gives this sale a status without a code", Codes::one(status));
     }
     refused(found, "the answer says nothing about this sale")
 }
@@ -212,6 +212,20 @@ pub fn all_codes(answer: &AnswerEnvelope) -> Codes {
         found.extend(&item.error);
     }
     found
+}
+
+/// Every word of the answer to a read that has no meaning here: codes, states of sales, numbers of members' statuses.
+pub fn not_understood(answer: &AnswerEnvelope, config: &Config) -> Codes {
+    let mut words = config.not_understood(&all_codes(answer));
+    let Some(body) = &answer.body else { return words };
+    let successes = body.results.as_ref().map_or(&[][..], |results| &results.successes);
+    for item in successes.iter().chain(&body.result) {
+        let status =
+            item.status.as_deref().filter(|word| item.credit_id.is_some() && SaleStatus::from_word(word).is_none());
+        let number = item.member_status_code.as_deref().filter(|number| config.status(number).is_none());
+        status.into_iter().chain(number).for_each(|word| words.add(word));
+    }
+    words
 }
 
 fn without_item(answer: &AnswerEnvelope) -> Answer {

@@ -157,9 +157,8 @@ impl Asking<'_> {
             Err(unknown) => Err(unavailable(&unknown.reason, Codes::none())),
             Ok(answer) => interpret(answer).map_err(failure_of),
         };
-        let codes = exchange.answer.as_ref().map(reading::all_codes).unwrap_or_default();
         let failure = result.as_ref().err().map(ToString::to_string);
-        let attempt = exchange.attempt(self.operation, codes, failure);
+        let attempt = exchange.attempt(self.operation, self.client.config(), failure);
         log_attempt(&attempt, keys);
         attempts.push(attempt);
         result

@@ -50,6 +50,8 @@ async fn an_empty_store_has_zeros_everywhere() {
         "moved_back",
         "missing_at_paid",
         "stuck",
+        "unknown_code",
+        "stuck_application",
     ];
     let applications =
         ["none", "pending", "submitted", "under_review", "declined", "approved_inactive", "approved_active"];
@@ -175,6 +177,9 @@ async fn causes_are_counted_as_the_reconciliation_list_has_them() {
         ("moved_back", 0),
         ("missing_at_paid", 1),
         ("stuck", 2),
+        // The buyer whose sale was refused without a known reason.
+        ("unknown_code", 1),
+        ("stuck_application", 0),
     ] {
         assert_eq!(of(&causes, code)["count"], count, "{code}");
     }

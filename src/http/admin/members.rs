@@ -13,6 +13,7 @@ use crate::db::member::{Filter, Member, MemberView};
 use crate::db::{member, operation};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
+use crate::domain::operation::OperationState;
 use crate::domain::{MemberId, PaidKey, StoreId};
 use crate::error::{Error, OrNotFound};
 use crate::http::auth::scopes::{MembersRead, MembersWrite};
@@ -47,6 +48,8 @@ pub struct MemberFilter {
     pub application_status: Option<ApplicationStatus>,
     /// With this method ticked (決済方法).
     pub payment_method: Option<PaymentMethod>,
+    /// With a submission that is under way, or that ran out of retries and waits for a human.
+    pub open_operation: Option<OpenSubmission>,
     /// In the company's name or its reading, the e-mail address or the number.
     pub q: Option<String>,
     /// Those about whom Paid was not asked at or after this moment.
@@ -60,6 +63,26 @@ pub struct MemberFilter {
     pub created_to: Option<DateTime<Utc>>,
 }
 
+/// How far a submission is that has not ended.
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = OpenOperationState)]
+pub enum OpenSubmission {
+    /// It is driven on.
+    Open,
+    /// It waits for a human; see reconciliation.
+    Stuck,
+}
+
+impl From<OpenSubmission> for OperationState {
+    fn from(state: OpenSubmission) -> Self {
+        match state {
+            OpenSubmission::Open => Self::Open,
+            OpenSubmission::Stuck => Self::Stuck,
+        }
+    }
+}
+
 impl From<MemberFilter> for Filter {
     fn from(filter: MemberFilter) -> Self {
         Self {
@@ -71,6 +94,7 @@ impl From<MemberFilter> for Filter {
             created_from: filter.created_from,
             created_to: filter.created_to,
             known_to_paid: false,
+            submission: filter.open_operation.map(Into::into),
         }
     }
 }

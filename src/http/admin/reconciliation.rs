@@ -1,36 +1,40 @@
-//! What needs a human (R12).
+//! What needs a human (R12): orders for their payments, members for their applications.
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
 
+use super::member_out::{MemberOut, MemberPaidOut};
 use super::order_out::OrderOut;
 use super::orders::{acted, check_reason, deed};
 use crate::app::App;
-use crate::db::order;
-use crate::db::reconciliation::{self as unreconciled, TooLong};
+use crate::db::order::OrderView;
+use crate::db::reconciliation::{self as unreconciled, ApplicationRow, TooLong};
 use crate::db::store;
-use crate::domain::reconciliation::{Cause, Resolution};
+use crate::domain::permissions::Scope;
+use crate::domain::reconciliation::{ApplicationSituation, Cause, Resolution};
 use crate::domain::settlement::SaleStatus;
-use crate::domain::{OrderId, Yen};
+use crate::domain::{MemberId, OrderId, Yen};
 use crate::error::{Error, OrNotFound};
-use crate::http::auth::Admin;
-use crate::http::auth::scopes::{OrdersRead, PaymentsWrite};
+use crate::http::auth::scopes::OrdersRead;
+use crate::http::auth::{Admin, AnyScope};
 use crate::http::body::Body;
-use crate::http::etag::IfMatch;
+use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::idempotency::{Begun, Once};
 use crate::http::page::PageParams;
 use crate::http::path::Id;
 use crate::http::query::{Listing, NoFilter};
+use crate::operations::application::{self, Resolved};
 use crate::operations::payment;
-use crate::operations::reconciliation::{self, Resolve};
+use crate::operations::reconciliation::{self, Resolve, Row};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(list_reconciliation).service(resolve_reconciliation);
 }
 
-/// Why an order is on the list.
+/// Why a row is on the list.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = ReconciliationCause)]
 struct CauseOut {
@@ -46,17 +50,56 @@ struct SeenOut {
     amount: Yen,
 }
 
-/// An order that needs a human.
+/// What a row is about.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = ReconciliationSubject)]
+struct SubjectOut {
+    r#type: SubjectType,
+    /// What `resolve` takes.
+    id: Uuid,
+}
+
+/// The kind of a row.
+#[derive(Clone, Copy, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ReconciliationSubjectType)]
+enum SubjectType {
+    /// An order, for its payment.
+    Order,
+    /// A member, for its Paid application.
+    Member,
+}
+
+/// A member whose application needs a human.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = ReconciliationMember)]
+struct MemberRowOut {
+    id: MemberId,
+    #[schema(example = "M000007")]
+    number: String,
+    #[schema(example = "株式会社みなと商会")]
+    company_name: String,
+    paid: MemberPaidOut,
+}
+
+/// An order or a member that needs a human.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = ReconciliationItem)]
 struct ReconciliationOut {
-    order: OrderOut,
+    subject: SubjectOut,
+    /// The order; `null` in a member's row.
+    order: Option<OrderOut>,
+    /// The member; `null` in an order's row.
+    member: Option<MemberRowOut>,
     causes: Vec<CauseOut>,
     allowed_actions: Vec<Resolution>,
     seen: Option<SeenOut>,
+    /// Codes and item statuses that Paid answered and that have no meaning here.
+    #[schema(example = json!([]))]
+    unknown_codes: Vec<String>,
 }
 
-/// A page of orders that need a human.
+/// A page of what needs a human.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 struct ReconciliationList {
     data: Vec<ReconciliationOut>,
@@ -67,10 +110,14 @@ struct ReconciliationList {
 }
 
 /// List what needs a human
+///
+/// Orders and members in one list, newest first. Members are listed, and counted in `total`, only for a token that also
+/// has `members:read`.
 #[utoipa::path(
     tag = "reconciliation",
     params(PageParams),
-    responses((status = 200, description = "Orders with causes and allowed actions", body = ReconciliationList))
+    responses((status = 200, description = "Orders and members with causes and allowed actions",
+        body = ReconciliationList))
 )]
 #[get("/reconciliation")]
 async fn list_reconciliation(
@@ -78,27 +125,71 @@ async fn list_reconciliation(
     query: Listing<NoFilter>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let (page, conn) = (query.page, app.db().await?);
-    let store = store::find(admin.store, &conn).await?.or_not_found()?;
+    let (page, conn) = (query.page, &*app.db().await?);
+    let store = store::find(admin.store, conn).await?.or_not_found()?;
     let too_long = reconciliation::too_long(&app, &store);
-    let before = page.after.map(OrderId);
-    let mut rows = unreconciled::list(admin.store, too_long, before, page.probe(), &conn).await?;
-    let next_cursor = page.cut(&mut rows, |row| row.order.id.0);
-    let total = if page.include_total { Some(unreconciled::count(admin.store, too_long, &conn).await?) } else { None };
     let may_change_amount = app.config.paid.capabilities.change_amount;
-    let data = rows.into_iter().filter_map(|row| item(row, too_long, may_change_amount)).collect();
+    let orders = unreconciled::list(admin.store, too_long, page.after.map(OrderId), page.probe(), conn).await?;
+    let orders = orders.into_iter().filter_map(|row| order_row(row, too_long, may_change_amount));
+    let mut data: Vec<_> = orders.collect();
+    let with_members = admin.allows(Scope::MembersRead);
+    if with_members {
+        let members = unreconciled::applications(admin.store, page.after.map(MemberId), page.probe(), conn).await?;
+        data.extend(members.into_iter().map(member_row));
+        data.sort_unstable_by_key(|row| std::cmp::Reverse(row.subject.id));
+    }
+    let next_cursor = page.cut(&mut data, |row| row.subject.id);
+    let mut total = None;
+    if page.include_total {
+        let orders = unreconciled::count(admin.store, too_long, conn).await?;
+        let members = if with_members { unreconciled::count_applications(admin.store, conn).await?.members } else { 0 };
+        total = Some(orders + members);
+    }
     Ok(HttpResponse::Ok().json(ReconciliationList { data, next_cursor, total }))
 }
 
-fn item(view: order::OrderView, too_long: TooLong, may_change_amount: bool) -> Option<ReconciliationOut> {
-    let situation = reconciliation::situation(&view, too_long)?;
+fn order_row(
+    (view, codes): (OrderView, Option<Vec<String>>),
+    too_long: TooLong,
+    may_change_amount: bool,
+) -> Option<ReconciliationOut> {
+    let situation = reconciliation::situation(&view, too_long, codes.is_some())?;
     let seen = view.payment.as_ref().and_then(crate::db::payment::Payment::seen);
     Some(ReconciliationOut {
-        causes: situation.causes().into_iter().map(|code| CauseOut { code }).collect(),
+        subject: SubjectOut { r#type: SubjectType::Order, id: view.order.id.0 },
+        causes: causes(situation.causes()),
         allowed_actions: situation.allowed_actions(may_change_amount),
         seen: seen.map(|sale| SeenOut { status: sale.status, amount: sale.price }),
-        order: view.into(),
+        order: Some(view.into()),
+        member: None,
+        unknown_codes: codes.unwrap_or_default(),
     })
+}
+
+fn member_row(row: ApplicationRow) -> ReconciliationOut {
+    let ApplicationRow { view, unknown_codes } = row;
+    let submission = view.operation.as_ref().map(|operation| operation.state);
+    let situation = ApplicationSituation { submission, unknown_code: unknown_codes.is_some() };
+    let paid = MemberPaidOut::new(&view.member, view.operation.as_ref());
+    let member = view.member;
+    ReconciliationOut {
+        subject: SubjectOut { r#type: SubjectType::Member, id: member.id.0 },
+        causes: causes(situation.causes()),
+        allowed_actions: situation.allowed_actions(),
+        seen: None,
+        order: None,
+        member: Some(MemberRowOut {
+            id: member.id,
+            number: member.number,
+            company_name: member.profile.0.company_name,
+            paid,
+        }),
+        unknown_codes: unknown_codes.unwrap_or_default(),
+    }
+}
+
+fn causes(causes: Vec<Cause>) -> Vec<CauseOut> {
+    causes.into_iter().map(|code| CauseOut { code }).collect()
 }
 
 /// What a human decided.
@@ -110,46 +201,96 @@ struct ResolveIn {
     /// Why; kept in the event log.
     #[schema(max_length = 2000, min_length = 1, example = "返品分を確認済み")]
     reason: String,
-    /// With `accept`: take over what Paid last showed instead of keeping ours.
+    /// With `accept` on an order: take over what Paid last showed instead of keeping ours.
     #[serde(default)]
     adopt: bool,
 }
 
+impl ResolveIn {
+    fn checked(self) -> Result<Resolve, Error> {
+        let Self { action, reason, adopt } = self;
+        check_reason(&reason)?;
+        if reason.trim().is_empty() {
+            return Err(Error::invalid("/reason", "required", "Say why; it is kept in the event log."));
+        }
+        if adopt && action != Resolution::Accept {
+            return Err(Error::invalid("/adopt", "invalid_value", "Only accept can take over what Paid last showed."));
+        }
+        Ok(Resolve { action, reason, adopt })
+    }
+}
+
+/// What was resolved, as it is now.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, clippy::large_enum_variant, reason = "stands for the two kinds of answers in the document")]
+enum ResolvedOut {
+    Order(OrderOut),
+    Member(MemberOut),
+}
+
 /// Resolve what needs a human
+///
+/// `id` is that of the row's `subject`. An order needs `payments:write` and takes `push`, `accept`, `retry` and
+/// `abandon`; a member needs `members:write` and takes `retry` and `close` for a stuck submission, and `accept` for
+/// codes that are not understood. A submission that was closed leaves the application as it is, `pending`; submitting
+/// again asks Paid first whether the closed one arrived.
 #[utoipa::path(
     tag = "reconciliation",
     params(IfMatch),
     request_body = ResolveIn,
     responses(
-        (status = 200, description = "Resolved, or tried again", body = OrderOut),
-        (status = 202, description = "Paid has not answered yet", body = OrderOut),
+        (status = 200, description = "Resolved, or tried again: the order or the member", body = ResolvedOut),
+        (status = 202, description = "Paid has not answered yet", body = ResolvedOut),
         (status = 402, description = "`credit_declined`: Paid does not cover the pushed amount"),
         (status = 409, description = "`action_not_allowed`, `payment_operation_in_progress`"),
         (status = 501, description = "`not_supported_by_provider`"),
         (status = 502, description = "`provider_auth_failed`, `provider_rejected_request`"),
     )
 )]
-#[post("/reconciliation/{order_id}/resolve")]
+#[post("/reconciliation/{id}/resolve")]
 async fn resolve_reconciliation(
-    admin: Admin<PaymentsWrite>,
-    id: Id<OrderId>,
+    admin: Admin<AnyScope>,
+    id: Id<Uuid>,
     if_match: IfMatch,
     once: Once<Body<ResolveIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let resume = async |made| payment::resume(&app, admin.store, id.0, made).await;
-    let (ticket, Body(ResolveIn { action, reason, adopt })) = match once.begin(resume).await? {
-        Begun::Resumed(progress) => return Ok(acted(progress)),
+    if !admin.allows(Scope::MembersWrite) {
+        admin.require(Scope::PaymentsWrite)?;
+    }
+    let row = reconciliation::row(&app, admin.store, id.0).await?;
+    admin.require(match row {
+        Row::Order(_) => Scope::PaymentsWrite,
+        Row::Member(_) => Scope::MembersWrite,
+    })?;
+    let resume = async |made| match row {
+        Row::Order(id) => Ok(payment::resume(&app, admin.store, id, made).await?.map(acted)),
+        Row::Member(id) => application::resolved(&app, admin.store, id).await.map(|now| Some(resolved(now))),
+    };
+    let (ticket, body) = match once.begin(resume).await? {
+        Begun::Resumed(answer) => return Ok(answer),
         Begun::Fresh(fresh) => fresh,
     };
-    check_reason(&reason)?;
-    if reason.trim().is_empty() {
-        return Err(Error::invalid("/reason", "required", "Say why; it is kept in the event log."));
-    }
-    if adopt && action != Resolution::Accept {
-        return Err(Error::invalid("/adopt", "invalid_value", "Only accept can take over what Paid last showed."));
-    }
+    let wish = body.0.checked()?;
     let check = |version| if_match.check(version);
-    let wish = Resolve { action, reason, adopt };
-    Ok(acted(reconciliation::resolve(&app, admin.store, id.0, wish, &deed(&admin, &check, &ticket)).await?))
+    match row {
+        Row::Order(id) => {
+            let deed = deed(&admin, &check, &ticket);
+            Ok(acted(reconciliation::resolve(&app, admin.store, id, wish, &deed).await?))
+        }
+        Row::Member(id) => {
+            let deed = application::Deed { actor: &admin.actor, check_version: &check, ticket: &ticket };
+            Ok(resolved(application::resolve(&app, admin.store, id, &wish, &deed).await?))
+        }
+    }
+}
+
+fn resolved(resolved: Resolved) -> HttpResponse {
+    let Resolved { view, processing } = resolved;
+    let mut response = if processing { HttpResponse::Accepted() } else { HttpResponse::Ok() };
+    if processing {
+        response.insert_header(("Location", format!("/v1/admin/members/{}", view.member.id)));
+    }
+    response.versioned(view.member.version, MemberOut::from(view))
 }

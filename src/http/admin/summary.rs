@@ -9,7 +9,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::app::App;
 use crate::clock::japan_midnight;
 use crate::db::order::Placed;
-use crate::db::reconciliation::{self as unreconciled, StatusSums};
+use crate::db::reconciliation::{self as unreconciled, ApplicationCounts, StatusSums};
 use crate::db::{job, member, order, paid_settings, payment, store};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::member::MemberStatus;
@@ -113,14 +113,14 @@ struct MismatchesOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = SummaryReconciliation)]
 struct ReconciliationSumOut {
-    /// Orders on the list.
+    /// Orders and members on the list.
     #[schema(example = 3)]
     count: i64,
-    /// Every cause; an order may have several.
+    /// Every cause; an order or a member may have several.
     causes: Vec<CauseCountOut>,
 }
 
-/// Orders on the reconciliation list for one cause.
+/// Orders and members on the reconciliation list for one cause.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = SummaryCause)]
 struct CauseCountOut {
@@ -178,13 +178,14 @@ async fn get_summary(admin: Admin<OrdersRead>, app: Data<App>) -> Result<HttpRes
     let (store, conn) = (admin.store, &*app.db().await?);
     let options = store::find(store, conn).await?.or_not_found()?;
     let sums = unreconciled::sums(store, too_long(&app, &options), conn).await?;
+    let applications = unreconciled::count_applications(store, conn).await?;
     let oldest = payment::oldest_unconfirmed(store, conn).await?;
     let out = SummaryOut {
         orders: placed(&app, store, conn).await?,
         payments: PaymentStatus::ALL.iter().map(|status| payments(&sums, *status)).collect(),
         unconfirmed: unconfirmed(&sums, oldest),
         mismatches: mismatches(&sums),
-        reconciliation: causes(&sums),
+        reconciliation: causes(&sums, applications),
         members: members(store, conn).await?,
         open_jobs: job::count_open(store, conn).await?,
         paid: paid(&app, store, conn).await?,
@@ -217,14 +218,15 @@ fn mismatches(sums: &[StatusSums]) -> MismatchesOut {
     MismatchesOut { count: shown().map(|sums| sums.apart).sum(), difference: shown().map(|sums| sums.difference).sum() }
 }
 
-fn causes(sums: &[StatusSums]) -> ReconciliationSumOut {
-    let counts = || sums.iter().flat_map(|sums| sums.causes);
+fn causes(sums: &[StatusSums], applications: ApplicationCounts) -> ReconciliationSumOut {
+    let members = [(Cause::UnknownCode, applications.unknown_code), (Cause::StuckApplication, applications.stuck)];
+    let counts = || sums.iter().flat_map(|sums| sums.causes).chain(members);
     let cause = |code: &Cause| CauseCountOut {
         code: *code,
         count: counts().filter(|(other, _)| other == code).map(|(_, count)| count).sum(),
     };
     ReconciliationSumOut {
-        count: sums.iter().map(|sums| sums.unreconciled).sum(),
+        count: sums.iter().map(|sums| sums.unreconciled).sum::<i64>() + applications.members,
         causes: Cause::ALL.iter().map(cause).collect(),
     }
 }

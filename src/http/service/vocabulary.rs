@@ -9,6 +9,7 @@ use crate::domain::member::{MemberAction, MemberStatus, PaymentMethod};
 use crate::domain::operation::{OperationKind, OperationState};
 use crate::domain::payment::{HandlingStatus, PaymentAction, PaymentFlag, PaymentStatus};
 use crate::domain::permissions::{Role, Scope};
+use crate::domain::reconciliation::{Cause, Resolution};
 use crate::domain::store::{Environment, Health, MemberApproval, TaxRounding};
 use crate::error::Code;
 use crate::member_csv::{CsvEncoding, CsvLanguage};
@@ -58,6 +59,7 @@ pub fn enumerations() -> Vec<Enumeration> {
         ApplicationStatus,
         Audience,
         BuyerState,
+        Cause,
         CsvEncoding,
         CsvLanguage,
         Environment,
@@ -77,6 +79,7 @@ pub fn enumerations() -> Vec<Enumeration> {
         PaymentFlag,
         PaymentMethod,
         PaymentStatus,
+        Resolution,
         Role,
         Scope,
         TaxRounding,

@@ -6,6 +6,7 @@
 mod diagnosis;
 mod find_out;
 mod refresh;
+mod resolve;
 mod settle;
 mod submit;
 mod wish;
@@ -13,6 +14,7 @@ mod wish;
 pub use diagnosis::{Diagnosis, diagnose};
 pub use find_out::{Finding, find_out};
 pub use refresh::{Refreshed, refresh, refresh_many};
+pub use resolve::{Resolved, resolve, resolved};
 pub use settle::settle;
 pub use submit::{
     Deed, Outcome, Submission, fault_of, precheck, refusal, resume, submit, submit_registered, write_down,

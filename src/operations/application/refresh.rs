@@ -21,8 +21,8 @@ use crate::domain::operation::LastError;
 use crate::domain::{MemberId, PaidKey, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::operations::provider::{self, About, Calls, Reader};
-use crate::operations::{batches, drive, lease, reported};
-use crate::paid::{Account, Codes, ReadFailure, StatusAnswer};
+use crate::operations::{batches, drive, lease, reported, unknown_code};
+use crate::paid::{Account, Codes, ReadFailure, ReportedStatus, StatusAnswer};
 
 /// What a refresh of one member among many came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,14 +69,14 @@ pub async fn refresh(app: &App, store: StoreId, id: MemberId, deed: &Deed<'_>) -
     let mut reader = Reader::new(app, account, Calls::new(app, store, About::member(id)));
     let read = reader.statuses(std::slice::from_ref(&key)).await;
     let conn = &mut *app.db().await?;
-    reader.calls.write(conn).await?;
+    reader.calls.write(conn).await?.raise(Subject::Member(id), deed.actor, conn).await?;
     let Some(answer @ (StatusAnswer::Reported(_) | StatusAnswer::Refused(_))) = read?.remove(&key) else {
         return Err(Code::ProviderUnavailable.because("Paid did not say how the application stands. Try again."));
     };
     let (told, now) = (Told::from([(id, (asked.version, answer))]), app.clock.now());
     conn.transaction(async |conn| {
         deed.ticket.record(id.0, conn).await?;
-        take(store, &told, deed.actor, now, conn).await
+        take(store, &told, Vec::new(), deed.actor, now, conn).await
     })
     .await?;
     member::find(store, id, conn).await?.or_not_found()
@@ -130,9 +130,13 @@ async fn ask_many(
     let keys: Vec<PaidKey> = asked.iter().filter_map(|application| application.customer_number.clone()).collect();
     let mut calls = Calls::new(app, store, About::default());
     let mut answers = batches::ask(app, store, &keys, &mut calls, |batch| app.paid.status(account, batch, None)).await;
-    let (mut outcomes, mut told) = (HashMap::new(), Told::new());
+    let (mut outcomes, mut told, mut strange) = (HashMap::new(), Told::new(), Vec::new());
     for Application { member_id, version, customer_number, .. } in asked {
-        match customer_number.and_then(|key| answers.remove(&key)) {
+        let answer = customer_number.and_then(|key| answers.remove(&key));
+        if let Some(Ok(answer)) = &answer {
+            strange.push((Subject::Member(member_id), not_understood(app, answer)));
+        }
+        match answer {
             Some(Ok(answer @ (StatusAnswer::Reported(_) | StatusAnswer::Refused(_)))) => {
                 told.insert(member_id, (version, answer));
             }
@@ -147,18 +151,27 @@ async fn ask_many(
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     let taken = conn.transaction(async |conn| {
-        calls.write(conn).await?;
-        take(store, &told, actor, now, conn).await
+        calls.write(conn).await?.about_no_single_one();
+        take(store, &told, strange, actor, now, conn).await
     });
     outcomes.extend(taken.await?);
     Ok(outcomes)
 }
 
+fn not_understood(app: &App, answer: &StatusAnswer) -> Codes {
+    match answer {
+        StatusAnswer::Reported(ReportedStatus { raw, status: None }) => Codes::one(raw),
+        StatusAnswer::Refused(codes) => app.config.paid.not_understood(codes),
+        StatusAnswer::Reported(ReportedStatus { status: Some(_), .. }) | StatusAnswer::Unclear => Codes::none(),
+    }
+}
+
 /// Takes answers over, inside the caller's transaction. An answer about a row that changed since the question is
-/// discarded.
+/// discarded; one that is not understood is flagged all the same.
 async fn take(
     store: StoreId,
     told: &Told,
+    strange: Vec<(Subject, Codes)>,
     actor: &str,
     now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
@@ -179,6 +192,7 @@ async fn take(
         entered.push(application);
     }
     application::save_many(store, &entered, now, conn).await?;
+    news.extend(unknown_code::flag_many(store, strange, now, conn).await?);
     event::append_many(store, &news, actor, now, conn).await?;
     Ok(outcomes)
 }

@@ -17,6 +17,7 @@ use crate::domain::events::EventType;
 use crate::domain::operation::{LastError, OperationState, Outcome};
 use crate::error::Error;
 use crate::operations::provider::Calls;
+use crate::operations::unknown_code::Unflagged;
 use crate::operations::{reported, settle as sale};
 use crate::paid::ReportedStatus;
 use crate::paid::codes::DUPLICATE;
@@ -27,14 +28,16 @@ pub async fn settle(app: &App, operation: Operation, finding: Finding, calls: &C
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
-        calls.write(conn).await?;
+        let unflagged = calls.write(conn).await?;
         let (store, member_id) = (operation.store_id, operation.member_id.ok_or_else(missing_row)?);
         let member = member::lock(store, member_id, conn).await?.ok_or_else(missing_row)?;
         let current = operation::lock(store, operation.id, conn).await?.ok_or_else(missing_row)?;
         if !sale::is_still_held(&operation, &current) {
+            unflagged.raise(Subject::Member(member_id), &operation.actor, conn).await?;
             return Ok(current);
         }
-        Settlement { claimed: &operation, operation: current, member, now }.finish(app, finding, conn).await
+        let settlement = Settlement { claimed: &operation, operation: current, member, now };
+        settlement.finish(app, finding, unflagged, conn).await
     })
     .await
 }
@@ -51,13 +54,21 @@ struct Settlement<'a> {
 }
 
 impl Settlement<'_> {
-    async fn finish(mut self, app: &App, finding: Finding, conn: &mut AsyncPgConnection) -> Result<Operation, Error> {
+    async fn finish(
+        mut self,
+        app: &App,
+        finding: Finding,
+        unflagged: Unflagged,
+        conn: &mut AsyncPgConnection,
+    ) -> Result<Operation, Error> {
+        let subject = Subject::Member(self.member.id);
         let event = match finding {
             Finding::Landed { paid_id, reported, already_linked } => self.landed(paid_id, reported, already_linked),
             Finding::Refused(outcome) => self.refused(outcome),
             Finding::Open { outcome, sent } => {
                 if sale::put_off(app, self.claimed, &mut self.operation, outcome, sent) {
                     operation::save(&self.operation, conn).await?;
+                    unflagged.raise(subject, &self.operation.actor, conn).await?;
                     return Ok(self.operation);
                 }
                 sale::leave_stuck(&mut self.operation)
@@ -67,8 +78,9 @@ impl Settlement<'_> {
         member::save(&mut self.member, self.now, conn).await?;
         let (kind, mut data) = event;
         data["operation_id"] = json!(self.operation.id);
-        let subject = Subject::Member(self.member.id);
+        let flagged = unflagged.flag(subject, conn).await?;
         event::append(self.member.store_id, kind, subject, &self.operation.actor, data, self.now, conn).await?;
+        event::append_many(self.member.store_id, flagged.as_slice(), &self.operation.actor, self.now, conn).await?;
         Ok(self.operation)
     }
 

@@ -89,7 +89,9 @@ async fn decide(
     let settings = paid_settings::share(store, conn).await?;
     let mut member = member::lock(store, id, conn).await?.or_not_found()?;
     (deed.check_version)(member.version)?;
-    if let Some(open) = operation::open_on_member(store, id, conn).await? {
+    let key = member.customer_number.clone();
+    let (open, may_have_arrived) = operation::submissions(store, id, key.as_ref(), conn).await?;
+    if let Some(open) = open {
         let claimed = match open.state {
             OperationState::Stuck => operation::claim(store, open.id, lease::new(app), conn).await?,
             _ => None,
@@ -103,7 +105,9 @@ async fn decide(
         drop_application(app, &mut member, deed, conn).await?;
         return Ok(Step::Dropped);
     }
-    let operation = write_down(app, &settings, &mut member, deed.actor, conn).await?;
+    let mut operation = write_down(app, &settings, &mut member, deed.actor, conn).await?;
+    // A submission that a human closed may stand at Paid under this key: it is asked about before another is sent.
+    operation.may_have_arrived = may_have_arrived;
     deed.ticket.record(operation.id.0, conn).await?;
     Ok(Step::Drive(Box::new(operation)))
 }
@@ -227,12 +231,15 @@ async fn ended(app: &App, store: StoreId, member: MemberId, operation: &Operatio
     let outcome = match operation.state {
         OperationState::Refused => return Err(refusal(operation)),
         OperationState::Open | OperationState::Stuck => Outcome::Processing,
-        OperationState::Done | OperationState::Abandoned if operation.last_outcome().codes.is_empty() => {
-            Outcome::Submitted
-        }
-        OperationState::Done | OperationState::Abandoned => Outcome::AlreadyLinked,
+        OperationState::Abandoned => return Err(closed()),
+        OperationState::Done if operation.last_outcome().codes.is_empty() => Outcome::Submitted,
+        OperationState::Done => Outcome::AlreadyLinked,
     };
     answer(app, store, member, outcome).await
+}
+
+fn closed() -> Error {
+    Code::ActionNotAllowed.because("A human has closed this submission. The application can be submitted again.")
 }
 
 async fn answer(app: &App, store: StoreId, id: MemberId, outcome: Outcome) -> Result<Submission, Error> {

@@ -151,12 +151,13 @@ impl Placing<'_> {
         let account = provider::account(self.app, &settings, settings.environment)?;
         let calls = Calls::new(self.app, self.store.store_id, About::member(member.id));
         let mut reader = Reader::new(self.app, account, calls);
+        let buyer = member.id;
         let checked = self.check_credit(&mut reader, member, &key).await;
         let deadline = reader.deadline();
         let member = match checked {
             Ok(member) => member,
             Err(refused) => {
-                reader.calls.write(&mut *self.app.db().await?).await?;
+                self.note_calls(&reader.calls, buyer).await?;
                 return Err(refused);
             }
         };
@@ -165,6 +166,12 @@ impl Placing<'_> {
             Some(settled) => answer(self.app, self.store.store_id, id, &settled).await,
             None => announce(self.app, self.store.store_id, id).await,
         }
+    }
+
+    /// There is no order yet, so an answer that is not understood is about the buyer.
+    async fn note_calls(&self, calls: &Calls, buyer: MemberId) -> Result<(), Error> {
+        let conn = &mut *self.app.db().await?;
+        Ok(calls.write(conn).await?.raise(Subject::Member(buyer), &self.new.actor, conn).await?)
     }
 
     /// R1: the status is asked where the cached one forbids; R2: then the credit. Both answers update the cache.
@@ -243,9 +250,10 @@ impl Placing<'_> {
         let plan = Plan::Register { amount: order.total };
         let operation = intent(self.app, &payment, plan, body, &self.new.actor);
         let written = conn.transaction(async |conn| {
-            calls.write(conn).await?;
+            let unflagged = calls.write(conn).await?;
             if let Err(refused) = self.check_again(settings, member, conn).await {
                 // What was asked stays in the log.
+                unflagged.raise(Subject::Member(member.id), &self.new.actor, conn).await?;
                 return if matches!(refused, Error::Problem(_)) { Ok(Err(refused)) } else { Err(refused) };
             }
             order::insert(&order, conn).await?;
@@ -254,7 +262,9 @@ impl Placing<'_> {
             ticket.record(order.id.0, conn).await?;
             let data = json!({ "total": order.total, "operation_id": operation.id });
             let subject = Subject::Order(order.id);
+            let flagged = unflagged.flag(Subject::Member(member.id), conn).await?;
             event::append(order.store_id, EventType::OrderRequested, subject, &self.new.actor, data, now, conn).await?;
+            event::append_many(order.store_id, flagged.as_slice(), &self.new.actor, now, conn).await?;
             Ok(Ok(()))
         });
         written.await??;

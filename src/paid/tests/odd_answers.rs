@@ -79,6 +79,10 @@ async fn what_is_no_clear_answer_leaves_the_outcome_unknown() {
             r#"{"header":{"status":"SUCCESS"},"body":{"detailResults":{"detailResult":[{"status":"SUCCESS","b2bCreditId":"sale-1"},{"status":"ERROR","b2bCreditId":"sale-1"}]}}}"#,
         ),
         (200, r#"{"header":{"status":"CLIENT_ERROR"},"body":{}}"#),
+        (
+            200,
+            r#"{"header":{"status":"ERROR"},"body":{"detailResults":{"detailResult":[{"status":"DENIED","b2bCreditId":"sale-1","error":[]}]}}}"#,
+        ),
         (200, r#"{"header":{"status":"ERROR"},"body":{"result":{"error":["D01"]}}}"#),
         (
             200,
@@ -111,7 +115,6 @@ async fn a_refusal_keeps_its_codes_wherever_they_stand() {
         (item(r#"{"status":"ERROR","b2bCreditId":"sale-1","error":["C01"]}"#), vec!["C01"]),
         (item(r#"{"status":"NOT_FOUND","b2bCreditId":"sale-1"}"#), vec!["NOT_FOUND"]),
         (item(r#"{"status":"ERROR","b2bCreditId":"sale-1","error":[{"code":"Z99"}]}"#), vec!["Z99"]),
-        (item(r#"{"status":"DENIED","b2bCreditId":"sale-1","error":[]}"#), vec!["DENIED"]),
         (item(&format!(r#"{{"status":"ERROR","b2bCreditId":"sale-1","error":["{SECRET}"]}}"#)), vec!["[redacted]"]),
     ] {
         let expected: Codes = codes.into_iter().collect();

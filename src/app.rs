@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::crypto::MasterKeys;
+use crate::db::share::Shares;
 use crate::db::{self, Connection, Pool};
 use crate::error::Error;
 use crate::holding;
@@ -33,6 +34,8 @@ pub struct App {
     /// Signs and checks access tokens.
     pub tokens: Tokens,
     pool: Pool,
+    /// How much of `pool` one store may have; `None` for background work, which must never wait behind requests.
+    shares: Option<Shares>,
     background: Background,
     wake: Arc<Notify>,
 }
@@ -57,22 +60,23 @@ impl App {
             keys: Arc::new(keys),
             tokens,
             pool: pool.clone(),
+            shares: None,
             background: Background { runtime: Handle::current(), pool, tasks: TaskTracker::new() },
             wake: Arc::new(Notify::new()),
         }
     }
 
-    /// The same service with the connections of one HTTP worker.
+    /// The same service with the connections of one HTTP worker, of which each store has its share.
     ///
     /// A PostgreSQL connection is driven by the runtime that opened it; one pool per worker keeps queries from
     /// crossing threads twice.
-    pub fn with_pool(&self, pool: Pool) -> Self {
-        Self { pool, ..self.clone() }
+    pub fn with_pool(&self, pool: Pool, shares: Shares) -> Self {
+        Self { pool, shares: Some(shares), ..self.clone() }
     }
 
     /// A database connection. Never held while waiting for Paid.
     pub async fn db(&self) -> Result<Connection, Error> {
-        db::checkout(&self.pool).await
+        db::checkout(&self.pool, self.shares.as_ref()).await
     }
 
     /// Runs `work` to its end even if nobody waits for it any more.
@@ -81,7 +85,7 @@ impl App {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        let app = self.with_pool(self.background.pool.clone());
+        let app = Self { pool: self.background.pool.clone(), shares: None, ..self.clone() };
         self.background.tasks.spawn_on(holding::counted(work(app)), &self.background.runtime)
     }
 

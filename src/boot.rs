@@ -74,7 +74,7 @@ pub async fn boot(mut config: Config, with_sandbox: bool) -> anyhow::Result<Boot
         config.paid_sandbox_url = Some(format!("http://{}/", config.sandbox_listen).parse()?);
     }
     let clock = Clock::System;
-    let mut conn = db::checkout(&database.pool).await?;
+    let mut conn = db::checkout(&database.pool, None).await?;
     let tokens = Tokens::load(&keys, &clock, &mut conn).await.context(
         "KAKEURI_MASTER_KEY: the signing keys cannot be read; set the key they were made with, or a list with it",
     )?;

@@ -2,6 +2,7 @@
 //! missing is said in one line that names the variable and the remedy.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -51,6 +52,11 @@ pub struct Config {
     pub token_ttl: Duration,
     /// `KAKEURI_METRICS_LISTEN`: where `/metrics` answers.
     pub metrics_listen: MetricsListen,
+    /// `KAKEURI_MAX_CONNECTIONS_PER_STORE`: how many database connections one store's requests have at a time; absent:
+    /// half of them.
+    pub connections_per_store: Option<NonZeroUsize>,
+    /// `KAKEURI_SPOOL_DIR`: where files that arrive are kept until they are read; absent: the system's own folder.
+    pub spool_dir: Option<PathBuf>,
     /// `KAKEURI_DEMO`: create the demo store; absent: only with the embedded database.
     pub demo: Option<bool>,
 }
@@ -112,6 +118,8 @@ impl Config {
             trusted_proxies: get.or("KAKEURI_TRUSTED_PROXIES", "", proxies)?,
             token_ttl: get.or("KAKEURI_TOKEN_TTL", "15m", duration)?,
             metrics_listen: get.maybe("KAKEURI_METRICS_LISTEN", metrics)?.unwrap_or(MetricsListen::IfFree(METRICS)),
+            connections_per_store: get.maybe("KAKEURI_MAX_CONNECTIONS_PER_STORE", connections)?,
+            spool_dir: get.maybe("KAKEURI_SPOOL_DIR", folder)?,
             demo: get.maybe("KAKEURI_DEMO", switch)?,
         })
     }
@@ -210,7 +218,17 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 fn scale(text: &str) -> Result<f64, String> {
     let scale: f64 = text.parse().map_err(|_| format!("{text:?} is not a number such as 1 or 0.01"))?;
-    if scale.is_finite() && scale > 0.0 { Ok(scale) } else { Err(format!("{text:?} is not above 0")) }
+    if scale > 0.0 && scale <= 1000.0 { Ok(scale) } else { Err(format!("{text:?} is not above 0 and at most 1000")) }
+}
+
+fn connections(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= 1000);
+    number.ok_or_else(|| format!("{text:?} is not a number of connections from 1 to 1000"))
+}
+
+fn folder(text: &str) -> Result<PathBuf, String> {
+    let folder = PathBuf::from(text);
+    if folder.is_dir() { Ok(folder) } else { Err(format!("{text:?} is not a folder; make it, or choose another")) }
 }
 
 fn switch(text: &str) -> Result<bool, String> {
@@ -300,6 +318,10 @@ mod tests {
             ("KAKEURI_MASTER_KEY", "hunter2"),
             ("KAKEURI_PAID_LIVE_URL", "paid.jp"),
             ("KAKEURI_RETRY_SCALE", "-1"),
+            ("KAKEURI_RETRY_SCALE", "1e300"),
+            ("KAKEURI_MAX_CONNECTIONS_PER_STORE", "0"),
+            ("KAKEURI_MAX_CONNECTIONS_PER_STORE", "99999999999999999999"),
+            ("KAKEURI_SPOOL_DIR", "/nowhere/at/all"),
             ("KAKEURI_RATE_LIMITS", "maybe"),
             ("KAKEURI_CORS_ORIGINS", "https://shop.example/path"),
             ("KAKEURI_CALLS_PER_MINUTE", "0"),

@@ -107,6 +107,10 @@ text_enum! {
         ProviderRejectedRequest = "provider_rejected_request" ("Paidがリクエストを拒否しました", "Paid rejected the request"),
         /// Paid gave no answer; nothing was sent that could have an effect.
         ProviderUnavailable = "provider_unavailable" ("Paidに接続できません", "Paid cannot be reached"),
+        /// Other work holds what the request needs.
+        Busy = "busy" ("処理が混み合っています", "Other work is in the way"),
+        /// The database gave the work up.
+        TookTooLong = "took_too_long" ("処理に時間がかかりすぎました", "This took too long"),
         /// The service cannot answer right now.
         Unavailable = "unavailable" ("サービスを利用できません", "The service is unavailable"),
     }
@@ -203,7 +207,10 @@ impl From<Faults> for Error {
 
 impl From<diesel::result::Error> for Error {
     fn from(error: diesel::result::Error) -> Self {
-        Self::Internal(error.into())
+        match crate::db::given_up(&error) {
+            Some(problem) => problem.into(),
+            None => Self::Internal(error.into()),
+        }
     }
 }
 

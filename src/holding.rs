@@ -52,6 +52,16 @@ pub fn check_that_nothing_is_held() {
     debug_assert!(held == 0, "{held} database connections are held while Paid is asked");
 }
 
+/// To be called before a connection is taken of which a store has only so many: whoever has one already may wait for
+/// himself.
+///
+/// # Panics
+/// In a debug build, if this task holds a connection.
+pub fn check_that_none_is_held() {
+    let held = HELD.try_with(|held| held.load(Ordering::Relaxed)).unwrap_or_default();
+    debug_assert!(held == 0, "a task takes a second connection while it holds {held}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

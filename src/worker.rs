@@ -6,12 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::db::{idempotency_key, operation};
+use crate::db::upkeep::Kind;
+use crate::db::{self, idempotency_key, operation};
 use crate::error::Error;
 use crate::operations::job::{self, Held};
 use crate::operations::{drive, lease};
@@ -27,6 +29,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// How often upkeep is done, and schedules are looked at.
 const UPKEEP: Duration = Duration::from_secs(60);
+
+/// How long sessions and password tokens that have ended are kept, to tell what happened.
+const USELESS: TimeDelta = TimeDelta::days(7);
 
 /// Works until it is told to stop. What is under way then goes on in the background of `app`.
 pub async fn run(app: App, stop: CancellationToken) {
@@ -67,7 +72,11 @@ fn log(what: &str, done: Result<usize, Error>) -> usize {
 }
 
 async fn upkeep(app: &App) -> Result<usize, Error> {
-    let purged = idempotency_key::purge(app.clock.now(), &mut *app.db().await?).await?;
+    let now = app.clock.now();
+    let mut purged = idempotency_key::purge(now, &mut *app.db().await?).await?;
+    for kind in [Kind::Sessions, Kind::PasswordTokens] {
+        purged += db::upkeep::purge(kind, now - USELESS, &mut *app.db().await?).await?;
+    }
     Ok(purged + job::tidy(app).await? + job::schedule_due(app).await?)
 }
 

@@ -341,11 +341,6 @@ pub async fn forsaken(now: DateTime<Utc>, conn: &AsyncPgConnection) -> QueryResu
         .await
 }
 
-/// Drops jobs of every store that ended before a moment: upkeep of the service, not of a caller.
-pub async fn purge(before: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<usize> {
-    diesel::delete(jobs::table.filter(jobs::finished_at.lt(before))).execute(conn).await
-}
-
 /// How many items of a job have this outcome.
 pub async fn count_items(
     store: StoreId,

@@ -255,10 +255,3 @@ pub async fn any_held(
     let others = held.filter(job_portions::number.ne(mine.unwrap_or(-1)));
     diesel::select(diesel::dsl::exists(others)).get_result(&mut &*conn).await
 }
-
-/// Drops the portions of jobs that have ended, of every store: upkeep of the service, not of a caller.
-pub async fn purge(conn: &mut AsyncPgConnection) -> QueryResult<usize> {
-    let statement = "DELETE FROM job_portions AS portion USING jobs \
-         WHERE jobs.store_id = portion.store_id AND jobs.id = portion.job_id AND jobs.finished_at IS NOT NULL";
-    diesel::sql_query(statement).execute(conn).await
-}

@@ -10,11 +10,11 @@ use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool};
-use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl as _};
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::FutureExt as _;
 
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Problem};
 use crate::holding::Holding;
 
 pub mod admin_user;
@@ -39,18 +39,23 @@ pub mod reconciliation;
 #[allow(missing_docs, reason = "generated")]
 pub mod schema;
 pub mod session;
+pub mod share;
 pub mod signing_key;
 pub mod store;
 mod tls;
 pub mod unknown_code;
+pub mod upkeep;
 
 /// Connections to one database.
 pub type Pool = deadpool::Pool<AsyncPgConnection>;
 
-/// A connection out of a [`Pool`], counted for as long as it is out: nobody may ask Paid with one in hand.
+/// A connection out of a [`Pool`], counted for as long as it is out: nobody may ask Paid with one in hand. With it goes
+/// a place in the share of the store that it is for.
 pub struct Connection {
+    // Back in its pool before the next of its store may ask for one.
     inner: deadpool::Object<AsyncPgConnection>,
     _holding: Holding,
+    _place: Option<share::Place>,
 }
 
 impl Deref for Connection {
@@ -73,13 +78,51 @@ pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 /// How long a request waits for a free connection.
 const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A pool of at most `size` connections. Nothing is connected before it is needed.
+/// What the connections of a pool are for, and so how long the server lets them go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// What somebody waits for.
+    Requests,
+    /// Recovery, bulk work, upkeep, and what goes on when its request has been answered.
+    Background,
+}
+
+impl Purpose {
+    /// Set by a statement when a connection is opened, as many poolers refuse settings in the first packet.
+    fn limits(self) -> &'static str {
+        match self {
+            Self::Requests => {
+                "SET lock_timeout = '5s'; SET statement_timeout = '15s'; \
+                 SET idle_in_transaction_session_timeout = '30s'"
+            }
+            // Long enough for the longest portion of a job.
+            Self::Background => {
+                "SET lock_timeout = '30s'; SET statement_timeout = '10min'; \
+                 SET idle_in_transaction_session_timeout = '60s'"
+            }
+        }
+    }
+}
+
+/// A pool of at most `size` connections for background work. Nothing is connected before it is needed.
 pub fn pool(url: &str, size: usize) -> Pool {
+    pool_for(Purpose::Background, url, size)
+}
+
+/// A pool of at most `size` connections for one purpose. Nothing is connected before it is needed.
+pub fn pool_for(purpose: Purpose, url: &str, size: usize) -> Pool {
     let mut config = ManagerConfig::default();
     // Looks only whether a transaction was left open; a query to test the connection would cost more than most
     // requests.
     config.recycling_method = RecyclingMethod::Fast;
-    config.custom_setup = Box::new(|url| tls::connect(url).boxed());
+    config.custom_setup = Box::new(move |url| {
+        async move {
+            let mut conn = tls::connect(url).await?;
+            conn.batch_execute(purpose.limits()).await.map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
+            Ok(conn)
+        }
+        .boxed()
+    });
     let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(url, config);
     deadpool::Pool::builder(manager)
         .max_size(size)
@@ -90,20 +133,26 @@ pub fn pool(url: &str, size: usize) -> Pool {
         .expect("a pool with time-outs has a runtime")
 }
 
-/// Takes a connection out of a pool.
-pub async fn checkout(pool: &Pool) -> Result<Connection, Error> {
-    let taken = pool.get().await.map(|inner| Connection { inner, _holding: Holding::begin() });
-    taken.map_err(|error| {
+/// Takes a connection out of a pool; with `shares`, as soon as the store that it is for may have one.
+pub async fn checkout(pool: &Pool, shares: Option<&share::Shares>) -> Result<Connection, Error> {
+    let place = match shares {
+        Some(shares) => shares.take().await?,
+        None => None,
+    };
+    let inner = pool.get().await.map_err(|error| {
         tracing::error!(%error, "no database connection");
-        let mut problem = Code::Unavailable.problem("The database cannot be reached right now. Try again.");
-        problem.retry_after = Some(1);
-        problem.into()
-    })
+        let problem = Code::Unavailable.problem("The database cannot be reached right now. Try again.");
+        Problem { retry_after: Some(1), ..problem }
+    })?;
+    Ok(Connection { inner, _holding: Holding::begin(), _place: place })
 }
 
 /// Applies what is missing, and says how many migrations that were. Needs tokio's multi-threaded runtime.
 pub async fn migrate(pool: &Pool) -> anyhow::Result<usize> {
-    let mut conn = pool.get().await?;
+    // A connection of its own: a migration may wait and work for as long as it has to.
+    let mut conn = deadpool::Object::take(pool.get().await?);
+    conn.batch_execute("SET lock_timeout = 0; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
+        .await?;
     // Several processes may start at once on an empty database.
     diesel::sql_query("SELECT pg_advisory_lock(7101)").execute(&mut conn).await?;
     let mut harness = AsyncMigrationHarness::new(conn);
@@ -144,6 +193,38 @@ pub fn violated_key(error: &diesel::result::Error) -> Option<&str> {
         diesel::result::Error::DatabaseError(UniqueViolation, info) => info.constraint_name(),
         _ => None,
     }
+}
+
+/// The texts with which PostgreSQL says that a lock was not got in time, or not at all. Diesel does not pass the code on,
+/// and the text is in the language of the server's `lc_messages`: English, or Japanese.
+const NO_LOCK: [&str; 4] = [
+    "canceling statement due to lock timeout",
+    "deadlock detected",
+    "ロックのタイムアウトのためステートメントをキャンセルしています",
+    "デッドロックを検出しました",
+];
+
+/// The texts with which PostgreSQL says that a statement took too long.
+const TOO_LONG: [&str; 2] = [
+    "canceling statement due to statement timeout",
+    "ステートメントのタイムアウトのためステートメントをキャンセルしています",
+];
+
+/// What a caller is told of a statement that the server gave up; `None` for every other error.
+pub fn given_up(error: &diesel::result::Error) -> Option<Problem> {
+    use diesel::result::DatabaseErrorKind::Unknown;
+    let diesel::result::Error::DatabaseError(Unknown, info) = error else { return None };
+    let problem = if NO_LOCK.contains(&info.message()) {
+        Code::Busy.problem(
+            "Other work holds what this request needs. Try again, under the same Idempotency-Key where one was sent.",
+        )
+    } else if TOO_LONG.contains(&info.message()) {
+        Code::TookTooLong.problem("The database took too long over this. Ask for less, or try again later.")
+    } else {
+        return None;
+    };
+    tracing::warn!(code = %problem.code, "the database gave a statement up");
+    Some(Problem { retry_after: Some(1), ..problem })
 }
 
 /// A `LIKE` pattern for "contains this text", whatever characters it has.

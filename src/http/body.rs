@@ -193,7 +193,11 @@ pub(super) fn explain(message: &str) -> (&'static str, String) {
         return ("unknown_field", "There is no such field.".into());
     }
     if let Some((_, expected)) = message.split_once(", expected ") {
-        let code = if message.starts_with("invalid type") { "wrong_type" } else { "invalid_value" };
+        let code = match message {
+            message if message.starts_with("invalid type") => "wrong_type",
+            message if message.starts_with("out of range") => "out_of_range",
+            _ => "invalid_value",
+        };
         return (code, format!("Expected {}.", expected.replace('`', "").trim_end_matches('.')));
     }
     let mut text = message.to_owned();

@@ -107,7 +107,7 @@ pub fn status(code: Code) -> StatusCode {
         Internal => 500,
         NotSupportedByProvider => 501,
         ProviderAuthFailed | ProviderRejectedRequest => 502,
-        ProviderUnavailable | Unavailable => 503,
+        ProviderUnavailable | Busy | TookTooLong | Unavailable => 503,
     };
     StatusCode::from_u16(status).expect("the statuses above exist")
 }

@@ -238,7 +238,7 @@ async fn fingerprint(request: &mut ServiceRequest, app: &App) -> Result<Option<V
         return Ok(None);
     }
     let mut fingerprint = app.keys.begin_fingerprint(&[b"POST", target.as_bytes()]);
-    let spool = Spool::fill(payload, |bytes| fingerprint.update(bytes)).await?;
+    let spool = Spool::fill(request.request(), payload, |bytes| fingerprint.update(bytes)).await?;
     request.extensions_mut().insert(spool);
     Ok(Some(fingerprint.finish()))
 }

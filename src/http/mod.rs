@@ -34,10 +34,12 @@ use actix_web::{App as ActixApp, HttpServer};
 
 use crate::app::App;
 use crate::config::Config;
-use crate::db;
+use crate::db::share::Shares;
+use crate::db::{self, Purpose};
 use admin::Horizons;
 use limits::Limits;
 use service::Stopping;
+use spool::Spools;
 use sse::Streams;
 
 /// How long requests in flight may go on after a stop, in seconds.
@@ -58,12 +60,16 @@ pub fn server(app: &App, database_url: &str, listener: TcpListener, stopping: &S
     service::start_metrics();
     let workers = std::thread::available_parallelism().map_or(2, NonZeroUsize::get);
     let connections = (CONNECTIONS / workers).max(4);
+    // Of each worker's connections, so that no store has all of one worker.
+    let share = app.config.connections_per_store.map_or(connections / 2, |share| share.get().div_ceil(workers));
+    let share = share.clamp(1, connections - 1);
     let (app, url, stopping) = (app.clone(), database_url.to_owned(), Data::new(stopping.clone()));
     let limits = Data::new(Limits::new(&app.config, app.clock.clone()));
     let streams = Data::new(Streams::default());
     let horizons = Data::new(Horizons::default());
+    let spools = Data::new(Spools::default());
     let server = HttpServer::new(move || {
-        let app = app.with_pool(db::pool(&url, connections));
+        let app = app.with_pool(db::pool_for(Purpose::Requests, &url, connections), Shares::new(share));
         ActixApp::new()
             .wrap(from_fn(requests::every_request))
             .wrap(cors(&app.config))
@@ -73,6 +79,7 @@ pub fn server(app: &App, database_url: &str, listener: TcpListener, stopping: &S
             .app_data(stopping.clone())
             .app_data(streams.clone())
             .app_data(horizons.clone())
+            .app_data(spools.clone())
             .configure(configure)
     });
     Ok(server.workers(workers).shutdown_timeout(SHUTDOWN_TIMEOUT).disable_signals().listen(listener)?.run())

@@ -1,26 +1,113 @@
 //! Files that come as a body: written to a nameless file while they arrive, so that memory stays as it is, and refused
 //! as soon as they are too large.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Seek as _};
+use std::sync::{Mutex, PoisonError};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::error::{Code, Error};
+use super::auth::Admin;
+use super::auth::scopes::MembersWrite;
+use crate::app::App;
+use crate::domain::StoreId;
+use crate::error::{Code, Error, Problem};
 
 /// The largest file.
 pub const LIMIT: u64 = 100 * 1024 * 1024;
+
+/// How many files one store may send at once.
+const FILES_PER_STORE: usize = 2;
+
+/// How many bytes all files that arrive or are being read may have together.
+const MOST_BYTES: u64 = 10 * LIMIT;
+
+/// What is taken up by files that arrive or are being read, in one process.
+#[derive(Debug, Default)]
+pub struct Spools(Mutex<Taken>);
+
+#[derive(Debug, Default)]
+struct Taken {
+    files: HashMap<StoreId, usize>,
+    bytes: u64,
+}
+
+impl Spools {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Taken> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of one file, free again when it is dropped.
+#[derive(Debug)]
+pub struct Room {
+    spools: Data<Spools>,
+    store: StoreId,
+    bytes: u64,
+}
+
+impl Room {
+    /// A place for a further file of a store.
+    ///
+    /// # Errors
+    /// `rate_limited` if the store has as many files under way as it may.
+    fn take(spools: Data<Spools>, store: StoreId) -> Result<Self, Error> {
+        let mut taken = spools.lock();
+        let files = taken.files.entry(store).or_default();
+        if *files >= FILES_PER_STORE {
+            let problem = Code::RateLimited.problem(format!(
+                "{FILES_PER_STORE} files of this store are being taken in. Send one after the other."
+            ));
+            return Err(Problem { retry_after: Some(5), ..problem }.into());
+        }
+        *files += 1;
+        drop(taken);
+        Ok(Self { spools, store, bytes: 0 })
+    }
+
+    /// Makes the place larger.
+    ///
+    /// # Errors
+    /// `busy` if there is no space left.
+    fn grow(&mut self, by: u64) -> Result<(), Error> {
+        let mut taken = self.spools.lock();
+        if taken.bytes.saturating_add(by) > MOST_BYTES {
+            let problem = Code::Busy.problem("Too many files are arriving at once. Send this one again later.");
+            return Err(Problem { retry_after: Some(10), ..problem }.into());
+        }
+        taken.bytes += by;
+        self.bytes += by;
+        Ok(())
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let mut taken = self.spools.lock();
+        taken.bytes = taken.bytes.saturating_sub(self.bytes);
+        if let Some(files) = taken.files.get_mut(&self.store) {
+            *files -= 1;
+            if *files == 0 {
+                taken.files.remove(&self.store);
+            }
+        }
+    }
+}
 
 /// A CSV file that came as a body.
 #[derive(Debug)]
 pub struct Spool {
     /// The file, at its beginning. It has no name, and is gone when it is closed.
     pub file: File,
+    /// What it takes up.
+    pub room: Room,
 }
 
 /// A CSV file, and what its sender says of it.
@@ -30,6 +117,8 @@ pub struct CsvBody {
     pub file: File,
     /// The `charset` of the content type is Shift_JIS, by one of its names.
     pub said_shift_jis: bool,
+    /// What it takes up, to be kept until it is read.
+    pub room: Room,
 }
 
 /// Does this path take a file?
@@ -46,12 +135,14 @@ impl FromRequest for CsvBody {
         let read = request.extensions_mut().remove::<Spool>();
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
+            // Nothing is kept for a stranger.
+            Admin::<MembersWrite>::extract(&request).await?;
             let said_shift_jis = check(&request)?;
-            let spool = match read {
+            let Spool { file, room } = match read {
                 Some(spool) => spool,
-                None => Spool::fill(payload, |_| ()).await?,
+                None => Spool::fill(&request, payload, |_| ()).await?,
             };
-            Ok(Self { file: spool.file, said_shift_jis })
+            Ok(Self { file, said_shift_jis, room })
         })
     }
 }
@@ -81,9 +172,21 @@ fn too_large() -> Error {
 }
 
 impl Spool {
-    /// Writes a body away, and shows each piece to `see`.
-    pub async fn fill(mut payload: Payload, mut see: impl FnMut(&[u8])) -> Result<Self, Error> {
-        let file = tokio::task::spawn_blocking(tempfile::tempfile).await.map_err(broken)?.map_err(broken)?;
+    /// Writes the body of a request of the admin API away, and shows each piece to `see`.
+    pub async fn fill(request: &HttpRequest, payload: Payload, see: impl FnMut(&[u8])) -> Result<Self, Error> {
+        let admin = Admin::<MembersWrite>::extract(request).await?;
+        let app = super::auth::app(request)?;
+        let spools = request.app_data::<Data<Spools>>().ok_or_else(|| anyhow::anyhow!("the service was not set up"))?;
+        let room = Room::take(spools.clone(), admin.store)?;
+        Self::fill_room(room, new_file(app).await?, payload, see).await
+    }
+
+    async fn fill_room(
+        mut room: Room,
+        file: File,
+        mut payload: Payload,
+        mut see: impl FnMut(&[u8]),
+    ) -> Result<Self, Error> {
         let mut file = tokio::fs::File::from_std(file);
         let mut length: u64 = 0;
         while let Some(piece) = payload.next().await {
@@ -92,14 +195,22 @@ impl Spool {
             if length > LIMIT {
                 return Err(too_large());
             }
+            room.grow(piece.len() as u64)?;
             see(&piece);
             file.write_all(&piece).await.map_err(broken)?;
         }
         file.flush().await.map_err(broken)?;
         let mut file = file.into_std().await;
         file.rewind().map_err(broken)?;
-        Ok(Self { file })
+        Ok(Self { file, room })
     }
+}
+
+/// A nameless file in the operator's folder.
+async fn new_file(app: &App) -> Result<File, Error> {
+    let folder = app.config.spool_dir.clone();
+    let make = move || folder.map_or_else(tempfile::tempfile, tempfile::tempfile_in);
+    tokio::task::spawn_blocking(make).await.map_err(broken)?.map_err(broken)
 }
 
 fn broken(error: impl Into<io::Error>) -> Error {
@@ -146,13 +257,36 @@ mod tests {
     #[actix_web::test]
     async fn a_body_is_written_away_and_cut_off_where_it_is_too_large() {
         let mut seen = 0;
-        let mut spool = Spool::fill(pieces(3, 1000), |bytes| seen += bytes.len()).await.unwrap();
+        let (spools, store) = (Data::new(Spools::default()), StoreId::new());
+        let fill = async |payload, see: &mut dyn FnMut(&[u8])| {
+            let room = Room::take(spools.clone(), store).unwrap();
+            Spool::fill_room(room, tempfile::tempfile().unwrap(), payload, see).await
+        };
+        let mut spool = fill(pieces(3, 1000), &mut |bytes| seen += bytes.len()).await.unwrap();
         let mut text = String::new();
         spool.file.read_to_string(&mut text).unwrap();
         assert_eq!((text.len(), seen), (3000, 3000));
         let mut seen = 0;
-        let endless = Spool::fill(pieces(usize::MAX, 1024 * 1024), |bytes| seen += bytes.len()).await;
+        let endless = fill(pieces(usize::MAX, 1024 * 1024), &mut |bytes| seen += bytes.len()).await;
         assert_eq!(endless.unwrap_err().code(), Some(Code::BodyTooLarge));
         assert_eq!(seen as u64, LIMIT);
+        assert_eq!(spools.lock().bytes, 3000, "a file that was refused takes up nothing");
+        drop(spool);
+        assert!(spools.lock().bytes == 0 && spools.lock().files.is_empty());
+    }
+
+    #[test]
+    fn files_have_so_much_room_and_no_more() {
+        let (spools, store) = (Data::new(Spools::default()), StoreId::new());
+        let take = |store| Room::take(spools.clone(), store);
+        let mut ours: Vec<Room> = (0..FILES_PER_STORE).map(|_| take(store).unwrap()).collect();
+        assert_eq!(take(store).unwrap_err().code(), Some(Code::RateLimited));
+        let mut theirs = take(StoreId::new()).unwrap();
+        theirs.grow(MOST_BYTES).unwrap();
+        assert_eq!(ours[0].grow(1).unwrap_err().code(), Some(Code::Busy));
+        drop(theirs);
+        ours[0].grow(1).unwrap();
+        ours.clear();
+        assert!(take(store).is_ok());
     }
 }

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::auth::Standing;
 use super::service::Stopping;
 use crate::app::App;
+use crate::db::share;
 use crate::domain::StoreId;
 use crate::error::{Code, Error, Problem};
 
@@ -288,12 +289,13 @@ impl<F: Follow> Live<F> {
     /// One look, and what is to be said after it.
     async fn step(&mut self) -> Result<String, Error> {
         let mut text = String::new();
-        if let Some(why) = self.must_end().await? {
+        // A stream goes on when the request that asked for it is over.
+        if let Some(why) = share::for_store(self.standing.store(), self.must_end()).await? {
             self.over = true;
             Message::farewell(why).write_to(&mut text);
             return Ok(text);
         }
-        let News { messages, then } = self.follow.look(&self.app).await?;
+        let News { messages, then } = share::for_store(self.standing.store(), self.follow.look(&self.app)).await?;
         self.wait = if then == Then::LookAgain { Duration::ZERO } else { self.pause };
         self.over = then == Then::End;
         messages.iter().for_each(|message| message.write_to(&mut text));

@@ -110,12 +110,13 @@ pub async fn resolve(
     match (wish.action, open) {
         (Resolution::Retry, Some(open)) => {
             (deed.check_version)(seen.order.version)?;
-            let conn = &mut *app.db().await?;
+            let mut conn = app.db().await?;
             conn.transaction(async |conn| {
                 deed.ticket.record(id.0, conn).await?;
                 note(&wish, app, store, id, deed, conn).await
             })
             .await?;
+            drop(conn);
             payments::drive_now(app, store, id, open).await
         }
         (Resolution::Abandon, Some(_)) => {
@@ -217,7 +218,8 @@ async fn push(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Dee
 /// not on the list needs no acceptance: it would only hide what comes later.
 async fn accept(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Deed<'_>) -> Result<Progress, Error> {
     let now = app.clock.now();
-    let conn = &mut *app.db().await?;
+    // Held no longer than the transaction: the view below takes a connection of its own.
+    let mut conn = app.db().await?;
     conn.transaction(async |conn| {
         let mut order = order::lock(store, id, conn).await?.or_not_found()?;
         (deed.check_version)(order.version)?;
@@ -261,6 +263,7 @@ async fn accept(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &D
         Ok::<_, Error>(())
     })
     .await?;
+    drop(conn);
     Ok(Progress { view: view(app, store, id).await?, processing: false })
 }
 

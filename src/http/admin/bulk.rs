@@ -52,8 +52,26 @@ struct RefreshesIn {
     /// Those of these members that Paid knows.
     filter: Option<MemberFilter>,
     /// Only those about whom Paid was not asked for so long.
-    #[schema(example = 60, minimum = 0)]
-    older_than_minutes: Option<i64>,
+    #[schema(example = 60, minimum = 0, maximum = 5256000, value_type = Option<i64>)]
+    older_than_minutes: Option<Minutes>,
+}
+
+/// Minutes back from now: ten years at most, so that no moment counted from them lies where no calendar goes.
+#[derive(Clone, Copy, serde::Deserialize)]
+#[serde(try_from = "i64")]
+struct Minutes(TimeDelta);
+
+impl TryFrom<i64> for Minutes {
+    type Error = String;
+
+    fn try_from(minutes: i64) -> Result<Self, String> {
+        const MOST: i64 = 10 * 365 * 24 * 60;
+        if (0..=MOST).contains(&minutes) {
+            Ok(Self(TimeDelta::minutes(minutes)))
+        } else {
+            Err(format!("out of range, expected a number from 0 to {MOST}"))
+        }
+    }
 }
 
 pub(super) fn both_or_neither(ids: &str) -> Error {
@@ -135,11 +153,7 @@ async fn refresh_applications(
 }
 
 async fn to_refresh(app: &App, store: StoreId, wanted: RefreshesIn) -> Result<Vec<Uuid>, Error> {
-    let out_of_range = || Error::invalid("/older_than_minutes", "out_of_range", "Minutes are 0 or more.");
-    let minutes = wanted.older_than_minutes.unwrap_or(0);
-    let age = TimeDelta::try_minutes(minutes).filter(|age| *age >= TimeDelta::zero()).ok_or_else(out_of_range)?;
-    let oldest = app.clock.now().checked_sub_signed(age).ok_or_else(out_of_range)?;
-    let before = wanted.older_than_minutes.map(|_| oldest);
+    let before = wanted.older_than_minutes.map(|Minutes(age)| app.clock.now() - age);
     let conn = &*app.db().await?;
     match (wanted.member_ids, wanted.filter) {
         (Some(_), Some(_)) => Err(both_or_neither("member_ids")),

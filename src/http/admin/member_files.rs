@@ -10,6 +10,7 @@ use super::jobs::{JobOut, accepted};
 use super::members::MemberFilter;
 use crate::app::App;
 use crate::db::member::{self, Filter, InFile};
+use crate::db::share;
 use crate::domain::job::JobOptions;
 use crate::domain::{MemberId, StoreId};
 use crate::error::Error;
@@ -115,7 +116,8 @@ impl Export {
                 return Ok(None);
             }
             let mut page = Vec::new();
-            let export = export.page(&mut page).await?;
+            // The request is over when its answer is read.
+            let export = share::for_store(export.store, export.page(&mut page)).await?;
             Ok::<_, Error>(Some((Bytes::from(page), export)))
         });
         pages.inspect_err(|error| tracing::error!(%error, "an export broke off"))
@@ -159,6 +161,8 @@ struct ImportOptions {
     responses(
         (status = 202, description = "The job; ask for it under its `Location`", body = JobOut),
         (status = 415, description = "`unsupported_media_type`: send `text/csv`"),
+        (status = 429, description = "`rate_limited`: two files of the store are being taken in"),
+        (status = 503, description = "`busy`: too many files are arriving"),
     )
 )]
 #[post("/members/import")]
@@ -173,7 +177,9 @@ async fn import_members(
         Begun::Fresh(fresh) => fresh,
     };
     let ImportOptions { dry_run, atomic } = options.0;
-    let chunks = members::read_file(body.file, body.said_shift_jis).await?;
+    // Its place is free again when the file has been read.
+    let CsvBody { file, said_shift_jis, room: _room } = body;
+    let chunks = members::read_file(file, said_shift_jis).await?;
     let options = JobOptions { dry_run: Some(dry_run), atomic: Some(atomic), ..JobOptions::default() };
     Ok(accepted(job::accept_import(&app, admin.store, options, chunks, &admin.actor, &ticket).await?))
 }

@@ -7,6 +7,7 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage as _, HttpRequest};
 
 use crate::app::App;
+use crate::db::share;
 use crate::error::{Code, Error};
 use crate::tokens::{Audience, BadToken, Claims};
 
@@ -47,6 +48,7 @@ pub fn claims(request: &HttpRequest, audience: Audience) -> Result<Arc<Claims>, 
         return Err(Code::WrongAudience
             .because(format!("This API takes tokens for {audience}, this one is for {}.", claims.aud)));
     }
+    share::belongs_to(claims.store);
     Ok(claims)
 }
 

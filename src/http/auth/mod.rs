@@ -14,8 +14,10 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 
 pub use admin::{Admin, AnyScope, Permission, Standing, scopes};
+pub(super) use bearer::app;
 pub use storefront::{Buyer, Shopper, Visitor};
 
+use crate::db::share;
 use crate::domain::StoreId;
 
 /// Who made a request, for as long as answers are kept under a key.
@@ -32,9 +34,12 @@ pub async fn admin_credentials(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let found = admin::look(request.request()).await;
-    request.extensions_mut().insert(found);
-    next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+    share::for_request(async {
+        let found = admin::look(request.request()).await;
+        request.extensions_mut().insert(found);
+        next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+    })
+    .await
 }
 
 /// Looks at the credentials of a request to the storefront API.
@@ -42,9 +47,12 @@ pub async fn storefront_credentials(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let found = storefront::look(request.request()).await;
-    request.extensions_mut().insert(found);
-    next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+    share::for_request(async {
+        let found = storefront::look(request.request()).await;
+        request.extensions_mut().insert(found);
+        next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+    })
+    .await
 }
 
 /// What the request's token says, if it is one of ours and still good; whatever it is for.

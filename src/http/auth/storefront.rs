@@ -128,7 +128,10 @@ async fn store(request: &HttpRequest) -> Result<Store, Error> {
     let header = request.headers().get(PUBLISHABLE_KEY).or_not_found()?;
     let key = header.to_str().map_err(|_| unknown())?;
     let conn = bearer::app(request)?.db().await?;
-    db::store::find_by_publishable_key(key, &conn).await?.ok_or_else(unknown)
+    let store = db::store::find_by_publishable_key(key, &conn).await?.ok_or_else(unknown)?;
+    drop(conn);
+    db::share::belongs_to(store.store_id);
+    Ok(store)
 }
 
 /// Implements the pick-up of a principal.

@@ -27,6 +27,7 @@ use crate::db::idempotency_key::Ticket;
 use crate::db::job::{self, Item, Job};
 use crate::db::job_portion::{self, Portion};
 use crate::db::json::Json;
+use crate::db::upkeep::{self, Kind};
 use crate::domain::events::EventType;
 use crate::domain::job::{ItemOutcome, JobKind, JobOptions, JobState, KEPT};
 use crate::domain::{JobId, StoreId};
@@ -205,7 +206,10 @@ pub async fn tidy(app: &App) -> Result<usize, Error> {
         })
         .await?;
     }
-    let dropped = job_portion::purge(conn).await? + job::purge(now - KEPT, conn).await?;
+    let mut dropped = upkeep::purge(Kind::JobPortions, now, conn).await?;
+    for kind in [Kind::JobItems, Kind::Jobs] {
+        dropped += upkeep::purge(kind, now - KEPT, conn).await?;
+    }
     Ok(forsaken.len() + dropped)
 }
 
@@ -240,6 +244,8 @@ fn failed(item: Item, error: &Error) -> Item {
         Code::ApplicationOperationInProgress
         | Code::PaymentOperationInProgress
         | Code::ProviderUnavailable
+        | Code::Busy
+        | Code::TookTooLong
         | Code::Unavailable => ItemOutcome::Unknown,
         // Another try holds it; whatever that made is found when the portion is taken up again.
         Code::RequestInProgress => ItemOutcome::NotStarted,

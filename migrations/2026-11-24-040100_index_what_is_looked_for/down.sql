@@ -1,0 +1,9 @@
+DROP INDEX password_tokens_by_end;
+DROP INDEX sessions_by_end;
+DROP INDEX password_tokens_of_member;
+DROP INDEX sessions_of_user;
+DROP INDEX members_created;
+DROP INDEX payments_waiting;
+DROP INDEX operations_unsettled;
+DROP INDEX orders_placed;
+DROP INDEX orders_by_member;

@@ -64,8 +64,8 @@ async fn a_short_auth_code_takes_no_meaning_from_a_code_in_which_it_stands_by_ch
     assert!(matches!(&call.answer, Answer::Unknown(unknown) if unknown.codes.contains("D01")), "{call:?}");
 }
 
-#[test]
-fn calls_may_run_on_in_a_task_of_their_own() {
+#[actix_web::test]
+async fn calls_may_run_on_in_a_task_of_their_own() {
     fn is_send<T: Send>(_: T) {}
     let client = Client::new(Config::default());
     let account = account(([127, 0, 0, 1], 1).into());

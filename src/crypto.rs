@@ -2,7 +2,7 @@
 //! the tokens use as well.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use aws_lc_rs::{digest, hmac, rand};
+use aws_lc_rs::{digest, hkdf, hmac, rand};
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -10,8 +10,12 @@ use secrecy::{ExposeSecret, SecretString};
 pub struct MasterKeys(Vec<MasterKey>);
 
 struct MasterKey {
+    /// Under which sealed values name it.
     id: [u8; KEY_ID_LEN],
-    cipher: LessSafeKey,
+    /// From which the key of each purpose is derived.
+    seals: hkdf::Prk,
+    /// Values from before there was a key for each purpose: the master key itself sealed them, under this id.
+    former: ([u8; KEY_ID_LEN], LessSafeKey),
     fingerprints: hmac::Key,
 }
 
@@ -35,12 +39,13 @@ impl MasterKeys {
         BASE64_STANDARD.encode(random::<32>()).into()
     }
 
-    /// Encrypts. `purpose` is bound to the result: it opens only for the same purpose.
+    /// Encrypts with a key of its own for each `purpose`, which is bound to the result as well: it opens only for the same
+    /// purpose.
     pub fn seal(&self, purpose: &str, secret: &[u8]) -> Vec<u8> {
         let key = &self.0[0];
         let nonce = random::<NONCE_LEN>();
         let mut sealed = secret.to_vec();
-        key.cipher
+        key.for_purpose(purpose)
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(purpose), &mut sealed)
             .expect("a value this short can be encrypted");
         [&key.id[..], &nonce[..], &sealed[..]].concat()
@@ -50,11 +55,16 @@ impl MasterKeys {
     pub fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Vec<u8>, CannotOpen> {
         let (id, rest) = sealed.split_at_checked(KEY_ID_LEN).ok_or(CannotOpen)?;
         let (nonce, text) = rest.split_at_checked(NONCE_LEN).ok_or(CannotOpen)?;
-        let key = self.0.iter().find(|key| key.id == id).ok_or(CannotOpen)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CannotOpen)?;
-        let mut text = text.to_vec();
-        let plain = key.cipher.open_in_place(nonce, Aad::from(purpose), &mut text).map_err(|_| CannotOpen)?;
-        Ok(plain.to_vec())
+        let (aad, mut text) = (Aad::from(purpose), text.to_vec());
+        let plain = match self.0.iter().find(|key| key.id == id) {
+            Some(key) => key.for_purpose(purpose).open_in_place(nonce, aad, &mut text),
+            None => {
+                let former = self.0.iter().map(|key| &key.former).find(|(former, _)| former == id);
+                former.ok_or(CannotOpen)?.1.open_in_place(nonce, aad, &mut text)
+            }
+        };
+        Ok(plain.map_err(|_| CannotOpen)?.to_vec())
     }
 
     /// A keyed hash of several parts, unambiguous in where one ends.
@@ -93,14 +103,25 @@ impl MasterKey {
         let bytes = BASE64_STANDARD.decode(text).map_err(|_| "it is not base64".to_owned())?;
         let cipher = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| "it is not 32 bytes long".to_owned())?;
         let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &bytes), b"kakeuri fingerprints");
-        let mut id = [0; KEY_ID_LEN];
-        id.copy_from_slice(&digest::digest(&digest::SHA256, &bytes).as_ref()[..KEY_ID_LEN]);
         Ok(Self {
-            id,
-            cipher: LessSafeKey::new(cipher),
+            id: key_id(&[b"kakeuri keys by purpose", &bytes]),
+            seals: hkdf::Salt::new(hkdf::HKDF_SHA256, b"kakeuri seals").extract(&bytes),
+            former: (key_id(&[&bytes]), LessSafeKey::new(cipher)),
             fingerprints: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()),
         })
     }
+
+    fn for_purpose(&self, purpose: &str) -> LessSafeKey {
+        let info = [purpose.as_bytes()];
+        let derived = self.seals.expand(&info, &AES_256_GCM).expect("a key of 32 bytes can be derived");
+        LessSafeKey::new(UnboundKey::from(derived))
+    }
+}
+
+fn key_id(parts: &[&[u8]]) -> [u8; KEY_ID_LEN] {
+    let mut id = [0; KEY_ID_LEN];
+    id.copy_from_slice(&digest::digest(&digest::SHA256, &parts.concat()).as_ref()[..KEY_ID_LEN]);
+    id
 }
 
 /// Random bytes from the operating system.
@@ -146,6 +167,23 @@ mod tests {
             assert_eq!(keys.open("store 1", &touched), Err(CannotOpen), "byte {index}");
         }
         assert_eq!(keys.open("store 1", &[]), Err(CannotOpen));
+    }
+
+    #[test]
+    fn what_was_sealed_before_there_was_a_key_for_each_purpose_still_opens() {
+        let text = MasterKeys::generate();
+        let keys = MasterKeys::parse(&text).unwrap();
+        let (id, cipher) = &keys.0[0].former;
+        let (nonce, mut sealed) = (random::<NONCE_LEN>(), b"secret".to_vec());
+        let aad = Aad::from("store 1");
+        cipher.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed).unwrap();
+        let former = [&id[..], &nonce[..], &sealed[..]].concat();
+        assert_eq!(keys.open("store 1", &former).unwrap(), b"secret");
+        assert_eq!(keys.open("store 2", &former), Err(CannotOpen));
+        // What is sealed now cannot be opened with the master key itself.
+        let mut now = keys.seal("store 1", b"secret");
+        now[..KEY_ID_LEN].copy_from_slice(id);
+        assert_eq!(keys.open("store 1", &now), Err(CannotOpen));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Connections to PostgreSQL, with TLS where the server offers it or the URL's `sslmode` demands it.
 //!
-//! A certificate is always checked against the machine's trust store, also with `sslmode=require`.
+//! A database on another machine is spoken to with TLS, unless the URL's `sslmode` says otherwise. A certificate is always
+//! checked against the machine's trust store, also with `sslmode=require`.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use diesel::{ConnectionError, ConnectionResult};
@@ -15,7 +17,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Opens a connection on the runtime of the caller.
 pub async fn connect(url: &str) -> ConnectionResult<AsyncPgConnection> {
-    let config: Config = url.parse().map_err(bad)?;
+    let config = configure(url)?;
     let sockets_only = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
     if sockets_only || config.get_ssl_mode() == SslMode::Disable {
         return plain(&config).await;
@@ -31,6 +33,19 @@ pub async fn connect(url: &str) -> ConnectionResult<AsyncPgConnection> {
     };
     let (client, connection) = config.connect(MakeRustlsConnect::new(tls)).await.map_err(bad)?;
     AsyncPgConnection::try_from_client_and_connection(client, connection).await
+}
+
+/// Reads the URL. Where it leaves the mode open and any host is another machine, TLS is required.
+fn configure(url: &str) -> ConnectionResult<Config> {
+    let mut config: Config = url.parse().map_err(bad)?;
+    let remote = config.get_hosts().iter().any(|host| match host {
+        Host::Unix(_) => false,
+        Host::Tcp(name) => name != "localhost" && !name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
+    });
+    if remote && !url.contains("sslmode=") {
+        config.ssl_mode(SslMode::Require);
+    }
+    Ok(config)
 }
 
 async fn plain(config: &Config) -> ConnectionResult<AsyncPgConnection> {
@@ -52,4 +67,24 @@ fn client_config() -> Result<ClientConfig, rustls::Error> {
         ClientConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions()?;
     let config = builder.with_platform_verifier()?.with_no_client_auth();
     Ok(CONFIG.get_or_init(|| config).clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_on_another_machine_is_spoken_to_with_tls_unless_the_url_says_otherwise() {
+        for (url, mode) in [
+            ("postgres://app@db.example/shop", SslMode::Require),
+            ("postgres://app@10.0.0.7,localhost/shop", SslMode::Require),
+            ("postgres://app@db.example/shop?sslmode=prefer", SslMode::Prefer),
+            ("postgres://app@db.example/shop?sslmode=disable", SslMode::Disable),
+            ("postgres://app@localhost/shop", SslMode::Prefer),
+            ("postgres://app@127.0.0.1,[::1]/shop", SslMode::Prefer),
+            ("postgres://app@localhost/shop?host=%2Fvar%2Frun%2Fpostgresql", SslMode::Prefer),
+        ] {
+            assert_eq!(configure(url).unwrap().get_ssl_mode(), mode, "{url}");
+        }
+    }
 }

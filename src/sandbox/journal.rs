@@ -5,11 +5,17 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::{Change, Ledger};
+use crate::crypto::hash_secret;
+
+/// How the name of a merchant begins; no auth code has a colon.
+const HASHED: &str = "sha256:";
 
 /// The file is rewritten when it has this many lines more than it needs.
 const SLACK: usize = 50_000;
@@ -36,7 +42,7 @@ impl Journal {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let lock = File::create(with_suffix(path, "lock"))?;
+        let lock = private().create(true).truncate(false).write(true).open(with_suffix(path, "lock"))?;
         lock.try_lock().map_err(|_| {
             let used = format!("{} is in use by another sandbox", path.display());
             io::Error::new(io::ErrorKind::WouldBlock, used)
@@ -80,7 +86,7 @@ fn read(path: &Path) -> io::Result<Ledger> {
     while let Some((number, line)) = lines.next() {
         let line = line?;
         match serde_json::from_slice::<Line>(&line) {
-            Ok(Line { merchant, change }) => ledger.apply(&merchant, change),
+            Ok(Line { merchant, change }) => ledger.apply(&known_as(&merchant), change),
             // A crash can tear only the last line, and that one was never answered.
             Err(_) if lines.peek().is_none() => {}
             Err(error) => {
@@ -95,7 +101,9 @@ fn read(path: &Path) -> io::Result<Ledger> {
 /// Writes the ledger beside the file and moves it into place, so that a crash leaves the old one or the new one.
 fn write_anew(path: &Path, ledger: &Ledger) -> io::Result<(File, usize)> {
     let fresh = with_suffix(path, "new");
-    let mut out = BufWriter::new(File::create(&fresh)?);
+    // Its mode counts only where it is made.
+    drop(fs::remove_file(&fresh));
+    let mut out = BufWriter::new(private().create_new(true).write(true).open(&fresh)?);
     let mut lines = 0;
     for (merchant, change) in ledger.changes() {
         let merchant = merchant.to_owned();
@@ -107,6 +115,23 @@ fn write_anew(path: &Path, ledger: &Ledger) -> io::Result<(File, usize)> {
     fs::rename(&fresh, path)?;
     let file = OpenOptions::new().append(true).open(path)?;
     Ok((file, lines))
+}
+
+/// Members' data stand in it: for nobody else on the machine.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
+}
+
+/// The name under which a merchant is kept: the hash of its auth code, which need not stand in a file.
+pub fn name_of(auth_code: &str) -> String {
+    format!("{HASHED}{}", HEXLOWER.encode(&hash_secret(auth_code)))
+}
+
+/// What a line calls a merchant; older files hold the auth codes themselves.
+fn known_as(merchant: &str) -> String {
+    if merchant.starts_with(HASHED) { merchant.to_owned() } else { name_of(merchant) }
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

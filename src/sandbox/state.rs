@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::faults::{Fault, Kind};
-use super::journal::Journal;
+use super::journal::{self, Journal};
 use super::ledger::{Change, Ledger, Merchant};
 use crate::paid::codes::Codes;
 use crate::paid::wire::Operation;
@@ -83,7 +83,7 @@ pub struct State {
 impl State {
     /// A merchant's side of the ledger; an empty one for a merchant not seen yet.
     pub fn merchant(&self, auth_code: &str) -> &Merchant {
-        self.ledger.merchant(auth_code).unwrap_or(&self.nobody)
+        self.ledger.merchant(&journal::name_of(auth_code)).unwrap_or(&self.nobody)
     }
 
     /// Carries out a change, after it is in the journal.
@@ -91,10 +91,11 @@ impl State {
         if self.closed {
             return Err(io::Error::other("the ledger is closed"));
         }
+        let merchant = journal::name_of(auth_code);
         if let Some(journal) = &mut self.journal {
-            journal.append(auth_code, &change)?;
+            journal.append(&merchant, &change)?;
         }
-        self.ledger.apply(auth_code, change);
+        self.ledger.apply(&merchant, change);
         if let Some(journal) = &mut self.journal {
             journal.tidy(&self.ledger)?;
         }

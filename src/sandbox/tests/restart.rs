@@ -34,6 +34,26 @@ async fn the_ledger_outlives_a_restart_and_a_torn_last_line() {
 }
 
 #[actix_web::test]
+async fn a_ledger_is_its_owners_alone_and_holds_no_auth_code() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = file();
+    let stand = Stand::with(Some(path.clone())).await;
+    stand.buyer("m1").await;
+    let members = stand.get("/members").await;
+    stand.stop().await;
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains("m1") && !text.contains("\"shop1\""), "{text}");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    // One from before is read, and written anew.
+    let hashed = crate::sandbox::journal::name_of("shop1");
+    std::fs::write(&path, text.replace(&hashed, "shop1")).unwrap();
+    let stand = Stand::with(Some(path.clone())).await;
+    assert_eq!(stand.get("/members").await, members);
+    stand.stop().await;
+    assert!(!std::fs::read_to_string(&path).unwrap().contains("\"shop1\""));
+}
+
+#[actix_web::test]
 async fn a_ledger_has_one_sandbox_at_a_time() {
     let path = file();
     let stand = Stand::with(Some(path.clone())).await;

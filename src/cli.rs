@@ -16,7 +16,7 @@ use kakeuri::domain::UserId;
 use kakeuri::domain::member::fold_email;
 use kakeuri::domain::permissions::{Role, Scope};
 use kakeuri::domain::store::MAX_SLUG;
-use kakeuri::http::auth::login::{self, Who};
+use kakeuri::http::auth::login;
 use kakeuri::http::openapi;
 use kakeuri::{passwords, sandbox};
 use secrecy::ExposeSecret as _;
@@ -55,7 +55,7 @@ enum Command {
     /// Manage stores
     #[command(subcommand)]
     Store(StoreCommand),
-    /// Print an access token
+    /// Print an access token, or revoke one
     #[command(subcommand)]
     Token(TokenCommand),
 }
@@ -105,6 +105,11 @@ enum TokenCommand {
         /// Scopes, separated by spaces
         #[arg(long)]
         scope: Option<String>,
+    },
+    /// Make one useless before its time: of the command line or of any session
+    Revoke {
+        /// The token
+        token: String,
     },
     /// For the storefront API
     Member {
@@ -254,13 +259,17 @@ async fn token(booted: &Booted, command: TokenCommand) -> anyhow::Result<String>
                 None => role.unwrap_or(Role::Owner).scopes(),
             };
             let ttl = TimeDelta::from_std(app.config.token_ttl)?;
-            Ok(login::developer_token(app, store.store_id, &scopes, ttl)?)
+            Ok(login::developer_token(app, store.store_id, &scopes, ttl).await?)
         }
         TokenCommand::Member { store, member } => {
             let store = find_store(booted, &store).await?.store_id;
             let found = password::of_member(store, &fold_email(&member), &*app.db().await?).await?;
             let (id, _, _) = found.ok_or_else(|| anyhow!("--member: the store has no member {member:?}"))?;
-            Ok(login::open(app, store, Who::Member(id)).await?.access_token)
+            Ok(login::developer_token_of_member(app, store, id).await?)
+        }
+        TokenCommand::Revoke { token } => {
+            let session = login::revoke(app, token.trim()).await;
+            Ok(format!("revoked, with its session {}", session.map_err(|error| anyhow!("TOKEN: {error}"))?))
         }
     }
 }

@@ -107,7 +107,7 @@ impl Config {
             master_key: get.maybe("KAKEURI_MASTER_KEY", master_key)?,
             sandbox_listen: get.or("KAKEURI_SANDBOX_LISTEN", "127.0.0.1:8081", address)?,
             paid_sandbox_url: get.maybe("KAKEURI_PAID_SANDBOX_URL", base_url)?,
-            paid_live_url: get.maybe("KAKEURI_PAID_LIVE_URL", base_url)?,
+            paid_live_url: get.maybe("KAKEURI_PAID_LIVE_URL", live_url)?,
             paid_link_url: get.maybe("KAKEURI_PAID_LINK_URL", |text| Ok(text.to_owned()))?,
             paid: paid_config(&get)?,
             paid_wait: get.or("KAKEURI_PAID_WAIT", "10s", duration)?,
@@ -192,6 +192,18 @@ fn master_key(text: &str) -> Result<SecretString, String> {
         format!("{fault}; give base64 of 32 random bytes, for example from `openssl rand -base64 32`")
     })?;
     Ok(key)
+}
+
+/// Auth codes and personal data travel there: only to this very machine without TLS.
+fn live_url(text: &str) -> Result<Url, String> {
+    let url = base_url(text)?;
+    let loopback = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    if url.scheme() == "https" || loopback { Ok(url) } else { Err("give an address that begins with https://".into()) }
 }
 
 fn base_url(text: &str) -> Result<Url, String> {

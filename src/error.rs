@@ -51,6 +51,10 @@ text_enum! {
         PaidNumberTaken = "paid_number_taken" ("Paidの顧客番号は使用済みです", "The customer number is taken at Paid"),
         /// The customer number is set and stays.
         CustomerNumberSet = "customer_number_set" ("顧客番号は設定済みです", "The customer number is set already"),
+        /// A token for a member who has a password and asked for none.
+        PasswordResetNotRequested = "password_reset_not_requested" ("パスワード再設定の申込がありません", "The member asked for no new password"),
+        /// Paid is not ticked, and only the shop may tick it.
+        PaidNotTicked = "paid_not_ticked" ("Paidが選択されていません", "Paid is not among the member's payment methods"),
         /// Paid is disabled in the settings.
         PaidDisabled = "paid_disabled" ("Paidが無効です", "Paid is disabled"),
         /// The banner is switched off.

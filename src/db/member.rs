@@ -79,6 +79,12 @@ impl Member {
         }
     }
 
+    /// May the member's own wish tick Paid? On one that was ever submitted or linked the tick is the shop's alone: the
+    /// shop may have taken it away.
+    pub fn may_tick_paid(&self) -> bool {
+        self.has(PaymentMethod::Paid) || (self.customer_number.is_none() && self.submitted_at.is_none())
+    }
+
     /// Does Paid know, or may it know, this member under its key: submitted, linked or imported (A5)?
     pub fn is_known_to_paid(&self) -> bool {
         self.customer_number.is_some()
@@ -291,6 +297,7 @@ pub async fn delete(store: StoreId, id: MemberId, conn: &mut AsyncPgConnection) 
 /// Takes out of a deleted member what names a person or a company. The keys at Paid stay, so that they are never used
 /// again (A8).
 pub async fn anonymise(member: &mut Member, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    operation::forget_profile(member.store_id, member.id, conn).await?;
     member.profile = Json(Profile::default());
     // Unique per store, and the address is free for others.
     member.email_key = format!("deleted:{}", member.id);

@@ -194,6 +194,39 @@ pub async fn any_on_member(store: StoreId, member: MemberId, conn: &AsyncPgConne
     diesel::select(diesel::dsl::exists(any)).get_result(&mut &*conn).await
 }
 
+/// Takes what was submitted of a member out of its operations. None of them may be open: what is sent again is sent as
+/// it was.
+pub async fn forget_profile(store: StoreId, member: MemberId, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    diesel::update(operations::table.filter(operations::store_id.eq(store)))
+        .filter(operations::member_id.eq(member))
+        .filter(operations::settled_at.is_not_null())
+        .set(operations::body.eq(serde_json::json!({})))
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+/// How many applications members of a store have submitted since then by registering. Registrations that count take
+/// turns until their transaction ends, so that many at once do not pass for few.
+pub async fn count_own_applications(
+    store: StoreId,
+    since: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<i64> {
+    diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended('applications of ' || $1::text, 0))")
+        .bind::<diesel::sql_types::Uuid, _>(store)
+        .execute(conn)
+        .await?;
+    operations::table
+        .filter(operations::store_id.eq(store))
+        .filter(operations::kind.eq(OperationKind::Apply))
+        .filter(operations::started_at.gt(since))
+        .filter(operations::actor.like("member:%"))
+        .count()
+        .get_result(conn)
+        .await
+}
+
 /// Is any operation of the store open or stuck (S1)?
 pub async fn any_open(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<bool> {
     let open = operations::table.filter(operations::store_id.eq(store)).filter(operations::state.eq_any(UNSETTLED));

@@ -40,6 +40,40 @@ pub async fn of_user(
         .optional()
 }
 
+/// Notes that a member asks for a new password.
+pub async fn note_reset(
+    store: StoreId,
+    member: MemberId,
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    let row = members::table.find((store, member));
+    diesel::update(row).set(members::password_reset_at.eq(now)).execute(conn).await.map(drop)
+}
+
+/// Whether a member has a password, and when it last asked for a new one. The row stays locked until the transaction
+/// ends.
+pub async fn lock_state(
+    store: StoreId,
+    member: MemberId,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Option<(bool, Option<DateTime<Utc>>)>> {
+    members::table
+        .find((store, member))
+        .filter(members::deleted_at.is_null())
+        .select((members::password_hash.is_not_null(), members::password_reset_at))
+        .for_update()
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// The hash of a member's password.
+pub async fn hash_of(store: StoreId, member: MemberId, conn: &AsyncPgConnection) -> QueryResult<Option<String>> {
+    let row = members::table.find((store, member)).select(members::password_hash);
+    Ok(row.first::<Option<String>>(&mut &*conn).await.optional()?.flatten())
+}
+
 /// Has the member a password?
 pub async fn is_set(store: StoreId, member: MemberId, conn: &AsyncPgConnection) -> QueryResult<bool> {
     let row = members::table.find((store, member));
@@ -56,7 +90,11 @@ pub async fn set(
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<()> {
     diesel::update(members::table.find((store, member)))
-        .set((members::password_hash.eq(hash), members::updated_at.eq(now)))
+        .set((
+            members::password_hash.eq(hash),
+            members::password_reset_at.eq(None::<DateTime<Utc>>),
+            members::updated_at.eq(now),
+        ))
         .execute(conn)
         .await
         .map(drop)

@@ -19,6 +19,8 @@ pub struct PasswordToken {
     pub member_id: MemberId,
     /// The hash of the secret.
     pub secret_hash: Vec<u8>,
+    /// Who made it, for the log.
+    pub created_by: String,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it ends.
@@ -29,29 +31,40 @@ pub struct PasswordToken {
 
 /// Keeps a new token, which makes the member's older ones useless.
 pub async fn replace(token: &PasswordToken, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::update(password_tokens::table.filter(password_tokens::store_id.eq(token.store_id)))
-        .filter(password_tokens::member_id.eq(token.member_id))
-        .filter(password_tokens::used_at.is_null())
-        .set(password_tokens::used_at.eq(token.created_at))
-        .execute(conn)
-        .await?;
+    void_all(token.store_id, &[token.member_id], token.created_at, conn).await?;
     diesel::insert_into(password_tokens::table).values(token).execute(conn).await.map(drop)
 }
 
-/// Uses a token up: whose it was, if it was good.
+/// Makes every token of these members useless.
+pub async fn void_all(
+    store: StoreId,
+    members: &[MemberId],
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    diesel::update(password_tokens::table.filter(password_tokens::store_id.eq(store)))
+        .filter(password_tokens::member_id.eq_any(members))
+        .filter(password_tokens::used_at.is_null())
+        .set(password_tokens::used_at.eq(now))
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+/// Uses a token up: whose it was and who made it, if it was good.
 pub async fn redeem(
     store: StoreId,
     id: PasswordTokenId,
     secret_hash: &[u8],
     now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
-) -> QueryResult<Option<MemberId>> {
+) -> QueryResult<Option<(MemberId, String)>> {
     diesel::update(password_tokens::table.find((store, id)))
         .filter(password_tokens::secret_hash.eq(secret_hash))
         .filter(password_tokens::used_at.is_null())
         .filter(password_tokens::expires_at.gt(now))
         .set(password_tokens::used_at.eq(now))
-        .returning(password_tokens::member_id)
+        .returning((password_tokens::member_id, password_tokens::created_by))
         .get_result(conn)
         .await
         .optional()

@@ -126,6 +126,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         deleted_at -> Nullable<Timestamptz>,
         search_text -> Text,
+        password_reset_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -208,6 +209,7 @@ diesel::table! {
         created_at -> Timestamptz,
         expires_at -> Timestamptz,
         used_at -> Nullable<Timestamptz>,
+        created_by -> Text,
     }
 }
 
@@ -304,6 +306,7 @@ diesel::table! {
         version -> Int8,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        applications_per_hour -> Int4,
     }
 }
 

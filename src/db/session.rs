@@ -19,7 +19,7 @@ pub struct Session {
     pub id: SessionId,
     /// The member who logged in,
     pub member_id: Option<MemberId>,
-    /// or the member of the staff.
+    /// or the member of the staff; neither for a token of the command line.
     pub user_id: Option<UserId>,
     /// The hash of the secret in the refresh token that is good now.
     pub refresh_hash: Vec<u8>,
@@ -88,6 +88,16 @@ pub async fn user_of(
         .optional()
 }
 
+/// Does this session of neither a member nor the staff still stand: a token of the command line?
+pub async fn of_nobody_stands(store: StoreId, id: SessionId, conn: &AsyncPgConnection) -> QueryResult<bool> {
+    let standing = sessions::table
+        .find((store, id))
+        .filter(sessions::member_id.is_null())
+        .filter(sessions::user_id.is_null())
+        .filter(sessions::ended_at.is_null());
+    diesel::select(diesel::dsl::exists(standing)).get_result(&mut &*conn).await
+}
+
 /// Gives a session its next refresh secret.
 pub async fn set_refresh_hash(
     store: StoreId,
@@ -113,15 +123,17 @@ pub async fn end(store: StoreId, id: SessionId, now: DateTime<Utc>, conn: &mut A
         .map(drop)
 }
 
-/// Ends every session of a member.
-pub async fn end_all_of_member(
+/// Ends every session of these members but the one to be kept, if any.
+pub async fn end_all_of(
     store: StoreId,
-    member: MemberId,
+    members: &[MemberId],
+    kept: Option<SessionId>,
     now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<()> {
     diesel::update(sessions::table.filter(sessions::store_id.eq(store)))
-        .filter(sessions::member_id.eq(member))
+        .filter(sessions::member_id.eq_any(members))
+        .filter(sessions::id.nullable().is_distinct_from(kept))
         .filter(sessions::ended_at.is_null())
         .set(sessions::ended_at.eq(now))
         .execute(conn)

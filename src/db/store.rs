@@ -32,6 +32,8 @@ pub struct Store {
     pub status_refresh_minutes: i32,
     /// Days after which an unconfirmed payment shows in reconciliation.
     pub unconfirmed_alert_days: i32,
+    /// How many registrations an hour may send an application to Paid by themselves (O1).
+    pub applications_per_hour: i32,
     /// Counts changes.
     pub version: i64,
     /// When it was created.
@@ -56,6 +58,8 @@ pub struct StoreOptions {
     pub status_refresh_minutes: i32,
     /// Days after which an unconfirmed payment shows in reconciliation.
     pub unconfirmed_alert_days: i32,
+    /// How many registrations an hour may send an application to Paid by themselves (O1).
+    pub applications_per_hour: i32,
 }
 
 /// Creates a store.
@@ -76,6 +80,7 @@ pub fn fresh(slug: &str, name: &str, now: DateTime<Utc>) -> Store {
         invoice_registration_number: None,
         status_refresh_minutes: 0,
         unconfirmed_alert_days: 30,
+        applications_per_hour: 20,
         version: 1,
         created_at: now,
         updated_at: now,

@@ -32,6 +32,14 @@ text_enum! {
         ApplicationResolved = "application.resolved" ("Paid申請の確認", "application resolved"),
         /// A buyer used the banner.
         ApplicationLinkUsed = "application.link_used" ("バナーの利用", "banner used"),
+        /// The e-mail address, with which a member logs in, changed.
+        MemberEmailChanged = "member.email_changed" ("メールアドレスの変更", "e-mail address changed"),
+        /// Somebody made a token with which the member's password can be set.
+        PasswordTokenCreated = "member.password_token_created" ("パスワード設定トークンの発行", "password token made"),
+        /// A token was made on the command line.
+        TokenCreated = "token.created" ("トークンの発行", "token made"),
+        /// A token was revoked on the command line.
+        TokenRevoked = "token.revoked" ("トークンの失効", "token revoked"),
         /// A product was created.
         ProductCreated = "product.created" ("商品の登録", "product created"),
         /// A product was changed.

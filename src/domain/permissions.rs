@@ -27,6 +27,8 @@ text_enum! {
         ClientsWrite = "clients:write" ("連携クライアントの管理", "manage clients"),
         /// Manage staff.
         UsersWrite = "users:write" ("スタッフの管理", "manage staff"),
+        /// Make a token with which a member's password is set, that is, act as the member.
+        MembersImpersonate = "members:impersonate" ("会員の代理", "act as members"),
     }
 }
 
@@ -48,12 +50,13 @@ impl Role {
         Scope::ALL.iter().copied().filter(|scope| self.allows(*scope)).collect()
     }
 
-    fn allows(self, scope: Scope) -> bool {
+    /// Does the role allow this?
+    pub fn allows(self, scope: Scope) -> bool {
         use Scope::*;
         match scope {
             SettingsRead | MembersRead | OrdersRead | EventsRead => true,
             MembersWrite | ProductsWrite | OrdersWrite | PaymentsWrite => self != Role::Viewer,
-            SettingsWrite | WebhooksWrite | ClientsWrite | UsersWrite => self == Role::Owner,
+            SettingsWrite | WebhooksWrite | ClientsWrite | UsersWrite | MembersImpersonate => self == Role::Owner,
         }
     }
 }

@@ -95,7 +95,13 @@ pub fn status(code: Code) -> StatusCode {
         MethodNotAllowed => 405,
         EmailTaken | NumberTaken | ApplicationStatusOwnedByPaid | ApplicationNotPending => 409,
         ApplicationOperationInProgress | PaidEmailTaken | PaidNumberTaken | CustomerNumberSet => 409,
-        PaidDisabled | BannerDisabled | OpenPayments | MemberHasOpenWork | MemberStatusForbids => 409,
+        PasswordResetNotRequested
+        | PaidNotTicked
+        | PaidDisabled
+        | BannerDisabled
+        | OpenPayments
+        | MemberHasOpenWork
+        | MemberStatusForbids => 409,
         PaidNotAvailable | PaymentMethodNotAvailable | PriceChanged | PaymentNotUnconfirmed => 409,
         AmountMismatch | CountMismatch | PaymentOperationInProgress | MissingAtPaid | RefusedByPaid => 409,
         OrderStateForbids | ActionNotAllowed | RequestInProgress => 409,

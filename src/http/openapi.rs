@@ -186,6 +186,7 @@ fn scope(path: &str, method: &str) -> Option<Scope> {
         "reconciliation" => None,
         "summary" => Some(Scope::OrdersRead),
         "products" => either(Scope::OrdersRead, Scope::ProductsWrite),
+        "members" if path.ends_with("/password-token") => Some(Scope::MembersImpersonate),
         "members" => either(Scope::MembersRead, Scope::MembersWrite),
         "settings" => either(Scope::SettingsRead, Scope::SettingsWrite),
         "events" => Some(Scope::EventsRead),

@@ -222,6 +222,8 @@ fn check_options(options: &StoreOptions) -> Result<(), Error> {
     faults.check(minutes, "/status_refresh_minutes", "out_of_range", "0 (off), or 15 to 10080 minutes.");
     let days = (1..=3650).contains(&options.unconfirmed_alert_days);
     faults.check(days, "/unconfirmed_alert_days", "out_of_range", "1 to 3650 days.");
+    let applications = (0..=10_000).contains(&options.applications_per_hour);
+    faults.check(applications, "/applications_per_hour", "out_of_range", "0 to 10000 an hour.");
     Ok(faults.into_result()?)
 }
 
@@ -234,6 +236,7 @@ fn changed_options(before: &Store, after: &StoreOptions) -> Vec<&'static str> {
         (number, "invoice_registration_number"),
         (before.status_refresh_minutes != after.status_refresh_minutes, "status_refresh_minutes"),
         (before.unconfirmed_alert_days != after.unconfirmed_alert_days, "unconfirmed_alert_days"),
+        (before.applications_per_hour != after.applications_per_hour, "applications_per_hour"),
     ];
     fields.into_iter().filter(|(changed, _)| *changed).map(|(_, name)| name).collect()
 }

@@ -1,5 +1,6 @@
 //! The service from outside: over HTTP, with a real database and a real sandbox.
 
+mod accounts;
 mod application_refresh;
 mod applications;
 mod bulk_confirm;

@@ -224,13 +224,7 @@ async fn only_files_are_let_in_and_each_once() {
 #[actix_web::test]
 async fn a_file_that_is_too_large_is_refused_before_it_is_sent() {
     let app = TestApp::start().await;
-    let token = kakeuri::http::auth::login::developer_token(
-        &app.app,
-        app.store.store_id,
-        &[Scope::MembersWrite],
-        chrono::TimeDelta::days(1),
-    )
-    .unwrap();
+    let token = app.token(&[Scope::MembersWrite], chrono::TimeDelta::days(1));
     let address = app.address.trim_start_matches("http://").to_owned();
     for key in ["", "Idempotency-Key: k1\r\n"] {
         let head = format!(

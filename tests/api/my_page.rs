@@ -4,7 +4,7 @@ use kakeuri::domain::application::{ApplicationStatus, default_methods};
 use kakeuri::domain::member::MemberStatus;
 use serde_json::json;
 
-use crate::support::{TestApp, is_ticked};
+use crate::support::{PASSWORD, TestApp, is_ticked};
 
 const MINE: &str = "/v1/storefront/me/paid";
 const WISH: &str = "/v1/storefront/me/paid/application";
@@ -28,7 +28,7 @@ async fn a_member_reads_and_changes_his_own_profile() {
         assert_eq!(refused.problem(422, "invalid").pointers(), [format!("/{own}")]);
     }
     let other = app.member().await;
-    let taken = json!({ "email": app.email_of(other).await });
+    let taken = json!({ "email": app.email_of(other).await, "current_password": PASSWORD });
     buyer.patch("/v1/storefront/me", taken).await.problem(409, "email_taken");
     let log = app.admin().get("/v1/admin/events?type=member.changed").await.expect(200);
     assert_eq!(log.body["data"][0]["data"]["fields"], json!(["city", "contact"]));
@@ -151,4 +151,31 @@ async fn a_member_who_is_shut_out_sees_nothing() {
     app.admin().act(&format!("/v1/admin/members/{member}/suspend")).await.expect(200);
     buyer.get(MINE).await.problem(403, "member_not_active");
     buyer.act(WISH).await.problem(403, "member_not_active");
+}
+
+#[actix_web::test]
+async fn a_buyer_does_not_give_himself_paid_back_that_the_shop_took_away() {
+    let app = TestApp::with_paid_and(&[("KAKEURI_PAID_LINK_URL", "https://paid.example/link")]).await;
+    app.put_paid(json!({ "show_member_banner": true })).await.expect(200);
+    let untick = json!({ "payment_methods": ["bank_transfer"] });
+
+    let approved = app.approved_member().await;
+    app.admin().patch(&format!("/v1/admin/members/{approved}"), untick.clone()).await.expect(200);
+    let buyer = app.buyer(approved).await;
+    buyer.act(LINK).await.problem(409, "paid_not_ticked");
+    assert!(!is_ticked(&app.seen(approved).await));
+
+    // Submitted once, dropped because the tick was gone: the shop's word still stands.
+    let dropped = app.pending_member().await;
+    app.sandbox.fault_with(json!({ "operation": "apply", "kind": "refuse", "code": "B45", "times": 1 })).await;
+    app.submit(dropped).await.expect(409);
+    app.admin().patch(&format!("/v1/admin/members/{dropped}"), untick).await.expect(200);
+    assert_eq!(app.submit(dropped).await.expect(200).body["outcome"], "dropped");
+    let buyer = app.buyer(dropped).await;
+    for path in [WISH, LINK] {
+        buyer.act(path).await.problem(409, "paid_not_ticked");
+    }
+    let mine = buyer.get(MINE).await.expect(200).body;
+    assert_eq!((&mine["can_apply"], &mine["banner"]["visible"]), (&json!(false), &json!(false)));
+    assert!(!is_ticked(&app.seen(dropped).await));
 }

@@ -1,5 +1,6 @@
 //! How members come in: the patterns, and registration on the storefront (O1).
 
+use chrono::TimeDelta;
 use kakeuri::domain::MemberId;
 use serde_json::{Value, json};
 
@@ -211,4 +212,20 @@ async fn a_registration_that_is_repeated_registers_once() {
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     assert_eq!(first.text_at("/id"), again.text_at("/id"));
     assert_eq!(app.calls_of("apply").await, 1);
+}
+
+#[actix_web::test]
+async fn only_so_many_registrations_an_hour_are_screened_without_an_admin() {
+    let app = in_pattern(true, false).await;
+    app.put_store(json!({ "applications_per_hour": 3 })).await.expect(200);
+    let register = async |number: usize| {
+        let registered = app.register(registration(&format!("buyer{number}@minato.example"), true)).await.expect(201);
+        app.application_of(registered.text_at("/id")).await
+    };
+    let together = futures_util::future::join_all((0..8).map(register)).await;
+    assert_eq!(together.iter().filter(|status| *status == "submitted").count(), 3, "{together:?}");
+    assert_eq!(together.iter().filter(|status| *status == "pending").count(), 5, "{together:?}");
+    assert_eq!(app.calls_of("apply").await, 3);
+    app.let_time_pass(TimeDelta::minutes(61)).await;
+    assert_eq!(register(8).await, "submitted");
 }

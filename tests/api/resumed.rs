@@ -210,7 +210,9 @@ async fn a_submission_and_a_refresh_of_a_member_are_made_once() {
 #[actix_web::test]
 async fn a_password_is_set_once_with_a_token() {
     let app = TestApp::start().await;
-    let member = app.member().await;
+    let mut body = registration("buyer@minato.example", false);
+    body.as_object_mut().unwrap().retain(|name, _| name != "password" && name != "wants_paid");
+    let member = app.admin().post("/v1/admin/members", body).await.expect(201).text_at("/id");
     let token = app.admin().act(&format!("/v1/admin/members/{member}/password-token")).await.expect(201);
     let body = json!({ "token": token.text_at("/token"), "password": "another horse battery" });
     app.twice(&app.visitor(), "/v1/storefront/password", body, async |_| ()).await;

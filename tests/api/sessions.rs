@@ -92,6 +92,7 @@ async fn a_one_time_token_sets_a_password_once_and_ends_every_session() {
         id,
         member_id: member,
         secret_hash,
+        created_by: "token:cli".into(),
         created_at: now,
         expires_at,
         used_at: None,

@@ -207,6 +207,7 @@ async fn the_store_has_options_of_its_own() {
     let wanted = json!({
         "name": "みなと商店", "member_approval": "manual", "tax_rounding": "round",
         "invoice_registration_number": "T1234567890123", "status_refresh_minutes": 15, "unconfirmed_alert_days": 7,
+        "applications_per_hour": 5,
     });
     assert_eq!(app.put_store(wanted.clone()).await.expect(200).body, wanted);
     assert_eq!(app.admin().get(STORE).await.expect(200).body, wanted);
@@ -218,6 +219,7 @@ async fn the_store_has_options_of_its_own() {
         ("status_refresh_minutes", json!(14)),
         ("status_refresh_minutes", json!(-1)),
         ("unconfirmed_alert_days", json!(0)),
+        ("applications_per_hour", json!(-1)),
         ("name", json!(" ")),
         ("tax_rounding", json!("half_even")),
     ] {

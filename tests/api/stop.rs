@@ -2,7 +2,6 @@
 
 use chrono::TimeDelta;
 use kakeuri::domain::permissions::Role;
-use kakeuri::http::auth::login;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
@@ -22,8 +21,8 @@ async fn a_sale_that_is_under_way_at_a_stop_is_placed_before_the_process_ends() 
         ("KAKEURI_PAID_WAIT", "2s"),
     ];
     let service = Process::start(&settings, &["serve", "--no-worker"], &folder.join("log"), "Kakeuri answers");
-    let token = login::developer_token(&app.app, app.store.store_id, &Role::Owner.scopes(), TimeDelta::days(1));
-    let client = Client::new(&format!("http://{listen}")).bearer(&token.unwrap()).key(&new_key());
+    let token = app.token(&Role::Owner.scopes(), TimeDelta::days(1));
+    let client = Client::new(&format!("http://{listen}")).bearer(&token).key(&new_key());
     // The credit check opens a connection, which the register comes to use.
     app.sandbox.fault_with(json!({ "operation": "register", "kind": "delay", "delay_ms": 5000, "times": 1 })).await;
     let order = app.place_by(&client, member, 1000).await.expect(202).text_at("/id");

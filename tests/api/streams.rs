@@ -8,7 +8,6 @@ use kakeuri::db::event::{self, Subject};
 use kakeuri::db::store::Store;
 use kakeuri::domain::events::EventType;
 use kakeuri::domain::permissions::Scope;
-use kakeuri::http::auth::login;
 use kakeuri::http::sse::MOST_STREAMS;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -160,8 +159,7 @@ async fn a_stream_that_has_nothing_to_say_says_that_it_lives() {
 #[actix_web::test]
 async fn a_stream_ends_with_the_token_and_says_so() {
     let app = TestApp::lively().await;
-    let store = app.store.store_id;
-    let token = login::developer_token(&app.app, store, &[Scope::EventsRead], TimeDelta::minutes(15)).unwrap();
+    let token = app.token(&[Scope::EventsRead], TimeDelta::minutes(15));
     let mut stream = app.stranger().bearer(&token).stream(EVENTS).await;
     app.let_time_pass(TimeDelta::minutes(14)).await;
     app.log(1).await;

@@ -2,33 +2,27 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, post};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::member_out::MemberOut;
 use super::members::{answer, deed};
 use crate::app::App;
-use crate::db::member;
-use crate::db::password_token::{self, PasswordToken};
+use crate::domain::MemberId;
 use crate::domain::member::MemberAction;
-use crate::domain::{MemberId, PasswordTokenId};
-use crate::error::{Error, OrNotFound};
+use crate::error::Error;
 use crate::http::auth::Admin;
-use crate::http::auth::scopes::MembersWrite;
+use crate::http::auth::scopes::{MembersImpersonate, MembersWrite};
 use crate::http::etag::IfMatch;
 use crate::http::idempotency::{Begun, Once};
 use crate::http::path::Id;
 use crate::operations::member as members;
-use crate::passwords;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(approve_member).service(reject_member).service(suspend_member);
     config.service(reactivate_member).service(create_password_token);
 }
-
-/// How long a one-time token to set a password is good.
-const TOKEN_LIFE: TimeDelta = TimeDelta::hours(24);
 
 async fn act(
     admin: &Admin<MembersWrite>,
@@ -115,32 +109,22 @@ struct PasswordTokenOut {
 
 /// Make a one-time token with which a member sets a password
 ///
-/// For members without a password, as those of an import, and after a `member.password_reset_requested`. Older tokens
-/// of the member become useless.
+/// For members without a password, as those of an import, and within a day after a `member.password_reset_requested`.
+/// Older tokens of the member become useless. Whoever holds the token can act as the member, so this needs a scope of its
+/// own and leaves an event.
 #[utoipa::path(
     tag = "members",
-    responses((status = 201, description = "The token, shown once", body = PasswordTokenOut))
+    responses(
+        (status = 201, description = "The token, shown once", body = PasswordTokenOut),
+        (status = 409, description = "`password_reset_not_requested`: the member has a password and did not ask"),
+    )
 )]
 #[post("/members/{id}/password-token")]
 async fn create_password_token(
-    admin: Admin<MembersWrite>,
+    admin: Admin<MembersImpersonate>,
     id: Id<MemberId>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let (now, conn) = (app.clock.now(), &mut *app.db().await?);
-    member::find(admin.store, id.0, conn).await?.or_not_found()?;
-    let token_id = PasswordTokenId::new();
-    let (token, secret_hash) = passwords::new_token(token_id);
-    let expires_at = now + TOKEN_LIFE;
-    let row = PasswordToken {
-        store_id: admin.store,
-        id: token_id,
-        member_id: id.0,
-        secret_hash,
-        created_at: now,
-        expires_at,
-        used_at: None,
-    };
-    password_token::replace(&row, conn).await?;
-    Ok(HttpResponse::Created().json(PasswordTokenOut { token, expires_at }))
+    let (token, row) = members::make_password_token(&app, admin.store, id.0, &admin.actor).await?;
+    Ok(HttpResponse::Created().json(PasswordTokenOut { token, expires_at: row.expires_at }))
 }

@@ -292,6 +292,7 @@ fn read_patch(member: &Member, patch: Value) -> Result<Change, Error> {
         payment_methods: own.payment_methods,
         application_status: paid.application_status,
         customer_number: paid.customer_number,
+        kept_session: None,
     })
 }
 

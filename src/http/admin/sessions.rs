@@ -6,7 +6,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
 use crate::db;
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::http::auth::login::{self, RefreshIn, SessionOut, Who};
 use crate::http::auth::{Admin, AnyScope};
 use crate::http::body::Body;
@@ -98,12 +98,10 @@ async fn refresh_session(
     tag = "sessions",
     responses(
         (status = 204, description = "The session has ended; its tokens are refused from now on"),
-        (status = 404, description = "`not_found`: the token has no session"),
     )
 )]
 #[delete("/sessions/current")]
 async fn end_session(admin: Admin<AnyScope>, app: Data<App>) -> Result<HttpResponse, Error> {
-    let without = || Code::NotFound.because("This token has no session; it ends by itself.");
-    login::end(&app, admin.store, admin.session.ok_or_else(without)?).await?;
+    login::end(&app, admin.store, admin.session).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -254,6 +254,9 @@ struct StoreSettings {
     /// Days after which an unconfirmed payment shows in reconciliation.
     #[schema(example = 30)]
     unconfirmed_alert_days: i32,
+    /// How many registrations an hour may send an application to Paid by themselves; the rest waits as `pending`.
+    #[schema(example = 20, minimum = 0, maximum = 10000)]
+    applications_per_hour: i32,
 }
 
 impl From<&Store> for StoreSettings {
@@ -265,6 +268,7 @@ impl From<&Store> for StoreSettings {
             invoice_registration_number: store.invoice_registration_number.clone(),
             status_refresh_minutes: store.status_refresh_minutes,
             unconfirmed_alert_days: store.unconfirmed_alert_days,
+            applications_per_hour: store.applications_per_hour,
         }
     }
 }
@@ -304,6 +308,7 @@ async fn put_store_settings(
             invoice_registration_number: wanted.invoice_registration_number,
             status_refresh_minutes: wanted.status_refresh_minutes,
             unconfirmed_alert_days: wanted.unconfirmed_alert_days,
+            applications_per_hour: wanted.applications_per_hour,
         })
     };
     let store = settings::change_store(&app, admin.store, &admin.actor, wanted).await?;

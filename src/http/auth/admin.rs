@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use super::{Caller, bearer};
 use crate::app::App;
 use crate::db;
-use crate::domain::permissions::Scope;
+use crate::domain::permissions::{Role, Scope};
 use crate::domain::{SessionId, StoreId, UserId};
 use crate::error::{Code, Error, Problem};
 use crate::tokens::{Audience, Claims};
@@ -30,8 +30,8 @@ pub struct Admin<P: Permission> {
     pub store: StoreId,
     /// Who, for the log of events: `user:<id>` or `token:<subject>`.
     pub actor: String,
-    /// Whose session it is; `None` for a token without one.
-    pub session: Option<SessionId>,
+    /// The session behind the token.
+    pub session: SessionId,
     found: Rc<Known>,
     permission: PhantomData<P>,
 }
@@ -79,7 +79,8 @@ pub mod scopes {
         EventsRead,
         WebhooksWrite,
         ClientsWrite,
-        UsersWrite
+        UsersWrite,
+        MembersImpersonate
     );
 }
 
@@ -91,7 +92,7 @@ impl<P: Permission> Admin<P> {
 
     /// Does the caller hold this scope?
     pub fn allows(&self, scope: Scope) -> bool {
-        self.found.claims.allows(scope)
+        self.found.allows(scope)
     }
 
     /// When the token ends, in seconds since 1970.
@@ -102,7 +103,7 @@ impl<P: Permission> Admin<P> {
     /// What to ask again while an answer goes on.
     pub fn standing(&self) -> Standing {
         let user = self.actor.strip_prefix("user:").and_then(|id| id.parse().ok());
-        Standing { store: self.store, ends: self.token_ends(), session: self.session.zip(user) }
+        Standing { store: self.store, ends: self.token_ends(), session: self.session, user }
     }
 }
 
@@ -111,7 +112,8 @@ impl<P: Permission> Admin<P> {
 pub struct Standing {
     store: StoreId,
     ends: i64,
-    session: Option<(SessionId, UserId)>,
+    session: SessionId,
+    user: Option<UserId>,
 }
 
 impl Standing {
@@ -125,12 +127,13 @@ impl Standing {
         self.ends <= now.timestamp()
     }
 
-    /// Is the session behind the token still open, and its owner still there? Without a session, always.
+    /// Is the session behind the token still open, and its owner still there?
     pub async fn session_stands(&self, app: &App) -> Result<bool, Error> {
-        let Some((session, user)) = self.session else {
-            return Ok(true);
-        };
-        Ok(db::session::user_of(self.store, session, user, &*app.db().await?).await?.is_some())
+        let conn = app.db().await?;
+        Ok(match self.user {
+            Some(user) => db::session::user_of(self.store, self.session, user, &conn).await?.is_some(),
+            None => db::session::of_nobody_stands(self.store, self.session, &conn).await?,
+        })
     }
 }
 
@@ -168,13 +171,19 @@ pub struct Found(Result<Rc<Known>, Problem>);
 struct Known {
     claims: Arc<Claims>,
     actor: String,
-    session: Option<SessionId>,
+    session: SessionId,
+    /// The role that a member of the staff has now, whatever it was when the token was made.
+    role: Option<Role>,
     used: RefCell<Vec<Scope>>,
 }
 
 impl Known {
+    fn allows(&self, scope: Scope) -> bool {
+        self.claims.allows(scope) && self.role.is_none_or(|role| role.allows(scope))
+    }
+
     fn require(&self, scope: Scope) -> Result<(), Error> {
-        if !self.claims.allows(scope) {
+        if !self.allows(scope) {
             return Err(
                 Code::MissingScope.because(format!("This needs the scope {scope}, which the token does not have."))
             );
@@ -213,18 +222,19 @@ pub async fn look(request: &HttpRequest) -> Found {
 
 async fn check(request: &HttpRequest) -> Result<Known, Error> {
     let claims = bearer::claims(request, Audience::Admin)?;
-    let mut session = None;
-    let actor = match claims.sub.strip_prefix("user:") {
-        None => format!("token:{}", claims.sub),
+    let session = SessionId(claims.jti);
+    let conn = bearer::app(request)?.db().await?;
+    // The session may have been ended since the token was made, and the member of the staff removed or given another role.
+    let (actor, role) = match claims.sub.strip_prefix("user:") {
         Some(user) => {
             let user = user.parse().map_err(|_| bearer::invalid())?;
-            let conn = bearer::app(request)?.db().await?;
-            // The member of the staff may have been removed, or have logged out, since the token was made.
-            let stands = db::session::user_of(claims.store, SessionId(claims.jti), user, &conn).await?;
-            stands.ok_or_else(bearer::invalid)?;
-            session = Some(SessionId(claims.jti));
-            claims.sub.clone()
+            let user = db::session::user_of(claims.store, session, user, &conn).await?.ok_or_else(bearer::invalid)?;
+            (claims.sub.clone(), Some(user.role))
         }
+        None if db::session::of_nobody_stands(claims.store, session, &conn).await? => {
+            (format!("token:{}", claims.sub), None)
+        }
+        None => return Err(bearer::invalid()),
     };
-    Ok(Known { claims, actor, session, used: RefCell::default() })
+    Ok(Known { claims, actor, session, role, used: RefCell::default() })
 }

@@ -4,12 +4,14 @@ use actix_web::web::Data;
 use chrono::TimeDelta;
 use diesel_async::AsyncConnection as _;
 use secrecy::ExposeSecret as _;
-use uuid::Uuid;
+use serde_json::json;
 
 use crate::app::App;
 use crate::crypto::{hash_secret, random_secret, same};
+use crate::db::event::{self, Subject};
 use crate::db::session::{self, Session};
 use crate::db::{admin_user, member};
+use crate::domain::events::EventType;
 use crate::domain::permissions::{Role, Scope};
 use crate::domain::{MemberId, SessionId, StoreId, UserId};
 use crate::error::{Code, Error};
@@ -144,8 +146,64 @@ pub async fn end(app: &Data<App>, store: StoreId, id: SessionId) -> Result<(), E
     Ok(session::end(store, id, app.clock.now(), &mut *app.db().await?).await?)
 }
 
-/// A token of the admin API without a session, for a developer (`kakeuri token admin`).
-pub fn developer_token(app: &App, store: StoreId, scopes: &[Scope], ttl: TimeDelta) -> Result<String, Error> {
-    let claims = Claims::new(Audience::Admin, store, "cli".into(), Uuid::new_v4(), app.clock.now(), ttl);
-    Ok(app.tokens.sign(&claims.allowing(scopes))?)
+/// The longest life of a token of the command line.
+const LONGEST_COMMAND_LINE_TOKEN: TimeDelta = TimeDelta::hours(24);
+
+/// A token of the admin API for a developer (`kakeuri token admin`), good for `ttl` and at most a day. It stands in the
+/// log, and has a session that [`revoke`] can end.
+pub async fn developer_token(app: &App, store: StoreId, scopes: &[Scope], ttl: TimeDelta) -> Result<String, Error> {
+    let (now, ttl) = (app.clock.now(), ttl.min(LONGEST_COMMAND_LINE_TOKEN));
+    let session = Session {
+        store_id: store,
+        id: SessionId::new(),
+        member_id: None,
+        user_id: None,
+        // Nobody is given the secret: it cannot be refreshed.
+        refresh_hash: hash_secret(random_secret().expose_secret()),
+        created_at: now,
+        expires_at: now + ttl,
+        ended_at: None,
+    };
+    let claims = Claims::new(Audience::Admin, store, COMMAND_LINE.into(), session.id.0, now, ttl).allowing(scopes);
+    let data = json!({ "session_id": session.id, "scopes": scopes, "expires_at": session.expires_at });
+    let mut conn = app.db().await?;
+    conn.transaction(async |conn| {
+        session::insert(&session, conn).await?;
+        event::append(store, EventType::TokenCreated, Subject::Store(store), &actor(), data, now, conn).await
+    })
+    .await?;
+    Ok(app.tokens.sign(&claims)?)
+}
+
+/// An access token of a member for a developer (`kakeuri token member`). It stands in the log.
+pub async fn developer_token_of_member(app: &App, store: StoreId, member: MemberId) -> Result<String, Error> {
+    let token = open(app, store, Who::Member(member)).await?.access_token;
+    let (subject, now) = (Subject::Member(member), app.clock.now());
+    let conn = &mut *app.db().await?;
+    event::append(store, EventType::TokenCreated, subject, &actor(), json!({}), now, conn).await?;
+    Ok(token)
+}
+
+/// Ends the session behind a token, whatever the token is for (`kakeuri token revoke`). Says which it was.
+///
+/// # Errors
+/// `token_invalid` if the token is not one of ours, or has expired.
+pub async fn revoke(app: &App, token: &str) -> Result<SessionId, Error> {
+    let claims = app.tokens.verify(token).map_err(|bad| Code::TokenInvalid.because(bad.to_string()))?;
+    let (store, id, now) = (claims.store, SessionId(claims.jti), app.clock.now());
+    let data = json!({ "session_id": id, "subject": claims.sub });
+    let mut conn = app.db().await?;
+    conn.transaction(async |conn| {
+        session::end(store, id, now, conn).await?;
+        event::append(store, EventType::TokenRevoked, Subject::Store(store), &actor(), data, now, conn).await
+    })
+    .await?;
+    Ok(id)
+}
+
+/// Whom a token of the command line stands for.
+const COMMAND_LINE: &str = "cli";
+
+fn actor() -> String {
+    format!("token:{COMMAND_LINE}")
 }

@@ -1,8 +1,9 @@
 //! A member's own profile.
 
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get, patch};
+use actix_web::{HttpRequest, HttpResponse, get, patch};
 use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -12,11 +13,12 @@ use crate::domain::MemberId;
 use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
 use crate::error::Error;
 use crate::http::auth::Buyer;
-use crate::http::body::Body;
+use crate::http::body::{Body, from_value};
 use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::idempotency::Ticket;
-use crate::http::patch::merge_patch;
-use crate::operations::member::{self, Deed};
+use crate::http::limits::{Account, Limits, Realm, address};
+use crate::http::patch::{merge_patch, split};
+use crate::operations::member::{self, Deed, Shown};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -66,22 +68,62 @@ async fn get_me(buyer: Buyer) -> Result<HttpResponse, Error> {
     Ok(HttpResponse::Ok().versioned(buyer.member.version, MeOut::from(buyer.member)))
 }
 
+/// The password, where the e-mail address is to change.
+#[derive(serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct OwnIn {
+    /// Needed to change `email`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, write_only, example = "correct horse battery")]
+    current_password: Option<SecretString>,
+}
+
+/// A change of the own profile.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "stands for the body in the document; it is read in two halves")]
+#[schema(as = MePatch, example = json!({ "phone": "045-000-1234" }))]
+struct MePatch {
+    #[serde(flatten)]
+    #[schema(inline)]
+    profile: Profile,
+    #[serde(flatten)]
+    #[schema(inline)]
+    own: OwnIn,
+}
+
 /// Change the own profile; what is absent stays, and `null` empties a field
+///
+/// Another `email` needs `current_password`, as it is what one logs in with. It ends every other session of the member.
 #[utoipa::path(
     tag = "me",
     security(("token" = [])),
     params(IfMatch),
-    request_body = Profile,
+    request_body = MePatch,
     responses(
         (status = 200, description = "Changed", body = MeOut),
         (status = 409, description = "`email_taken`"),
     )
 )]
 #[patch("/me")]
-async fn update_me(buyer: Buyer, if_match: IfMatch, body: Body<Value>, app: Data<App>) -> Result<HttpResponse, Error> {
+async fn update_me(
+    buyer: Buyer,
+    request: HttpRequest,
+    if_match: IfMatch,
+    body: Body<Value>,
+    app: Data<App>,
+    limits: Data<Limits>,
+) -> Result<HttpResponse, Error> {
+    let (patch, own) = split(body.0, &["current_password"])?;
+    let own: OwnIn = from_value(own)?;
+    let shown = Shown { session: buyer.session, password: own.current_password.is_some() };
+    if let Some(password) = own.current_password {
+        let account = Account::claimed(&buyer.store.to_string(), &buyer.member.profile.0.email)?;
+        let check = member::confirm_password(&app, &buyer.member, password.expose_secret().to_owned());
+        limits.log_in(Realm::Buyers, &account, address(&request, &app.config), check).await?;
+    }
     let (actor, check, ticket) = (buyer.actor(), |version| if_match.check(version), Ticket::none());
     let deed = Deed { actor: &actor, check_version: &check, ticket: &ticket };
-    let wanted = |profile: &Profile| merge_patch(profile, body.0);
-    let member = member::change_own(&app, buyer.store, buyer.member.id, &deed, wanted).await?;
+    let wanted = |profile: &Profile| merge_patch(profile, patch);
+    let member = member::change_own(&app, buyer.store, buyer.member.id, shown, &deed, wanted).await?;
     Ok(HttpResponse::Ok().versioned(member.version, MeOut::from(member)))
 }

@@ -58,7 +58,7 @@ impl MyPaidOut {
         Self {
             state,
             can_pay: able && status == ApplicationStatus::ApprovedActive,
-            can_apply: settings.enabled && may_wish,
+            can_apply: settings.enabled && may_wish && member.may_tick_paid(),
             banner: banner(app, settings, member),
             message: message(state, settings.enabled, japanese),
         }
@@ -75,7 +75,7 @@ fn state(member: &Member) -> BuyerState {
 
 fn banner(app: &App, settings: &PaidSettings, member: &Member) -> BannerOut {
     let not_linked = matches!(member.application_status, ApplicationStatus::None | ApplicationStatus::Pending);
-    let visible = settings.enabled && settings.show_member_banner && not_linked;
+    let visible = settings.enabled && settings.show_member_banner && not_linked && member.may_tick_paid();
     let url = app.config.paid_link_url.as_deref().filter(|_| visible).and_then(|template| {
         let merchant = settings.merchant_id.as_deref().unwrap_or_default();
         let merchant: String = url::form_urlencoded::byte_serialize(merchant.as_bytes()).collect();
@@ -128,7 +128,8 @@ async fn get_my_paid(buyer: Buyer, request: HttpRequest, app: Data<App>) -> Resu
     security(("token" = [])),
     responses(
         (status = 200, description = "Noted", body = MyPaidOut),
-        (status = 409, description = "`paid_disabled`; `application_status_owned_by_paid`: applied already"),
+        (status = 409, description = "`paid_disabled`; `application_status_owned_by_paid`: applied already; \
+            `paid_not_ticked`: only the store may tick Paid again"),
         (status = 422, description = "`invalid`: `errors` names what Paid needs in the profile"),
     )
 )]
@@ -154,7 +155,7 @@ async fn noted(app: &App, member: &Member, request: &HttpRequest) -> Result<Http
     security(("token" = [])),
     responses(
         (status = 202, description = "Go on at `banner.url`", body = MyPaidOut),
-        (status = 409, description = "`banner_disabled`, `paid_disabled`"),
+        (status = 409, description = "`banner_disabled`, `paid_disabled`, `paid_not_ticked`"),
     )
 )]
 #[post("/me/paid/link")]

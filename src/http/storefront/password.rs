@@ -69,8 +69,12 @@ async fn note(app: &App, store: StoreId, email: &str) -> Result<(), Error> {
     let Some((member, _, _)) = db::password::of_member(store, email, &conn).await? else {
         return Ok(());
     };
-    let (kind, subject) = (EventType::PasswordResetRequested, Subject::Member(member));
-    Ok(event::append(store, kind, subject, "visitor", json!({}), app.clock.now(), &mut conn).await?)
+    let (kind, subject, now) = (EventType::PasswordResetRequested, Subject::Member(member), app.clock.now());
+    conn.transaction(async |conn| {
+        db::password::note_reset(store, member, now, conn).await?;
+        Ok(event::append(store, kind, subject, "visitor", json!({}), now, conn).await?)
+    })
+    .await
 }
 
 /// A one-time token and the new password.
@@ -115,12 +119,13 @@ async fn set_password(
         .await?
         .transaction(async |conn| {
             let redeemed = db::password_token::redeem(store, id, &secret_hash, now, conn).await?;
-            let member = redeemed.ok_or_else(bad_token)?;
+            let (member, made_by) = redeemed.ok_or_else(bad_token)?;
             ticket.record(member.0, conn).await?;
             db::password::set(store, member, &hash, now, conn).await?;
-            db::session::end_all_of_member(store, member, now, conn).await?;
+            db::session::end_all_of(store, &[member], None, now, conn).await?;
             let (kind, actor) = (EventType::PasswordChanged, format!("member:{member}"));
-            event::append(store, kind, Subject::Member(member), &actor, json!({}), now, conn).await?;
+            let data = json!({ "token_made_by": made_by });
+            event::append(store, kind, Subject::Member(member), &actor, data, now, conn).await?;
             Ok::<_, Error>(())
         })
         .await?;

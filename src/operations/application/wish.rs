@@ -35,10 +35,10 @@ pub async fn wish(app: &App, store: StoreId, id: MemberId, actor: &str, ticket: 
         if operation::open_on_member(store, id, conn).await?.is_some() {
             return Err(in_progress());
         }
+        tick_paid(&mut member)?;
         let mut faults = Faults::new();
         faults.extend(precheck(&member.profile.0, member.customer_number.as_ref()));
         faults.into_result()?;
-        member.tick(PaymentMethod::Paid);
         member.application_status = ApplicationStatus::Pending;
         member::save(&mut member, now, conn).await?;
         ticket.record(id.0, conn).await?;
@@ -47,6 +47,14 @@ pub async fn wish(app: &App, store: StoreId, id: MemberId, actor: &str, ticket: 
         Ok(member)
     })
     .await
+}
+
+fn tick_paid(member: &mut Member) -> Result<(), Error> {
+    if !member.may_tick_paid() {
+        return Err(Code::PaidNotTicked.because("The store does not offer Paid to you at present. Ask the store."));
+    }
+    member.tick(PaymentMethod::Paid);
+    Ok(())
 }
 
 /// Notes that a member used the banner: he gets the key under which Paid will link him, and Paid is ticked. He goes on
@@ -66,9 +74,9 @@ pub async fn link(app: &App, store: StoreId, id: MemberId, actor: &str, ticket: 
         if member.link_used_at.is_some() && member.has(PaymentMethod::Paid) {
             return Ok(member);
         }
+        tick_paid(&mut member)?;
         key_of(&mut member);
         member.link_used_at = Some(now);
-        member.tick(PaymentMethod::Paid);
         member::save(&mut member, now, conn).await?;
         ticket.record(id.0, conn).await?;
         event::append(store, EventType::ApplicationLinkUsed, Subject::Member(id), actor, json!({}), now, conn).await?;

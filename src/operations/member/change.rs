@@ -1,5 +1,7 @@
 //! Changes of a member: by an admin or a CSV row, by the member itself, and of its status with the store.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::{Value, json};
 
@@ -7,11 +9,11 @@ use super::{Deed, check_number, note};
 use crate::app::App;
 use crate::db::json::Json;
 use crate::db::member::{self, Member};
-use crate::db::{operation, paid_settings};
+use crate::db::{operation, paid_settings, password_token, session};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::events::EventType;
 use crate::domain::member::{MemberAction, PaymentMethod, Profile, fold_email};
-use crate::domain::{Faults, MemberId, PaidKey, StoreId};
+use crate::domain::{Faults, MemberId, PaidKey, SessionId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::operations::application;
 
@@ -28,6 +30,8 @@ pub struct Change {
     pub application_status: Option<ApplicationStatus>,
     /// Once, for a member that was never submitted (A7).
     pub customer_number: Option<PaidKey>,
+    /// The session that another e-mail address leaves open: that of the member itself. All others end.
+    pub kept_session: Option<SessionId>,
 }
 
 /// Changes a member. `wanted` is asked under the member's lock what is to change.
@@ -47,9 +51,18 @@ pub async fn change(
         let before = member.clone();
         set_profile(&mut member, &wanted)?;
         set_application(&mut member, &wanted, conn).await?;
-        save(app, &before, member, deed.actor, conn).await
+        save(app, &before, member, wanted.kept_session, deed.actor, conn).await
     })
     .await
+}
+
+/// What a member who changes its own profile has shown of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown {
+    /// The session in which it acts.
+    pub session: SessionId,
+    /// It gave its password: only then it may change the e-mail address, with which it logs in.
+    pub password: bool,
 }
 
 /// Changes what a member says of itself.
@@ -57,12 +70,32 @@ pub async fn change_own(
     app: &App,
     store: StoreId,
     id: MemberId,
+    shown: Shown,
     deed: &Deed<'_>,
     wanted: impl FnOnce(&Profile) -> Result<Profile, Error> + Send,
 ) -> Result<Member, Error> {
-    let change_profile =
-        |member: &Member| Ok(Change { profile: Some(wanted(&member.profile.0)?), ..Change::default() });
+    let change_profile = |member: &Member| {
+        let profile = wanted(&member.profile.0)?;
+        if !shown.password && fold_email(&profile.email) != member.email_key {
+            let needed = "Another e-mail address needs the present password.";
+            return Err(Error::invalid("/current_password", "required", needed));
+        }
+        Ok(Change { profile: Some(profile), kept_session: Some(shown.session), ..Change::default() })
+    };
     change(app, store, id, deed, change_profile).await
+}
+
+/// With another e-mail address whoever could use the old one is out: its other sessions end, and tokens that may lie in
+/// its mailbox are useless.
+pub(super) async fn shut_out(
+    store: StoreId,
+    members: &[MemberId],
+    kept: Option<SessionId>,
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> Result<(), Error> {
+    session::end_all_of(store, members, kept, now, conn).await?;
+    Ok(password_token::void_all(store, members, now, conn).await?)
 }
 
 fn set_profile(member: &mut Member, wanted: &Change) -> Result<(), Error> {
@@ -132,14 +165,21 @@ async fn save(
     app: &App,
     before: &Member,
     mut member: Member,
+    kept_session: Option<SessionId>,
     actor: &str,
     conn: &mut AsyncPgConnection,
 ) -> Result<Member, Error> {
-    let news = news(before, &member);
+    let mut news = news(before, &member);
     if news.is_empty() {
         return Ok(member);
     }
     member::save(&mut member, app.clock.now(), conn).await.map_err(member::taken)?;
+    if before.email_key != member.email_key {
+        shut_out(member.store_id, &[member.id], kept_session, member.updated_at, conn).await?;
+        // Whoever looks into a take-over can compare an address with it; nobody can read one out of it.
+        let hash = app.keys.fingerprint(&[b"e-mail", member.store_id.0.as_bytes(), before.email_key.as_bytes()]);
+        news.push((EventType::MemberEmailChanged, json!({ "old_email_hash": BASE64_STANDARD.encode(hash) })));
+    }
     for (kind, data) in news {
         note(&member, kind, actor, data, conn).await?;
     }

@@ -1,6 +1,6 @@
 //! New members: by an admin (O2), or by themselves (O1).
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use crate::db::counter::{self, Counted};
 use crate::db::idempotency_key::Ticket;
 use crate::db::json::Json;
 use crate::db::member::{self, Member};
-use crate::db::operation::Operation;
+use crate::db::operation::{self, Operation};
 use crate::db::paid_settings::{self, PaidSettings};
 use crate::db::password;
 use crate::db::store::Store;
@@ -208,6 +208,14 @@ fn check_registration(new: &Registration, settings: &PaidSettings) -> Result<(),
     Ok(())
 }
 
+/// Anybody can register, and every application is a real screening: only so many an hour go to Paid without an admin. The
+/// others wait as `pending`.
+async fn within_the_hour(app: &App, store: &Store, conn: &mut AsyncPgConnection) -> Result<bool, Error> {
+    let since = app.clock.now() - TimeDelta::hours(1);
+    let submitted = operation::count_own_applications(store.store_id, since, conn).await?;
+    Ok(submitted < i64::from(store.applications_per_hour))
+}
+
 async fn write_registration(
     app: &App,
     store: &Store,
@@ -223,6 +231,7 @@ async fn write_registration(
     }
     let pattern = settings.enabled.then(|| Pattern::of(store.member_approval, settings.enable_for_new_members));
     let beginning = beginning_of_registration(store.member_approval, pattern, new.wants_paid);
+    let submit_at_once = beginning.submit_at_once && within_the_hour(app, store, conn).await?;
     let mut member = fresh(store.store_id, number, new.profile.clone(), app.clock.now());
     member.status = beginning.status;
     member.payment_methods = beginning.payment_methods;
@@ -232,7 +241,7 @@ async fn write_registration(
     ticket.record(member.id.0, conn).await?;
     let actor = format!("member:{}", member.id);
     let mut operation = None;
-    if beginning.submit_at_once {
+    if submit_at_once {
         operation = Some(application::write_down(app, &settings, &mut member, &actor, conn).await?);
     }
     note(&member, EventType::MemberCreated, &actor, told(&member), conn).await?;

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use diesel_async::AsyncPgConnection;
 
-use super::change::{news, owned_by_paid, set_customer_number, set_status};
+use super::change::{news, owned_by_paid, set_customer_number, set_status, shut_out};
 use super::check_number;
 use super::create::{fresh, told};
 use crate::db::counter::{self, Counted};
@@ -42,6 +42,8 @@ pub enum Verdict {
 pub struct Effects {
     created: Vec<Member>,
     changed: Vec<Member>,
+    /// Those of them that have another e-mail address now.
+    readdressed: Vec<MemberId>,
     /// For the log, which is written last.
     pub news: Vec<News>,
 }
@@ -259,6 +261,9 @@ impl<'a> Judge<'a> {
         member.updated_at = self.now;
         let subject = Subject::Member(id);
         self.effects.news.extend(news.into_iter().map(|(kind, data)| News { kind, subject, data }));
+        if self.members[place].email_key != member.email_key {
+            self.effects.readdressed.push(id);
+        }
         self.effects.changed.push(member);
         Verdict::Changes(id)
     }
@@ -301,6 +306,12 @@ impl Effects {
     /// Writes the members. The log is the caller's, as the last thing in its transaction.
     pub async fn write(&self, conn: &mut AsyncPgConnection) -> Result<(), Error> {
         member::insert_many(&self.created, conn).await?;
-        Ok(member::save_many(&self.changed, conn).await?)
+        member::save_many(&self.changed, conn).await?;
+        match self.changed.first() {
+            Some(any) if !self.readdressed.is_empty() => {
+                shut_out(any.store_id, &self.readdressed, None, any.updated_at, conn).await
+            }
+            _ => Ok(()),
+        }
     }
 }

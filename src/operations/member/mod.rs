@@ -5,11 +5,13 @@ mod change;
 mod create;
 pub mod import;
 mod intake;
+mod password;
 mod remove;
 
-pub use change::{Change, act, change, change_own};
+pub use change::{Change, Shown, act, change, change_own};
 pub use create::{NewMember, Registration, create, register, resume};
 pub use intake::read as read_file;
+pub use password::{confirm_password, make_password_token};
 pub use remove::remove;
 
 use crate::db::event::{self, Subject};

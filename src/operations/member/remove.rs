@@ -26,7 +26,7 @@ pub async fn remove(app: &App, store: StoreId, id: MemberId, deed: &Deed<'_>) ->
             || operation::any_on_member(store, id, conn).await?;
         if kept {
             member::anonymise(&mut member, now, conn).await?;
-            session::end_all_of_member(store, id, now, conn).await?;
+            session::end_all_of(store, &[id], None, now, conn).await?;
         } else {
             member::delete(store, id, conn).await?;
         }

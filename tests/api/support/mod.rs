@@ -21,15 +21,16 @@ use kakeuri::crypto::MasterKeys;
 use kakeuri::db::admin_user::AdminUser;
 use kakeuri::db::json::Json;
 use kakeuri::db::member::{self, Member};
+use kakeuri::db::session::{self, Session};
 use kakeuri::db::store::{self, Store};
 use kakeuri::domain::application::{ApplicationStatus, default_methods};
 use kakeuri::domain::member::{MemberStatus, PersonName, Profile, fold_email};
 use kakeuri::domain::permissions::{Role, Scope};
-use kakeuri::domain::{MemberId, UserId};
+use kakeuri::domain::{MemberId, SessionId, UserId};
 use kakeuri::http;
 use kakeuri::http::auth::login::{self, Who};
 use kakeuri::http::service::Stopping;
-use kakeuri::tokens::Tokens;
+use kakeuri::tokens::{Audience, Claims, Tokens};
 use kakeuri::{db, passwords};
 
 pub use client::{Answer, Client};
@@ -152,8 +153,18 @@ impl TestApp {
 
     /// A client of the admin API of some store.
     pub fn admin_of(&self, store: &Store, scopes: &[Scope]) -> Client {
-        let token = login::developer_token(&self.app, store.store_id, scopes, TimeDelta::days(1)).unwrap();
-        self.stranger().bearer(&token)
+        self.stranger().bearer(&self.token_of(store, scopes, TimeDelta::days(1)))
+    }
+
+    /// A token of the admin API with these scopes, of the session that every store of the tests has.
+    pub fn token(&self, scopes: &[Scope], ttl: TimeDelta) -> String {
+        self.token_of(&self.store, scopes, ttl)
+    }
+
+    fn token_of(&self, store: &Store, scopes: &[Scope], ttl: TimeDelta) -> String {
+        let (id, now) = (store.store_id, self.app.clock.now());
+        let claims = Claims::new(Audience::Admin, id, "cli".into(), id.0, now, ttl).allowing(scopes);
+        self.app.tokens.sign(&claims).unwrap()
     }
 
     /// A client of a member who has logged in.
@@ -240,7 +251,19 @@ async fn open_store(app: &App, slug: &str) -> (Store, UserId) {
         password_hash: Some(passwords::hash(PASSWORD.into()).await.unwrap()),
         created_at: now,
     };
-    store::open(&store, &owner, &mut app.db().await.unwrap()).await.unwrap();
+    let conn = &mut *app.db().await.unwrap();
+    store::open(&store, &owner, conn).await.unwrap();
+    let session = Session {
+        store_id: store.store_id,
+        id: SessionId(store.store_id.0),
+        member_id: None,
+        user_id: None,
+        refresh_hash: Vec::new(),
+        created_at: now,
+        expires_at: now + TimeDelta::days(3650),
+        ended_at: None,
+    };
+    session::insert(&session, conn).await.unwrap();
     (store, owner.id)
 }
 

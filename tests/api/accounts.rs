@@ -1,0 +1,173 @@
+//! Who can get into an account: tokens to set a password, another e-mail address, roles that change, tokens that are
+//! revoked, and what is left of a member that is gone.
+
+use chrono::TimeDelta;
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use kakeuri::db::schema::{admin_users, operations};
+use kakeuri::domain::MemberId;
+use kakeuri::domain::permissions::{Role, Scope};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+
+use crate::support::{PASSWORD, TestApp, process};
+
+const ME: &str = "/v1/storefront/me";
+const RESETS: &str = "/v1/storefront/password-resets";
+
+fn token_path(member: MemberId) -> String {
+    format!("/v1/admin/members/{member}/password-token")
+}
+
+impl TestApp {
+    /// The newest events of a kind.
+    async fn newest_of(&self, kind: &str) -> Vec<Value> {
+        let events = self.admin().get(&format!("/v1/admin/events?type={kind}")).await.expect(200).body;
+        events["data"].as_array().unwrap().clone()
+    }
+
+    /// A member asks for a new password, and the request is noted.
+    async fn ask_for_a_new_password(&self, member: MemberId) {
+        let before = self.count_events("member.password_reset_requested").await;
+        self.visitor().post(RESETS, json!({ "email": self.email_of(member).await })).await.expect(202);
+        while self.count_events("member.password_reset_requested").await == before {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[actix_web::test]
+async fn the_shop_lets_itself_into_no_account_whose_owner_did_not_ask() {
+    let app = TestApp::start().await;
+    let member = app.member().await;
+    app.admin().act(&token_path(member)).await.problem(409, "password_reset_not_requested");
+    app.ask_for_a_new_password(member).await;
+    app.let_time_pass(TimeDelta::hours(25)).await;
+    app.admin().act(&token_path(member)).await.problem(409, "password_reset_not_requested");
+    app.ask_for_a_new_password(member).await;
+    let made = app.admin().act(&token_path(member)).await.expect(201);
+    let set = json!({ "token": made.text_at("/token"), "password": "another horse battery" });
+    app.visitor().post("/v1/storefront/password", set).await.expect(204);
+    // What was asked for was given; the next one is to be asked for again.
+    app.admin().act(&token_path(member)).await.problem(409, "password_reset_not_requested");
+}
+
+#[actix_web::test]
+async fn whoever_made_a_password_token_stands_in_the_log() {
+    let app = TestApp::start().await;
+    let member = app.member().await;
+    app.ask_for_a_new_password(member).await;
+    let made = app.admin().act(&token_path(member)).await.expect(201);
+    let [created] = &app.newest_of("member.password_token_created").await[..] else { panic!() };
+    assert_eq!((&created["actor"], &created["subject"]["id"]), (&json!("token:cli"), &json!(member)));
+    let set = json!({ "token": made.text_at("/token"), "password": "another horse battery" });
+    app.visitor().post("/v1/storefront/password", set).await.expect(204);
+    let [changed] = &app.newest_of("member.password_changed").await[..] else { panic!() };
+    assert_eq!(changed["data"]["token_made_by"], "token:cli");
+}
+
+#[actix_web::test]
+async fn acting_as_a_member_needs_a_scope_that_the_owner_alone_has() {
+    let app = TestApp::start().await;
+    let member = app.member().await;
+    for role in [Role::Staff, Role::Viewer] {
+        app.admin_with(&role.scopes()).act(&token_path(member)).await.problem(403, "missing_scope");
+    }
+    assert!(Role::Owner.scopes().contains(&Scope::MembersImpersonate));
+}
+
+#[actix_web::test]
+async fn another_address_needs_the_password_and_shuts_everybody_else_out() {
+    let app = TestApp::start().await;
+    let member = app.member().await;
+    app.ask_for_a_new_password(member).await;
+    let token = app.admin().act(&token_path(member)).await.expect(201).text_at("/token");
+    let (buyer, elsewhere) = (app.buyer(member).await, app.buyer(member).await);
+    let old = app.email_of(member).await;
+
+    let wanted = json!({ "email": "new@minato.example" });
+    let refused = buyer.patch(ME, wanted.clone()).await.problem(422, "invalid");
+    assert_eq!(refused.pointers(), ["/current_password"]);
+    let with = |password: &str| json!({ "email": "new@minato.example", "current_password": password });
+    let refused = buyer.patch(ME, with("wrong")).await.problem(422, "invalid");
+    assert_eq!(refused.pointers(), ["/current_password"]);
+    assert_eq!(app.email_of(member).await, old);
+    // Anything else needs none.
+    buyer.patch(ME, json!({ "city": "川崎市", "email": old.to_uppercase() })).await.expect(200);
+    elsewhere.get(ME).await.expect(200);
+
+    assert_eq!(buyer.patch(ME, with(PASSWORD)).await.expect(200).body["email"], "new@minato.example");
+    buyer.get(ME).await.expect(200);
+    elsewhere.get(ME).await.problem(401, "token_invalid");
+    let set = json!({ "token": token, "password": "another horse battery" });
+    app.visitor().post("/v1/storefront/password", set).await.problem(422, "invalid");
+    let [told] = &app.newest_of("member.email_changed").await[..] else { panic!() };
+    assert_eq!(told["data"]["old_email_hash"].as_str().unwrap().len(), 44);
+    assert!(!told.to_string().contains("minato.example"), "{told}");
+}
+
+#[actix_web::test]
+async fn an_address_that_the_shop_changes_ends_the_sessions() {
+    let app = TestApp::start().await;
+    let member = app.member().await;
+    let buyer = app.buyer(member).await;
+    let change = json!({ "email": "new@minato.example" });
+    app.admin().patch(&format!("/v1/admin/members/{member}"), change).await.expect(200);
+    buyer.get(ME).await.problem(401, "token_invalid");
+    assert_eq!(app.newest_of("member.email_changed").await.len(), 1);
+}
+
+#[actix_web::test]
+async fn a_role_that_was_taken_away_takes_its_scopes_from_tokens_in_use() {
+    let app = TestApp::start().await;
+    let login = json!({ "store": "minato", "email": "owner@minato.example", "password": PASSWORD });
+    let session = app.stranger().post("/v1/admin/sessions", login).await.expect(201);
+    let owner = app.stranger().bearer(&session.text_at("/access_token"));
+    owner.put("/v1/admin/settings/store", json!({ "name": "みなと" })).await.expect(200);
+    diesel::update(admin_users::table.find((app.store.store_id, app.owner)))
+        .set(admin_users::role.eq(Role::Viewer))
+        .execute(&mut app.app.db().await.unwrap())
+        .await
+        .unwrap();
+    owner.put("/v1/admin/settings/store", json!({ "name": "みなと" })).await.problem(403, "missing_scope");
+    owner.get("/v1/admin/settings/store").await.expect(200);
+}
+
+#[actix_web::test]
+async fn a_token_of_the_command_line_lasts_a_day_at_most_and_can_be_revoked() {
+    let app = TestApp::start().await;
+    let folder = process::empty_folder("revoke");
+    let settings = [
+        ("DATABASE_URL", app.database_url()),
+        ("KAKEURI_MASTER_KEY", app.master_key.expose_secret()),
+        ("KAKEURI_DATA_DIR", folder.to_str().unwrap()),
+        ("KAKEURI_TOKEN_TTL", "400h"),
+    ];
+    let token = process::run(&settings, &["token", "admin", "--store", "minato", "--scope", "settings:read"]);
+    let cli = app.stranger().bearer(&token);
+    cli.get("/v1/admin/settings/store").await.expect(200);
+    let [made] = &app.newest_of("token.created").await[..] else { panic!() };
+    assert_eq!((&made["actor"], &made["data"]["scopes"]), (&json!("token:cli"), &json!(["settings:read"])));
+    process::run(&settings, &["token", "revoke", &token]);
+    cli.get("/v1/admin/settings/store").await.problem(401, "token_invalid");
+    assert_eq!(app.newest_of("token.revoked").await.len(), 1);
+
+    let token = process::run(&settings, &["token", "admin", "--store", "minato"]);
+    app.let_time_pass(TimeDelta::hours(25)).await;
+    app.stranger().bearer(&token).get("/v1/admin/settings/store").await.problem(401, "token_expired");
+}
+
+#[actix_web::test]
+async fn nothing_personal_is_left_of_a_member_that_is_gone() {
+    let app = TestApp::with_paid().await;
+    let member = app.pending_member().await;
+    app.submit(member).await.expect(200);
+    app.admin().delete(&format!("/v1/admin/members/{member}")).await.expect(204);
+    let bodies: Vec<Value> = operations::table
+        .filter(operations::member_id.eq(member))
+        .select(operations::body)
+        .load(&mut app.app.db().await.unwrap())
+        .await
+        .unwrap();
+    assert_eq!(bodies, [json!({})]);
+}

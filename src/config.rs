@@ -50,6 +50,11 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// `KAKEURI_TOKEN_TTL`: how long an access token is good.
     pub token_ttl: Duration,
+    /// `KAKEURI_CLIENT_TIMEOUT`: how long a client may let us wait for the head of a request, or for the next piece of a
+    /// body.
+    pub client_timeout: Duration,
+    /// `KAKEURI_MAX_CONNECTIONS`: how many connections of clients are served at a time; others wait.
+    pub max_connections: usize,
     /// `KAKEURI_METRICS_LISTEN`: where `/metrics` answers.
     pub metrics_listen: MetricsListen,
     /// `KAKEURI_MAX_CONNECTIONS_PER_STORE`: how many database connections one store's requests have at a time; absent:
@@ -117,6 +122,8 @@ impl Config {
             cors_origins: get.or("KAKEURI_CORS_ORIGINS", "", origins)?,
             trusted_proxies: get.or("KAKEURI_TRUSTED_PROXIES", "", proxies)?,
             token_ttl: get.or("KAKEURI_TOKEN_TTL", "15m", duration)?,
+            client_timeout: get.or("KAKEURI_CLIENT_TIMEOUT", "10s", duration)?,
+            max_connections: get.or("KAKEURI_MAX_CONNECTIONS", "4096", count)?,
             metrics_listen: get.maybe("KAKEURI_METRICS_LISTEN", metrics)?.unwrap_or(MetricsListen::IfFree(METRICS)),
             connections_per_store: get.maybe("KAKEURI_MAX_CONNECTIONS_PER_STORE", connections)?,
             spool_dir: get.maybe("KAKEURI_SPOOL_DIR", folder)?,
@@ -228,6 +235,11 @@ fn duration(text: &str) -> Result<Duration, String> {
     found.ok_or_else(|| format!("{text:?} is not a duration such as 30s, 15m or 12h"))
 }
 
+fn count(text: &str) -> Result<usize, String> {
+    let number: Option<usize> = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| format!("{text:?} is not a whole number above 0"))
+}
+
 fn scale(text: &str) -> Result<f64, String> {
     let scale: f64 = text.parse().map_err(|_| format!("{text:?} is not a number such as 1 or 0.01"))?;
     if scale > 0.0 && scale <= 1000.0 { Ok(scale) } else { Err(format!("{text:?} is not above 0 and at most 1000")) }
@@ -335,6 +347,8 @@ mod tests {
             ("KAKEURI_MAX_CONNECTIONS_PER_STORE", "99999999999999999999"),
             ("KAKEURI_SPOOL_DIR", "/nowhere/at/all"),
             ("KAKEURI_RATE_LIMITS", "maybe"),
+            ("KAKEURI_CLIENT_TIMEOUT", "0s"),
+            ("KAKEURI_MAX_CONNECTIONS", "0"),
             ("KAKEURI_CORS_ORIGINS", "https://shop.example/path"),
             ("KAKEURI_CALLS_PER_MINUTE", "0"),
             ("KAKEURI_TRUSTED_PROXIES", "10.0.0.0/33"),

@@ -31,6 +31,8 @@ text_enum! {
         MethodNotAllowed = "method_not_allowed" ("メソッドが許可されていません", "Method not allowed"),
         /// The body is too large.
         BodyTooLarge = "body_too_large" ("本文が大きすぎます", "The body is too large"),
+        /// The body did not arrive in time.
+        BodyTooSlow = "body_too_slow" ("本文の受信が遅すぎます", "The body came too slowly"),
         /// The body is of another type.
         UnsupportedMediaType = "unsupported_media_type" ("対応していない形式です", "Unsupported media type"),
         /// Another member has the e-mail address.

@@ -33,6 +33,9 @@ impl Fault {
 pub struct Faults(Vec<Fault>);
 
 impl Faults {
+    /// The most that are collected: nobody mends more at once, and an answer stays short.
+    pub const MOST: usize = 100;
+
     /// None yet.
     pub fn new() -> Self {
         Self::default()
@@ -40,7 +43,7 @@ impl Faults {
 
     /// Adds a fault.
     pub fn add(&mut self, pointer: impl Into<String>, code: &str, message: impl Into<String>) {
-        self.0.push(Fault::new(pointer, code, message));
+        self.extend([Fault::new(pointer, code, message)]);
     }
 
     /// Adds a fault unless `good`.
@@ -52,7 +55,17 @@ impl Faults {
 
     /// Adds many.
     pub fn extend(&mut self, faults: impl IntoIterator<Item = Fault>) {
-        self.0.extend(faults);
+        self.0.extend(faults.into_iter().take(Self::MOST.saturating_sub(self.0.len())));
+    }
+
+    /// How many were found.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Was none found?
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// `Ok` if nothing was found.

@@ -93,6 +93,7 @@ pub fn status(code: Code) -> StatusCode {
         WrongAudience | MissingScope | MemberNotActive => 403,
         NotFound => 404,
         MethodNotAllowed => 405,
+        BodyTooSlow => 408,
         EmailTaken | NumberTaken | ApplicationStatusOwnedByPaid | ApplicationNotPending => 409,
         ApplicationOperationInProgress | PaidEmailTaken | PaidNumberTaken | CustomerNumberSet => 409,
         PasswordResetNotRequested
@@ -174,6 +175,10 @@ pub fn answer(problem: Problem, asked: &Asked) -> HttpResponse {
     }
     if let Some(challenge) = challenge(code) {
         response.insert_header((WWW_AUTHENTICATE, challenge));
+    }
+    // What else is on its way is not worth waiting for.
+    if matches!(code, Code::BodyTooLarge | Code::BodyTooSlow) {
+        response.force_close();
     }
     let common = common(&problem, asked);
     response.content_type(PROBLEM_JSON);

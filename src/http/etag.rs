@@ -9,6 +9,7 @@ use std::future::{Ready, ready};
 use actix_web::http::header::{CONTENT_TYPE, ETAG, IF_MATCH};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, dev::Payload};
 
+use super::auth;
 use crate::crypto;
 use crate::error::{Code, Error};
 
@@ -80,7 +81,7 @@ impl FromRequest for IfMatch {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let values = request.headers().get_all(IF_MATCH).map(|value| value.to_str().unwrap_or_default());
-        ready(Ok(Self::parse(values)))
+        ready(auth::admitted(request).map(|_| Self::parse(values)))
     }
 }
 

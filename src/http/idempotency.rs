@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::auth::Caller;
 use super::limits::{self, KeyOwner, Limits};
 use super::spool::{self, Spool};
-use super::{auth, body, error};
+use super::{auth, body, error, routes};
 use crate::app::App;
 use crate::db::idempotency_key::{self, Claim, Claimed, Request};
 use crate::domain::permissions::Scope;
@@ -134,7 +134,7 @@ enum Looked {
 }
 
 async fn claim(request: &mut ServiceRequest) -> Result<Looked, Error> {
-    if request.method() != Method::POST || is_session(request.path()) {
+    if request.method() != Method::POST || is_session(request.request()) {
         return Ok(Looked::Free);
     }
     let Some(header) = request.headers().get(IDEMPOTENCY_KEY) else {
@@ -209,8 +209,9 @@ impl Counting {
 }
 
 /// Sessions are never kept: their answers are credentials.
-fn is_session(path: &str) -> bool {
-    path.contains("/sessions") || path.ends_with("/oauth/token")
+fn is_session(request: &HttpRequest) -> bool {
+    let pattern = routes::pattern_of(request).unwrap_or_default();
+    pattern.contains("/sessions") || pattern.ends_with("/oauth/token")
 }
 
 fn checked(header: &HeaderValue) -> Result<String, Error> {
@@ -227,8 +228,9 @@ fn checked(header: &HeaderValue) -> Result<String, Error> {
 async fn fingerprint(request: &mut ServiceRequest, app: &App) -> Result<Option<Vec<u8>>, Error> {
     let target = request.uri().path_and_query().map_or("", |target| target.as_str()).to_owned();
     let payload = request.take_payload();
-    if !spool::takes(request.path()) {
-        let bytes = body::read(payload, body::LIMIT).await?;
+    if !spool::takes(request.request()) {
+        let stranger = auth::caller(request).is_none_or(|caller| caller.name.is_none());
+        let bytes = body::read(request.request(), payload, stranger).await?;
         let fingerprint = app.keys.fingerprint(&[b"POST", target.as_bytes(), &bytes]);
         request.set_payload(whole(bytes));
         return Ok(Some(fingerprint));

@@ -10,6 +10,7 @@ pub mod error;
 pub mod etag;
 mod fallback;
 pub mod idempotency;
+mod intake;
 pub mod limits;
 pub mod openapi;
 pub mod page;
@@ -17,10 +18,12 @@ mod patch;
 pub mod path;
 pub mod query;
 pub mod requests;
+mod routes;
 pub mod service;
 mod spool;
 pub mod sse;
 pub mod storefront;
+mod strict;
 
 use std::io;
 use std::net::TcpListener;
@@ -58,6 +61,7 @@ pub fn configure(config: &mut ServiceConfig) {
 /// The server, not yet running. Each of its workers has connections to `database_url` of its own.
 pub fn server(app: &App, database_url: &str, listener: TcpListener, stopping: &Stopping) -> io::Result<Server> {
     service::start_metrics();
+    routes::prepare();
     let workers = std::thread::available_parallelism().map_or(2, NonZeroUsize::get);
     let connections = (CONNECTIONS / workers).max(4);
     // Of each worker's connections, so that no store has all of one worker.
@@ -68,6 +72,7 @@ pub fn server(app: &App, database_url: &str, listener: TcpListener, stopping: &S
     let streams = Data::new(Streams::default());
     let horizons = Data::new(Horizons::default());
     let spools = Data::new(Spools::default());
+    let (client_timeout, most) = (app.config.client_timeout, app.config.max_connections.div_ceil(workers));
     let server = HttpServer::new(move || {
         let app = app.with_pool(db::pool_for(Purpose::Requests, &url, connections), Shares::new(share));
         ActixApp::new()
@@ -82,6 +87,7 @@ pub fn server(app: &App, database_url: &str, listener: TcpListener, stopping: &S
             .app_data(spools.clone())
             .configure(configure)
     });
+    let server = server.client_request_timeout(client_timeout).max_connections(most);
     Ok(server.workers(workers).shutdown_timeout(SHUTDOWN_TIMEOUT).disable_signals().listen(listener)?.run())
 }
 

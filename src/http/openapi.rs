@@ -6,6 +6,7 @@
 mod examples;
 mod sides;
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
@@ -86,7 +87,7 @@ fn publishable_key() -> SecurityScheme {
     )))
 }
 
-type Schemas = std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::Schema>>;
+type Schemas = BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::Schema>>;
 
 fn complete(
     mut document: OpenApi,
@@ -119,11 +120,12 @@ fn complete(
 }
 
 /// The error answers that calls share: name, status, when.
-const SHARED: [(&str, u16, &str); 12] = [
+const SHARED: [(&str, u16, &str); 13] = [
     ("Malformed", 400, "`malformed`: the request cannot be read"),
     ("Unauthorized", 401, "`token_missing`, `token_invalid` or `token_expired`"),
     ("Forbidden", 403, "`wrong_audience`, or `missing_scope`: the token does not allow this"),
     ("NotFound", 404, "`not_found`: nothing there, or somebody else's"),
+    ("TooSlow", 408, "`body_too_slow`: the body did not arrive in time"),
     ("Conflict", 409, "`request_in_progress`: the first request under this `Idempotency-Key` still runs"),
     ("Stale", 412, "`stale`: the resource changed since it was read"),
     ("TooLarge", 413, "`body_too_large`"),
@@ -268,7 +270,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, problem: 
         404 => path.contains('{'),
         409 => keyed,
         412 => matched,
-        413 | 415 => has_body,
+        408 | 413 | 415 => has_body,
         422 => has_body || keyed || parameter_in("query"),
         _ => path.starts_with("/v1/") && !path.ends_with("/vocabulary"),
     };
@@ -335,13 +337,19 @@ fn explain_words(document: &mut Value) {
     }
 }
 
-/// Every route of the documents: the path's pattern and its methods in upper case.
-pub fn routes() -> Vec<(String, Vec<String>)> {
+/// Every path of the documents: its pattern, its methods in upper case, and whether they take query parameters.
+pub fn operations() -> Vec<(String, BTreeMap<String, bool>)> {
     let documents = documents();
     let paths =
         [&documents.storefront, &documents.admin].into_iter().filter_map(|document| document["paths"].as_object());
-    let methods =
-        |value: &Value| value.as_object().into_iter().flat_map(Map::keys).map(|name| name.to_uppercase()).collect();
+    let takes_query = |operation: &Value| {
+        let parameters = operation["parameters"].as_array();
+        parameters.is_some_and(|all| all.iter().any(|parameter| parameter["in"] == "query"))
+    };
+    let methods = |value: &Value| {
+        let operations = value.as_object().into_iter().flatten();
+        operations.map(|(method, operation)| (method.to_uppercase(), takes_query(operation))).collect()
+    };
     paths.flatten().map(|(path, value)| (path.clone(), methods(value))).collect()
 }
 

@@ -4,8 +4,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::body::from_value;
-use crate::error::Error;
+use super::strict::from_value;
+use crate::domain::Faults;
+use crate::domain::member::Profile;
+use crate::error::{Code, Error};
 
 /// Applies a JSON merge patch (RFC 7396) to what is there now and reads the result strictly.
 ///
@@ -37,24 +39,52 @@ fn merge(target: &mut Value, patch: Value) {
     }
 }
 
+/// The rules that the form of a half does not show, where they can be asked for without the database.
+pub trait Rules {
+    /// Everything that is wrong.
+    fn check(&self, _faults: &mut Faults) {}
+}
+
+impl Rules for Profile {
+    fn check(&self, faults: &mut Faults) {
+        let mut tidy = self.clone();
+        tidy.tidy();
+        Self::check(&tidy, faults);
+    }
+}
+
 /// Reads a flat body that is made of two strict halves: the fields named in `own` make a `B`, all others an `A`.
 ///
-/// For bodies that show a domain type and a few fields of their own side by side; serde's `flatten` cannot be strict.
-pub fn split_body<A: DeserializeOwned, B: DeserializeOwned>(value: Value, own: &[&str]) -> Result<(A, B), Error> {
+/// Where one half cannot be read, the rules of the other are asked at once. For bodies that show a domain type and a few fields of their own side by side; serde's `flatten` cannot be strict.
+pub fn split_body<A: DeserializeOwned + Rules, B: DeserializeOwned + Rules>(
+    value: Value,
+    own: &[&str],
+) -> Result<(A, B), Error> {
     let (others, mine) = split(value, own)?;
     both(from_value(others), from_value(mine))
 }
 
 /// Two halves of one body, with the faults of both at once.
-pub fn both<A, B>(a: Result<A, Error>, b: Result<B, Error>) -> Result<(A, B), Error> {
+pub fn both<A: Rules, B: Rules>(a: Result<A, Error>, b: Result<B, Error>) -> Result<(A, B), Error> {
     match (a, b) {
         (Ok(a), Ok(b)) => Ok((a, b)),
-        (Err(Error::Problem(mut first)), Err(Error::Problem(second))) => {
-            first.errors.extend(second.errors);
-            Err(Error::Problem(first))
+        (a, b) => {
+            let mut faults = Faults::new();
+            told(a, &mut faults)?;
+            told(b, &mut faults)?;
+            Err(faults.into())
         }
-        (Err(error), _) | (_, Err(error)) => Err(error),
     }
+}
+
+/// Adds what is wrong with a half; any other error ends it all.
+fn told<T: Rules>(half: Result<T, Error>, faults: &mut Faults) -> Result<(), Error> {
+    match half {
+        Ok(read) => read.check(faults),
+        Err(Error::Problem(problem)) if problem.code == Code::Invalid => faults.extend(problem.errors),
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 /// Splits an object by the names of its fields: (the others, those named).
@@ -72,7 +102,6 @@ mod tests {
 
     use super::*;
     use crate::domain::Yen;
-    use crate::error::Code;
 
     #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -89,6 +118,15 @@ mod tests {
     struct Inner {
         price: Yen,
     }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Own {
+        password: String,
+    }
+
+    impl Rules for Own {}
+    impl Rules for Inner {}
 
     fn faults(result: Result<Outer, Error>) -> Vec<(String, String)> {
         let Err(Error::Problem(problem)) = result else { panic!("{result:?}") };
@@ -112,11 +150,6 @@ mod tests {
 
     #[test]
     fn a_body_of_two_halves_is_strict_in_both() {
-        #[derive(Debug, serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Own {
-            password: String,
-        }
         let good = json!({ "price": 5, "password": "x" });
         let (inner, own) = split_body::<Inner, Own>(good, &["password"]).unwrap();
         assert_eq!((inner.price, own.password.as_str()), (Yen(5), "x"));

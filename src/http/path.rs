@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 
+use super::auth;
 use crate::error::Error;
 
 /// The one identifier in the path.
@@ -20,7 +21,7 @@ impl<T: FromStr> FromRequest for Id<T> {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(segment(request, 0).map(Self))
+        ready(auth::admitted(request).and_then(|_| segment(request, 0).map(Self)))
     }
 }
 
@@ -29,7 +30,7 @@ impl<A: FromStr, B: FromStr> FromRequest for Ids<A, B> {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(segment(request, 0).and_then(|a| Ok(Self(a, segment(request, 1)?))))
+        ready(auth::admitted(request).and_then(|_| Ok(Self(segment(request, 0)?, segment(request, 1)?))))
     }
 }
 

@@ -3,11 +3,13 @@
 use std::future::{Ready, ready};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
-use chrono::{DateTime, Datelike as _, Utc};
+use chrono::{DateTime, Datelike as _, Days, NaiveDate, Utc};
 use serde::de::DeserializeOwned;
 
-use super::body::explain;
 use super::page::Page;
+use super::strict::explain;
+use super::{auth, routes};
+use crate::clock::japan_midnight;
 use crate::domain::Faults;
 use crate::error::{Code, Error};
 
@@ -41,12 +43,18 @@ pub struct NoFilter {}
 
 type Pairs = Vec<(String, String)>;
 
+/// The most parameters of one call.
+const MOST_PARAMETERS: usize = 64;
+
+/// The longest query, in bytes.
+const LONGEST: usize = 16 * 1024;
+
 impl<T: DeserializeOwned> FromRequest for Params<T> {
     type Error = Error;
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(pairs(request.query_string()).and_then(|pairs| Ok(Self(read(pairs)?))))
+        ready(admitted(request).and_then(pairs).and_then(|pairs| Ok(Self(read(pairs)?))))
     }
 }
 
@@ -55,7 +63,7 @@ impl<T: DeserializeOwned> FromRequest for Listing<T> {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(listing(request.query_string()))
+        ready(admitted(request).and_then(listing))
     }
 }
 
@@ -64,8 +72,24 @@ impl<A: DeserializeOwned + Named, B: DeserializeOwned> FromRequest for Parts<A, 
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(parts(request.query_string(), A::NAMES, read, read).map(|(first, second)| Self(first, second)))
+        let parts = admitted(request).and_then(|query| parts(query, A::NAMES, read, read));
+        ready(parts.map(|(first, second)| Self(first, second)))
     }
+}
+
+/// The query of a caller whose credentials were judged.
+fn admitted(request: &HttpRequest) -> Result<&str, Error> {
+    auth::admitted(request).map(|_| request.query_string())
+}
+
+/// Refuses every parameter of a call that takes none.
+pub(super) fn refuse_undeclared(request: &HttpRequest) -> Result<(), Error> {
+    let query = request.query_string();
+    let pattern = || request.match_pattern().unwrap_or_default();
+    if query.is_empty() || routes::takes_query(&pattern(), request.method().as_str()) {
+        return Ok(());
+    }
+    Ok(read::<NoFilter>(pairs(query)?).map(|_| ())?)
 }
 
 fn listing<T: DeserializeOwned>(query: &str) -> Result<Listing<T>, Error> {
@@ -93,6 +117,12 @@ fn parts<A, B>(
 }
 
 fn pairs(query: &str) -> Result<Pairs, Error> {
+    if query.len() > LONGEST {
+        return Err(Error::invalid("", "too_long", &format!("A query has at most {LONGEST} bytes.")));
+    }
+    if query.bytes().filter(|byte| *byte == b'&').count() >= MOST_PARAMETERS {
+        return Err(Error::invalid("", "too_many", &format!("At most {MOST_PARAMETERS} parameters.")));
+    }
     let pairs: Pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let replaced = pairs.iter().any(|(name, value)| name.contains('\u{fffd}') || value.contains('\u{fffd}'));
     if replaced && !query.to_ascii_uppercase().contains("%EF%BF%BD") {
@@ -140,13 +170,40 @@ fn quoted(message: &str) -> Option<String> {
     about_a_field.then(|| message.split('`').nth(1).map(str::to_owned))?
 }
 
+/// Reads where a span begins: a time, or a date, which begins at midnight in Japan.
+pub fn from<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    day_or_time(deserializer, Days::new(0))
+}
+
+/// Reads where a span ends: before a time, or with a date, whose day in Japan is the last one taken in.
+pub fn to<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    day_or_time(deserializer, Days::new(1))
+}
+
+fn day_or_time<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+    later: Days,
+) -> Result<Option<DateTime<Utc>>, D::Error> {
+    let Some(text) = <Option<String> as serde::Deserialize>::deserialize(deserializer)? else { return Ok(None) };
+    let day = NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok().filter(|_| text.len() == "2026-11-24".len());
+    let begin = day.and_then(|day| day.checked_add_days(later)).map(japan_midnight);
+    let moment = begin.or_else(|| DateTime::parse_from_rfc3339(&text).ok().map(|at| at.to_utc()));
+    moment.filter(can_be_kept).map(Some).ok_or_else(|| {
+        serde::de::Error::custom(
+            "expected a date such as 2026-11-24 or a time such as 2026-11-24T09:00:00+09:00, of the years 1900 to 9999",
+        )
+    })
+}
+
+fn can_be_kept(moment: &DateTime<Utc>) -> bool {
+    (1900..=9999).contains(&moment.year())
+}
+
 /// Reads a moment that PostgreSQL can hold too.
 pub fn moment<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     let moment = <Option<DateTime<Utc>> as serde::Deserialize>::deserialize(deserializer)?;
     match moment {
-        Some(at) if !(1900..=9999).contains(&at.year()) => {
-            Err(serde::de::Error::custom("expected a moment of the years 1900 to 9999"))
-        }
+        Some(at) if !can_be_kept(&at) => Err(serde::de::Error::custom("expected a moment of the years 1900 to 9999")),
         moment => Ok(moment),
     }
 }
@@ -162,6 +219,30 @@ mod tests {
         payment_status: Option<PaymentStatus>,
         amount_mismatch: Option<bool>,
         q: Option<String>,
+    }
+
+    #[test]
+    fn a_span_is_given_in_days_of_japan_or_in_times() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(default)]
+        #[derive(Default)]
+        struct Span {
+            #[serde(deserialize_with = "super::from")]
+            from: Option<DateTime<Utc>>,
+            #[serde(deserialize_with = "super::to")]
+            to: Option<DateTime<Utc>>,
+        }
+        let read = |query: &str| {
+            let Span { from, to } = super::read(pairs(query).unwrap()).map_err(Error::from)?;
+            Ok::<_, Error>([from, to].map(|at| at.map(|at| at.to_rfc3339()).unwrap_or_default()))
+        };
+        let days = read("from=2026-11-24&to=2026-11-24").unwrap();
+        assert_eq!(days, ["2026-11-23T15:00:00+00:00", "2026-11-24T15:00:00+00:00"]);
+        let times = read("from=2026-11-24T00:00:00%2B09:00&to=2026-11-24T01:00:00Z").unwrap();
+        assert_eq!(times, ["2026-11-23T15:00:00+00:00", "2026-11-24T01:00:00+00:00"]);
+        for bad in ["2026-11-31", "2026-1-1", "0001-01-01", "20261124", "", "tomorrow", "2026-11-24T"] {
+            assert_eq!(read(&format!("to={bad}")).unwrap_err().code(), Some(Code::Invalid), "{bad}");
+        }
     }
 
     fn faults(query: &str) -> Vec<(String, String)> {
@@ -190,6 +271,9 @@ mod tests {
         assert_eq!(faults("q=a&q=b"), [pair("q", "duplicate")]);
         assert_eq!(faults("q=%00"), [pair("q", "nul_character")]);
         assert_eq!(faults("amount_mismatch=yes&x=1").len(), 2);
+        for long in ["x=1&".repeat(16_000), "x".repeat(LONGEST + 1)] {
+            assert_eq!(faults(&long).len(), 1);
+        }
         assert_eq!(listing::<Filter>("q=%ff").unwrap_err().code(), Some(Code::Malformed));
     }
 }

@@ -11,13 +11,16 @@ use std::time::Instant;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderName, HeaderValue};
+use actix_web::http::header::{
+    ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, VARY,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, ResponseError};
 use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
-use super::{error, limits};
+use super::{error, fallback, limits, routes};
 use crate::error::Code;
 use crate::holding;
 
@@ -29,6 +32,8 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct Asked {
     /// Was the admin API asked?
     pub admin: bool,
+    /// Was a page of the reference asked for?
+    pub docs: bool,
     /// Are texts wanted in Japanese?
     pub japanese: bool,
     /// The request's id.
@@ -42,7 +47,8 @@ impl Asked {
             return asked.clone();
         }
         Self {
-            admin: request.path().starts_with("/v1/admin"),
+            admin: routes::path_of(request).starts_with("/v1/admin"),
+            docs: routes::path_of(request).starts_with("/docs"),
             japanese: wants_japanese(request),
             request_id: request_id(request).into(),
         }
@@ -67,9 +73,8 @@ pub async fn every_request(
     let span = tracing::info_span!("request", id = %asked.request_id);
     holding::counted(
         async move {
-            let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
-            let mut answered = match outcome {
-                Ok(Ok(response)) => Ok(error::render(response.map_into_boxed_body())),
+            let mut answered = match outcome(request, next).await {
+                Ok(Ok(response)) => Ok(error::render(response)),
                 Ok(Err(error)) => {
                     let status = error.as_response_error().status_code();
                     Err(Broken { problem: error::foreign(&error, status), asked: asked.clone() })
@@ -83,9 +88,7 @@ pub async fn every_request(
             };
             let (route, status) = match &mut answered {
                 Ok(response) => {
-                    if let Ok(id) = HeaderValue::from_str(&asked.request_id) {
-                        response.headers_mut().insert(X_REQUEST_ID, id);
-                    }
+                    guard(response.headers_mut(), &asked);
                     limits::write_headers(response);
                     (response.request().match_pattern().unwrap_or_else(|| "none".into()), response.status())
                 }
@@ -97,6 +100,18 @@ pub async fn every_request(
         .instrument(span),
     )
     .await
+}
+
+/// What the layers below answer, if they do not panic; or that the address does not take the method.
+async fn outcome(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> std::thread::Result<Result<ServiceResponse<BoxBody>, actix_web::Error>> {
+    if let Some(refused) = fallback::refused(request.request()) {
+        return Ok(Ok(request.into_response(refused)));
+    }
+    let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await?;
+    Ok(outcome.map(ServiceResponse::map_into_boxed_body))
 }
 
 fn observe(method: &str, route: &str, status: StatusCode, started: Instant) {
@@ -135,11 +150,31 @@ impl ResponseError for Broken {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = error::answer(self.problem.clone(), &self.asked);
-        if let Ok(id) = HeaderValue::from_str(&self.asked.request_id) {
-            response.headers_mut().insert(X_REQUEST_ID, id);
-        }
+        guard(response.headers_mut(), &self.asked);
         response
     }
+}
+
+/// What a page of the reference may load: its own scripts, styles and documents.
+const OF_THE_DOCS: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+    img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// What any other answer may load.
+const OF_DATA: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// The headers that every answer has: nothing is kept by a cache unless the handler allows it, and then for callers with
+/// the same credentials only; nothing is taken for another type, or framed.
+fn guard(headers: &mut HeaderMap, asked: &Asked) {
+    if let Ok(id) = HeaderValue::from_str(&asked.request_id) {
+        headers.insert(X_REQUEST_ID, id);
+    }
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    headers.append(VARY, HeaderValue::from_static("Authorization, X-Publishable-Key"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let policy = if asked.docs { OF_THE_DOCS } else { OF_DATA };
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
 }
 
 /// Carries the present log span into work that outlives the request.

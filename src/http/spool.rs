@@ -10,12 +10,13 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
-use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use tokio::io::AsyncWriteExt as _;
 
-use super::auth::Admin;
 use super::auth::scopes::MembersWrite;
+use super::auth::{self, Admin};
+use super::intake::Intake;
+use super::routes;
 use crate::app::App;
 use crate::domain::StoreId;
 use crate::error::{Code, Error, Problem};
@@ -121,9 +122,12 @@ pub struct CsvBody {
     pub room: Room,
 }
 
-/// Does this path take a file?
-pub fn takes(path: &str) -> bool {
-    path.ends_with("/members/import")
+/// The route that takes a file.
+const TAKES_A_FILE: &str = "/v1/admin/members/import";
+
+/// Does this request's route take a file?
+pub fn takes(request: &HttpRequest) -> bool {
+    routes::pattern_of(request).is_some_and(|pattern| pattern == TAKES_A_FILE)
 }
 
 impl FromRequest for CsvBody {
@@ -136,7 +140,7 @@ impl FromRequest for CsvBody {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             // Nothing is kept for a stranger.
-            Admin::<MembersWrite>::extract(&request).await?;
+            auth::admitted(&request)?;
             let said_shift_jis = check(&request)?;
             let Spool { file, room } = match read {
                 Some(spool) => spool,
@@ -174,23 +178,23 @@ fn too_large() -> Error {
 impl Spool {
     /// Writes the body of a request of the admin API away, and shows each piece to `see`.
     pub async fn fill(request: &HttpRequest, payload: Payload, see: impl FnMut(&[u8])) -> Result<Self, Error> {
+        let intake = Intake::of(request, payload)?;
         let admin = Admin::<MembersWrite>::extract(request).await?;
         let app = super::auth::app(request)?;
         let spools = request.app_data::<Data<Spools>>().ok_or_else(|| anyhow::anyhow!("the service was not set up"))?;
         let room = Room::take(spools.clone(), admin.store)?;
-        Self::fill_room(room, new_file(app).await?, payload, see).await
+        Self::fill_room(room, new_file(app).await?, intake, see).await
     }
 
     async fn fill_room(
         mut room: Room,
         file: File,
-        mut payload: Payload,
+        mut intake: Intake,
         mut see: impl FnMut(&[u8]),
     ) -> Result<Self, Error> {
         let mut file = tokio::fs::File::from_std(file);
         let mut length: u64 = 0;
-        while let Some(piece) = payload.next().await {
-            let piece = piece.map_err(|_| Code::Malformed.because("The body ended before it was complete."))?;
+        while let Some(piece) = intake.next().await? {
             length += piece.len() as u64;
             if length > LIMIT {
                 return Err(too_large());
@@ -226,10 +230,11 @@ mod tests {
 
     use super::*;
 
-    fn pieces(count: usize, size: usize) -> Payload {
+    fn pieces(count: usize, size: usize) -> Intake {
         let piece = Bytes::from(vec![b'a'; size]);
         let stream = futures_util::stream::iter(std::iter::repeat_n(piece, count).map(Ok));
-        Payload::Stream { payload: Box::pin(stream) }
+        let payload: Payload = Payload::Stream { payload: Box::pin(stream) };
+        Intake::with(payload, std::time::Duration::from_secs(10))
     }
 
     #[test]
@@ -258,9 +263,9 @@ mod tests {
     async fn a_body_is_written_away_and_cut_off_where_it_is_too_large() {
         let mut seen = 0;
         let (spools, store) = (Data::new(Spools::default()), StoreId::new());
-        let fill = async |payload, see: &mut dyn FnMut(&[u8])| {
+        let fill = async |intake, see: &mut dyn FnMut(&[u8])| {
             let room = Room::take(spools.clone(), store).unwrap();
-            Spool::fill_room(room, tempfile::tempfile().unwrap(), payload, see).await
+            Spool::fill_room(room, tempfile::tempfile().unwrap(), intake, see).await
         };
         let mut spool = fill(pieces(3, 1000), &mut |bytes| seen += bytes.len()).await.unwrap();
         let mut text = String::new();

@@ -11,6 +11,7 @@ mod database_limits;
 mod demo;
 mod events;
 mod guards;
+mod hostile;
 mod house;
 mod idempotency;
 mod jobs;

@@ -255,3 +255,24 @@ async fn no_event_tells_a_personal_value() {
         assert!(!log.contains(value), "{value} in {log}");
     }
 }
+
+#[actix_web::test]
+async fn a_span_of_days_takes_its_last_day_in_as_japan_counts_it() {
+    let app = TestApp::start().await;
+    app.member().await;
+    let today = app.app.clock.today();
+    let (yesterday, tomorrow) = (today.pred_opt().unwrap(), today.succ_opt().unwrap());
+    let count = async |query: String| {
+        let list = app.admin().get(&format!("/v1/admin/members?{query}")).await.expect(200);
+        list.body["data"].as_array().unwrap().len()
+    };
+    assert_eq!(count(format!("created_from={today}&created_to={today}")).await, 1);
+    assert_eq!(count(format!("created_from={tomorrow}")).await, 0);
+    assert_eq!(count(format!("created_to={yesterday}")).await, 0);
+    let now = app.app.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+    assert_eq!(count(format!("created_to={now}")).await, 0);
+    let events = app.admin().get(&format!("/v1/admin/events?from={today}&to={today}")).await.expect(200);
+    assert!(events.body["data"].is_array());
+    let orders = format!("/v1/admin/orders?placed_from={tomorrow}&placed_to=soon");
+    assert_eq!(app.admin().get(&orders).await.problem(422, "invalid").pointers(), ["placed_to"]);
+}

@@ -16,7 +16,34 @@ async fn an_unknown_address_is_a_404_and_a_wrong_method_a_405() {
     let answer = app.stranger().get(LOGIN).await.problem(405, "method_not_allowed");
     assert_eq!(answer.header("allow"), Some("POST"));
     app.stranger().act("/healthz").await.problem(405, "method_not_allowed");
+    // The name of a bulk call is no id.
+    let import = app.stranger().delete("/v1/admin/members/import").await.problem(405, "method_not_allowed");
+    assert_eq!(import.header("allow"), Some("POST"));
+    for path in ["/docs/", "/openapi/admin.json", "/v1/vocabulary"] {
+        let answer = app.stranger().act(path).await.problem(405, "method_not_allowed");
+        assert_eq!(answer.header("allow"), Some("GET"), "{path}");
+    }
     app.stranger().delete("/v1/admin/sessions").await.problem(405, "method_not_allowed");
+}
+
+#[actix_web::test]
+async fn a_wrong_method_is_a_405_at_every_address_of_the_documents() {
+    let app = TestApp::start().await;
+    let documents = kakeuri::http::openapi::documents();
+    for document in [&documents.storefront, &documents.admin] {
+        for (path, operations) in document["paths"].as_object().unwrap() {
+            let segment =
+                |part: &str| if part.starts_with('{') { uuid::Uuid::now_v7().to_string() } else { part.into() };
+            let address = path.split('/').map(segment).collect::<Vec<_>>().join("/");
+            let methods: Vec<_> = operations.as_object().unwrap().keys().map(|name| name.to_uppercase()).collect();
+            let known = ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "OPTIONS"];
+            for method in known.into_iter().filter(|method| !methods.iter().any(|known| known == method)) {
+                let answer = app.admin().send(method.parse().unwrap(), &address, None).await;
+                assert_eq!(answer.status, 405, "{method} {path}");
+                assert_eq!(answer.header("allow").unwrap().split(", ").count(), methods.len(), "{method} {path}");
+            }
+        }
+    }
 }
 
 #[actix_web::test]
@@ -32,7 +59,7 @@ async fn a_body_that_cannot_be_read_is_refused_by_what_is_wrong_with_it() {
     send(json, b"{\"email\":\"\xff\"}").await.problem(400, "malformed");
     send("text/plain", b"{}").await.problem(415, "unsupported_media_type");
     send("", b"{}").await.problem(415, "unsupported_media_type");
-    send(json, &vec![b' '; 1024 * 1024 + 1]).await.problem(413, "body_too_large");
+    send(json, &vec![b' '; 16 * 1024 + 1]).await.problem(413, "body_too_large");
     let answer = send(json, br#"{"email":1,"passwort":"x"}"#).await.problem(422, "invalid");
     let mut pointers = answer.pointers();
     pointers.sort_unstable();

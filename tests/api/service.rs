@@ -78,6 +78,30 @@ async fn the_reference_pages_work_without_the_network() {
 }
 
 #[actix_web::test]
+async fn every_answer_is_kept_by_nobody_taken_as_it_is_and_framed_nowhere() {
+    let app = TestApp::start().await;
+    let admin = app.admin();
+    let own = ["/v1/admin/summary", "/v1/nowhere", "/healthz", "/docs/"];
+    for path in own {
+        let answer = admin.get(path).await;
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+    }
+    for path in own.into_iter().chain(["/v1/vocabulary", "/.well-known/jwks.json"]) {
+        let answer = admin.get(path).await;
+        let varies: Vec<_> = answer.headers.get_all("vary").iter().map(|value| value.to_str().unwrap()).collect();
+        assert!(varies.join(",").contains("Authorization, X-Publishable-Key"), "{path}: {varies:?}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert!(answer.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"), "{path}");
+    }
+    assert_eq!(admin.get("/v1/vocabulary").await.header("cache-control"), Some("public, max-age=300"));
+    let page = app.stranger().get("/docs/").await;
+    assert!(page.header("content-security-policy").unwrap().contains("script-src 'self';"));
+    assert!(!page.text.contains("<script>"), "{}", page.text);
+    let setup = app.stranger().get("/docs/swagger-initializer.js").await.expect(200).text;
+    assert!(!setup.contains("\"persistAuthorization\": true"), "{setup}");
+}
+
+#[actix_web::test]
 async fn the_vocabulary_has_every_word_in_both_languages() {
     let app = TestApp::start().await;
     let words = app.stranger().get("/v1/vocabulary").await.expect(200).body;

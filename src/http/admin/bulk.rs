@@ -81,7 +81,11 @@ pub(super) fn both_or_neither(ids: &str) -> Error {
 /// Each id once, in the order given.
 pub(super) fn distinct(ids: impl IntoIterator<Item = Uuid>, pointer: &str) -> Result<Vec<Uuid>, Error> {
     let mut seen = std::collections::HashSet::new();
-    let ids: Vec<Uuid> = ids.into_iter().filter(|id| seen.insert(*id)).collect();
+    let mut named = ids.into_iter().peekable();
+    if named.peek().is_none() {
+        return Err(Error::invalid(pointer, "empty", "Name one id at least."));
+    }
+    let ids: Vec<Uuid> = named.filter(|id| seen.insert(*id)).collect();
     if ids.len() > MOST_IDS {
         return Err(Error::invalid(pointer, "too_many", &format!("At most {MOST_IDS} ids.")));
     }

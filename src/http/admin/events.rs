@@ -42,11 +42,13 @@ struct EventQuery {
     subject: Option<Uuid>,
     /// Who did it, as `user:<id>`.
     actor: Option<String>,
-    /// Written at this moment or later.
-    #[serde(deserialize_with = "crate::http::query::moment")]
+    /// Written on this day in Japan or later, or at this time or later.
+    #[serde(deserialize_with = "crate::http::query::from")]
+    #[param(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$", example = "2026-11-24")]
     from: Option<DateTime<Utc>>,
-    /// Written before this moment.
-    #[serde(deserialize_with = "crate::http::query::moment")]
+    /// Written on this day in Japan at the latest, or before this time.
+    #[serde(deserialize_with = "crate::http::query::to")]
+    #[param(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$", example = "2026-11-24")]
     to: Option<DateTime<Utc>>,
 }
 

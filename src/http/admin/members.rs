@@ -14,7 +14,7 @@ use crate::db::{member, operation};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
 use crate::domain::operation::OperationState;
-use crate::domain::{MemberId, PaidKey, StoreId};
+use crate::domain::{Faults, MemberId, PaidKey, StoreId};
 use crate::error::{Error, OrNotFound};
 use crate::http::auth::scopes::{MembersRead, MembersWrite};
 use crate::http::auth::{Admin, Permission};
@@ -22,7 +22,7 @@ use crate::http::body::{Body, from_value};
 use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::idempotency::{Begun, Once, Ticket};
 use crate::http::page::PageParams;
-use crate::http::patch::{both, merge_patch, split, split_body};
+use crate::http::patch::{Rules, both, merge_patch, split, split_body};
 use crate::http::path::Id;
 use crate::http::query::Listing;
 use crate::operations::member::{self as members, Change, Deed, NewMember};
@@ -55,11 +55,15 @@ pub struct MemberFilter {
     /// Those about whom Paid was not asked at or after this moment.
     #[serde(deserialize_with = "crate::http::query::moment")]
     pub checked_before: Option<DateTime<Utc>>,
-    /// Created at this moment or later.
-    #[serde(deserialize_with = "crate::http::query::moment")]
+    /// Created on this day in Japan or later, or at this time or later.
+    #[serde(deserialize_with = "crate::http::query::from")]
+    #[param(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$", example = "2026-11-24")]
+    #[schema(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$", example = "2026-11-24")]
     pub created_from: Option<DateTime<Utc>>,
-    /// Created before this moment.
-    #[serde(deserialize_with = "crate::http::query::moment")]
+    /// Created on this day in Japan at the latest, or before this time.
+    #[serde(deserialize_with = "crate::http::query::to")]
+    #[param(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$", example = "2026-11-24")]
+    #[schema(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$", example = "2026-11-24")]
     pub created_to: Option<DateTime<Utc>>,
 }
 
@@ -119,6 +123,12 @@ struct OwnIn {
     /// 決済方法; where absent, a new member gets those of the store's pattern.
     payment_methods: Option<Vec<PaymentMethod>>,
     paid: Option<OwnPaidIn>,
+}
+
+impl Rules for OwnIn {
+    fn check(&self, faults: &mut Faults) {
+        self.number.iter().for_each(|number| members::check_number(number, faults));
+    }
 }
 
 /// What an admin sets about Paid.

@@ -49,11 +49,15 @@ pub struct OrderFilter {
     pub member_id: Option<MemberId>,
     /// Do the order's total and the amount at Paid differ?
     pub amount_mismatch: Option<bool>,
-    /// Placed at this moment or later.
-    #[serde(deserialize_with = "crate::http::query::moment")]
+    /// Placed on this day in Japan or later, or at this time or later.
+    #[serde(deserialize_with = "crate::http::query::from")]
+    #[param(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$", example = "2026-11-24")]
+    #[schema(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$", example = "2026-11-24")]
     pub placed_from: Option<DateTime<Utc>>,
-    /// Placed before this moment.
-    #[serde(deserialize_with = "crate::http::query::moment")]
+    /// Placed on this day in Japan at the latest, or before this time.
+    #[serde(deserialize_with = "crate::http::query::to")]
+    #[param(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$", example = "2026-11-24")]
+    #[schema(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$", example = "2026-11-24")]
     pub placed_to: Option<DateTime<Utc>>,
     /// In the order's number, or the member's company name, reading, number or e-mail.
     pub q: Option<String>,

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::db;
 use crate::error::Error;
 use crate::http::auth::login::{self, RefreshIn, SessionOut, Who};
-use crate::http::auth::{Admin, AnyScope};
+use crate::http::auth::{Admin, AnyScope, Stranger};
 use crate::http::body::Body;
 use crate::http::limits::{Account, Limits, Realm, address};
 use crate::passwords;
@@ -45,6 +45,7 @@ struct AdminLoginIn {
 )]
 #[post("/sessions")]
 async fn create_session(
+    _: Stranger,
     request: HttpRequest,
     body: Body<AdminLoginIn>,
     app: Data<App>,
@@ -84,6 +85,7 @@ async fn find(app: &App, slug: &str, email: &str) -> Result<Option<Found>, Error
 )]
 #[post("/sessions/refresh")]
 async fn refresh_session(
+    _: Stranger,
     request: HttpRequest,
     body: Body<RefreshIn>,
     app: Data<App>,

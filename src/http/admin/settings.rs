@@ -18,7 +18,7 @@ use crate::http::auth::scopes::{SettingsRead, SettingsWrite};
 use crate::http::body::{Body, from_value};
 use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::limits::Limits;
-use crate::http::patch::{both, merge_patch, split};
+use crate::http::patch::{Rules, both, merge_patch, split};
 use crate::operations::settings::{self, PaidChange, Tested};
 
 /// The routes.
@@ -191,6 +191,9 @@ async fn put_paid_settings(
     let settings = settings::change_paid(&app, admin.store, &admin.actor, wanted).await?;
     show(&app, settings).await
 }
+
+impl Rules for PaidSettingsIn {}
+impl Rules for AuthCodeIn {}
 
 /// What is absent stays, so the two halves are read over what is there.
 fn halves(before: &PaidSettings, body: Value) -> Result<(PaidSettingsIn, AuthCodeIn), Error> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload};
 use chrono::{DateTime, Utc};
 
-use super::{Caller, bearer};
+use super::{Caller, admit, bearer};
 use crate::app::App;
 use crate::db;
 use crate::domain::permissions::{Role, Scope};
@@ -142,7 +142,7 @@ impl<P: Permission> FromRequest for Admin<P> {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(pick_up(request))
+        ready(pick_up(request).and_then(|admin| admit(request, false).map(|()| admin)))
     }
 }
 

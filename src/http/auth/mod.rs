@@ -2,23 +2,63 @@
 //!
 //! Credentials are looked at once, before anything else of the request is read; the principals then pick up what was
 //! found. So a stranger learns nothing but that he is one.
+//!
+//! Every handler's first argument is a principal; [`Stranger`] is the one that asks for nothing. What else a handler
+//! takes from a request (body, query, path) asks for [`admitted`] before it reads a byte, so that it cannot stand
+//! before the principal, and costs nothing where the principal refuses.
 
 mod admin;
 mod bearer;
 pub mod login;
 mod storefront;
 
-use actix_web::HttpMessage as _;
+use std::future::{Ready, ready};
+
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload};
 
 pub use admin::{Admin, AnyScope, Permission, Standing, scopes};
 pub(super) use bearer::app;
 pub use storefront::{Buyer, Shopper, Visitor};
 
+use super::query;
 use crate::db::share;
 use crate::domain::StoreId;
+use crate::error::Error;
+
+/// Anybody: for calls that need no credentials, or have them in their body.
+#[derive(Clone, Copy, Debug)]
+pub struct Stranger;
+
+impl FromRequest for Stranger {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(admit(request, true).map(|()| Self))
+    }
+}
+
+/// That the credentials of a request were judged, and are good enough for its handler.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Admitted {
+    /// Nothing but the store is known of the caller, at most.
+    pub stranger: bool,
+}
+
+/// Notes that the credentials are good enough. A call that takes no query parameters is given none.
+fn admit(request: &HttpRequest, stranger: bool) -> Result<(), Error> {
+    request.extensions_mut().insert(Admitted { stranger });
+    query::refuse_undeclared(request)
+}
+
+/// Asked for by whatever reads further into a request.
+pub(super) fn admitted(request: &HttpRequest) -> Result<Admitted, Error> {
+    let admitted = request.extensions().get::<Admitted>().copied();
+    Ok(admitted.ok_or_else(|| anyhow::anyhow!("a request was to be read whose credentials nobody has judged"))?)
+}
 
 /// Who made a request, for as long as answers are kept under a key.
 #[derive(Clone)]
@@ -67,14 +107,11 @@ pub(super) fn caller(request: &ServiceRequest) -> Option<Caller> {
 }
 
 /// The scopes that the handler asked for, to be asked for again before its answer is given to a repeated request.
-pub(super) fn scopes_used(request: &actix_web::HttpRequest) -> Vec<crate::domain::permissions::Scope> {
+pub(super) fn scopes_used(request: &HttpRequest) -> Vec<crate::domain::permissions::Scope> {
     request.extensions().get().map(admin::Found::scopes_used).unwrap_or_default()
 }
 
 /// Does the caller hold all of these? A caller of the storefront needs none.
-pub(super) fn holds(
-    request: &ServiceRequest,
-    scopes: &[crate::domain::permissions::Scope],
-) -> Result<(), crate::error::Error> {
+pub(super) fn holds(request: &ServiceRequest, scopes: &[crate::domain::permissions::Scope]) -> Result<(), Error> {
     request.extensions().get().map_or(Ok(()), |found: &admin::Found| found.require_all(scopes))
 }

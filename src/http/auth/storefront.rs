@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload};
 
-use super::{Caller, bearer};
+use super::{Caller, admit, bearer};
 use crate::db;
 use crate::db::member::Member;
 use crate::db::store::Store;
@@ -136,20 +136,20 @@ async fn store(request: &HttpRequest) -> Result<Store, Error> {
 
 /// Implements the pick-up of a principal.
 macro_rules! principal {
-    ($name:ident, $pick:ident) => {
+    ($name:ident, $pick:ident, stranger: $stranger:expr) => {
         impl FromRequest for $name {
             type Error = Error;
             type Future = Ready<Result<Self, Error>>;
 
             fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-                let extensions = request.extensions();
                 let outside = || anyhow::anyhow!("this route is outside the storefront API").into();
-                ready(extensions.get::<Found>().ok_or_else(outside).and_then(Found::$pick))
+                let found = request.extensions().get::<Found>().ok_or_else(outside).and_then(Found::$pick);
+                ready(found.and_then(|found| admit(request, $stranger(&found)).map(|()| found)))
             }
         }
     };
 }
 
-principal!(Buyer, buyer);
-principal!(Visitor, visitor);
-principal!(Shopper, shopper);
+principal!(Buyer, buyer, stranger: |_: &Buyer| false);
+principal!(Visitor, visitor, stranger: |_: &Visitor| true);
+principal!(Shopper, shopper, stranger: |shopper: &Shopper| shopper.member.is_none());

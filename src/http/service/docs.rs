@@ -18,7 +18,7 @@ pub fn routes(config: &mut ServiceConfig) {
         Url::new("Admin and partners", "/openapi/admin.json"),
     ];
     config.service(storefront_document).service(admin_document).service(problems).service(reference);
-    config.service(SwaggerUi::new("/docs/{_:.*}").config(Config::new(documents).persist_authorization(true)));
+    config.service(SwaggerUi::new("/docs/{_:.*}").config(Config::new(documents).persist_authorization(false)));
 }
 
 #[get("/openapi/storefront.json")]

@@ -18,13 +18,14 @@ use crate::db;
 use crate::error::{Code, Error};
 
 /// The routes and their methods, for the answer to a wrong method.
-pub const PATHS: [&str; 8] = [
+pub const PATHS: [&str; 9] = [
     "/healthz",
     "/readyz",
     "/.well-known/jwks.json",
     "/openapi/storefront.json",
     "/openapi/admin.json",
     "/docs",
+    "/docs/",
     "/docs/problems",
     "/v1/vocabulary",
 ];

@@ -12,6 +12,7 @@ use crate::domain::permissions::{Role, Scope};
 use crate::domain::reconciliation::{Cause, Resolution};
 use crate::domain::store::{Environment, Health, MemberApproval, TaxRounding};
 use crate::error::Code;
+use crate::http::auth::Stranger;
 use crate::member_csv::{CsvEncoding, CsvLanguage};
 use crate::paid::codes;
 use crate::tokens::Audience;
@@ -92,7 +93,7 @@ pub fn enumerations() -> Vec<Enumeration> {
     responses((status = 200, description = "The vocabulary", body = Vocabulary))
 )]
 #[get("/v1/vocabulary")]
-pub async fn get_vocabulary() -> HttpResponse {
+pub async fn get_vocabulary(_: Stranger) -> HttpResponse {
     let word = |(value, ja, en): (&str, &str, &str)| Word { value: value.into(), ja: ja.into(), en: en.into() };
     let enums =
         enumerations().into_iter().map(|(name, values)| (name, values.into_iter().map(word).collect())).collect();

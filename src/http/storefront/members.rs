@@ -10,6 +10,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::me::MeOut;
 use crate::app::App;
 use crate::db::member::Member;
+use crate::domain::Faults;
 use crate::domain::member::Profile;
 use crate::error::Error;
 use crate::http::auth::Visitor;
@@ -17,8 +18,9 @@ use crate::http::body::Body;
 use crate::http::etag::Versioned as _;
 use crate::http::idempotency::{Begun, Once};
 use crate::http::limits::{Limits, address};
-use crate::http::patch::split_body;
+use crate::http::patch::{Rules, split_body};
 use crate::operations::member::{self, Registration};
+use crate::passwords;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -34,6 +36,12 @@ struct OwnIn {
     /// Wishes to pay on account through Paid; then Paid's fields are needed too.
     #[serde(default)]
     wants_paid: bool,
+}
+
+impl Rules for OwnIn {
+    fn check(&self, faults: &mut Faults) {
+        passwords::check_rules(self.password.expose_secret(), "/password", faults);
+    }
 }
 
 /// A member as it registers. Only the company's name, the contact's names, `email` and `phone` are needed.

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::db;
 use crate::error::{Code, Error};
 use crate::http::auth::login::{self, RefreshIn, SessionOut, Who};
-use crate::http::auth::{Buyer, Visitor};
+use crate::http::auth::{Buyer, Stranger, Visitor};
 use crate::http::body::Body;
 use crate::http::limits::{Account, Limits, Realm, address};
 use crate::passwords;
@@ -76,6 +76,7 @@ async fn create_session(
 )]
 #[post("/sessions/refresh")]
 async fn refresh_session(
+    _: Stranger,
     request: HttpRequest,
     body: Body<RefreshIn>,
     app: Data<App>,

@@ -41,7 +41,8 @@ async fn note(
     event::append(member.store_id, kind, Subject::Member(member.id), actor, data, member.updated_at, conn).await
 }
 
-fn check_number(number: &str, faults: &mut Faults) {
+/// What is wrong with a member's number.
+pub fn check_number(number: &str, faults: &mut Faults) {
     let good =
         (1..=50).contains(&number.chars().count()) && !number.chars().any(|c| c.is_control() || c.is_whitespace());
     faults.check(good, "/number", "malformed", "A number has 1 to 50 characters without white space.");

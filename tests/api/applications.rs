@@ -273,7 +273,7 @@ async fn another_stores_member_is_not_there() {
     let app = TestApp::with_paid().await;
     let member = app.pending_member().await;
     let other = app.another_store().await;
-    let stranger = app.admin_of(&other, &[Scope::MembersRead, Scope::MembersWrite]);
+    let stranger = app.admin_of(&other, &[Scope::MembersRead, Scope::MembersWrite, Scope::MembersImpersonate]);
     for action in ["paid/application", "paid/refresh", "approve", "password-token"] {
         stranger.act(&format!("/v1/admin/members/{member}/{action}")).await.problem(404, "not_found");
     }

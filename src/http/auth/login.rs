@@ -59,6 +59,10 @@ pub fn failed() -> Error {
 
 /// Opens a session.
 pub async fn open(app: &App, store: StoreId, who: Who) -> Result<SessionOut, Error> {
+    open_for(app, store, who, token_ttl(app)).await
+}
+
+async fn open_for(app: &App, store: StoreId, who: Who, ttl: TimeDelta) -> Result<SessionOut, Error> {
     let secret = random_secret();
     let now = app.clock.now();
     let session = Session {
@@ -72,11 +76,22 @@ pub async fn open(app: &App, store: StoreId, who: Who) -> Result<SessionOut, Err
         ended_at: None,
     };
     session::insert(&session, &mut *app.db().await?).await?;
-    tokens(app, store, session.id, who, secret.expose_secret())
+    tokens(app, store, session.id, who, secret.expose_secret(), ttl)
 }
 
-fn tokens(app: &App, store: StoreId, session: SessionId, who: Who, secret: &str) -> Result<SessionOut, Error> {
-    let ttl = TimeDelta::from_std(app.config.token_ttl).unwrap_or(TimeDelta::minutes(15));
+/// How long an access token lasts.
+fn token_ttl(app: &App) -> TimeDelta {
+    TimeDelta::from_std(app.config.token_ttl).unwrap_or(TimeDelta::minutes(15))
+}
+
+fn tokens(
+    app: &App,
+    store: StoreId,
+    session: SessionId,
+    who: Who,
+    secret: &str,
+    ttl: TimeDelta,
+) -> Result<SessionOut, Error> {
     let (audience, subject, scopes) = match who {
         Who::Member(id) => (Audience::Storefront, format!("member:{id}"), Vec::new()),
         Who::User(id, role) => (Audience::Admin, format!("user:{id}"), role.scopes()),
@@ -115,7 +130,7 @@ pub async fn refresh(app: &App, audience: Audience, token: &str) -> Result<Sessi
             Ok::<_, Error>(who)
         })
         .await?;
-    tokens(app, store, id, who, next.expose_secret())
+    tokens(app, store, id, who, next.expose_secret(), token_ttl(app))
 }
 
 fn parse(token: &str) -> Option<(StoreId, SessionId, &str)> {
@@ -175,9 +190,10 @@ pub async fn developer_token(app: &App, store: StoreId, scopes: &[Scope], ttl: T
     Ok(app.tokens.sign(&claims)?)
 }
 
-/// An access token of a member for a developer (`kakeuri token member`). It stands in the log.
+/// An access token of a member for a developer (`kakeuri token member`), good for at most a day. It stands in the log.
 pub async fn developer_token_of_member(app: &App, store: StoreId, member: MemberId) -> Result<String, Error> {
-    let token = open(app, store, Who::Member(member)).await?.access_token;
+    let ttl = token_ttl(app).min(LONGEST_COMMAND_LINE_TOKEN);
+    let token = open_for(app, store, Who::Member(member), ttl).await?.access_token;
     let (subject, now) = (Subject::Member(member), app.clock.now());
     let conn = &mut *app.db().await?;
     event::append(store, EventType::TokenCreated, subject, &actor(), json!({}), now, conn).await?;

@@ -186,7 +186,7 @@ async fn judged(
         None => paid_settings::find(store, conn).await?,
     };
     let names = names(rows.iter().filter_map(|row| row.as_ref().ok()));
-    let mut judge = Judge::new(&settings, &names, held.job.created_at, app.clock.now(), drawn, conn).await?;
+    let mut judge = Judge::new(&app.keys, &settings, &names, held.job.created_at, app.clock.now(), drawn, conn).await?;
     let verdict = |row: &Result<Row, Unreadable>| match row {
         Ok(row) => judge.judge(row),
         Err(unreadable) => Ok(Verdict::Refused(None, unreadable.faults.clone())),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Deed, check_number, note};
 use crate::app::App;
+use crate::crypto::MasterKeys;
 use crate::db::json::Json;
 use crate::db::member::{self, Member};
 use crate::db::{operation, paid_settings, password_token, session};
@@ -176,14 +177,19 @@ async fn save(
     member::save(&mut member, app.clock.now(), conn).await.map_err(member::taken)?;
     if before.email_key != member.email_key {
         shut_out(member.store_id, &[member.id], kept_session, member.updated_at, conn).await?;
-        // Whoever looks into a take-over can compare an address with it; nobody can read one out of it.
-        let hash = app.keys.fingerprint(&[b"e-mail", member.store_id.0.as_bytes(), before.email_key.as_bytes()]);
-        news.push((EventType::MemberEmailChanged, json!({ "old_email_hash": BASE64_STANDARD.encode(hash) })));
+        news.push(email_news(&app.keys, before));
     }
     for (kind, data) in news {
         note(&member, kind, actor, data, conn).await?;
     }
     Ok(member)
+}
+
+/// What the log is told of another e-mail address. Whoever looks into a take-over can compare an address with the hash;
+/// nobody can read one out of it.
+pub(super) fn email_news(keys: &MasterKeys, before: &Member) -> (EventType, Value) {
+    let hash = keys.fingerprint(&[b"e-mail", before.store_id.0.as_bytes(), before.email_key.as_bytes()]);
+    (EventType::MemberEmailChanged, json!({ "old_email_hash": BASE64_STANDARD.encode(hash) }))
 }
 
 /// What the log is told of a change; nothing where nothing changed.

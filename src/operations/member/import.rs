@@ -8,9 +8,10 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use diesel_async::AsyncPgConnection;
 
-use super::change::{news, owned_by_paid, set_customer_number, set_status, shut_out};
+use super::change::{email_news, news, owned_by_paid, set_customer_number, set_status, shut_out};
 use super::check_number;
 use super::create::{fresh, told};
+use crate::crypto::MasterKeys;
 use crate::db::counter::{self, Counted};
 use crate::db::event::{News, Subject};
 use crate::db::member::{self, Member, Names};
@@ -86,6 +87,7 @@ pub async fn draw_numbers(store: StoreId, rows: &[&Row], conn: &mut AsyncPgConne
 
 /// Judges rows one after the other, each with what those before it do.
 pub struct Judge<'a> {
+    keys: &'a MasterKeys,
     settings: &'a PaidSettings,
     /// When the file was handed in: what a number meant then is what it means.
     handed_in: DateTime<Utc>,
@@ -105,6 +107,7 @@ pub struct Judge<'a> {
 impl<'a> Judge<'a> {
     /// For rows that call members by these names; with `drawn` the members are locked, as there is to be an effect.
     pub async fn new(
+        keys: &'a MasterKeys,
         settings: &'a PaidSettings,
         names: &Names,
         handed_in: DateTime<Utc>,
@@ -117,6 +120,7 @@ impl<'a> Judge<'a> {
         let ids: Vec<MemberId> = members.iter().map(|member| member.id).collect();
         let in_progress = operation::open_on_members(store, &ids, conn).await?.into_keys().collect();
         let mut judge = Self {
+            keys,
             settings,
             handed_in,
             now,
@@ -251,7 +255,7 @@ impl<'a> Judge<'a> {
             return Verdict::Refused(Some(id), faults);
         }
         self.touched.insert(place);
-        let news = news(&self.members[place], &member);
+        let mut news = news(&self.members[place], &member);
         if news.is_empty() {
             return Verdict::LeavesAlone(id);
         }
@@ -259,11 +263,12 @@ impl<'a> Judge<'a> {
             self.by_key.insert(key.clone(), place);
         }
         member.updated_at = self.now;
-        let subject = Subject::Member(id);
-        self.effects.news.extend(news.into_iter().map(|(kind, data)| News { kind, subject, data }));
         if self.members[place].email_key != member.email_key {
+            news.push(email_news(self.keys, &self.members[place]));
             self.effects.readdressed.push(id);
         }
+        let subject = Subject::Member(id);
+        self.effects.news.extend(news.into_iter().map(|(kind, data)| News { kind, subject, data }));
         self.effects.changed.push(member);
         Verdict::Changes(id)
     }

@@ -194,6 +194,7 @@ async fn a_thousand_members_each_get_what_paid_says_of_them() {
             2 => &["application.changed", "application.flagged"],
             _ => &[],
         };
+        let news: Vec<&str> = news.iter().map(String::as_str).collect();
         assert_eq!((number, &news[..]), (number, told));
     }
     assert_eq!(app.calls_of("check").await, 20);

@@ -25,7 +25,7 @@ fn guarded(document: &Value) -> Vec<(Method, String, Option<Scope>)> {
                 continue;
             }
             let scope = securities.iter().find_map(|security| security["token"][0].as_str());
-            let path = path.replace("{id}", "nothing").replace('{', "").replace('}', "");
+            let path = path.replace("{id}", "nothing").replace(['{', '}'], "");
             found.push((method.to_uppercase().parse().unwrap(), path, scope.map(|word| word.parse().unwrap())));
         }
     }

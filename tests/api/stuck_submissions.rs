@@ -30,7 +30,7 @@ async fn stuck(app: &TestApp, landed: bool) -> String {
     app.sandbox.fault_with(json!({ "operation": "apply", "kind": kind })).await;
     app.sandbox.fault_with(json!({ "operation": "check", "kind": "http_500" })).await;
     app.submit(&member).await.expect(202);
-    assert_eq!(filtered(app, "open").await, [member.clone()]);
+    assert_eq!(filtered(app, "open").await, std::slice::from_ref(&member));
     app.recover_until_the_end().await;
     app.sandbox.heal().await;
     member
@@ -48,7 +48,7 @@ async fn a_stuck_submission_is_listed_counted_and_retried() {
     let counted = app.admin().get("/v1/admin/summary").await.expect(200).body["reconciliation"].clone();
     assert_eq!(counted["count"], 1);
     assert!(counted["causes"].as_array().unwrap().contains(&json!({ "code": "stuck_application", "count": 1 })));
-    assert_eq!(filtered(&app, "stuck").await, [member.clone()]);
+    assert_eq!(filtered(&app, "stuck").await, std::slice::from_ref(&member));
     assert!(filtered(&app, "open").await.is_empty());
     app.admin().get("/v1/admin/members?open_operation=done").await.problem(422, "invalid");
     let shown = resolve(&app, &member, "retry").await.expect(200);

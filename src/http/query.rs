@@ -85,7 +85,7 @@ fn admitted(request: &HttpRequest) -> Result<&str, Error> {
 /// Refuses every parameter of a call that takes none.
 pub(super) fn refuse_undeclared(request: &HttpRequest) -> Result<(), Error> {
     let query = request.query_string();
-    let pattern = || request.match_pattern().unwrap_or_default();
+    let pattern = || routes::pattern_of(request).unwrap_or_default();
     if query.is_empty() || routes::takes_query(&pattern(), request.method().as_str()) {
         return Ok(());
     }

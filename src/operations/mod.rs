@@ -18,7 +18,7 @@
 //! | [`payment`] | confirms, cancels and refreshes payments |
 //! | [`refresh`] | takes over what Paid shows of a sale |
 //! | [`reported`] | takes over what Paid says of a member |
-//! | [`unknown_code`] | flags answers that are not understood |
+//! | `unknown_code` | flags answers that are not understood |
 //! | [`member`] | creates, registers, changes and removes members |
 //! | [`settings`] | changes a store's settings, and tests them |
 //! | [`application`] | submits and refreshes Paid applications |

@@ -8,7 +8,8 @@ use kakeuri::db::schema::{password_tokens, sessions};
 use crate::support::TestApp;
 
 async fn sessions(app: &TestApp) -> i64 {
-    sessions::table.count().get_result(&mut app.app.db().await.unwrap()).await.unwrap()
+    let of_members = sessions::table.filter(sessions::member_id.is_not_null());
+    of_members.count().get_result(&mut app.app.db().await.unwrap()).await.unwrap()
 }
 
 #[actix_web::test]

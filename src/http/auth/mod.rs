@@ -4,7 +4,7 @@
 //! found. So a stranger learns nothing but that he is one.
 //!
 //! Every handler's first argument is a principal; [`Stranger`] is the one that asks for nothing. What else a handler
-//! takes from a request (body, query, path) asks for [`admitted`] before it reads a byte, so that it cannot stand
+//! takes from a request (body, query, path) asks for `admitted` before it reads a byte, so that it cannot stand
 //! before the principal, and costs nothing where the principal refuses.
 
 mod admin;

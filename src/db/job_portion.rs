@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::job;
 use super::operation::Lease;
 use super::schema::job_portions;
-use crate::domain::{JobId, StoreId};
+use crate::domain::{JobId, MemberId, StoreId};
 
 /// A portion of a job.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -209,10 +209,50 @@ pub async fn numbers(store: StoreId, job: JobId, conn: &AsyncPgConnection) -> Qu
     left.order(job_portions::number.asc()).select(job_portions::number).load(&mut &*conn).await
 }
 
+/// Keeps what a portion comes to, until all of its job are written at once: `staged`, and the members that it changes.
+pub async fn stage(
+    portion: &Portion,
+    staged: Vec<u8>,
+    changes: Vec<MemberId>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    diesel::update(job_portions::table.find((portion.store_id, portion.job_id, portion.number)))
+        .set((job_portions::staged.eq(staged), job_portions::staged_members.eq(changes)))
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+/// What a portion comes to; empty where it was not judged.
+pub async fn staged(store: StoreId, job: JobId, number: i32, conn: &AsyncPgConnection) -> QueryResult<Vec<u8>> {
+    let row = job_portions::table.find((store, job, number)).select(job_portions::staged);
+    Ok(row.first::<Option<Vec<u8>>>(&mut &*conn).await?.unwrap_or_default())
+}
+
+/// Locks the members that the staged portions of a job change until the transaction ends, in the order of their ids, so
+/// that two files that are about the same members wait for each other and not both.
+pub async fn lock_staged_members(store: StoreId, job: JobId, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    diesel::sql_query(
+        "SELECT FROM members WHERE store_id = $1 AND id IN ( \
+             SELECT unnest(staged_members) FROM job_portions WHERE store_id = $1 AND job_id = $2 AND done_at IS NULL \
+         ) ORDER BY id FOR UPDATE",
+    )
+    .bind::<diesel::sql_types::Uuid, _>(store)
+    .bind::<diesel::sql_types::Uuid, _>(job)
+    .execute(conn)
+    .await
+    .map(drop)
+}
+
 /// Closes a portion: every item of it has an outcome.
 pub async fn close(portion: &Portion, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     diesel::update(job_portions::table.find((portion.store_id, portion.job_id, portion.number)))
-        .set((job_portions::done_at.eq(now), job_portions::input.eq(None::<Vec<u8>>)))
+        .set((
+            job_portions::done_at.eq(now),
+            job_portions::input.eq(None::<Vec<u8>>),
+            job_portions::staged.eq(None::<Vec<u8>>),
+            job_portions::staged_members.eq(None::<Vec<MemberId>>),
+        ))
         .execute(conn)
         .await
         .map(drop)

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde::{Deserialize, Serialize};
 
 use super::json::Json;
 use super::operation::{self, Operation};
@@ -20,7 +21,7 @@ use crate::error::{Code, Error};
 pub use bulk::{Names, insert_many, known_emails, known_numbers, named, save_many};
 
 /// A member as stored. The password hash stays out: only a login reads it.
-#[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = members, treat_none_as_null = true)]
 pub struct Member {
     /// Whose member.

@@ -39,6 +39,11 @@ pub struct PaidSettings {
 }
 
 impl PaidSettings {
+    /// Do members that the shop creates have Paid ticked (S4)?
+    pub fn ticks_new_members(&self) -> bool {
+        self.enabled && self.enable_for_new_members
+    }
+
     /// The settings of a store that has not set Paid up.
     pub fn fresh(store: StoreId, now: DateTime<Utc>) -> Self {
         Self {

@@ -78,6 +78,8 @@ diesel::table! {
         lease -> Nullable<Uuid>,
         lease_until -> Nullable<Timestamptz>,
         done_at -> Nullable<Timestamptz>,
+        staged -> Nullable<Bytea>,
+        staged_members -> Nullable<Array<Uuid>>,
     }
 }
 

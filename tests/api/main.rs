@@ -47,4 +47,5 @@ mod support;
 mod tour;
 mod unknown_codes;
 mod upkeep;
+mod whole_files;
 mod worker;

@@ -12,18 +12,18 @@ use crate::support::TestApp;
 const HEADER: &str = "number,company_name,contact_family_name,contact_given_name,email,phone";
 
 /// A file with these columns beside the header's, and these rows.
-fn file(columns: &str, rows: &[&str]) -> String {
+pub fn file(columns: &str, rows: &[&str]) -> String {
     format!("{HEADER}{columns}\n{}\n", rows.join("\n"))
 }
 
 /// The cells of [`HEADER`].
-fn row(number: &str, email: &str) -> String {
+pub fn row(number: &str, email: &str) -> String {
     format!("{number},株式会社みなと,佐藤,健一,{email},045-000-1234")
 }
 
 impl TestApp {
     /// Imports a file; gives the job, and what became of each line.
-    async fn import(&self, query: &str, file: &str) -> (Value, Vec<String>) {
+    pub async fn import(&self, query: &str, file: &str) -> (Value, Vec<String>) {
         let path = format!("/v1/admin/members/import{query}");
         let body = Some(("text/csv", file.as_bytes().to_vec()));
         let job = self.admin().send_raw(Method::POST, &path, body).await.expect(202).text_at("/id");
@@ -39,16 +39,16 @@ impl TestApp {
         (self.job(&job).await, items["data"].as_array().unwrap().iter().map(told).collect())
     }
 
-    async fn total(&self) -> i64 {
+    pub async fn total(&self) -> i64 {
         self.admin().get("/v1/admin/members?include_total=true").await.expect(200).body["total"].as_i64().unwrap()
     }
 
-    async fn by_number(&self, number: &str) -> Value {
+    pub async fn by_number(&self, number: &str) -> Value {
         let found = self.admin().get(&format!("/v1/admin/members?q={number}")).await.expect(200);
         found.body["data"][0].clone()
     }
 
-    async fn numbered(&self, number: &str, email: &str) -> MemberId {
+    pub async fn numbered(&self, number: &str, email: &str) -> MemberId {
         self.member_with(|member| {
             member.number = number.into();
             member.email_key = email.into();

@@ -90,7 +90,7 @@ pub async fn insert_many(created: &[Member], conn: &mut AsyncPgConnection) -> Qu
 }
 
 /// Writes many locked members of one store with what a row of a file changes.
-pub async fn save_many(changed: &[Member], conn: &mut AsyncPgConnection) -> QueryResult<()> {
+pub async fn save_many(changed: &[&Member], conn: &mut AsyncPgConnection) -> QueryResult<()> {
     let Some(first) = changed.first() else {
         return Ok(());
     };
@@ -109,7 +109,7 @@ pub async fn save_many(changed: &[Member], conn: &mut AsyncPgConnection) -> Quer
     .bind::<Array<Text>, _>(changed.iter().map(|member| member.number.as_str()).collect::<Vec<_>>())
     .bind::<Array<Jsonb>, _>(changed.iter().map(|member| &member.profile).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(changed.iter().map(|member| member.email_key.as_str()).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(changed.iter().map(methods).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(changed.iter().map(|member| methods(member)).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(changed.iter().map(|member| member.application_status).collect::<Vec<_>>())
     .bind::<Array<Nullable<Text>>, _>(changed.iter().map(|member| member.customer_number.as_ref()).collect::<Vec<_>>())
     .bind::<Array<Bool>, _>(changed.iter().map(|member| member.number_imported).collect::<Vec<_>>())

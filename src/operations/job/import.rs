@@ -3,6 +3,8 @@
 //! A portion's rows, their outcomes and the log are written in one transaction, so a worker that dies takes nothing with
 //! it and repeats nothing.
 
+mod whole;
+
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 
 use super::work::{Held, conclude};
@@ -11,12 +13,12 @@ use crate::db::event::{self, News};
 use crate::db::job::{self, Item, Tally};
 use crate::db::job_portion::{self, Portion};
 use crate::db::json::Json;
-use crate::db::paid_settings;
+use crate::db::paid_settings::{self, PaidSettings};
 use crate::domain::StoreId;
 use crate::domain::job::ItemOutcome;
-use crate::error::{Code, Error, OrNotFound};
+use crate::error::{Code, Error};
 use crate::member_csv::{self, Row, Unreadable};
-use crate::operations::member::import::{Effects, Judge, Verdict, draw_numbers, names};
+use crate::operations::member::import::{Basis, Effects, Judge, SpokenFor, Verdict, draw_numbers, names};
 
 /// How often a portion is tried at once when somebody else's change crosses it.
 const TRIES: usize = 3;
@@ -58,103 +60,34 @@ async fn try_to(app: &App, held: &Held, dry_run: bool, atomic: bool) -> Result<(
     match (dry_run, atomic) {
         (false, false) => one_portion(app, held, Mode::Write).await,
         (true, false) => one_portion(app, held, Mode::Check).await,
-        (true, true) if any_refused(app, held).await? => whole(app, held, Mode::LeaveOut).await.map(drop),
-        (true, true) => whole(app, held, Mode::Check).await.map(drop),
-        (false, true) => {
-            if whole(app, held, Mode::Write).await? {
-                return Ok(());
-            }
-            whole(app, held, Mode::LeaveOut).await.map(drop)
-        }
+        (_, true) => whole::import(app, held, dry_run).await,
     }
 }
 
 async fn one_portion(app: &App, held: &Held, mode: Mode) -> Result<(), Error> {
     let rows = rows_of(&held.portion)?;
-    let drawn = drawn_for(app, held.job.store_id, &rows, mode).await?;
+    let (store, write) = (held.job.store_id, mode == Mode::Write);
+    let drawn = if write { Some(drawn_for(app, store, &rows).await?) } else { None };
+    let spoken_for = SpokenFor::default();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         if !job_portion::lock_ours(&held.portion, conn).await? {
             return Ok(());
         }
-        let done = take_over(app, held, &held.portion, &rows, drawn, mode, conn).await?;
-        tell(app, held, &done.news, conn).await?;
+        let settings =
+            if write { paid_settings::share(store, conn).await? } else { paid_settings::find(store, conn).await? };
+        let basis = basis(app, held, &settings, drawn, &spoken_for);
+        let (verdicts, effects) = judged(basis, &rows, write, conn).await?;
+        let items = items(&held.portion, verdicts, mode);
+        job::set_outcomes(store, held.job.id, &items, conn).await?;
+        if write {
+            effects.write(conn).await?;
+            tell(app, held, &effects.news, conn).await?;
+        }
         job_portion::close(&held.portion, app.clock.now(), conn).await?;
-        conclude(app, held, done.tally, conn).await
+        conclude(app, held, Tally::of(&items), conn).await
     })
     .await
-}
-
-/// Does all portions in one transaction; false where a row is at fault and nothing was written.
-async fn whole(app: &App, held: &Held, mode: Mode) -> Result<bool, Error> {
-    let numbers = job_portion::numbers(held.job.store_id, held.job.id, &*app.db().await?).await?;
-    let mut drawn = Vec::new();
-    if mode == Mode::Write {
-        for number in &numbers {
-            let rows = rows_of(&portion(held, *number, &*app.db().await?).await?)?;
-            drawn.push(drawn_for(app, held.job.store_id, &rows, mode).await?);
-        }
-    } else {
-        drawn.resize(numbers.len(), None);
-    }
-    let conn = &mut *app.db().await?;
-    let written = conn.transaction(async |conn| {
-        if !job_portion::lock_ours(&held.portion, conn).await? {
-            return Ok(());
-        }
-        let (mut tally, mut news) = (Tally::default(), Vec::new());
-        for (number, drawn) in numbers.iter().zip(drawn) {
-            let portion = portion(held, *number, conn).await?;
-            let done = take_over(app, held, &portion, &rows_of(&portion)?, drawn, mode, conn).await?;
-            if mode == Mode::Write && done.tally.refused > 0 {
-                return Err(Stopped::Refused);
-            }
-            tally = tally + done.tally;
-            news.extend(done.news);
-            job_portion::close(&portion, app.clock.now(), conn).await?;
-        }
-        tell(app, held, &news, conn).await?;
-        Ok(conclude(app, held, tally, conn).await?)
-    });
-    match written.await {
-        Ok(()) => Ok(true),
-        Err(Stopped::Refused) => Ok(false),
-        Err(Stopped::Broken(error)) => Err(error),
-    }
-}
-
-/// Why a file that is to be taken over whole is not.
-enum Stopped {
-    Refused,
-    Broken(Error),
-}
-
-impl From<Error> for Stopped {
-    fn from(error: Error) -> Self {
-        Self::Broken(error)
-    }
-}
-
-impl From<diesel::result::Error> for Stopped {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Broken(error.into())
-    }
-}
-
-async fn any_refused(app: &App, held: &Held) -> Result<bool, Error> {
-    let conn = &mut *app.db().await?;
-    for number in job_portion::numbers(held.job.store_id, held.job.id, conn).await? {
-        let rows = rows_of(&portion(held, number, conn).await?)?;
-        let (verdicts, _) = judged(app, held, &rows, None, conn).await?;
-        if verdicts.iter().any(|verdict| matches!(verdict, Verdict::Refused(..))) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-async fn portion(held: &Held, number: i32, conn: &AsyncPgConnection) -> Result<Portion, Error> {
-    job_portion::find(held.job.store_id, held.job.id, number, conn).await?.or_not_found()
 }
 
 fn rows_of(portion: &Portion) -> Result<Rows, Error> {
@@ -165,28 +98,29 @@ fn rows_of(portion: &Portion) -> Result<Rows, Error> {
     Ok(member_csv::rows(input).map_err(anyhow::Error::from)?)
 }
 
-async fn drawn_for(app: &App, store: StoreId, rows: &Rows, mode: Mode) -> Result<Option<Vec<String>>, Error> {
-    if mode != Mode::Write {
-        return Ok(None);
-    }
+async fn drawn_for(app: &App, store: StoreId, rows: &Rows) -> Result<Vec<String>, Error> {
     let readable: Vec<&Row> = rows.iter().filter_map(|row| row.as_ref().ok()).collect();
-    Ok(Some(draw_numbers(store, &readable, &mut *app.db().await?).await?))
+    draw_numbers(store, &readable, &mut *app.db().await?).await
+}
+
+fn basis<'a>(
+    app: &'a App,
+    held: &Held,
+    settings: &'a PaidSettings,
+    drawn: Option<Vec<String>>,
+    spoken_for: &'a SpokenFor,
+) -> Basis<'a> {
+    Basis { keys: &app.keys, settings, handed_in: held.job.created_at, now: app.clock.now(), drawn, spoken_for }
 }
 
 async fn judged(
-    app: &App,
-    held: &Held,
+    basis: Basis<'_>,
     rows: &Rows,
-    drawn: Option<Vec<String>>,
+    lock: bool,
     conn: &mut AsyncPgConnection,
 ) -> Result<(Vec<Verdict>, Effects), Error> {
-    let store = held.job.store_id;
-    let settings = match drawn {
-        Some(_) => paid_settings::share(store, conn).await?,
-        None => paid_settings::find(store, conn).await?,
-    };
     let names = names(rows.iter().filter_map(|row| row.as_ref().ok()));
-    let mut judge = Judge::new(&app.keys, &settings, &names, held.job.created_at, app.clock.now(), drawn, conn).await?;
+    let mut judge = Judge::new(basis, &names, lock, conn).await?;
     let verdict = |row: &Result<Row, Unreadable>| match row {
         Ok(row) => judge.judge(row),
         Err(unreadable) => Ok(Verdict::Refused(None, unreadable.faults.clone())),
@@ -195,34 +129,8 @@ async fn judged(
     Ok((verdicts, judge.into_effects()))
 }
 
-/// What taking a portion over has led to.
-struct Done {
-    tally: Tally,
-    news: Vec<News>,
-}
-
-async fn take_over(
-    app: &App,
-    held: &Held,
-    portion: &Portion,
-    rows: &Rows,
-    drawn: Option<Vec<String>>,
-    mode: Mode,
-    conn: &mut AsyncPgConnection,
-) -> Result<Done, Error> {
-    let (verdicts, effects) = judged(app, held, rows, drawn, conn).await?;
-    let items: Vec<Item> =
-        verdicts.into_iter().zip(portion.first..).map(|(verdict, position)| item(position, verdict, mode)).collect();
-    let tally = Tally::of(&items);
-    let news = match mode {
-        Mode::Write => {
-            effects.write(conn).await?;
-            effects.news
-        }
-        Mode::Check | Mode::LeaveOut => Vec::new(),
-    };
-    job::set_outcomes(held.job.store_id, held.job.id, &items, conn).await?;
-    Ok(Done { tally, news })
+fn items(portion: &Portion, verdicts: Vec<Verdict>, mode: Mode) -> Vec<Item> {
+    verdicts.into_iter().zip(portion.first..).map(|(verdict, position)| item(position, verdict, mode)).collect()
 }
 
 fn item(position: i32, verdict: Verdict, mode: Mode) -> Item {

@@ -104,7 +104,7 @@ async fn write(
 ) -> Result<Member, Error> {
     let settings = paid_settings::share(store, conn).await?;
     let mut member = fresh(store, number, new.profile.clone(), app.clock.now());
-    let ticked = settings.enabled && settings.enable_for_new_members;
+    let ticked = settings.ticks_new_members();
     member.payment_methods = new.payment_methods.clone().unwrap_or_else(|| default_methods(ticked));
     member.payment_methods.sort_unstable();
     member.payment_methods.dedup();

@@ -3,12 +3,19 @@
 //! A row is about the member with its number or its e-mail address, and otherwise makes a new one. It is held to the
 //! same rules as an admin's form. What is decided about many rows is written in a few statements.
 
+mod effects;
+mod spoken_for;
+
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use diesel_async::AsyncPgConnection;
+use serde::{Deserialize, Serialize};
 
-use super::change::{email_news, news, owned_by_paid, set_customer_number, set_status, shut_out};
+use self::effects::Change;
+pub use self::effects::Effects;
+pub use self::spoken_for::SpokenFor;
+use super::change::{email_news, news, owned_by_paid, set_customer_number, set_status};
 use super::check_number;
 use super::create::{fresh, told};
 use crate::crypto::MasterKeys;
@@ -26,7 +33,7 @@ use crate::member_csv::{Column, Row};
 use crate::operations::application;
 
 /// What a row comes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// It makes this member.
     Creates(MemberId),
@@ -36,17 +43,6 @@ pub enum Verdict {
     LeavesAlone(MemberId),
     /// Something is wrong with it; the member, where it is clear which is meant.
     Refused(Option<MemberId>, Vec<Fault>),
-}
-
-/// What rows do to members, to be written in one transaction with the locks under which it was found out.
-#[derive(Debug, Default)]
-pub struct Effects {
-    created: Vec<Member>,
-    changed: Vec<Member>,
-    /// Those of them that have another e-mail address now.
-    readdressed: Vec<MemberId>,
-    /// For the log, which is written last.
-    pub news: Vec<News>,
 }
 
 /// The names by which these rows call members.
@@ -85,15 +81,25 @@ pub async fn draw_numbers(store: StoreId, rows: &[&Row], conn: &mut AsyncPgConne
     Ok(drawn)
 }
 
+/// What rows are judged by, beside the members.
+pub struct Basis<'a> {
+    /// For what the log may not say openly.
+    pub keys: &'a MasterKeys,
+    /// The store's settings.
+    pub settings: &'a PaidSettings,
+    /// When the file was handed in: what a number meant then is what it means.
+    pub handed_in: DateTime<Utc>,
+    /// When this happens.
+    pub now: DateTime<Utc>,
+    /// Numbers for new members whose rows have none, `None` where nothing is to be written.
+    pub drawn: Option<Vec<String>>,
+    /// Whom portions of the file that are not written yet are about.
+    pub spoken_for: &'a SpokenFor,
+}
+
 /// Judges rows one after the other, each with what those before it do.
 pub struct Judge<'a> {
-    keys: &'a MasterKeys,
-    settings: &'a PaidSettings,
-    /// When the file was handed in: what a number meant then is what it means.
-    handed_in: DateTime<Utc>,
-    now: DateTime<Utc>,
-    /// Numbers for new members whose rows have none, `None` where nothing is to be written.
-    drawn: Option<Vec<String>>,
+    basis: Basis<'a>,
     members: Vec<Member>,
     by_number: HashMap<String, usize>,
     by_email: HashMap<String, usize>,
@@ -105,26 +111,15 @@ pub struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    /// For rows that call members by these names; with `drawn` the members are locked, as there is to be an effect.
-    pub async fn new(
-        keys: &'a MasterKeys,
-        settings: &'a PaidSettings,
-        names: &Names,
-        handed_in: DateTime<Utc>,
-        now: DateTime<Utc>,
-        drawn: Option<Vec<String>>,
-        conn: &mut AsyncPgConnection,
-    ) -> Result<Self, Error> {
-        let store = settings.store_id;
-        let members = member::named(store, names, drawn.is_some(), conn).await?;
+    /// For rows that call members by these names; with `lock` the members are locked, for an effect in the same
+    /// transaction.
+    pub async fn new(basis: Basis<'a>, names: &Names, lock: bool, conn: &mut AsyncPgConnection) -> Result<Self, Error> {
+        let store = basis.settings.store_id;
+        let members = member::named(store, names, lock, conn).await?;
         let ids: Vec<MemberId> = members.iter().map(|member| member.id).collect();
         let in_progress = operation::open_on_members(store, &ids, conn).await?.into_keys().collect();
         let mut judge = Self {
-            keys,
-            settings,
-            handed_in,
-            now,
-            drawn,
+            basis,
             members: Vec::new(),
             by_number: HashMap::new(),
             by_email: HashMap::new(),
@@ -159,6 +154,9 @@ impl<'a> Judge<'a> {
     /// # Errors
     /// Where more numbers are needed than were drawn, as somebody else's change made a row's member new.
     pub fn judge(&mut self, row: &Row) -> Result<Verdict, Error> {
+        if self.basis.spoken_for.includes(row) {
+            return Ok(Verdict::Refused(None, row.with_faults([spoken_for()])));
+        }
         match self.meant(row) {
             Err(fault) => Ok(Verdict::Refused(None, row.with_faults([fault]))),
             Ok(Some(place)) => Ok(self.change(row, place)),
@@ -175,7 +173,7 @@ impl<'a> Judge<'a> {
             (Some(number), Some(email)) if number != email => {
                 fault(Column::Number, "ambiguous", "The number and the e-mail address belong to different members.")
             }
-            (Some(place), None) if self.members[place].created_at > self.handed_in => fault(
+            (Some(place), None) if self.members[place].created_at > self.basis.handed_in => fault(
                 Column::Number,
                 "number_taken",
                 "This number was given to another member after the file was handed in.",
@@ -183,9 +181,7 @@ impl<'a> Judge<'a> {
             (Some(place), _) | (None, Some(place)) if self.members[place].deleted_at.is_some() => {
                 fault(Column::Number, "number_taken", "A deleted member had this number.")
             }
-            (Some(place), _) | (None, Some(place)) if self.touched.contains(&place) => {
-                fault(Column::Number, "duplicate_in_file", "An earlier row is about the same member.")
-            }
+            (Some(place), _) | (None, Some(place)) if self.touched.contains(&place) => Err(spoken_for()),
             (place, other) => Ok(place.or(other)),
         }
     }
@@ -193,8 +189,8 @@ impl<'a> Judge<'a> {
     fn create(&mut self, row: &Row) -> Result<Verdict, Error> {
         let mut profile = Profile::default();
         row.apply(&mut profile);
-        let mut member = fresh(self.settings.store_id, String::new(), profile, self.now);
-        let ticked = self.settings.enabled && self.settings.enable_for_new_members;
+        let mut member = fresh(self.basis.settings.store_id, String::new(), profile, self.basis.now);
+        let ticked = self.basis.settings.ticks_new_members();
         let methods = row.payment_methods.clone().filter(|methods| !methods.is_empty());
         member.payment_methods = methods.unwrap_or_else(|| default_methods(ticked));
         let mut faults = self.check(row, &mut member);
@@ -206,7 +202,7 @@ impl<'a> Judge<'a> {
         if !faults.is_empty() {
             return Ok(Verdict::Refused(None, faults));
         }
-        match (&row.number, &mut self.drawn) {
+        match (&row.number, &mut self.basis.drawn) {
             (Some(number), _) => member.number.clone_from(number),
             (None, Some(drawn)) => {
                 member.number = drawn.pop().ok_or_else(|| anyhow::anyhow!("too few numbers were drawn"))?;
@@ -262,14 +258,14 @@ impl<'a> Judge<'a> {
         if let Some(key) = &member.customer_number {
             self.by_key.insert(key.clone(), place);
         }
-        member.updated_at = self.now;
-        if self.members[place].email_key != member.email_key {
-            news.push(email_news(self.keys, &self.members[place]));
-            self.effects.readdressed.push(id);
+        member.updated_at = self.basis.now;
+        let before = &self.members[place];
+        if before.email_key != member.email_key {
+            news.push(email_news(self.basis.keys, before));
         }
         let subject = Subject::Member(id);
         self.effects.news.extend(news.into_iter().map(|(kind, data)| News { kind, subject, data }));
-        self.effects.changed.push(member);
+        self.effects.changed.push(Change { before: before.clone(), after: member });
         Verdict::Changes(id)
     }
 
@@ -297,6 +293,10 @@ impl<'a> Judge<'a> {
     }
 }
 
+fn spoken_for() -> Fault {
+    Fault::new(Column::Number.pointer(), "duplicate_in_file", "An earlier row is about the same member.")
+}
+
 /// A rule of the admin's form as a fault of a cell.
 fn refusal(column: Column, set: Result<(), Error>) -> Option<Fault> {
     match set {
@@ -304,19 +304,5 @@ fn refusal(column: Column, set: Result<(), Error>) -> Option<Fault> {
             Some(Fault::new(column.pointer(), problem.code.as_str(), problem.detail.clone()))
         }
         Err(Error::Internal(_)) | Ok(()) => None,
-    }
-}
-
-impl Effects {
-    /// Writes the members. The log is the caller's, as the last thing in its transaction.
-    pub async fn write(&self, conn: &mut AsyncPgConnection) -> Result<(), Error> {
-        member::insert_many(&self.created, conn).await?;
-        member::save_many(&self.changed, conn).await?;
-        match self.changed.first() {
-            Some(any) if !self.readdressed.is_empty() => {
-                shut_out(any.store_id, &self.readdressed, None, any.updated_at, conn).await
-            }
-            _ => Ok(()),
-        }
     }
 }

@@ -1,0 +1,1 @@
+ALTER TABLE job_portions DROP COLUMN staged, DROP COLUMN staged_members;

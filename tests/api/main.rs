@@ -1,11 +1,13 @@
 //! The service from outside: over HTTP, with a real database and a real sandbox.
 
 mod accounts;
+mod amounts;
 mod application_refresh;
 mod applications;
 mod bulk_confirm;
 mod bulk_kill;
 mod bulk_refresh;
+mod confirmations;
 mod connections;
 mod database_limits;
 mod demo;
@@ -26,6 +28,7 @@ mod migrations;
 mod my_page;
 mod numbers;
 mod openapi;
+mod order_cancellations;
 mod orders;
 mod payments;
 mod problems;

@@ -1,7 +1,12 @@
 //! The settlement table: what becomes of an operation whose answer was lost, whatever Paid's console did meanwhile.
 
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use kakeuri::db::schema::payments;
+use kakeuri::domain::PaidKey;
 use serde_json::json;
 
+use crate::payments::{ASKS, has_no_effect};
 use crate::support::{Answer, TestApp, lines};
 
 /// What is asked of a payment that stands.
@@ -207,4 +212,76 @@ async fn recover_three_times(app: &TestApp) {
     for _ in 0..3 {
         app.recover_after(1).await;
     }
+}
+
+#[actix_web::test]
+async fn a_refusal_of_a_repeat_is_settled_by_the_next_inquiry() {
+    let app = TestApp::with_paid().await;
+    for ask in ASKS {
+        let order = app.unconfirmed_order().await;
+        app.sandbox.fault(ask.at_paid(), "drop_connection", 1).await;
+        ask.ask(&app.admin(), &order).await.expect(202);
+        app.sandbox
+            .fault_with(json!({ "operation": ask.at_paid(), "kind": "refuse", "code": "E77", "times": 1 }))
+            .await;
+        app.recover_after(1).await;
+        assert_eq!(
+            app.order(&order).await["payment"]["open_operation"]["state"],
+            "open",
+            "a refusal alone proves nothing"
+        );
+        app.recover_after(1).await;
+        has_no_effect(&app, &order).await;
+        let payment = app.order(&order).await["payment"].clone();
+        assert_eq!((&payment["open_operation"], &payment["last_error"]["codes"]), (&json!(null), &json!(["E77"])));
+    }
+}
+
+#[actix_web::test]
+async fn what_stands_at_paid_already_is_done_when_it_is_asked_for() {
+    let app = TestApp::with_paid().await;
+    let order = app.unconfirmed_order().await;
+    app.sandbox.set_sale(&app.key_of(&order).await, json!({ "status": "CANCELED" })).await;
+    let shown = app.admin().act(&format!("/v1/admin/orders/{order}/payment/cancel")).await.expect(200).body;
+    assert_eq!(shown["payment"]["status"], "cancelled");
+
+    let order = app.unconfirmed_order().await;
+    app.sandbox.set_sale(&app.key_of(&order).await, json!({ "status": "CANCELED" })).await;
+    let wish = json!({ "reason": "重複", "cancel_payment": true });
+    let shown = app.admin().post(&format!("/v1/admin/orders/{order}/cancel"), wish).await.expect(200).body;
+    assert_eq!((&shown["payment"]["status"], &shown["handling_status"]), (&json!("cancelled"), &json!("cancelled")));
+
+    // Fixed by hand after the question of the confirmation and before its call.
+    let order = app.unconfirmed_order().await;
+    let key = app.key_of(&order).await;
+    let late = json!({ "operation": "search", "kind": "delay", "key": key, "delay_ms": 1500, "times": 1 });
+    app.sandbox.fault_with(late).await;
+    let (admin, path) = (app.admin(), format!("/v1/admin/orders/{order}/payment/confirm"));
+    let confirm = admin.post(&path, json!({ "fixed_on": "2026-01-31" }));
+    let console = async {
+        app.when(async || app.sandbox.faults_left().await == 0).await;
+        app.sandbox.set_sale(&key, json!({ "status": "FIXED" })).await;
+    };
+    let (shown, ()) = tokio::join!(confirm, console);
+    let payment = &shown.expect(200).body["payment"];
+    assert_eq!((&payment["status"], &payment["fixed_on"]), (&json!("confirmed"), &json!("2026-01-31")));
+}
+
+#[actix_web::test]
+async fn a_sale_that_paid_knows_already_is_placed_though_its_register_is_answered_not_found() {
+    let app = TestApp::with_paid().await;
+    let member = app.approved_member().await;
+    let not_found =
+        json!({ "operation": "register", "kind": "refuse", "code": "NOT_FOUND", "delay_ms": 1500, "times": 1 });
+    app.sandbox.fault_with(not_found).await;
+    let paid = async {
+        app.when(async || app.sandbox.faults_left().await == 0).await;
+        let key: PaidKey =
+            payments::table.select(payments::credit_key).first(&mut app.app.db().await.unwrap()).await.unwrap();
+        app.sandbox.register_sales(&app.customer_number(member).await, &[(key.as_str().to_owned(), 1100)]).await;
+    };
+    let (placed, ()) = tokio::join!(app.place(member, 1000), paid);
+    assert_eq!(placed.expect(201).body["payment"]["status"], "unconfirmed");
+    app.sandbox.fault_with(json!({ "operation": "register", "kind": "refuse", "code": "NOT_FOUND" })).await;
+    app.place(member, 1000).await.problem(402, "credit_declined");
 }

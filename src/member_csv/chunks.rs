@@ -211,12 +211,15 @@ impl Judge {
 
     /// The line that had the same number or address before.
     fn seen(&mut self, column: Column, cell: &str, line: u32) -> Option<u32> {
+        if !matches!(column, Column::Number | Column::Email) {
+            return None;
+        }
+        // As the row will read it: folded is what was meant, not how it is written.
+        let plain = self.plain(cell);
         let (seen, value) = match column {
-            Column::Number => (&self.numbers, Cow::Borrowed(cell.trim())),
-            Column::Email => (&self.emails, Cow::Owned(fold_email(cell))),
-            _ => return None,
+            Column::Number => (&self.numbers, Cow::Borrowed(plain.trim())),
+            _ => (&self.emails, Cow::Owned(fold_email(&plain))),
         };
-        let value = self.plain(&value);
         if value.is_empty() {
             return None;
         }

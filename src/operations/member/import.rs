@@ -258,6 +258,7 @@ impl<'a> Judge<'a> {
         if let Some(key) = &member.customer_number {
             self.by_key.insert(key.clone(), place);
         }
+        self.by_email.insert(member.email_key.clone(), place);
         member.updated_at = self.basis.now;
         let before = &self.members[place];
         if before.email_key != member.email_key {

@@ -277,7 +277,7 @@ pub async fn claim_due(lease: Lease, limit: i64, conn: &mut AsyncPgConnection) -
     .await
 }
 
-/// Claims one operation, stuck ones too, unless somebody drives it.
+/// Claims one operation, stuck ones too, unless somebody drives it. It is returned as it was before, but for the lease.
 pub async fn claim(
     store: StoreId,
     id: OperationId,
@@ -323,13 +323,13 @@ pub async fn hasten(
 
 async fn take(operation: Operation, lease: Lease, conn: &mut AsyncPgConnection) -> QueryResult<Operation> {
     let leased = Operation {
-        state: if operation.looks_again { operation.state } else { OperationState::Open },
         // Should this process be lost, the operation is due as soon as its lease is over.
         next_try_at: operation.next_try_at.min(lease.now),
         lease: Some(lease.token),
         lease_until: Some(lease.until),
         ..operation
     };
-    save(&Operation { may_have_arrived: true, ..leased.clone() }, conn).await?;
+    let state = if leased.looks_again { leased.state } else { OperationState::Open };
+    save(&Operation { state, may_have_arrived: true, ..leased.clone() }, conn).await?;
     Ok(leased)
 }

@@ -1,6 +1,9 @@
 //! One drive of an operation, from its lease to its settlement: the same for the request that asked for it, for the
 //! worker, and for an admin who wants it driven now.
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::lease::{self, Hold};
@@ -14,14 +17,32 @@ use crate::domain::{OperationId, StoreId};
 use crate::error::Error;
 use crate::holding;
 
-/// Drives an operation whose lease the caller holds, and answers how it stands then.
+/// Drives an operation whose lease the caller holds, and answers how it stands then. However the drive ends, it counts:
+/// one that always fails by a fault of ours, a panic too, ends before a human and not in an endless loop.
 pub async fn drive(app: &App, operation: Operation) -> Result<Operation, Error> {
+    let driven = unpanicked(drive_once(app, &operation)).await;
+    if driven.is_err() {
+        settle::put_off_unsettled(app, &operation).await?;
+    }
+    driven
+}
+
+/// The same work, which fails where it would panic.
+async fn unpanicked<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let caught = AssertUnwindSafe(work).catch_unwind().await;
+    caught.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
+        Err(anyhow::anyhow!("panicked: {}", text.unwrap_or("without a word")).into())
+    })
+}
+
+async fn drive_once(app: &App, operation: &Operation) -> Result<Operation, Error> {
     let store = operation.store_id;
     let about = About { order: operation.order_id, member: operation.member_id, operation: Some(operation.id) };
     let settings = paid_settings::find(store, &*app.db().await?).await?;
     let mut calls = Calls::new(app, store, about);
-    let hold = Hold::new(app, &operation);
-    let settled = match operation.kind {
+    let hold = Hold::new(app, operation);
+    match operation.kind {
         OperationKind::Apply => {
             let finding = hold.during(application::find_out(app, &settings, &hold, &mut calls)).await;
             application::settle(app, operation.clone(), finding, &calls).await
@@ -30,11 +51,7 @@ pub async fn drive(app: &App, operation: Operation) -> Result<Operation, Error> 
             let finding = hold.during(sale::find_out(app, &settings, &hold, &mut calls)).await;
             settle::settle(app, operation.clone(), finding, &calls).await
         }
-    };
-    if settled.is_err() {
-        settle::put_off_unsettled(app, &operation).await?;
     }
-    settled
 }
 
 /// Drives an operation that the caller has just written down, and waits for its end until `deadline`. The drive goes

@@ -45,4 +45,5 @@ pub mod sale;
 pub mod settings;
 pub mod settle;
 pub mod throttle;
+mod undecided;
 mod unknown_code;

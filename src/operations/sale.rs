@@ -2,13 +2,14 @@
 
 use super::lease::Hold;
 use super::provider::{self, Calls};
+use super::undecided::{Undecided, outcome};
 use crate::app::App;
 use crate::db::operation::Operation;
 use crate::db::paid_settings::PaidSettings;
 use crate::domain::PaidKey;
-use crate::domain::operation::{OperationKind, Outcome, Sent};
+use crate::domain::operation::{OperationKind, Outcome};
 use crate::domain::settlement::{Sale, SaleStatus, Verdict, verdict};
-use crate::paid::{self, Account, Answer, Codes, Inquiry, Unknown};
+use crate::paid::{self, Account, Answer, Codes, Inquiry};
 
 /// What one drive of an operation found out.
 #[derive(Clone, Debug)]
@@ -32,12 +33,7 @@ pub enum Finding {
     /// A sale that came about after it was given up stands at Paid, which does not cancel it.
     CameLate(Sale),
     /// Not known yet: it is driven again.
-    Open {
-        /// Codes and words of this drive.
-        outcome: Outcome,
-        /// What became of its send.
-        sent: Sent,
-    },
+    Open(Undecided),
     /// Not knowable: it waits for a human.
     Stuck(Outcome),
 }
@@ -58,25 +54,6 @@ impl Finding {
         Self::Done { found: None, paid_id: None }
     }
 
-    /// Nothing was sent; the codes are those of a question.
-    fn open(codes: Codes, message: impl Into<String>) -> Self {
-        Self::Open { outcome: outcome(codes, message), sent: Sent::Nothing }
-    }
-
-    fn unanswered(unknown: Unknown) -> Self {
-        let sent = Sent::Unanswered { may_have_arrived: unknown.may_have_arrived };
-        Self::Open { outcome: outcome(unknown.codes, unknown.reason), sent }
-    }
-
-    fn refused_for_now(codes: Codes, message: impl Into<String>) -> Self {
-        let outcome = outcome(codes, message);
-        Self::Open { sent: Sent::Refused(outcome.clone()), outcome }
-    }
-
-    fn not_ours() -> Self {
-        Self::open(Codes::none(), NOT_OURS)
-    }
-
     fn refused(codes: Codes, message: impl Into<String>, found: Option<Sale>) -> Self {
         Self::Refused { outcome: outcome(codes, message), found }
     }
@@ -87,19 +64,18 @@ impl Finding {
     }
 }
 
-pub(super) fn outcome(codes: Codes, message: impl Into<String>) -> Outcome {
-    Outcome { codes: codes.into_vec(), message: message.into(), missing: false }
+impl From<Undecided> for Finding {
+    fn from(undecided: Undecided) -> Self {
+        Self::Open(undecided)
+    }
 }
-
-/// Why a drive whose lease may be lost sends nothing.
-pub(super) const NOT_OURS: &str = "Nothing was sent, as another process may have taken this over.";
 
 /// One drive of an operation that the caller holds.
 pub async fn find_out(app: &App, settings: &PaidSettings, hold: &Hold<'_>, calls: &mut Calls) -> Finding {
     let operation = hold.operation();
     let account = match provider::account(app, settings, operation.environment) {
         Ok(account) => account,
-        Err(error) => return Finding::open(Codes::none(), error.to_string()),
+        Err(error) => return Undecided::asked(Codes::none(), error.to_string()).into(),
     };
     let asking = Asking { app, account, hold, operation, calls };
     if operation.looks_again && app.config.paid.capabilities.inquiry {
@@ -136,7 +112,7 @@ impl Asking<'_> {
         let found = match self.inquire().await {
             Inquiry::Found(sale) => Some(sale),
             Inquiry::NotFound => None,
-            Inquiry::Unclear(codes) => return Finding::open(codes, UNCLEAR),
+            Inquiry::Unclear(codes) => return Undecided::asked(codes, UNCLEAR).into(),
         };
         match self.settled_by(found, Codes::none()) {
             Some(finding) => finding,
@@ -161,11 +137,11 @@ impl Asking<'_> {
     async fn send(mut self) -> Finding {
         let call = paid::Operation::from(self.operation.kind);
         let Some(answer) = self.hold.send(&self.account, call, &self.operation.body, self.calls).await else {
-            return Finding::not_ours();
+            return Undecided::not_ours().into();
         };
         match answer {
             Answer::Done { .. } => Finding::done(),
-            Answer::Unknown(unknown) => Finding::unanswered(unknown),
+            Answer::Unknown(unknown) => Undecided::unanswered(unknown).into(),
             Answer::Refused(codes) if self.operation.may_have_arrived => self.refused_after_a_send(codes),
             Answer::Refused(codes) if codes.is_not_found() => self.refused_as_not_found(codes).await,
             Answer::Refused(codes) => Finding::refused(codes, "Paid refused.", None),
@@ -180,7 +156,8 @@ impl Asking<'_> {
             return Finding::done();
         }
         if config.capabilities.inquiry || codes.is_request_fault() {
-            return Finding::refused_for_now(codes, "Paid refused a repeated send; an earlier one may have arrived.");
+            return Undecided::refused_for_now(codes, "Paid refused a repeated send; an earlier one may have arrived.")
+                .into();
         }
         Finding::Stuck(outcome(codes, "Paid refused a repeated send, and cannot be asked what became of the first."))
     }
@@ -194,7 +171,7 @@ impl Asking<'_> {
         let found = match self.inquire().await {
             Inquiry::Found(sale) => Some(sale),
             Inquiry::NotFound => None,
-            Inquiry::Unclear(_) => return Finding::refused_for_now(codes, UNCLEAR),
+            Inquiry::Unclear(_) => return Undecided::refused_for_now(codes, UNCLEAR).into(),
         };
         self.settled_by(found, codes.clone()).unwrap_or_else(|| Finding::refused(codes, NOT_MOVED, found))
     }
@@ -210,17 +187,19 @@ impl Asking<'_> {
         };
         let body = paid::body::cancel(&member, &self.operation.paid_key);
         let Some(answer) = self.hold.send(&self.account, paid::Operation::Cancel, &body, self.calls).await else {
-            return Finding::not_ours();
+            return Undecided::not_ours().into();
         };
         match answer {
             Answer::Done { .. } => Finding::GivenUp(Gone::Cancelled),
-            Answer::Unknown(unknown) => Finding::unanswered(unknown),
-            Answer::Refused(codes) if codes.is_request_fault() => Finding::refused_for_now(codes, "Paid refused."),
+            Answer::Unknown(unknown) => Undecided::unanswered(unknown).into(),
+            Answer::Refused(codes) if codes.is_request_fault() => {
+                Undecided::refused_for_now(codes, "Paid refused.").into()
+            }
             Answer::Refused(codes) if !self.app.config.paid.capabilities.inquiry => {
                 if codes.is_not_found() {
                     Finding::GivenUp(Gone::NotThere)
                 } else {
-                    Finding::refused_for_now(codes, NOT_CANCELLED)
+                    Undecided::refused_for_now(codes, NOT_CANCELLED).into()
                 }
             }
             Answer::Refused(codes) => match self.inquire().await {
@@ -230,7 +209,7 @@ impl Asking<'_> {
                 Inquiry::Found(sale @ Sale { status: SaleStatus::Fixed, .. }) => {
                     Finding::Done { found: Some(sale), paid_id: None }
                 }
-                Inquiry::Found(_) | Inquiry::Unclear(_) => Finding::refused_for_now(codes, NOT_CANCELLED),
+                Inquiry::Found(_) | Inquiry::Unclear(_) => Undecided::refused_for_now(codes, NOT_CANCELLED).into(),
             },
         }
     }
@@ -242,7 +221,9 @@ impl Asking<'_> {
             Inquiry::Found(Sale { status: SaleStatus::Canceled, .. }) => Finding::GivenUp(Gone::WasCancelled),
             Inquiry::Found(sale @ Sale { status: SaleStatus::Fixed, .. }) => Finding::CameLate(sale),
             Inquiry::Found(Sale { status: SaleStatus::Registered, .. }) => self.give_up().await,
-            Inquiry::Unclear(codes) => Finding::open(codes, "Paid did not say whether the sale came about late."),
+            Inquiry::Unclear(codes) => {
+                Undecided::asked(codes, "Paid did not say whether the sale came about late.").into()
+            }
         }
     }
 

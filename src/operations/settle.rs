@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::lease;
 use super::provider::Calls;
 use super::sale::{Finding, Gone};
+use super::undecided::Undecided;
 use super::unknown_code::Unflagged;
 use crate::app::App;
 use crate::db::event::{self, Subject};
@@ -81,16 +82,19 @@ pub(super) fn put_off(app: &App, claimed: &Operation, operation: &mut Operation,
     true
 }
 
-/// Leaves an operation that has no further drive to a human, and says so for the log. Nothing else makes one `stuck`.
-#[must_use = "that an operation is stuck stands in the log"]
-pub(super) fn leave_stuck(operation: &mut Operation) -> (EventType, Value) {
+/// Leaves an operation that has no further drive to a human, and says so for the log unless it was stuck before this
+/// drive. Nothing else makes one `stuck`. `claimed` is the operation as its drive found it.
+#[must_use = "that an operation has become stuck stands in the log"]
+pub(super) fn leave_stuck(claimed: &Operation, operation: &mut Operation) -> Option<(EventType, Value)> {
     operation.state = OperationState::Stuck;
+    if claimed.state == OperationState::Stuck {
+        return None;
+    }
     let codes = operation.last_outcome().codes;
-    (EventType::OperationStuck, json!({ "action": operation.kind, "codes": codes, "operation_id": operation.id }))
+    Some((EventType::OperationStuck, json!({ "action": operation.kind, "codes": codes, "operation_id": operation.id })))
 }
 
-/// What was found out could not be written down: counts the drive all the same, so that an operation that never can be
-/// settled ends before a human and not in an endless loop.
+/// A drive failed by a fault of ours, or what it found out could not be written down: counts it all the same.
 pub(super) async fn put_off_unsettled(app: &App, operation: &Operation) -> Result<(), Error> {
     let (store, now) = (operation.store_id, app.clock.now());
     let conn = &mut *app.db().await?;
@@ -104,7 +108,10 @@ pub(super) async fn put_off_unsettled(app: &App, operation: &Operation) -> Resul
         let Some(mut current) = current.filter(|current| is_still_held(operation, current)) else {
             return Ok(());
         };
-        let outcome = Outcome { message: "The outcome could not be written down.".into(), ..Outcome::default() };
+        let outcome = Outcome {
+            message: "This service failed while it asked Paid, or while it wrote the outcome down.".into(),
+            ..Outcome::default()
+        };
         let sent = Sent::Unanswered { may_have_arrived: true };
         let news = if put_off(app, operation, &mut current, outcome, sent) {
             None
@@ -113,7 +120,7 @@ pub(super) async fn put_off_unsettled(app: &App, operation: &Operation) -> Resul
             current.looks_again = false;
             None
         } else {
-            Some(leave_stuck(&mut current))
+            leave_stuck(operation, &mut current)
         };
         operation::save(&current, conn).await?;
         let subject = current.order_id.map(Subject::Order).or(current.member_id.map(Subject::Member));
@@ -163,7 +170,7 @@ impl Settlement<'_> {
         conn: &mut AsyncPgConnection,
     ) -> Result<Operation, Error> {
         match finding {
-            Finding::Open { outcome, sent } => {
+            Finding::Open(Undecided { outcome, sent }) => {
                 if put_off(app, self.claimed, &mut self.operation, outcome, sent) {
                     operation::save(&self.operation, conn).await?;
                     unflagged.raise(Subject::Order(self.order.id), &self.operation.actor, conn).await?;
@@ -325,7 +332,6 @@ impl Settlement<'_> {
     }
 
     fn stuck(&mut self) {
-        let news = leave_stuck(&mut self.operation);
-        self.events.push(news);
+        self.events.extend(leave_stuck(self.claimed, &mut self.operation));
     }
 }

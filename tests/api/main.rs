@@ -44,6 +44,7 @@ mod settings;
 mod settlement;
 mod stop;
 mod streams;
+mod stuck;
 mod stuck_submissions;
 mod summary;
 mod support;

@@ -4,11 +4,11 @@ use crate::app::App;
 use crate::db::member;
 use crate::db::operation::Operation;
 use crate::db::paid_settings::PaidSettings;
-use crate::domain::operation::{Outcome, Sent};
+use crate::domain::operation::Outcome;
 use crate::operations::lease::Hold;
 use crate::operations::provider::{self, Calls};
-use crate::operations::sale::{NOT_OURS, outcome};
-use crate::paid::{self, Account, Answer, Codes, ReportedStatus, StatusAnswer, Unknown};
+use crate::operations::undecided::{Undecided, outcome};
+use crate::paid::{self, Account, Answer, Codes, ReportedStatus, StatusAnswer};
 
 /// What one drive of a submission found out.
 #[derive(Clone, Debug)]
@@ -25,32 +25,12 @@ pub enum Finding {
     /// Paid does not, and will not.
     Refused(Outcome),
     /// Not known yet: it is driven again.
-    Open {
-        /// Codes and words of this drive.
-        outcome: Outcome,
-        /// What became of its send.
-        sent: Sent,
-    },
+    Open(Undecided),
 }
 
-impl Finding {
-    /// Nothing was sent; the codes are those of a question.
-    fn open(codes: Codes, message: impl Into<String>) -> Self {
-        Self::Open { outcome: outcome(codes, message), sent: Sent::Nothing }
-    }
-
-    fn unanswered(unknown: Unknown) -> Self {
-        let sent = Sent::Unanswered { may_have_arrived: unknown.may_have_arrived };
-        Self::Open { outcome: outcome(unknown.codes, unknown.reason), sent }
-    }
-
-    fn refused_for_now(codes: Codes, message: impl Into<String>) -> Self {
-        let outcome = outcome(codes, message);
-        Self::Open { sent: Sent::Refused(outcome.clone()), outcome }
-    }
-
-    fn not_ours() -> Self {
-        Self::open(Codes::none(), NOT_OURS)
+impl From<Undecided> for Finding {
+    fn from(undecided: Undecided) -> Self {
+        Self::Open(undecided)
     }
 }
 
@@ -59,7 +39,7 @@ pub async fn find_out(app: &App, settings: &PaidSettings, hold: &Hold<'_>, calls
     let operation = hold.operation();
     let account = match provider::account(app, settings, operation.environment) {
         Ok(account) => account,
-        Err(error) => return Finding::open(Codes::none(), error.to_string()),
+        Err(error) => return Undecided::asked(Codes::none(), error.to_string()).into(),
     };
     let asking = Asking { app, account, hold, operation, calls };
     if operation.may_have_arrived { asking.ask_then_send().await } else { asking.send_first().await }
@@ -76,10 +56,10 @@ struct Asking<'a> {
 impl Asking<'_> {
     /// Nothing can have arrived yet: what Paid says now is definite.
     async fn send_first(mut self) -> Finding {
-        let Some(answer) = self.send().await else { return Finding::not_ours() };
+        let Some(answer) = self.send().await else { return Undecided::not_ours().into() };
         match answer {
             Answer::Done { paid_id } => Finding::Landed { paid_id, reported: None, already_linked: false },
-            Answer::Unknown(unknown) => Finding::unanswered(unknown),
+            Answer::Unknown(unknown) => Undecided::unanswered(unknown).into(),
             Answer::Refused(codes) if codes.is_already_linked() => self.linked_already(codes).await,
             Answer::Refused(codes) => Finding::Refused(outcome(codes, "Paid refused the application.")),
         }
@@ -103,7 +83,7 @@ impl Asking<'_> {
             // The link can still be asked for, so it is left open rather than decided without knowing.
             Err(error) => {
                 tracing::error!(operation = %self.operation.id, %error, "the member of a submission could not be read");
-                Finding::refused_for_now(codes, "The member could not be read.")
+                Undecided::refused_for_now(codes, "The member could not be read.").into()
             }
         }
     }
@@ -126,8 +106,12 @@ impl Asking<'_> {
                 Some(refused) => Finding::Refused(refused),
                 None => self.send_again().await,
             },
-            StatusAnswer::Refused(codes) => Finding::open(codes, "Paid did not say whether it has the member."),
-            StatusAnswer::Unclear => Finding::open(Codes::none(), "Paid did not say whether it has the member."),
+            StatusAnswer::Refused(codes) => {
+                Undecided::asked(codes, "Paid did not say whether it has the member.").into()
+            }
+            StatusAnswer::Unclear => {
+                Undecided::asked(Codes::none(), "Paid did not say whether it has the member.").into()
+            }
         }
     }
 
@@ -145,13 +129,14 @@ impl Asking<'_> {
     }
 
     async fn send_again(mut self) -> Finding {
-        let Some(answer) = self.send().await else { return Finding::not_ours() };
+        let Some(answer) = self.send().await else { return Undecided::not_ours().into() };
         match answer {
             Answer::Done { paid_id } => Finding::Landed { paid_id, reported: None, already_linked: false },
-            Answer::Unknown(unknown) => Finding::unanswered(unknown),
+            Answer::Unknown(unknown) => Undecided::unanswered(unknown).into(),
             // An earlier send arrived between the question and this one, or refuses what the next question settles.
             Answer::Refused(codes) => {
-                Finding::refused_for_now(codes, "Paid refused a repeated send; an earlier one may have arrived.")
+                Undecided::refused_for_now(codes, "Paid refused a repeated send; an earlier one may have arrived.")
+                    .into()
             }
         }
     }

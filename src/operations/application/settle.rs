@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::find_out::Finding;
 use crate::app::App;
 use crate::db::application::Application;
-use crate::db::event::{self, Subject};
+use crate::db::event::{self, News, Subject};
 use crate::db::json::Json;
 use crate::db::member::{self, Member};
 use crate::db::operation::{self, Operation};
@@ -17,6 +17,7 @@ use crate::domain::events::EventType;
 use crate::domain::operation::{LastError, OperationState, Outcome};
 use crate::error::Error;
 use crate::operations::provider::Calls;
+use crate::operations::undecided::Undecided;
 use crate::operations::unknown_code::Unflagged;
 use crate::operations::{reported, settle as sale};
 use crate::paid::ReportedStatus;
@@ -63,24 +64,28 @@ impl Settlement<'_> {
     ) -> Result<Operation, Error> {
         let subject = Subject::Member(self.member.id);
         let event = match finding {
-            Finding::Landed { paid_id, reported, already_linked } => self.landed(paid_id, reported, already_linked),
-            Finding::Refused(outcome) => self.refused(outcome),
-            Finding::Open { outcome, sent } => {
+            Finding::Landed { paid_id, reported, already_linked } => {
+                Some(self.landed(paid_id, reported, already_linked))
+            }
+            Finding::Refused(outcome) => Some(self.refused(outcome)),
+            Finding::Open(Undecided { outcome, sent }) => {
                 if sale::put_off(app, self.claimed, &mut self.operation, outcome, sent) {
                     operation::save(&self.operation, conn).await?;
                     unflagged.raise(subject, &self.operation.actor, conn).await?;
                     return Ok(self.operation);
                 }
-                sale::leave_stuck(&mut self.operation)
+                sale::leave_stuck(self.claimed, &mut self.operation)
             }
         };
         operation::save(&self.operation, conn).await?;
         member::save(&mut self.member, self.now, conn).await?;
-        let (kind, mut data) = event;
-        data["operation_id"] = json!(self.operation.id);
-        let flagged = unflagged.flag(subject, conn).await?;
-        event::append(self.member.store_id, kind, subject, &self.operation.actor, data, self.now, conn).await?;
-        event::append_many(self.member.store_id, flagged.as_slice(), &self.operation.actor, self.now, conn).await?;
+        let mut news = Vec::new();
+        if let Some((kind, mut data)) = event {
+            data["operation_id"] = json!(self.operation.id);
+            news.push(News { kind, subject, data });
+        }
+        news.extend(unflagged.flag(subject, conn).await?);
+        event::append_many(self.member.store_id, &news, &self.operation.actor, self.now, conn).await?;
         Ok(self.operation)
     }
 

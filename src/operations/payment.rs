@@ -187,7 +187,7 @@ async fn look(
             problem.paid_codes = codes.into_vec();
             problem.into()
         }
-        Err(error) => error,
+        Err(failure) => failure.into(),
     };
     let conn = &mut *app.db().await?;
     reader.calls.write(conn).await?.raise(Subject::Order(payment.order_id), actor, conn).await?;

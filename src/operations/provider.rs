@@ -1,20 +1,26 @@
 //! A store's account at Paid, reads with a deadline, and the record of every call.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
 use secrecy::SecretString;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::unknown_code::Unflagged;
 use crate::app::App;
+use crate::db::event::Subject;
 use crate::db::paid_settings::{self, PaidSettings};
 use crate::db::provider_call::{self, ProviderCall};
 use crate::domain::store::{Environment, Health};
 use crate::domain::{MemberId, OperationId, OrderId, PaidKey, StoreId, Yen};
 use crate::error::{Code, Error};
-use crate::paid::{Account, Attempt, Call, Codes, CreditAnswer, Inquiry, Read, ReadFailure, StatusAnswer};
+use crate::holding;
+use crate::paid::{Account, Attempt, Call, Client, Codes, CreditAnswer, Inquiry, Read, ReadFailure, StatusAnswer};
 
 /// The account under which `settings` speak to Paid in `environment`.
 ///
@@ -69,9 +75,17 @@ impl About {
     }
 }
 
-/// Collects the calls of one piece of work, to be written down with its result.
-#[derive(Debug)]
+/// Collects the calls of one piece of work, to be written down with its result. Where that does not come about, as when
+/// an HTTP client hangs up, they are written down by themselves.
 pub struct Calls {
+    app: App,
+    made: Made,
+    written: AtomicBool,
+}
+
+/// The calls as they are written down.
+#[derive(Debug)]
+struct Made {
     store: StoreId,
     about: About,
     at: DateTime<Utc>,
@@ -83,22 +97,29 @@ pub struct Calls {
 impl Calls {
     /// None yet.
     pub fn new(app: &App, store: StoreId, about: About) -> Self {
-        Self { store, about, at: app.clock.now(), rows: Vec::new(), health: None, not_understood: Codes::none() }
+        let made =
+            Made { store, about, at: app.clock.now(), rows: Vec::new(), health: None, not_understood: Codes::none() };
+        Self { app: app.clone(), made, written: AtomicBool::new(false) }
+    }
+
+    /// None yet, of the same piece of work.
+    fn further(&self) -> Self {
+        Self::new(&self.app, self.made.store, self.made.about)
     }
 
     /// The same calls, which turn out to be about an order that is only now written down.
     pub fn about_order(mut self, order: OrderId) -> Self {
-        self.about.order = Some(order);
-        self.rows.iter_mut().for_each(|row| row.order_id = Some(order));
+        self.made.about.order = Some(order);
+        self.made.rows.iter_mut().for_each(|row| row.order_id = Some(order));
         self
     }
 
     /// Notes a call that moved money or submitted an application.
     pub fn note(&mut self, name: &str, call: &Call) {
-        self.health = Some(health(call.http_status, call.codes().is_auth_failure(), call.outcome() == "unknown"));
-        self.not_understood.extend(&call.not_understood);
+        self.made.health = Some(health(call.http_status, call.codes().is_auth_failure(), call.outcome() == "unknown"));
+        self.made.not_understood.extend(&call.not_understood);
         let codes = call.codes().into_vec();
-        self.push(name, call.outcome(), codes, call.http_status, call.duration);
+        self.made.push(name, call.outcome(), codes, call.http_status, call.duration);
     }
 
     /// Notes every send of a read.
@@ -110,16 +131,41 @@ impl Calls {
                 (None, true) => "done",
                 (None, false) => "refused",
             };
-            self.not_understood.extend(&attempt.not_understood);
+            self.made.not_understood.extend(&attempt.not_understood);
             let auth_failed = attempt.codes.is_auth_failure();
-            self.health = Some(health(attempt.http_status, auth_failed, attempt.failure.is_some()));
+            self.made.health = Some(health(attempt.http_status, auth_failed, attempt.failure.is_some()));
             let mut codes = attempt.codes.clone();
             codes.extend(&attempt.not_understood);
             let codes = codes.into_vec();
-            self.push(attempt.operation.as_str(), outcome, codes, attempt.http_status, attempt.duration);
+            self.made.push(attempt.operation.as_str(), outcome, codes, attempt.http_status, attempt.duration);
         }
     }
 
+    /// Writes the calls down, in the caller's transaction if there is one. What they answered that is not understood is
+    /// the caller's to flag.
+    pub async fn write(&self, conn: &mut AsyncPgConnection) -> QueryResult<Unflagged> {
+        let unflagged = self.made.write(conn).await?;
+        self.written.store(true, Ordering::Relaxed);
+        Ok(unflagged)
+    }
+}
+
+impl Drop for Calls {
+    fn drop(&mut self) {
+        if self.made.rows.is_empty() || *self.written.get_mut() {
+            return;
+        }
+        let rows = std::mem::take(&mut self.made.rows);
+        let made = Made { rows, not_understood: self.made.not_understood.clone(), ..self.made };
+        self.app.spawn(|app| async move {
+            if let Err(error) = made.write_alone(&app).await {
+                tracing::error!(%error, "calls to Paid could not be written down");
+            }
+        });
+    }
+}
+
+impl Made {
     fn push(&mut self, call: &str, outcome: &str, codes: Vec<String>, status: Option<u16>, took: std::time::Duration) {
         self.rows.push(ProviderCall {
             store_id: self.store,
@@ -136,9 +182,7 @@ impl Calls {
         });
     }
 
-    /// Writes the calls down, in the caller's transaction if there is one. What they answered that is not understood is
-    /// the caller's to flag.
-    pub async fn write(&self, conn: &mut diesel_async::AsyncPgConnection) -> diesel::QueryResult<Unflagged> {
+    async fn write(&self, conn: &mut AsyncPgConnection) -> QueryResult<Unflagged> {
         match self.rows.as_slice() {
             [] => {}
             [row] => provider_call::insert(row, conn).await?,
@@ -148,6 +192,18 @@ impl Calls {
             paid_settings::set_health(self.store, health, self.at, conn).await?;
         }
         Ok(Unflagged::new(self.store, self.not_understood.clone(), self.at))
+    }
+
+    /// Nobody is left to do it with the result of the work.
+    async fn write_alone(&self, app: &App) -> Result<(), Error> {
+        let conn = &mut *app.db().await?;
+        let unflagged = self.write(conn).await?;
+        let order = self.about.order.map(Subject::Order);
+        match order.or(self.about.member.map(Subject::Member)) {
+            Some(subject) => unflagged.raise(subject, "system", conn).await?,
+            None => unflagged.about_no_single_one(),
+        }
+        Ok(())
     }
 }
 
@@ -185,26 +241,47 @@ impl<'a> Reader<'a> {
     }
 
     /// The state of the sales under these keys.
-    pub async fn sales(&mut self, keys: &[PaidKey]) -> Result<BTreeMap<PaidKey, Inquiry>, Error> {
-        let read = self.app.paid.sales(&self.account, keys, Some(self.deadline)).await;
-        self.noted(read)
+    pub async fn sales(&mut self, keys: &[PaidKey]) -> Result<BTreeMap<PaidKey, Inquiry>, ReadFailure> {
+        let keys = keys.to_vec();
+        self.ask(|paid, account, deadline| async move { paid.sales(&account, &keys, deadline).await }).await
     }
 
     /// The status of the members under these keys.
-    pub async fn statuses(&mut self, keys: &[PaidKey]) -> Result<BTreeMap<PaidKey, StatusAnswer>, Error> {
-        let read = self.app.paid.status(&self.account, keys, Some(self.deadline)).await;
-        self.noted(read)
+    pub async fn statuses(&mut self, keys: &[PaidKey]) -> Result<BTreeMap<PaidKey, StatusAnswer>, ReadFailure> {
+        let keys = keys.to_vec();
+        self.ask(|paid, account, deadline| async move { paid.status(&account, &keys, deadline).await }).await
     }
 
     /// May this member buy for this amount now?
-    pub async fn credit(&mut self, member: &PaidKey, price: Yen) -> Result<CreditAnswer, Error> {
-        let read = self.app.paid.credit_check(&self.account, member, price, Some(self.deadline)).await;
-        self.noted(read)
+    pub async fn credit(&mut self, member: &PaidKey, price: Yen) -> Result<CreditAnswer, ReadFailure> {
+        let member = member.clone();
+        self.ask(|paid, account, deadline| async move { paid.credit_check(&account, &member, price, deadline).await })
+            .await
     }
 
-    fn noted<T>(&mut self, read: Read<T>) -> Result<T, Error> {
+    /// Asks, and notes what was asked. What is under way ends by itself, at the deadline at the latest, and is noted even
+    /// if whoever asked is gone by then.
+    async fn ask<T, F>(
+        &mut self,
+        question: impl FnOnce(Client, Account, Option<Instant>) -> F,
+    ) -> Result<T, ReadFailure>
+    where
+        T: Send + 'static,
+        F: Future<Output = Read<T>> + Send + 'static,
+    {
+        holding::check_that_nothing_is_held();
+        let asked = question(self.app.paid.clone(), self.account.clone(), Some(self.deadline));
+        let mut unheard = self.calls.further();
+        let (tell, told) = oneshot::channel();
+        self.app.spawn(|_| async move {
+            if let Err(read) = tell.send(asked.await) {
+                unheard.note_read(&read.attempts);
+            }
+        });
+        let broken_off = |_| ReadFailure::Unavailable { reason: "the read broke off".into(), codes: Codes::none() };
+        let read = told.await.map_err(broken_off)?;
         self.calls.note_read(&read.attempts);
-        read.result.map_err(|failure| read_failed(&failure))
+        read.result
     }
 }
 
@@ -214,15 +291,17 @@ fn unavailable() -> Error {
     problem.into()
 }
 
-/// The error that a read without a result is answered with.
-pub fn read_failed(failure: &ReadFailure) -> Error {
-    let mut problem = match failure {
-        ReadFailure::Unavailable { .. } => return unavailable(),
-        ReadFailure::AuthFailed(_) => auth_failed(),
-        ReadFailure::Rejected(_) => rejected(),
-    };
-    problem.paid_codes = failure.codes().clone().into_vec();
-    problem.into()
+/// What a read without a result is answered with.
+impl From<ReadFailure> for Error {
+    fn from(failure: ReadFailure) -> Self {
+        let mut problem = match &failure {
+            ReadFailure::Unavailable { .. } => return unavailable(),
+            ReadFailure::AuthFailed(_) => auth_failed(),
+            ReadFailure::Rejected(_) => rejected(),
+        };
+        problem.paid_codes = failure.codes().clone().into_vec();
+        problem.into()
+    }
 }
 
 /// Paid refused the store's auth code.

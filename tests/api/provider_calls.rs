@@ -4,7 +4,7 @@ use kakeuri::db::provider_call;
 use kakeuri::domain::MemberId;
 use serde_json::json;
 
-use crate::support::TestApp;
+use crate::support::{Client, TestApp, new_key, order_body};
 
 /// Calls of `operation` are answered a minute late.
 async fn delay(app: &TestApp, operation: &str) {
@@ -44,6 +44,40 @@ async fn a_credit_check_that_a_request_could_not_wait_for_is_the_members_last() 
     let shown = app.admin().get(&format!("/v1/admin/members/{member}/paid")).await.expect(200);
     assert_eq!(shown.text_at("/diagnosis/last_credit_check/outcome"), "unknown");
     assert_eq!(health(&app).await, "unreachable");
+}
+
+/// Makes a call and hangs up as soon as Paid is asked.
+async fn hang_up(app: &TestApp, call: impl Future<Output = ()> + 'static) {
+    let caller = actix_web::rt::spawn(call);
+    app.when(async || app.sandbox.in_flight().await > 0).await;
+    caller.abort();
+}
+
+#[actix_web::test]
+async fn a_read_whose_caller_hung_up_ends_and_stands_in_the_timeline() {
+    let app = TestApp::with_paid_and(&[("KAKEURI_PAID_WAIT", "4s")]).await;
+    let order = app.unconfirmed_order().await;
+    let refresh = |admin: Client, order: String| async move {
+        admin.act(&format!("/v1/admin/orders/{order}/payment/refresh")).await;
+    };
+    let slow = json!({ "operation": "search", "kind": "delay", "delay_ms": 2000, "times": 1 });
+    app.sandbox.fault_with(slow).await;
+    hang_up(&app, refresh(app.admin(), order.clone())).await;
+    app.when(async || calls_of(&app, &order, "search").await == ["done"]).await;
+    delay(&app, "search").await;
+    hang_up(&app, refresh(app.admin(), order.clone())).await;
+    app.when(async || calls_of(&app, &order, "search").await == ["done", "unknown"]).await;
+    app.when(async || health(&app).await == "unreachable").await;
+}
+
+#[actix_web::test]
+async fn a_credit_check_whose_buyer_hung_up_is_the_members_last() {
+    let app = TestApp::with_paid_and(&[("KAKEURI_PAID_WAIT", "3s")]).await;
+    let member = app.approved_member().await;
+    delay(&app, "credit_check").await;
+    let admin = app.admin().key(&new_key());
+    hang_up(&app, async move { drop(admin.post("/v1/admin/orders", order_body(member, 1000)).await) }).await;
+    app.when(async || last_call(&app, member, "credit_check").await.as_deref() == Some("unknown")).await;
 }
 
 #[actix_web::test]

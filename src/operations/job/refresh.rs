@@ -10,7 +10,7 @@ use crate::domain::job::ItemOutcome;
 use crate::domain::{MemberId, OrderId};
 use crate::error::Code;
 use crate::operations::application::{self, Outcome};
-use crate::operations::{provider, refresh};
+use crate::operations::refresh;
 
 fn subjects(items: &[Item]) -> impl Iterator<Item = Uuid> {
     items.iter().filter_map(|item| item.subject)
@@ -33,7 +33,7 @@ pub(super) async fn refresh_members(app: &App, job: &Job, items: Vec<Item>) -> V
         Refreshed::NotSubmitted => item.ended(ItemOutcome::Skipped, Some("not_submitted")),
         Refreshed::DrivenOn { open: false } => item.ended(ItemOutcome::Succeeded, Some("driven_on")),
         Refreshed::DrivenOn { open: true } => item.ended(ItemOutcome::Unknown, Some(Outcome::Processing.as_str())),
-        Refreshed::Failed(failure) => failed(item, &provider::read_failed(&failure)),
+        Refreshed::Failed(failure) => failed(item, &failure.into()),
         Refreshed::Unknown => item.ended(ItemOutcome::Unknown, Some(Code::ProviderUnavailable.as_str())),
         Refreshed::Gone => item.ended(ItemOutcome::Skipped, Some(Code::NotFound.as_str())),
     };
@@ -54,7 +54,7 @@ pub(super) async fn refresh_payments(app: &App, job: &Job, items: Vec<Item>) -> 
             Some(Refreshed::Missing) => (ItemOutcome::Succeeded, Some(Code::MissingAtPaid.as_str())),
             Some(Refreshed::DrivenOn) => (ItemOutcome::Unknown, Some(Outcome::Processing.as_str())),
             Some(Refreshed::NoPayment) | None => (ItemOutcome::Skipped, Some("no_payment")),
-            Some(Refreshed::Failed(failure)) => return failed(item, &provider::read_failed(failure)),
+            Some(Refreshed::Failed(failure)) => return failed(item, &failure.clone().into()),
             Some(Refreshed::Unknown) => (ItemOutcome::Unknown, Some(Code::ProviderUnavailable.as_str())),
         };
         item.ended(outcome, code)

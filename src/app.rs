@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
@@ -47,7 +47,12 @@ struct Background {
     runtime: Handle,
     pool: Pool,
     tasks: TaskTracker,
+    /// How much more of what strangers set off may wait there.
+    room: Arc<Semaphore>,
 }
+
+/// How much of what strangers set off may wait in the background at once.
+const ROOM: usize = 64;
 
 impl App {
     /// Puts the parts together. `pool` serves background work until [`App::with_pool`] gives a request its own.
@@ -61,7 +66,12 @@ impl App {
             tokens,
             pool: pool.clone(),
             shares: None,
-            background: Background { runtime: Handle::current(), pool, tasks: TaskTracker::new() },
+            background: Background {
+                runtime: Handle::current(),
+                pool,
+                tasks: TaskTracker::new(),
+                room: Arc::new(Semaphore::new(ROOM)),
+            },
             wake: Arc::new(Notify::new()),
         }
     }
@@ -87,6 +97,21 @@ impl App {
     {
         let app = Self { pool: self.background.pool.clone(), shares: None, ..self.clone() };
         self.background.tasks.spawn_on(holding::counted(work(app)), &self.background.runtime)
+    }
+
+    /// The same for what a stranger can set off without waiting for it, which must not pile up. `None`: too much waits
+    /// already, and nothing was begun.
+    pub fn spawn_if_room<T, F>(&self, work: impl FnOnce(App) -> F) -> Option<JoinHandle<T>>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let place = self.background.room.clone().try_acquire_owned().ok()?;
+        let held = async move |work: F| {
+            let _place = place;
+            work.await
+        };
+        Some(self.spawn(|app| held(work(app))))
     }
 
     /// Tells the worker of this process that there is something to do. Those of other processes look by themselves.

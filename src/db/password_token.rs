@@ -51,6 +51,27 @@ pub async fn void_all(
         .map(drop)
 }
 
+/// Would this token be redeemed now?
+pub async fn is_good(
+    store: StoreId,
+    id: PasswordTokenId,
+    secret_hash: &[u8],
+    now: DateTime<Utc>,
+    conn: &AsyncPgConnection,
+) -> QueryResult<bool> {
+    let good = password_tokens::table.find((store, id)).filter(good(secret_hash, now));
+    diesel::select(diesel::dsl::exists(good)).get_result(&mut &*conn).await
+}
+
+/// What a token must be to set a password.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn good(secret_hash: &[u8], now: DateTime<Utc>) -> _ {
+    password_tokens::secret_hash
+        .eq(secret_hash)
+        .and(password_tokens::used_at.is_null())
+        .and(password_tokens::expires_at.gt(now))
+}
+
 /// Uses a token up: whose it was and who made it, if it was good.
 pub async fn redeem(
     store: StoreId,
@@ -60,9 +81,7 @@ pub async fn redeem(
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<Option<(MemberId, String)>> {
     diesel::update(password_tokens::table.find((store, id)))
-        .filter(password_tokens::secret_hash.eq(secret_hash))
-        .filter(password_tokens::used_at.is_null())
-        .filter(password_tokens::expires_at.gt(now))
+        .filter(good(secret_hash, now))
         .set(password_tokens::used_at.eq(now))
         .returning((password_tokens::member_id, password_tokens::created_by))
         .get_result(conn)

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::intake::Intake;
 pub use super::patch::{merge_patch, split, split_body};
 pub use super::strict::{from_value, parse};
-use super::{auth, routes};
+use super::{auth, limits, routes};
 use crate::error::{Code, Error};
 
 /// The largest JSON body, but for [`MANY_IDS`].
@@ -71,6 +71,9 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalBody<T> {
 /// The whole body of a caller whose credentials were judged.
 async fn admitted(request: &HttpRequest, payload: Payload) -> Result<Bytes, Error> {
     let admitted = auth::admitted(request)?;
+    if admitted.stranger && !limits::look_before_body(request)? {
+        return Err(anyhow::anyhow!("a stranger may send a body here, and nothing limits how often").into());
+    }
     read(request, payload, admitted.stranger).await
 }
 

@@ -230,6 +230,9 @@ async fn fingerprint(request: &mut ServiceRequest, app: &App) -> Result<Option<V
     let payload = request.take_payload();
     if !spool::takes(request.request()) {
         let stranger = auth::caller(request).is_none_or(|caller| caller.name.is_none());
+        if stranger {
+            limits::look_before_body(request.request())?;
+        }
         let bytes = body::read(request.request(), payload, stranger).await?;
         let fingerprint = app.keys.fingerprint(&[b"POST", target.as_bytes(), &bytes]);
         request.set_payload(whole(bytes));

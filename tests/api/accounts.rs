@@ -3,7 +3,8 @@
 
 use chrono::TimeDelta;
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncConnection as _, RunQueryDsl};
+use futures_util::future::join_all;
 use kakeuri::db::schema::{admin_users, operations};
 use kakeuri::domain::MemberId;
 use kakeuri::domain::permissions::{Role, Scope};
@@ -155,6 +156,66 @@ async fn a_token_of_the_command_line_lasts_a_day_at_most_and_can_be_revoked() {
     let token = process::run(&settings, &["token", "admin", "--store", "minato"]);
     app.let_time_pass(TimeDelta::hours(25)).await;
     app.stranger().bearer(&token).get("/v1/admin/settings/store").await.problem(401, "token_expired");
+}
+
+#[actix_web::test]
+async fn a_members_token_of_the_command_line_lasts_a_day_at_most() {
+    let app = TestApp::start().await;
+    let member = app.member().await;
+    let (folder, email) = (process::empty_folder("token-member"), app.email_of(member).await);
+    let settings = [
+        ("DATABASE_URL", app.database_url()),
+        ("KAKEURI_MASTER_KEY", app.master_key.expose_secret()),
+        ("KAKEURI_DATA_DIR", folder.to_str().unwrap()),
+        ("KAKEURI_TOKEN_TTL", "400h"),
+    ];
+    let token = process::run(&settings, &["token", "member", "--store", "minato", "--member", &email]);
+    let buyer = app.stranger().bearer(&token);
+    buyer.get(ME).await.expect(200);
+    let [made] = &app.newest_of("token.created").await[..] else { panic!() };
+    assert_eq!((&made["actor"], &made["subject"]["id"]), (&json!("token:cli"), &json!(member)));
+    app.let_time_pass(TimeDelta::hours(23)).await;
+    buyer.get(ME).await.expect(200);
+    app.let_time_pass(TimeDelta::hours(2)).await;
+    buyer.get(ME).await.problem(401, "token_expired");
+}
+
+/// As many as wait for a hash at most, and more: whoever has no token waits for none.
+#[actix_web::test]
+async fn a_token_that_is_none_costs_no_hash() {
+    let app = TestApp::start().await;
+    let visitor = app.visitor();
+    let made_up = format!("{}.{}", uuid::Uuid::now_v7(), "s".repeat(43));
+    let body = json!({ "token": made_up, "password": "another horse battery" });
+    let tries = (0..150).map(|_| visitor.post("/v1/storefront/password", body.clone()));
+    for refused in join_all(tries).await {
+        assert_eq!(refused.problem(422, "invalid").pointers(), ["/token"]);
+    }
+}
+
+#[actix_web::test]
+async fn a_flood_of_requests_for_new_passwords_does_not_pile_up() {
+    let app = TestApp::start().await;
+    let (member, nobody) = (app.member().await, "nobody@minato.example");
+    let email = app.email_of(member).await;
+    // Whatever is to be noted of the member waits.
+    let url = app.database_url().to_owned();
+    let mut other = diesel_async::AsyncPgConnection::establish(&url).await.unwrap();
+    diesel::sql_query("BEGIN").execute(&mut other).await.unwrap();
+    diesel::sql_query("LOCK TABLE members IN ACCESS EXCLUSIVE MODE").execute(&mut other).await.unwrap();
+    let visitor = app.visitor();
+    let ask = async |email: &str| visitor.post(RESETS, json!({ "email": email })).await;
+    let both = (0..100).flat_map(|_| [&*email, nobody]);
+    let answers = join_all(both.map(async |email| (email, ask(email).await))).await;
+    let accepted = answers.iter().filter(|(_, answer)| answer.status == 202).count();
+    assert!(accepted >= 64, "{accepted}");
+    for whose in [&*email, nobody] {
+        let refused = answers.iter().filter(|(email, answer)| *email == whose && answer.status != 202);
+        let refused: Vec<_> = refused.map(|(_, answer)| answer.clone().problem(503, "unavailable")).collect();
+        assert_eq!(refused[0].header("retry-after"), Some("1"), "{whose}");
+    }
+    diesel::sql_query("ROLLBACK").execute(&mut other).await.unwrap();
+    app.when(async || ask(nobody).await.status == 202).await;
 }
 
 #[actix_web::test]

@@ -11,7 +11,7 @@ use kakeuri::config::Config;
 use kakeuri::error::{Code, Error};
 use kakeuri::http::auth::login;
 use kakeuri::http::limits::{Account, CELLS, Limits, Realm};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, PASSWORD, TestApp, process};
 
@@ -130,6 +130,42 @@ async fn names_longer_than_any_are_refused_before_they_are_counted() {
     let refused = reset.post("/v1/storefront/password-resets", json!({ "email": long })).await.problem(422, "invalid");
     assert_eq!(refused.pointers(), ["/email"]);
     staff_logs_in(&app, "192.0.2.1", PASSWORD).await.expect(201);
+}
+
+/// What nobody reads cannot be found wrong: 400 where it is read, 429 where it is not.
+#[actix_web::test]
+async fn an_address_that_has_used_its_tries_up_has_no_body_read() {
+    let app = limited().await;
+    let garbage = |client: Client, path: &'static str| async move {
+        client.send_raw(reqwest::Method::POST, path, Some(("application/json", b"{".to_vec()))).await
+    };
+    let wrong = json!({ "refresh_token": "made up", "email": "nobody@minato.example", "password": "wrong" });
+    let with =
+        |fields: &[&str]| fields.iter().map(|name| ((*name).to_owned(), wrong[*name].clone())).collect::<Value>();
+    let staff = |n: u32| json!({ "store": "minato", "email": format!("{n}@minato.example"), "password": "wrong" });
+    let buyer = |n: u32| json!({ "email": format!("{n}@minato.example"), "password": "wrong" });
+    let (refresh, reset) = (with(&["refresh_token"]), with(&["email"]));
+    let (anybody, visitor) = (app.stranger(), app.visitor());
+    type Body<'a> = &'a dyn Fn(u32) -> Value;
+    let routes: [(&str, &Client, Body<'_>); 6] = [
+        (STAFF, &anybody, &staff),
+        (BUYERS, &visitor, &buyer),
+        ("/v1/admin/sessions/refresh", &anybody, &|_| refresh.clone()),
+        ("/v1/storefront/sessions/refresh", &anybody, &|_| refresh.clone()),
+        ("/v1/storefront/members", &visitor, &|_| json!({})),
+        ("/v1/storefront/password-resets", &visitor, &|_| reset.clone()),
+    ];
+    for (at, (path, client, body)) in routes.into_iter().enumerate() {
+        let client = from(client, &format!("192.0.2.{at}"));
+        garbage(client.clone(), path).await.problem(400, "malformed");
+        for n in 0..30 {
+            client.post(path, body(n)).await;
+        }
+        let refused = garbage(client.clone(), path).await.problem(429, "rate_limited");
+        assert_eq!(refused.header("ratelimit-limit"), Some("30"), "{path}");
+        garbage(client.key("a key"), path).await.problem(429, "rate_limited");
+        garbage(from(&client, "192.0.2.99"), path).await.problem(400, "malformed");
+    }
 }
 
 #[actix_web::test]

@@ -85,6 +85,11 @@ impl Bucket {
         Ok(Left { limit: rate.limit, remaining, reset: Duration::from_micros(used) })
     }
 
+    /// Says how long to wait for the next one, if it would be too early now.
+    pub fn wait(self, rate: Rate, now: u64) -> Option<Duration> {
+        Self(self.0).take(rate, now).err()
+    }
+
     /// Counts one in any case, and says how far it is beyond the rate, `most` at most.
     pub fn press(&mut self, rate: Rate, now: u64, most: Duration) -> Duration {
         let most = u64::try_from(most.as_micros()).unwrap_or(0);

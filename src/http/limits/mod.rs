@@ -17,10 +17,14 @@ pub use address::address;
 pub use calls::{every_call, write_headers};
 pub use table::CELLS;
 
+use actix_web::HttpRequest;
+use actix_web::web::Data;
 use address::network;
 use count::{Bucket, FREE, Failures, Left, Rate};
 use table::Table;
 
+use super::routes;
+use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::member::fold_email;
@@ -102,6 +106,31 @@ enum Kind {
     PasswordReset,
 }
 
+/// Where strangers send bodies, and what these count as.
+const OF_STRANGERS: [(&str, Kind); 7] = [
+    ("/v1/admin/sessions", Kind::LogIn(Realm::Staff)),
+    ("/v1/storefront/sessions", Kind::LogIn(Realm::Buyers)),
+    ("/v1/admin/sessions/refresh", Kind::Refresh),
+    ("/v1/storefront/sessions/refresh", Kind::Refresh),
+    ("/v1/storefront/members", Kind::Registration),
+    ("/v1/storefront/password-resets", Kind::PasswordReset),
+    ("/v1/storefront/password", Kind::PasswordReset),
+];
+
+/// Refuses a body of somebody whose address has used its tries up, before a byte of it is read. What it counts as is
+/// decided when it was read. False where nothing is known of bodies of strangers.
+pub fn look_before_body(request: &HttpRequest) -> Result<bool, Error> {
+    let pattern = routes::pattern_of(request).unwrap_or_default();
+    let Some((_, kind)) = OF_STRANGERS.iter().find(|(other, _)| *other == pattern) else { return Ok(false) };
+    let missing = || anyhow::anyhow!("the service was not set up");
+    let limits = request.app_data::<Data<Limits>>().ok_or_else(missing)?;
+    if limits.on {
+        let app = request.app_data::<Data<App>>().ok_or_else(missing)?;
+        limits.addresses.look((*kind, network(address(request, &app.config))), limits.now())?;
+    }
+    Ok(true)
+}
+
 /// An account as somebody claims it; there need be none.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -152,6 +181,11 @@ impl Counter {
     fn take(&self, name: impl Hash, now: u64) -> Result<Left, Error> {
         let taken = self.table.with(name, now, |bucket| bucket.take(self.rate, now));
         taken.map_err(|wait| too_many(self.rate.limit, wait))
+    }
+
+    fn look(&self, name: impl Hash, now: u64) -> Result<(), Error> {
+        let wait = self.table.with(name, now, |bucket| bucket.wait(self.rate, now));
+        wait.map_or(Ok(()), |wait| Err(too_many(self.rate.limit, wait)))
     }
 
     fn press(&self, name: impl Hash, now: u64) -> Duration {

@@ -5,21 +5,15 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, post};
-use diesel_async::AsyncConnection as _;
-use serde_json::json;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
-use crate::db;
-use crate::db::event::{self, Subject};
-use crate::domain::events::EventType;
-use crate::domain::{Faults, StoreId};
 use crate::error::Error;
 use crate::http::auth::Visitor;
 use crate::http::body::Body;
 use crate::http::idempotency::{Begun, Once};
 use crate::http::limits::{Account, Limits, address};
-use crate::passwords;
+use crate::operations::member;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -52,29 +46,10 @@ async fn request_password_reset(
 ) -> Result<HttpResponse, Error> {
     let store = visitor.store.store_id;
     let account = Account::claimed(&store.to_string(), &body.0.email)?;
-    if !limits.password_reset(store, &account, address(&request, &app.config)).await? {
-        return Ok(HttpResponse::Accepted().finish());
+    if limits.password_reset(store, &account, address(&request, &app.config)).await? {
+        member::ask_for_new_password(&app, store, account.email().to_owned())?;
     }
-    // Looked up after the answer, so that its time tells nothing.
-    app.spawn(|app| async move {
-        if let Err(error) = note(&app, store, account.email()).await {
-            tracing::error!(%error, "a request for a new password could not be noted");
-        }
-    });
     Ok(HttpResponse::Accepted().finish())
-}
-
-async fn note(app: &App, store: StoreId, email: &str) -> Result<(), Error> {
-    let mut conn = app.db().await?;
-    let Some((member, _, _)) = db::password::of_member(store, email, &conn).await? else {
-        return Ok(());
-    };
-    let (kind, subject, now) = (EventType::PasswordResetRequested, Subject::Member(member), app.clock.now());
-    conn.transaction(async |conn| {
-        db::password::note_reset(store, member, now, conn).await?;
-        Ok(event::append(store, kind, subject, "visitor", json!({}), now, conn).await?)
-    })
-    .await
 }
 
 /// A one-time token and the new password.
@@ -83,7 +58,7 @@ async fn note(app: &App, store: StoreId, email: &str) -> Result<(), Error> {
 struct PasswordIn {
     /// From the link that the store sent.
     token: String,
-    #[schema(min_length = 8, max_length = 200, example = "correct horse battery")]
+    #[schema(example = "correct horse battery")]
     password: String,
 }
 
@@ -108,26 +83,6 @@ async fn set_password(
         Begun::Resumed(()) => return Ok(HttpResponse::NoContent().finish()),
         Begun::Fresh(fresh) => fresh,
     };
-    let mut faults = Faults::new();
-    passwords::check_rules(&password, "/password", &mut faults);
-    faults.into_result()?;
-    let bad_token = || Error::invalid("/token", "bad_token", "The token is not valid, was used, or has expired.");
-    let (id, secret_hash) = passwords::read_token(&token).ok_or_else(bad_token)?;
-    let hash = passwords::hash(password).await?;
-    let (store, now) = (visitor.store.store_id, app.clock.now());
-    app.db()
-        .await?
-        .transaction(async |conn| {
-            let redeemed = db::password_token::redeem(store, id, &secret_hash, now, conn).await?;
-            let (member, made_by) = redeemed.ok_or_else(bad_token)?;
-            ticket.record(member.0, conn).await?;
-            db::password::set(store, member, &hash, now, conn).await?;
-            db::session::end_all_of(store, &[member], None, now, conn).await?;
-            let (kind, actor) = (EventType::PasswordChanged, format!("member:{member}"));
-            let data = json!({ "token_made_by": made_by });
-            event::append(store, kind, Subject::Member(member), &actor, data, now, conn).await?;
-            Ok::<_, Error>(())
-        })
-        .await?;
+    member::set_password(&app, visitor.store.store_id, &token, password, &ticket).await?;
     Ok(HttpResponse::NoContent().finish())
 }

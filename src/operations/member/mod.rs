@@ -11,7 +11,7 @@ mod remove;
 pub use change::{Change, Shown, act, change, change_own};
 pub use create::{NewMember, Registration, create, register, resume};
 pub use intake::read as read_file;
-pub use password::{confirm_password, make_password_token};
+pub use password::{ask_for_new_password, confirm_password, make_password_token, set_password};
 pub use remove::remove;
 
 use crate::db::event::{self, Subject};

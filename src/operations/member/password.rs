@@ -1,4 +1,4 @@
-//! A member's password: tokens with which it is set, and showing that one knows it.
+//! A member's password: asking for a new one, tokens with which it is set, and showing that one knows it.
 
 use chrono::TimeDelta;
 use diesel_async::AsyncConnection as _;
@@ -6,12 +6,14 @@ use serde_json::json;
 
 use super::note;
 use crate::app::App;
+use crate::db::event::{self, Subject};
+use crate::db::idempotency_key::Ticket;
 use crate::db::member::{self, Member};
-use crate::db::password;
 use crate::db::password_token::{self, PasswordToken};
+use crate::db::{password, session};
 use crate::domain::events::EventType;
-use crate::domain::{MemberId, PasswordTokenId, StoreId};
-use crate::error::{Code, Error, OrNotFound};
+use crate::domain::{Faults, MemberId, PasswordTokenId, StoreId};
+use crate::error::{Code, Error, OrNotFound, Problem};
 use crate::passwords;
 
 /// How long a one-time token to set a password is good.
@@ -61,6 +63,66 @@ pub async fn make_password_token(
     })
     .await?;
     Ok((token, row))
+}
+
+/// Notes that somebody asks for a new password of the account with this e-mail address, trimmed and case-folded; one
+/// that there is not is as good. Looked up in the background, so that the time of the answer tells nothing.
+///
+/// # Errors
+/// 503 `unavailable` if too many requests wait to be noted already, whatever the address.
+pub fn ask_for_new_password(app: &App, store: StoreId, email: String) -> Result<(), Error> {
+    let noted = app.spawn_if_room(|app| async move {
+        if let Err(error) = note_reset(&app, store, &email).await {
+            tracing::error!(%error, "a request for a new password could not be noted");
+        }
+    });
+    if noted.is_some() {
+        return Ok(());
+    }
+    let problem = Code::Unavailable.problem("Too many ask for a new password right now. Try again.");
+    Err(Problem { retry_after: Some(1), ..problem }.into())
+}
+
+async fn note_reset(app: &App, store: StoreId, email: &str) -> Result<(), Error> {
+    let mut conn = app.db().await?;
+    let Some((member, _, _)) = password::of_member(store, email, &conn).await? else {
+        return Ok(());
+    };
+    let (kind, subject, now) = (EventType::PasswordResetRequested, Subject::Member(member), app.clock.now());
+    conn.transaction(async |conn| {
+        password::note_reset(store, member, now, conn).await?;
+        Ok(event::append(store, kind, subject, "visitor", json!({}), now, conn).await?)
+    })
+    .await
+}
+
+/// Sets a member's password with a one-time token, which is used up, and ends its sessions. The token is looked at
+/// before the password is hashed: whoever has none takes no time of those who have.
+///
+/// # Errors
+/// 422 at `/password` or `/token`.
+pub async fn set_password(app: &App, store: StoreId, token: &str, new: String, ticket: &Ticket) -> Result<(), Error> {
+    let mut faults = Faults::new();
+    passwords::check_rules(&new, "/password", &mut faults);
+    faults.into_result()?;
+    let bad_token = || Error::invalid("/token", "bad_token", "The token is not valid, was used, or has expired.");
+    let (id, secret_hash) = passwords::read_token(token).ok_or_else(bad_token)?;
+    if !password_token::is_good(store, id, &secret_hash, app.clock.now(), &*app.db().await?).await? {
+        return Err(bad_token());
+    }
+    let (hash, now) = (passwords::hash(new).await?, app.clock.now());
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        let redeemed = password_token::redeem(store, id, &secret_hash, now, conn).await?;
+        let (member, made_by) = redeemed.ok_or_else(bad_token)?;
+        ticket.record(member.0, conn).await?;
+        password::set(store, member, &hash, now, conn).await?;
+        session::end_all_of(store, &[member], None, now, conn).await?;
+        let (kind, actor) = (EventType::PasswordChanged, format!("member:{member}"));
+        let data = json!({ "token_made_by": made_by });
+        Ok(event::append(store, kind, Subject::Member(member), &actor, data, now, conn).await?)
+    })
+    .await
 }
 
 /// Shows that a member who is logged in knows its password.

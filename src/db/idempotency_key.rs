@@ -7,8 +7,8 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use super::job::{self, Item};
-use super::schema::idempotency_keys;
-use crate::domain::{JobId, StoreId};
+use super::schema::{idempotency_keys, operations, orders};
+use crate::domain::{JobId, MemberId, StoreId};
 use crate::error::{Code, Error};
 
 /// How long an answer is kept.
@@ -294,6 +294,40 @@ impl Ticket {
         };
         if ours { Ok(()) } else { Err(Code::RequestInProgress.because("Another try of the same work took over.")) }
     }
+}
+
+/// Forgets the answers that were given to a member, or tell of it or its orders, as they hold what is known of it. A
+/// repeat of such a request is answered from what there is by then.
+pub async fn forget_answers_about(
+    store: StoreId,
+    member: MemberId,
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    let orders = || {
+        let theirs = orders::table.filter(orders::store_id.eq(store)).filter(orders::member_id.eq(member));
+        theirs.select(orders::id.nullable())
+    };
+    let operations = operations::table
+        .filter(operations::store_id.eq(store))
+        .filter(operations::member_id.eq(member).or(operations::order_id.eq_any(orders())))
+        .select(operations::id.nullable());
+    let told = idempotency_keys::caller
+        .eq(format!("member:{member}"))
+        .or(idempotency_keys::subject.eq(member.0))
+        .or(idempotency_keys::subject.eq_any(orders()))
+        .or(idempotency_keys::subject.eq_any(operations));
+    diesel::update(idempotency_keys::table.filter(idempotency_keys::store_id.eq(store)))
+        .filter(idempotency_keys::answer_sealed.is_not_null())
+        .filter(told)
+        .set((
+            idempotency_keys::status.eq(None::<i16>),
+            idempotency_keys::answer_sealed.eq(None::<Vec<u8>>),
+            idempotency_keys::locked_until.eq(now),
+        ))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Drops what is too old to matter, of every store: upkeep of the service, not of a caller.

@@ -232,3 +232,45 @@ async fn nothing_personal_is_left_of_a_member_that_is_gone() {
         .unwrap();
     assert_eq!(bodies, [json!({})]);
 }
+
+/// The answers that are kept for repeats.
+async fn kept_answers(app: &TestApp) -> i64 {
+    use kakeuri::db::schema::idempotency_keys as keys;
+    let kept = keys::table.filter(keys::answer_sealed.is_not_null()).count();
+    kept.get_result(&mut app.app.db().await.unwrap()).await.unwrap()
+}
+
+#[actix_web::test]
+async fn the_answers_kept_for_repeats_forget_a_member_that_is_gone() {
+    let app = TestApp::start().await;
+    let product = json!({ "code": "TEA", "name": "煎茶", "unit_price": 1200, "tax_rate": 8 });
+    app.admin().key("product").post("/v1/admin/products", product).await.expect(201);
+    let new = json!({
+        "company_name": "株式会社みなと商会", "contact": { "family_name": "佐藤", "given_name": "健一" },
+        "email": "kenichi@minato.example", "phone": "045-000-1234", "payment_methods": ["bank_transfer"],
+    });
+    let (creator, approver) = (app.admin().key("creates"), app.admin().key("suspends"));
+    let member = creator.post("/v1/admin/members", new.clone()).await.expect(201).text_at("/id");
+    let suspend = format!("/v1/admin/members/{member}/suspend");
+    let reactivate = format!("/v1/admin/members/{member}/reactivate");
+    approver.act(&suspend).await.expect(200);
+    app.admin().act(&reactivate).await.expect(200);
+    let order = json!({
+        "member_id": member, "payment_method": "bank_transfer",
+        "lines": [{ "name": "煎茶", "unit_price": 1000, "quantity": 1, "tax_rate": 10 }],
+    });
+    let (admin, orders) = (app.admin().key("orders"), "/v1/admin/orders");
+    let placed = admin.post(orders, order.clone()).await.expect(201);
+    let buyer = app.buyer(member.parse().unwrap()).await.key("buys");
+    let cart = json!({ "payment_method": "bank_transfer", "lines": [{ "product_code": "TEA", "quantity": 1 }] });
+    buyer.post("/v1/storefront/orders", cart).await.expect(201);
+    assert_eq!(kept_answers(&app).await, 5);
+    app.admin().delete(&format!("/v1/admin/members/{member}")).await.expect(204);
+    assert_eq!(kept_answers(&app).await, 1, "that of the product");
+    // A repeat makes nothing anew, and shows what there is.
+    creator.post("/v1/admin/members", new).await.problem(404, "not_found");
+    approver.act(&suspend).await.problem(404, "not_found");
+    let again = admin.post(orders, order).await.expect(201);
+    assert_eq!(again.text_at("/id"), placed.text_at("/id"));
+    assert!(!again.text.contains("みなと商会") && placed.text.contains("みなと商会"), "{}", again.text);
+}

@@ -5,12 +5,13 @@ use serde_json::json;
 
 use super::{Deed, note};
 use crate::app::App;
-use crate::db::{member, operation, session};
+use crate::db::{idempotency_key, member, operation, session};
 use crate::domain::events::EventType;
 use crate::domain::{MemberId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 
-/// Removes a member. One of whom anything must be kept (a key at Paid, an order) is anonymised instead.
+/// Removes a member. One of whom anything must be kept (a key at Paid, an order) is anonymised instead. The
+/// answers that are kept for repeats of requests go with it.
 pub async fn remove(app: &App, store: StoreId, id: MemberId, deed: &Deed<'_>) -> Result<(), Error> {
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
@@ -24,6 +25,7 @@ pub async fn remove(app: &App, store: StoreId, id: MemberId, deed: &Deed<'_>) ->
         let kept = member.customer_number.is_some()
             || member::has_orders(store, id, conn).await?
             || operation::any_on_member(store, id, conn).await?;
+        idempotency_key::forget_answers_about(store, id, now, conn).await?;
         if kept {
             member::anonymise(&mut member, now, conn).await?;
             session::end_all_of(store, &[id], None, now, conn).await?;

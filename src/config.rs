@@ -320,6 +320,28 @@ mod tests {
     }
 
     #[test]
+    fn paid_itself_is_spoken_to_without_tls_on_this_machine_only() {
+        let live = |url| read(&[("KAKEURI_PAID_LIVE_URL", url)]);
+        for good in ["https://paid.jp", "http://localhost:8081", "http://127.0.0.2/", "http://[::1]:8081"] {
+            assert!(live(good).unwrap().paid_url(Environment::Live).is_some(), "{good}");
+        }
+        for bad in [
+            "http://paid.jp",
+            "http://localhost.paid.jp",
+            "http://127.0.0.1.paid.jp",
+            "http://localhost@paid.jp",
+            "http://0.0.0.0",
+            "http://[::2]",
+            "http://10.0.0.1",
+        ] {
+            let fault = live(bad).unwrap_err().to_string();
+            assert!(fault.starts_with("KAKEURI_PAID_LIVE_URL"), "{bad}: {fault}");
+        }
+        // What stands in for Paid may be anywhere.
+        assert!(read(&[("KAKEURI_PAID_SANDBOX_URL", "http://sandbox.example")]).is_ok());
+    }
+
+    #[test]
     fn proxies_are_addresses_and_networks() {
         let config = read(&[("KAKEURI_TRUSTED_PROXIES", "10.1.2.3/8, 192.0.2.1,fd00::/8, ::ffff:192.0.2.2")]).unwrap();
         let read: Vec<_> = config.trusted_proxies.iter().map(ToString::to_string).collect();

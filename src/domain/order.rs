@@ -121,7 +121,12 @@ impl OrderContent {
 
     fn check_shape(&self, faults: &mut Faults) {
         faults.check(!self.lines.is_empty(), "/lines", "required", "An order needs at least one line.");
-        faults.check(self.lines.len() <= MAX_LINES, "/lines", "too_many", "An order has at most 500 lines.");
+        faults.check(
+            self.lines.len() <= MAX_LINES,
+            "/lines",
+            "too_many",
+            &format!("An order has at most {MAX_LINES} lines."),
+        );
         for (index, line) in self.lines.iter().enumerate() {
             let at = |field: &str| format!("/lines/{index}/{field}");
             faults.check(line.quantity >= 0, &at("quantity"), "out_of_range", "A quantity is 0 or more.");

@@ -1,7 +1,21 @@
 //! A store's own choices.
 
+use std::ops::RangeInclusive;
+
 /// How many characters the short name of a store (its slug) may have.
 pub const MAX_SLUG: usize = 40;
+
+/// How many characters the name of a store may have.
+pub const NAME_LENGTH: RangeInclusive<usize> = 1..=100;
+
+/// How many minutes may lie between scheduled refreshes of application statuses, where there are any.
+pub const STATUS_REFRESH_MINUTES: RangeInclusive<i32> = 15..=10_080;
+
+/// After how many days an unconfirmed payment may show in reconciliation.
+pub const UNCONFIRMED_ALERT_DAYS: RangeInclusive<i32> = 1..=3650;
+
+/// How many registrations an hour may send an application to Paid by themselves.
+pub const APPLICATIONS_PER_HOUR: RangeInclusive<i32> = 0..=10_000;
 
 text_enum! {
     /// Does a new member become active by itself (会員承認)? The store's option, not Paid's (S3).

@@ -3,6 +3,7 @@
 //! A handler says what is particular to it. What holds for every call (the error answers of its kind, path parameters,
 //! `Idempotency-Key`) is added here, so that no handler can forget it.
 
+mod bounds;
 mod examples;
 mod sides;
 
@@ -114,6 +115,7 @@ fn complete(
     }
     sides::separate(&mut document, is_merge_patch);
     state_tax_rates(&mut document);
+    bounds::state(&mut document);
     examples::add(&mut document);
     describe_tags(&mut document);
     document

@@ -1,10 +1,18 @@
 //! Lists in pages, newest first, continued by a cursor: the key of the last row shown, so that rows added meanwhile
 //! move nothing.
 
+use std::ops::RangeInclusive;
+
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use uuid::Uuid;
 
 use crate::domain::Faults;
+
+/// How many rows a page may have.
+pub const LIMITS: RangeInclusive<i64> = 1..=200;
+
+/// How many it has where nobody says so.
+pub const LIMIT: i64 = 50;
 
 /// Where to read and how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +32,7 @@ pub struct Page {
 #[allow(dead_code, reason = "the field types speak for the document")]
 pub struct PageParams {
     /// How many rows.
-    #[param(minimum = 1, maximum = 200, default = 50, value_type = i64)]
+    #[param(value_type = i64)]
     limit: Option<String>,
     /// `next_cursor` of the page before.
     #[param(pattern = "^[A-Za-z0-9_-]{21}[AQgw]$")]
@@ -39,15 +47,19 @@ impl Page {
 
     pub(super) fn checked(params: &PageParams) -> Result<Self, Faults> {
         let mut faults = Faults::new();
-        let limit = params.limit.as_deref().map_or(Some(50), |text| text.parse().ok());
-        let limit = limit.filter(|limit| (1..=200).contains(limit));
+        let limit = params.limit.as_deref().map_or(Some(LIMIT), |text| text.parse().ok());
+        let limit = limit.filter(|limit| LIMITS.contains(limit));
         faults.check(limit.is_some(), "limit", "out_of_range", "Expected a whole number from 1 to 200.");
         let after = params.cursor.as_deref().map(decode);
         faults.check(after != Some(None), "cursor", "bad_cursor", "This is not a next_cursor of this list.");
         let include_total = params.include_total.as_deref().map_or(Some(false), |text| text.parse().ok());
         faults.check(include_total.is_some(), "include_total", "invalid_value", "Expected true or false.");
         faults.into_result()?;
-        Ok(Self { limit: limit.unwrap_or(50), after: after.flatten(), include_total: include_total.unwrap_or(false) })
+        Ok(Self {
+            limit: limit.unwrap_or(LIMIT),
+            after: after.flatten(),
+            include_total: include_total.unwrap_or(false),
+        })
     }
 
     /// How many rows to ask the database for: one more than shown tells whether there are further ones.

@@ -53,9 +53,28 @@ impl Rules for Profile {
     }
 }
 
+/// A body in the document that is made of two halves, side by side. It is read in these: nothing ever holds both.
+macro_rules! two_halves {
+    ($(#[$about:meta])* $name:ident: $others:ident, $own:ident) => {
+        #[derive(utoipa::ToSchema)]
+        $(#[$about])*
+        #[allow(dead_code, reason = "stands for the body in the document; it is read in two halves")]
+        struct $name {
+            #[serde(flatten)]
+            #[schema(inline)]
+            others: $others,
+            #[serde(flatten)]
+            #[schema(inline)]
+            own: $own,
+        }
+    };
+}
+pub(super) use two_halves;
+
 /// Reads a flat body that is made of two strict halves: the fields named in `own` make a `B`, all others an `A`.
 ///
-/// Where one half cannot be read, the rules of the other are asked at once. For bodies that show a domain type and a few fields of their own side by side; serde's `flatten` cannot be strict.
+/// Where one half cannot be read, the rules of the other are asked at once. For bodies that show a domain type and a few
+/// fields of their own side by side; serde's `flatten` cannot be strict.
 pub fn split_body<A: DeserializeOwned + Rules, B: DeserializeOwned + Rules>(
     value: Value,
     own: &[&str],
@@ -100,24 +119,9 @@ pub fn split(value: Value, own: &[&str]) -> Result<(Value, Value), Error> {
 mod tests {
     use serde_json::json;
 
+    use super::super::strict::forms::{Inner, Outer, faults, pairs};
     use super::*;
     use crate::domain::Yen;
-
-    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Outer {
-        name: String,
-        count: i64,
-        lines: Vec<Inner>,
-        #[serde(default)]
-        note: String,
-    }
-
-    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Inner {
-        price: Yen,
-    }
 
     #[derive(Debug, serde::Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -127,16 +131,6 @@ mod tests {
 
     impl Rules for Own {}
     impl Rules for Inner {}
-
-    fn faults(result: Result<Outer, Error>) -> Vec<(String, String)> {
-        let Err(Error::Problem(problem)) = result else { panic!("{result:?}") };
-        assert_eq!(problem.code, Code::Invalid);
-        problem.errors.into_iter().map(|fault| (fault.pointer, fault.code)).collect()
-    }
-
-    fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
-        expected.iter().map(|(pointer, code)| ((*pointer).to_owned(), (*code).to_owned())).collect()
-    }
 
     #[test]
     fn a_merge_patch_changes_what_it_names_and_null_resets() {

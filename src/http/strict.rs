@@ -258,38 +258,45 @@ fn first_word(message: &str) -> Option<&str> {
     message.rsplit_once(", expected ")?.1.split('`').nth(1)
 }
 
+/// What is read in the tests of this module and of merge patches.
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
+pub(super) mod forms {
     use crate::domain::Yen;
+    use crate::error::{Code, Error};
 
     #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct Outer {
-        name: String,
-        count: i64,
-        lines: Vec<Inner>,
+    pub struct Outer {
+        pub name: String,
+        pub count: i64,
+        pub lines: Vec<Inner>,
         #[serde(default)]
-        note: String,
+        pub note: String,
     }
 
     #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct Inner {
-        price: Yen,
+    pub struct Inner {
+        pub price: Yen,
     }
 
-    fn faults(result: Result<Outer, Error>) -> Vec<(String, String)> {
+    pub fn faults(result: Result<Outer, Error>) -> Vec<(String, String)> {
         let Err(Error::Problem(problem)) = result else { panic!("{result:?}") };
         assert_eq!(problem.code, Code::Invalid);
         problem.errors.into_iter().map(|fault| (fault.pointer, fault.code)).collect()
     }
 
-    fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+    pub fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
         expected.iter().map(|(pointer, code)| ((*pointer).to_owned(), (*code).to_owned())).collect()
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::forms::{Outer, faults, pairs};
+    use super::*;
 
     #[test]
     fn every_fault_is_named_at_once_by_its_pointer() {

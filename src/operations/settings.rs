@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::provider::{self, About, Calls};
+use super::provider::{self, About, Calls, Reader};
 use crate::app::App;
 use crate::crypto;
 use crate::db::event::{self, Subject};
@@ -15,7 +15,10 @@ use crate::db::paid_settings::{self, PaidSettings};
 use crate::db::store::{self, Store, StoreOptions};
 use crate::db::{member, operation, payment};
 use crate::domain::events::EventType;
-use crate::domain::store::{Environment, Health, is_invoice_registration_number};
+use crate::domain::store::{
+    APPLICATIONS_PER_HOUR, Environment, Health, NAME_LENGTH, STATUS_REFRESH_MINUTES, UNCONFIRMED_ALERT_DAYS,
+    is_invoice_registration_number,
+};
 use crate::domain::{Faults, PaidKey, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::paid::{Codes, StatusAnswer};
@@ -164,10 +167,8 @@ pub async fn test_connection(app: &App, store: StoreId) -> Result<Tested, Error>
     let settings = paid_settings::find(store, &*app.db().await?).await?;
     let account = provider::account(app, &settings, settings.environment)?;
     let key = PaidKey::from_random(crypto::random());
-    let mut calls = Calls::new(app, store, About::default());
-    let read = app.paid.status(&account, std::slice::from_ref(&key), Some(deadline)).await;
-    calls.note_read(&read.attempts);
-    let (health, codes) = match read.result {
+    let mut reader = Reader::until(deadline, app, account, Calls::new(app, store, About::default()));
+    let (health, codes) = match reader.statuses(std::slice::from_ref(&key)).await {
         Ok(mut answers) => match answers.remove(&key) {
             Some(StatusAnswer::Reported(_)) => (Health::Ok, Codes::none()),
             Some(StatusAnswer::Refused(codes)) => (Health::Ok, codes),
@@ -178,7 +179,7 @@ pub async fn test_connection(app: &App, store: StoreId) -> Result<Tested, Error>
     };
     let at = app.clock.now();
     let conn = &mut *app.db().await?;
-    calls.write(conn).await?.about_no_single_one();
+    reader.calls.write(conn).await?.about_no_single_one();
     paid_settings::set_health(store, health, at, conn).await?;
     Ok(Tested { health, codes, at })
 }
@@ -213,16 +214,16 @@ pub async fn change_store(
 
 fn check_options(options: &StoreOptions) -> Result<(), Error> {
     let mut faults = Faults::new();
-    let name = (1..=100).contains(&options.name.chars().count());
+    let name = NAME_LENGTH.contains(&options.name.chars().count());
     faults.check(name, "/name", "out_of_range", "1 to 100 characters.");
     let number = options.invoice_registration_number.as_deref().is_none_or(is_invoice_registration_number);
     faults.check(number, "/invoice_registration_number", "malformed", "T and 13 digits, as T1234567890123.");
     let minutes = options.status_refresh_minutes;
-    let minutes = minutes == 0 || (15..=10_080).contains(&minutes);
+    let minutes = minutes == 0 || STATUS_REFRESH_MINUTES.contains(&minutes);
     faults.check(minutes, "/status_refresh_minutes", "out_of_range", "0 (off), or 15 to 10080 minutes.");
-    let days = (1..=3650).contains(&options.unconfirmed_alert_days);
+    let days = UNCONFIRMED_ALERT_DAYS.contains(&options.unconfirmed_alert_days);
     faults.check(days, "/unconfirmed_alert_days", "out_of_range", "1 to 3650 days.");
-    let applications = (0..=10_000).contains(&options.applications_per_hour);
+    let applications = APPLICATIONS_PER_HOUR.contains(&options.applications_per_hour);
     faults.check(applications, "/applications_per_hour", "out_of_range", "0 to 10000 an hour.");
     Ok(faults.into_result()?)
 }

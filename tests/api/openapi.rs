@@ -80,6 +80,19 @@ fn enumerations_are_published_as_the_words_that_are_sent() {
 }
 
 #[test]
+fn every_cursor_says_how_it_looks() {
+    for (name, document) in both() {
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            let operations = methods.as_object().unwrap().values();
+            let parameters = operations.flat_map(|operation| operation["parameters"].as_array().into_iter().flatten());
+            for cursor in parameters.filter(|parameter| parameter["name"] == "cursor") {
+                assert!(cursor["schema"]["pattern"].is_string(), "{name}: {path}");
+            }
+        }
+    }
+}
+
+#[test]
 fn every_reference_leads_somewhere() {
     for (name, document) in both() {
         let mut open = vec![document];

@@ -1,9 +1,10 @@
 //! Payment settings and the store's own options: S1 to S6.
 
 use kakeuri::domain::permissions::Scope;
+use kakeuri::http::openapi::documents;
 use serde_json::json;
 
-use crate::support::{TestApp, new_key};
+use crate::support::{TestApp, new_key, schema};
 
 const PAID: &str = "/v1/admin/settings/paid";
 const STORE: &str = "/v1/admin/settings/store";
@@ -225,6 +226,25 @@ async fn the_store_has_options_of_its_own() {
     ] {
         let refused = app.put_store(json!({ field: value })).await.problem(422, "invalid");
         assert_eq!(refused.pointers(), [format!("/{field}")]);
+    }
+}
+
+#[actix_web::test]
+async fn the_document_states_the_bounds_that_are_enforced() {
+    let app = TestApp::start().await;
+    let document = &documents().admin;
+    let body = &document["paths"][STORE]["put"]["requestBody"]["content"]["application/json"]["schema"];
+    for field in ["status_refresh_minutes", "unconfirmed_alert_days", "applications_per_hour"] {
+        for number in [-1, 0, 1, 14, 15, 3650, 3651, 10_000, 10_001, 10_080, 10_081] {
+            let change = json!({ field: number });
+            let stated = schema::faults(document, body, &change).is_empty();
+            assert_eq!(app.put_store(change).await.status == 200, stated, "{field}: {number}");
+        }
+    }
+    for (length, good) in [(0, false), (1, true), (100, true), (101, false)] {
+        let change = json!({ "name": "み".repeat(length) });
+        assert_eq!(schema::faults(document, body, &change).is_empty(), good, "{length}");
+        assert_eq!(app.put_store(change).await.status == 200, good, "{length}");
     }
 }
 

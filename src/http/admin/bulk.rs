@@ -1,5 +1,7 @@
 //! Asking for bulk work on members: the items are fixed here, and the workers do it.
 
+use std::ops::RangeInclusive;
+
 use actix_web::web::Data;
 use actix_web::{HttpResponse, post};
 use chrono::TimeDelta;
@@ -27,7 +29,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 }
 
 /// The most ids one request may name.
-const MOST_IDS: usize = 10_000;
+pub const MOST_IDS: usize = 10_000;
 
 /// Which applications are submitted: one of the two.
 #[derive(Default, serde::Deserialize, utoipa::ToSchema)]
@@ -35,7 +37,6 @@ const MOST_IDS: usize = 10_000;
 #[schema(as = SubmissionsIn, example = json!({ "filter": { "application_status": "pending" } }))]
 struct SubmissionsIn {
     /// These members, each with an outcome of its own.
-    #[schema(max_items = 10000)]
     member_ids: Option<Vec<MemberId>>,
     /// Those of these members whose application is `pending`.
     filter: Option<MemberFilter>,
@@ -47,16 +48,19 @@ struct SubmissionsIn {
 #[schema(as = RefreshesIn, example = json!({ "older_than_minutes": 60 }))]
 struct RefreshesIn {
     /// These members, each with an outcome of its own.
-    #[schema(max_items = 10000)]
     member_ids: Option<Vec<MemberId>>,
     /// Those of these members that Paid knows.
     filter: Option<MemberFilter>,
     /// Only those about whom Paid was not asked for so long.
-    #[schema(example = 60, minimum = 0, maximum = 5256000, value_type = Option<i64>)]
+    #[schema(example = 60, value_type = Option<i64>)]
     older_than_minutes: Option<Minutes>,
 }
 
-/// Minutes back from now: ten years at most, so that no moment counted from them lies where no calendar goes.
+/// How many minutes one may go back from now: ten years at most, so that no moment counted from them lies where no
+/// calendar goes.
+pub const OLDER_THAN_MINUTES: RangeInclusive<i64> = 0..=10 * 365 * 24 * 60;
+
+/// Minutes back from now.
 #[derive(Clone, Copy, serde::Deserialize)]
 #[serde(try_from = "i64")]
 struct Minutes(TimeDelta);
@@ -65,11 +69,10 @@ impl TryFrom<i64> for Minutes {
     type Error = String;
 
     fn try_from(minutes: i64) -> Result<Self, String> {
-        const MOST: i64 = 10 * 365 * 24 * 60;
-        if (0..=MOST).contains(&minutes) {
+        if OLDER_THAN_MINUTES.contains(&minutes) {
             Ok(Self(TimeDelta::minutes(minutes)))
         } else {
-            Err(format!("out of range, expected a number from 0 to {MOST}"))
+            Err(format!("out of range, expected a number from 0 to {}", OLDER_THAN_MINUTES.end()))
         }
     }
 }

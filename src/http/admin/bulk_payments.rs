@@ -34,7 +34,6 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 #[schema(as = PaymentRefreshesIn, example = json!({ "filter": { "payment_status": "unconfirmed" } }))]
 struct PaymentRefreshesIn {
     /// These orders, each with an outcome of its own.
-    #[schema(max_items = 10000)]
     order_ids: Option<Vec<OrderId>>,
     /// Those of these orders that are paid with Paid.
     filter: Option<OrderFilter>,
@@ -75,7 +74,6 @@ async fn refresh_payments(
 }))]
 struct ConfirmationsIn {
     /// These orders, each with an outcome of its own.
-    #[schema(max_items = 10000)]
     order_ids: Option<Vec<OrderId>>,
     /// Those of these orders whose payment is `unconfirmed`. An empty filter is refused: nobody confirms everything by
     /// leaving something out.

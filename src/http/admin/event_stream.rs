@@ -40,6 +40,7 @@ const LIMIT: i64 = 100;
 struct StreamQuery {
     /// `next_cursor` of the list, or an `id` of the stream: begin after it. `Last-Event-ID` goes before. Without
     /// either the stream begins now.
+    #[param(pattern = "^e[0-9]{1,18}$")]
     cursor: Option<String>,
     /// What happened.
     #[serde(rename = "type")]

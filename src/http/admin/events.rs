@@ -16,6 +16,7 @@ use crate::domain::{EventId, OperationId, OrderId, StoreId};
 use crate::error::{Code, Error, OrNotFound, Problem};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::{EventsRead, OrdersRead};
+use crate::http::page;
 use crate::http::path::Id;
 use crate::http::query::Params;
 
@@ -30,9 +31,9 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 #[into_params(parameter_in = Query)]
 struct EventQuery {
     /// How many lines.
-    #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<i64>,
     /// `next_cursor` of an earlier answer; without it the log is read from its beginning.
+    #[param(pattern = "^e[0-9]{1,18}$")]
     cursor: Option<String>,
     /// What happened.
     #[serde(rename = "type")]
@@ -116,8 +117,8 @@ async fn list_events(
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let query = query.0;
-    let limit = query.limit.unwrap_or(50);
-    if !(1..=200).contains(&limit) {
+    let limit = query.limit.unwrap_or(page::LIMIT);
+    if !page::LIMITS.contains(&limit) {
         return Err(Error::invalid("limit", "out_of_range", "Expected a whole number from 1 to 200."));
     }
     let after = match query.cursor.as_deref() {
@@ -144,9 +145,10 @@ pub(super) fn cursor(place: i64) -> String {
     format!("e{place}")
 }
 
-/// The place that a cursor names.
+/// The place that a cursor names: `e` and up to eighteen digits, as the documents say.
 pub(super) fn parse(cursor: &str) -> Option<i64> {
-    cursor.strip_prefix('e').and_then(|digits| digits.parse().ok()).filter(|place| *place >= 0)
+    let digits = cursor.strip_prefix('e').filter(|digits| digits.len() <= 18)?;
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
 pub(super) fn bad_cursor() -> Error {

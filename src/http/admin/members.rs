@@ -22,7 +22,7 @@ use crate::http::body::{Body, from_value};
 use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::idempotency::{Begun, Once, Ticket};
 use crate::http::page::PageParams;
-use crate::http::patch::{Rules, both, merge_patch, split, split_body};
+use crate::http::patch::{Rules, both, merge_patch, split, split_body, two_halves};
 use crate::http::path::Id;
 use crate::http::query::Listing;
 use crate::operations::member::{self as members, Change, Deed, NewMember};
@@ -142,36 +142,22 @@ struct OwnPaidIn {
     customer_number: Option<PaidKey>,
 }
 
-/// A member as it is entered. Only the company's name, the contact's names, `email` and `phone` are needed.
-#[derive(utoipa::ToSchema)]
-#[allow(dead_code, reason = "stands for the body in the document; it is read in two halves")]
-#[schema(as = MemberIn, example = json!({
-    "company_name": "株式会社みなと商会", "contact": { "family_name": "佐藤", "given_name": "健一" },
-    "email": "buyer@minato.example", "phone": "045-000-1234",
-    "payment_methods": ["paid", "bank_transfer"], "paid": { "application_status": "pending" }
-}))]
-struct MemberIn {
-    #[schema(inline)]
-    #[serde(flatten)]
-    profile: Profile,
-    #[serde(flatten)]
-    #[schema(inline)]
-    own: OwnIn,
+two_halves! {
+    /// A member as it is entered. Only the company's name, the contact's names, `email` and `phone` are needed.
+    #[schema(as = MemberIn, example = json!({
+        "company_name": "株式会社みなと商会", "contact": { "family_name": "佐藤", "given_name": "健一" },
+        "email": "buyer@minato.example", "phone": "045-000-1234",
+        "payment_methods": ["paid", "bank_transfer"], "paid": { "application_status": "pending" }
+    }))]
+    MemberIn: Profile, OwnIn
 }
 
-/// What changes; absent fields stay, and `null` empties one.
-#[derive(utoipa::ToSchema)]
-#[allow(dead_code, reason = "stands for a merge patch in the document")]
-#[schema(as = MemberPatch, example = json!({
-    "street": "海岸通4-1", "payment_methods": ["paid", "bank_transfer"], "paid": { "application_status": "pending" }
-}))]
-struct MemberPatch {
-    #[serde(flatten)]
-    #[schema(inline)]
-    profile: Profile,
-    #[serde(flatten)]
-    #[schema(inline)]
-    own: OwnIn,
+two_halves! {
+    /// What changes; absent fields stay, and `null` empties one.
+    #[schema(as = MemberPatch, example = json!({
+        "street": "海岸通4-1", "payment_methods": ["paid", "bank_transfer"], "paid": { "application_status": "pending" }
+    }))]
+    MemberPatch: Profile, OwnIn
 }
 
 /// A deed on one member.

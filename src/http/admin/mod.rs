@@ -25,6 +25,7 @@ use actix_web::middleware::from_fn;
 use utoipa_actix_web::OpenApiFactory;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use bulk::{MOST_IDS, OLDER_THAN_MINUTES};
 pub use event_stream::Horizons;
 
 use super::{auth, idempotency, limits};

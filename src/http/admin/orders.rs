@@ -117,7 +117,7 @@ struct OrderIn {
     member_id: MemberId,
     payment_method: PaymentMethod,
     /// Unit prices are without tax; a negative one is a discount (値引き), quantity 0 a return.
-    #[schema(min_items = 1, max_items = 500)]
+    #[schema(min_items = 1)]
     lines: Vec<OrderLine>,
     /// 送料, yen without tax.
     #[serde(default)]
@@ -222,7 +222,7 @@ async fn get_order(admin: Admin<OrdersRead>, id: Id<OrderId>, app: Data<App>) ->
 #[schema(as = OrderPatch)]
 struct OrderPatch {
     /// All lines anew.
-    #[schema(min_items = 1, max_items = 500)]
+    #[schema(min_items = 1)]
     lines: Option<Vec<OrderLine>>,
     /// 送料, yen without tax.
     shipping_fee: Option<Yen>,

@@ -18,7 +18,7 @@ use crate::http::auth::scopes::{SettingsRead, SettingsWrite};
 use crate::http::body::{Body, from_value};
 use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::limits::Limits;
-use crate::http::patch::{Rules, both, merge_patch, split};
+use crate::http::patch::{Rules, both, merge_patch, split, two_halves};
 use crate::operations::settings::{self, PaidChange, Tested};
 
 /// The routes.
@@ -99,20 +99,13 @@ struct AuthCodeIn {
     api_auth_code: Option<SecretString>,
 }
 
-/// The payment settings, and the secret that is never read back.
-#[derive(utoipa::ToSchema)]
-#[allow(dead_code, reason = "stands for the body in the document; it is read in two halves")]
-#[schema(as = PaidSettingsPatch, example = json!({
-    "merchant_id": "10042", "api_auth_code": "0a1B2c3D4e5F6g7H", "environment": "sandbox", "enabled": true,
-    "enable_for_new_members": false, "show_member_banner": true
-}))]
-struct PaidSettingsPut {
-    #[serde(flatten)]
-    #[schema(inline)]
-    settings: PaidSettingsIn,
-    #[serde(flatten)]
-    #[schema(inline)]
-    secret: AuthCodeIn,
+two_halves! {
+    /// The payment settings, and the secret that is never read back.
+    #[schema(as = PaidSettingsPatch, example = json!({
+        "merchant_id": "10042", "api_auth_code": "0a1B2c3D4e5F6g7H", "environment": "sandbox", "enabled": true,
+        "enable_for_new_members": false, "show_member_banner": true
+    }))]
+    PaidSettingsPut: PaidSettingsIn, AuthCodeIn
 }
 
 impl From<&PaidSettings> for PaidSettingsIn {
@@ -241,7 +234,7 @@ async fn test_paid_settings(
 #[schema(as = StoreSettings)]
 struct StoreSettings {
     /// The name people see.
-    #[schema(example = "みなと商店", max_length = 100)]
+    #[schema(example = "みなと商店")]
     name: String,
     /// 会員承認: does a new member become active by itself?
     member_approval: MemberApproval,
@@ -251,14 +244,14 @@ struct StoreSettings {
     #[serde(default)]
     #[schema(example = "T1234567890123", pattern = "^T[0-9]{13}$")]
     invoice_registration_number: Option<String>,
-    /// Minutes between scheduled refreshes of application statuses, at least 15; 0 is off.
+    /// Minutes between scheduled refreshes of application statuses, 15 to 10080; 0 is off.
     #[schema(example = 0)]
     status_refresh_minutes: i32,
     /// Days after which an unconfirmed payment shows in reconciliation.
     #[schema(example = 30)]
     unconfirmed_alert_days: i32,
     /// How many registrations an hour may send an application to Paid by themselves; the rest waits as `pending`.
-    #[schema(example = 20, minimum = 0, maximum = 10000)]
+    #[schema(example = 20)]
     applications_per_hour: i32,
 }
 

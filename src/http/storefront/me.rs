@@ -17,7 +17,7 @@ use crate::http::body::{Body, from_value};
 use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::idempotency::Ticket;
 use crate::http::limits::{Account, Limits, Realm, address};
-use crate::http::patch::{merge_patch, split};
+use crate::http::patch::{merge_patch, split, two_halves};
 use crate::operations::member::{self, Deed, Shown};
 
 /// The routes.
@@ -78,17 +78,10 @@ struct OwnIn {
     current_password: Option<SecretString>,
 }
 
-/// A change of the own profile.
-#[derive(utoipa::ToSchema)]
-#[allow(dead_code, reason = "stands for the body in the document; it is read in two halves")]
-#[schema(as = MePatch, example = json!({ "phone": "045-000-1234" }))]
-struct MePatch {
-    #[serde(flatten)]
-    #[schema(inline)]
-    profile: Profile,
-    #[serde(flatten)]
-    #[schema(inline)]
-    own: OwnIn,
+two_halves! {
+    /// A change of the own profile.
+    #[schema(as = MePatch, example = json!({ "phone": "045-000-1234" }))]
+    MePatch: Profile, OwnIn
 }
 
 /// Change the own profile; what is absent stays, and `null` empties a field

@@ -18,7 +18,7 @@ use crate::http::body::Body;
 use crate::http::etag::Versioned as _;
 use crate::http::idempotency::{Begun, Once};
 use crate::http::limits::{Limits, address};
-use crate::http::patch::{Rules, split_body};
+use crate::http::patch::{Rules, split_body, two_halves};
 use crate::operations::member::{self, Registration};
 use crate::passwords;
 
@@ -31,7 +31,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 #[derive(serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OwnIn {
-    #[schema(value_type = String, min_length = 8, max_length = 200, example = "correct horse battery", write_only)]
+    #[schema(value_type = String, example = "correct horse battery", write_only)]
     password: SecretString,
     /// Wishes to pay on account through Paid; then Paid's fields are needed too.
     #[serde(default)]
@@ -44,20 +44,13 @@ impl Rules for OwnIn {
     }
 }
 
-/// A member as it registers. Only the company's name, the contact's names, `email` and `phone` are needed.
-#[derive(utoipa::ToSchema)]
-#[allow(dead_code, reason = "stands for the body in the document; it is read in two halves")]
-#[schema(as = RegistrationIn, example = json!({
-    "company_name": "株式会社みなと商会", "contact": { "family_name": "佐藤", "given_name": "健一" },
-    "email": "buyer@minato.example", "phone": "045-000-1234", "password": "correct horse battery", "wants_paid": false
-}))]
-struct RegistrationIn {
-    #[serde(flatten)]
-    #[schema(inline)]
-    profile: Profile,
-    #[serde(flatten)]
-    #[schema(inline)]
-    own: OwnIn,
+two_halves! {
+    /// A member as it registers. Only the company's name, the contact's names, `email` and `phone` are needed.
+    #[schema(as = RegistrationIn, example = json!({
+        "company_name": "株式会社みなと商会", "contact": { "family_name": "佐藤", "given_name": "健一" },
+        "email": "buyer@minato.example", "phone": "045-000-1234", "password": "correct horse battery", "wants_paid": false
+    }))]
+    RegistrationIn: Profile, OwnIn
 }
 
 /// Register

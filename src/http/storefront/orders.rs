@@ -49,7 +49,7 @@ struct CartLine {
 #[derive(serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct QuoteIn {
-    #[schema(min_items = 1, max_items = 500)]
+    #[schema(min_items = 1)]
     lines: Vec<CartLine>,
 }
 
@@ -77,7 +77,8 @@ async fn quote_order(buyer: Buyer, body: Body<QuoteIn>, app: Data<App>) -> Resul
 
 async fn price(app: &App, buyer: &Buyer, lines: Vec<CartLine>) -> Result<(Store, Cart), Error> {
     if lines.len() > MAX_LINES {
-        return Err(Error::invalid("/lines", "too_many", "An order has at most 500 lines."));
+        let message = format!("An order has at most {MAX_LINES} lines.");
+        return Err(Error::invalid("/lines", "too_many", &message));
     }
     let wanted: Vec<Wanted> =
         lines.into_iter().map(|line| Wanted { product_code: line.product_code, quantity: line.quantity }).collect();
@@ -93,7 +94,7 @@ async fn price(app: &App, buyer: &Buyer, lines: Vec<CartLine>) -> Result<(Store,
 #[schema(as = OrderIn)]
 struct OrderIn {
     payment_method: PaymentMethod,
-    #[schema(min_items = 1, max_items = 500)]
+    #[schema(min_items = 1)]
     lines: Vec<CartLine>,
     #[serde(default)]
     #[schema(max_length = 2000)]

@@ -32,6 +32,7 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str, found: &mut 
                 let fits = |one: &&Value| faults(document, one, value).is_empty();
                 wanted.as_array().unwrap().iter().filter(fits).count() == 1
             }
+            "not" => !faults(document, wanted, value).is_empty(),
             "required" => {
                 let there = |name: &Value| value.get(name.as_str().unwrap()).is_some();
                 !value.is_object() || wanted.as_array().unwrap().iter().all(there)

@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::json::Json;
 use super::operation::{self, Operation};
 use super::schema::{members, operations, orders, payments};
+use super::search::{self, Found};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
 use crate::domain::operation::{LastError, OperationState};
 use crate::domain::payment::PaymentStatus;
-use crate::domain::{MemberId, PaidKey, StoreId};
+use crate::domain::{MemberId, PaidKey, Search, StoreId};
 use crate::error::{Code, Error};
 
 pub use bulk::{Names, insert_many, known_emails, known_numbers, named, save_many};
@@ -157,7 +158,7 @@ pub struct Filter {
     /// With this method ticked.
     pub payment_method: Option<PaymentMethod>,
     /// In company, reading, e-mail or number.
-    pub q: Option<String>,
+    pub q: Option<Search>,
     /// About whom Paid was not asked since.
     pub checked_before: Option<DateTime<Utc>>,
     /// Created not before.
@@ -174,7 +175,11 @@ fn present<'a>(store: StoreId) -> members::BoxedQuery<'a, Pg> {
     members::table.filter(members::store_id.eq(store)).filter(members::deleted_at.is_null()).into_boxed()
 }
 
-fn filtered<'a>(store: StoreId, filter: &Filter) -> members::BoxedQuery<'a, Pg> {
+async fn filtered<'a>(
+    store: StoreId,
+    filter: &Filter,
+    conn: &AsyncPgConnection,
+) -> QueryResult<members::BoxedQuery<'a, Pg>> {
     let mut query = present(store);
     if let Some(status) = filter.status {
         query = query.filter(members::status.eq(status));
@@ -185,8 +190,11 @@ fn filtered<'a>(store: StoreId, filter: &Filter) -> members::BoxedQuery<'a, Pg> 
     if let Some(method) = filter.payment_method {
         query = query.filter(members::payment_methods.contains(vec![method]));
     }
-    if let Some(text) = &filter.q {
-        query = query.filter(members::search_text.like(super::contains(&text.to_lowercase())));
+    if let Some(wanted) = &filter.q {
+        query = match search::members(store, wanted, conn).await? {
+            Found::Few(ids) => query.filter(members::id.eq_any(ids)),
+            Found::Many => query.filter(search::holds!(members::search_text, wanted)),
+        };
     }
     if let Some(before) = filter.checked_before {
         query = query.filter(members::checked_at.is_null().or(members::checked_at.lt(before)));
@@ -208,7 +216,7 @@ fn filtered<'a>(store: StoreId, filter: &Filter) -> members::BoxedQuery<'a, Pg> 
     if filter.known_to_paid {
         query = query.filter(super::application::known_to_paid());
     }
-    query
+    Ok(query)
 }
 
 /// Members, newest first.
@@ -219,7 +227,7 @@ pub async fn list(
     limit: i64,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Vec<MemberView>> {
-    let mut query = filtered(store, filter);
+    let mut query = filtered(store, filter, conn).await?;
     if let Some(before) = before {
         query = query.filter(members::id.lt(before));
     }
@@ -233,7 +241,7 @@ pub async fn list(
 
 /// How many there are.
 pub async fn count(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> QueryResult<i64> {
-    filtered(store, filter).count().get_result(&mut &*conn).await
+    filtered(store, filter, conn).await?.count().get_result(&mut &*conn).await
 }
 
 /// How many members have which status and application status.
@@ -252,7 +260,7 @@ pub async fn count_by_status(
 
 /// The ids of the members that a filter takes in, for a bulk job.
 pub async fn ids(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> QueryResult<Vec<MemberId>> {
-    filtered(store, filter).order(members::id.desc()).select(members::id).load(&mut &*conn).await
+    filtered(store, filter, conn).await?.order(members::id.desc()).select(members::id).load(&mut &*conn).await
 }
 
 /// A member, as far as a file of members shows it.
@@ -283,7 +291,7 @@ pub async fn for_file(
     limit: i64,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Vec<InFile>> {
-    let mut query = filtered(store, filter);
+    let mut query = filtered(store, filter, conn).await?;
     if let Some(after) = after {
         query = query.filter(members::id.gt(after));
     }

@@ -38,6 +38,7 @@ pub mod reconciliation;
 #[rustfmt::skip]
 #[allow(missing_docs, reason = "generated")]
 pub mod schema;
+mod search;
 pub mod session;
 pub mod share;
 pub mod signing_key;
@@ -225,12 +226,6 @@ pub fn given_up(error: &diesel::result::Error) -> Option<Problem> {
     };
     tracing::warn!(code = %problem.code, "the database gave a statement up");
     Some(Problem { retry_after: Some(1), ..problem })
-}
-
-/// A `LIKE` pattern for "contains this text", whatever characters it has.
-fn contains(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    format!("%{escaped}%")
 }
 
 /// The versions of the migrations compiled in.

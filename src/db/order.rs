@@ -11,13 +11,14 @@ use super::json::Json;
 use super::operation::Operation;
 use super::payment::Payment;
 use super::schema::{members, operations, orders, payments};
+use super::search::{self, Found};
 use crate::domain::member::{PaymentMethod, Profile};
 use crate::domain::money::YenSum;
 use crate::domain::operation::OrderEdit;
 use crate::domain::order::{OrderContent, OrderLine, Totals};
 use crate::domain::payment::{HandlingStatus, PaymentStatus};
 use crate::domain::store::TaxRounding;
-use crate::domain::{MemberId, OrderId, StoreId, Yen};
+use crate::domain::{MemberId, OrderId, Search, StoreId, Yen};
 
 /// An order.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
@@ -215,12 +216,12 @@ pub struct Filter {
     /// Before.
     pub placed_to: Option<DateTime<Utc>>,
     /// In the order's number, or the member's name or number.
-    pub q: Option<String>,
+    pub q: Option<Search>,
 }
 
-/// Adds the conditions of a filter to a boxed query.
+/// Adds the conditions of a filter to a boxed query. Asks for what is searched first.
 macro_rules! filtered {
-    ($query:expr, $store:expr, $filter:expr) => {{
+    ($query:expr, $store:expr, $filter:expr, $conn:expr) => {{
         let filter: &Filter = $filter;
         let mut query = $query.filter(orders::store_id.eq($store)).into_boxed();
         if let Some(member) = filter.member_id {
@@ -250,9 +251,17 @@ macro_rules! filtered {
         if let Some(to) = filter.placed_to {
             query = query.filter(orders::placed_at.lt(to));
         }
-        if let Some(text) = &filter.q {
-            let pattern = super::contains(&text.to_lowercase());
-            query = query.filter(orders::number.like(pattern.clone()).or(members::search_text.like(pattern)));
+        if let Some(wanted) = &filter.q {
+            let members = search::members($store, wanted, $conn).await?;
+            query = match (search::order_numbers($store, wanted, $conn).await?, members) {
+                (Found::Few(orders), Found::Few(members)) => {
+                    query.filter(orders::id.eq_any(orders).or(orders::member_id.eq_any(members)))
+                }
+                _ => {
+                    let in_member = search::holds!(members::search_text, wanted);
+                    query.filter(search::holds!(orders::number, wanted).or(in_member))
+                }
+            };
         }
         query
     }};
@@ -266,7 +275,7 @@ pub async fn list(
     limit: i64,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Vec<OrderView>> {
-    let mut query = filtered!(views!().select(OrderView::as_select()), store, filter);
+    let mut query = filtered!(views!().select(OrderView::as_select()), store, filter, conn);
     if let Some(before) = before {
         query = query.filter(orders::id.lt(before));
     }
@@ -275,12 +284,12 @@ pub async fn list(
 
 /// How many there are.
 pub async fn count(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> QueryResult<i64> {
-    filtered!(views!().select(count_star()), store, filter).first(&mut &*conn).await
+    filtered!(views!().select(count_star()), store, filter, conn).first(&mut &*conn).await
 }
 
 /// The ids of the orders that a filter takes in, for a bulk job.
 pub async fn ids(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> QueryResult<Vec<OrderId>> {
-    filtered!(views!().select(orders::id), store, filter).order(orders::id.desc()).load(&mut &*conn).await
+    filtered!(views!().select(orders::id), store, filter, conn).order(orders::id.desc()).load(&mut &*conn).await
 }
 
 /// Of `ids`, those that are orders of the store, with or without a payment.

@@ -127,8 +127,8 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         deleted_at -> Nullable<Timestamptz>,
-        search_text -> Text,
         password_reset_at -> Nullable<Timestamptz>,
+        search_text -> Text,
     }
 }
 

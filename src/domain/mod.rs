@@ -22,6 +22,7 @@ pub mod profile;
 pub mod reconciliation;
 pub mod retry;
 pub mod schedule;
+pub mod search;
 pub mod settlement;
 pub mod store;
 
@@ -29,3 +30,4 @@ pub use fault::{Fault, Faults, Reason};
 pub use ids::*;
 pub use keys::PaidKey;
 pub use money::Yen;
+pub use search::Search;

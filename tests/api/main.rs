@@ -38,6 +38,7 @@ mod reconciliation;
 mod refresh;
 mod registration;
 mod resumed;
+mod searches;
 mod service;
 mod sessions;
 mod settings;

@@ -14,7 +14,7 @@ use crate::db::{member, operation};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
 use crate::domain::operation::OperationState;
-use crate::domain::{Faults, MemberId, PaidKey, StoreId};
+use crate::domain::{Faults, MemberId, PaidKey, Search, StoreId};
 use crate::error::{Error, OrNotFound};
 use crate::http::auth::scopes::{MembersRead, MembersWrite};
 use crate::http::auth::{Admin, Permission};
@@ -51,7 +51,10 @@ pub struct MemberFilter {
     /// With a submission that is under way, or that ran out of retries and waits for a human.
     pub open_operation: Option<OpenSubmission>,
     /// In the company's name or its reading, the e-mail address or the number.
-    pub q: Option<String>,
+    /// Letters of any width and case are the same.
+    #[param(value_type = Option<String>, min_length = 2, max_length = 100, example = "みなと")]
+    #[schema(value_type = Option<String>, min_length = 2, max_length = 100, example = "みなと")]
+    pub q: Option<Search>,
     /// Those about whom Paid was not asked at or after this moment.
     #[serde(deserialize_with = "crate::http::query::moment")]
     pub checked_before: Option<DateTime<Utc>>,

@@ -14,7 +14,7 @@ use crate::domain::member::PaymentMethod;
 use crate::domain::order::{OrderContent, OrderLine};
 use crate::domain::payment::{HandlingStatus, PaymentStatus};
 use crate::domain::permissions::Scope;
-use crate::domain::{MemberId, OrderId, Yen};
+use crate::domain::{MemberId, OrderId, Search, Yen};
 use crate::error::{Error, OrNotFound};
 use crate::http::auth::scopes::{OrdersRead, OrdersWrite};
 use crate::http::auth::{Admin, Permission};
@@ -60,7 +60,10 @@ pub struct OrderFilter {
     #[schema(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$", example = "2026-11-24")]
     pub placed_to: Option<DateTime<Utc>>,
     /// In the order's number, or the member's company name, reading, number or e-mail.
-    pub q: Option<String>,
+    /// Letters of any width and case are the same.
+    #[param(value_type = Option<String>, min_length = 2, max_length = 100, example = "みなと")]
+    #[schema(value_type = Option<String>, min_length = 2, max_length = 100, example = "みなと")]
+    pub q: Option<Search>,
 }
 
 impl From<OrderFilter> for Filter {

@@ -31,6 +31,7 @@ mod openapi;
 mod order_cancellations;
 mod orders;
 mod payments;
+mod plans;
 mod problems;
 mod products;
 mod provider_calls;

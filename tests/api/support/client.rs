@@ -34,6 +34,11 @@ impl Client {
         Self { address: address.to_owned(), headers: HeaderMap::new(), http }
     }
 
+    /// The same, of a service at another address.
+    pub fn at(&self, address: &str) -> Self {
+        Self { address: address.to_owned(), ..self.clone() }
+    }
+
     /// The same with a header.
     pub fn with(&self, name: &str, value: &str) -> Self {
         let mut client = self.clone();

@@ -14,6 +14,7 @@ use std::net::TcpListener;
 
 use actix_web::dev::ServerHandle;
 use chrono::TimeDelta;
+use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use kakeuri::app::App;
 use kakeuri::clock::Clock;
 use kakeuri::config::Config;
@@ -60,6 +61,7 @@ pub struct TestApp {
     /// What encrypts its secrets.
     pub master_key: secrecy::SecretString,
     server: ServerHandle,
+    pool: db::Pool,
     // Last: dropped when nothing uses it any more.
     database: Database,
 }
@@ -84,7 +86,7 @@ impl TestApp {
         let keys = MasterKeys::parse(&master_key).unwrap();
         let pool = db::pool(&database.url, 4);
         let tokens = Tokens::load(&keys, &clock, &mut pool.get().await.unwrap()).await.unwrap();
-        let app = App::new(config, clock, keys, tokens, pool);
+        let app = App::new(config, clock, keys, tokens, pool.clone());
         let (store, owner) = open_store(&app, "minato").await;
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
@@ -92,12 +94,27 @@ impl TestApp {
         let server = http::server(&app, &database.url, listener, &stopping).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
-        Self { app, address, store, owner, sandbox, stopping, master_key, server: handle, database }
+        Self { app, address, store, owner, sandbox, stopping, master_key, server: handle, pool, database }
     }
 
     /// Its database, for other processes.
     pub fn database_url(&self) -> &str {
         &self.database.url
+    }
+
+    /// Stops the service's own server; further ones can be started over its parts.
+    pub async fn stop_own_server(&self) {
+        self.server.stop(true).await;
+    }
+
+    /// Closes the connections for background work that nobody uses at the moment.
+    pub fn close_idle_connections(&self) {
+        self.pool.retain(|_, _| false);
+    }
+
+    /// A connection of its own, which is not among those.
+    pub async fn watcher(&self) -> AsyncPgConnection {
+        AsyncPgConnection::establish(self.database_url()).await.unwrap()
     }
 
     /// What the process tells Prometheus.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use super::objects::Objects;
 use crate::domain::Faults;
 use crate::error::{Code, Error};
 
@@ -25,9 +26,10 @@ const WORK: usize = 2 * 1024 * 1024;
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     // The straight way, unless a NUL may hide in an escape: PostgreSQL takes none.
     if !bytes.windows(6).any(|part| part == br"\u0000")
-        && let Ok(value) = serde_json::from_slice(bytes)
+        && let Ok(value) = serde_json::from_slice::<Value>(bytes)
+        && let Ok(read) = T::deserialize(Objects(&value))
     {
-        return Ok(value);
+        return Ok(read);
     }
     let text = std::str::from_utf8(bytes).map_err(|_| Code::Malformed.because("The body is not valid UTF-8."))?;
     if text.trim().is_empty() {
@@ -94,7 +96,7 @@ impl Finder {
 
     fn read<T: DeserializeOwned>(&mut self) -> Result<T, Wrong> {
         self.readings_left = self.readings_left.saturating_sub(1);
-        serde_path_to_error::deserialize(&self.value).map_err(|error| {
+        serde_path_to_error::deserialize(Objects(&self.value)).map_err(|error| {
             let message = error.inner().to_string();
             let missing = backticked(&message, "missing field").map(str::to_owned);
             let mut steps = steps(error.path());
@@ -371,6 +373,13 @@ mod tests {
         let price = json!({ "price": "x" });
         let lines = json!({ "name": "a", "count": 1, "lines": vec![price; 30] });
         assert_eq!(faults(from_value(lines)).len(), MOST_FAULTS);
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        assert_eq!(faults(parse(br#"["a", 1, []]"#)), pairs(&[("", "wrong_type")]));
+        let line = json!({ "name": "a", "count": 1, "lines": [[990], { "price": 990 }] });
+        assert_eq!(faults(parse(line.to_string().as_bytes())), pairs(&[("/lines/0", "wrong_type")]));
     }
 
     #[test]

@@ -69,6 +69,24 @@ async fn a_body_that_cannot_be_read_is_refused_by_what_is_wrong_with_it() {
 }
 
 #[actix_web::test]
+async fn a_list_where_an_object_belongs_is_refused_at_any_depth() {
+    let app = TestApp::start().await;
+    let admin = app.admin();
+    let member = app.member().await;
+    let path = format!("/v1/admin/members/{member}");
+    for (method, path, body, pointer) in [
+        (Method::PATCH, path.as_str(), json!(["x"]), ""),
+        (Method::PATCH, path.as_str(), json!({ "contact": ["佐藤", "健一", "", ""] }), "/contact"),
+        (Method::POST, "/v1/admin/products", json!(["TEA-200", "煎茶", 1200, 8, true, true]), ""),
+        (Method::POST, "/v1/admin/members/paid/refresh", json!([null, {}, null]), ""),
+    ] {
+        let answer = admin.send(method, path, Some(body)).await.problem(422, "invalid");
+        assert_eq!(answer.body["errors"][0]["pointer"], pointer, "{path}");
+        assert_eq!(answer.body["errors"][0]["code"], "wrong_type", "{path}");
+    }
+}
+
+#[actix_web::test]
 async fn the_title_follows_the_language_and_the_request_id_is_echoed() {
     let app = TestApp::start().await;
     let answer = app.stranger().with("Accept-Language", "ja").with("X-Request-Id", "abc-1").get("/nowhere").await;

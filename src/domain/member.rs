@@ -149,16 +149,28 @@ pub struct Profile {
     #[schema(max_length = 200)]
     pub building: String,
     /// 電話番号, half width with hyphens.
-    #[schema(required, min_length = 1, max_length = 200, example = "045-000-1234")]
+    #[schema(
+        required,
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[-+() ]*([0-9][-+() ]*){5,}$",
+        example = "045-000-1234"
+    )]
     pub phone: String,
     /// 携帯電話番号, as `999-9999-9999`.
-    #[schema(max_length = 200)]
+    #[schema(max_length = 200, pattern = r"^([-+() ]*([0-9][-+() ]*){5,})?$", example = "090-0000-1234")]
     pub mobile_phone: String,
     /// FAX番号.
-    #[schema(max_length = 200)]
+    #[schema(max_length = 200, pattern = r"^([-+() ]*([0-9][-+() ]*){5,})?$", example = "045-000-1235")]
     pub fax: String,
     /// メールアドレス; unique per store, compared trimmed and case-folded.
-    #[schema(required, min_length = 1, max_length = 200, example = "buyer@minato.example")]
+    #[schema(
+        required,
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^@\s\u0000-\u001f\u007f-\u009f]+@[^@\s.\u0000-\u001f\u007f-\u009f]+(\.[^@\s.\u0000-\u001f\u007f-\u009f]+)+$",
+        example = "buyer@minato.example"
+    )]
     pub email: String,
     /// 設立年.
     #[schema(minimum = 0, maximum = 9999)]

@@ -125,3 +125,25 @@ fn whatever_acts_asks_first_what_an_earlier_try_has_made() {
     }
     assert!(wrong.is_empty(), "these POST handlers take no Once:\n{}", wrong.join("\n"));
 }
+
+/// utoipa drops what is said beside a reference to another schema.
+#[test]
+fn no_limit_is_said_where_it_would_be_lost() {
+    const LIMITS: [&str; 6] = ["minimum", "maximum", "min_length", "max_length", "pattern", "multiple_of"];
+    const PLAIN: [&str; 8] = ["String", "Vec<", "i16", "i32", "i64", "u32", "u64", "usize"];
+    let mut lost = Vec::new();
+    for file in under("src") {
+        let text = fs::read_to_string(&file).unwrap();
+        for part in text.split("#[schema(").skip(1) {
+            let Some((attribute, after)) = part.split_once(")]") else { continue };
+            let field = after.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with(['/', '#']));
+            let Some((_, kind)) = field.and_then(|field| field.split_once(": ")) else { continue };
+            let kind = kind.trim_start_matches("Option<");
+            let plain = PLAIN.iter().any(|plain| kind.starts_with(plain)) || attribute.contains("value_type");
+            if !plain && LIMITS.iter().any(|limit| attribute.contains(limit)) {
+                lost.push(format!("{}: {}", file.display(), field.unwrap_or_default()));
+            }
+        }
+    }
+    assert!(lost.is_empty(), "{}", lost.join("\n"));
+}

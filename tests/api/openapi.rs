@@ -202,6 +202,22 @@ fn what_is_required_is_said() {
 }
 
 #[test]
+fn the_limits_that_are_enforced_are_said() {
+    let schemas = &documents().admin["components"]["schemas"];
+    let said = |schema: &str, field: &str, limit: &str| schemas[schema]["properties"][field][limit].clone();
+    assert_eq!(said("ProductIn", "unit_price", "minimum"), 0);
+    assert_eq!(said("OrderIn", "shipping_fee", "minimum"), 0);
+    assert_eq!(said("OrderIn", "payment_fee", "minimum"), 0);
+    assert_eq!(said("StoreSettingsPatch", "status_refresh_minutes", "maximum"), 10_080);
+    assert_eq!(said("StoreSettingsPatch", "unconfirmed_alert_days", "maximum"), 3_650);
+    for (schema, ids) in
+        [("SubmissionsIn", "member_ids"), ("RefreshesIn", "member_ids"), ("ConfirmationsIn", "order_ids")]
+    {
+        assert_eq!(said(schema, ids, "minItems"), 1, "{schema}");
+    }
+}
+
+#[test]
 fn every_tag_is_described_and_every_call_with_a_token_says_how_it_is_refused() {
     for (name, document) in both() {
         let tags: Vec<&str> =

@@ -124,11 +124,11 @@ struct OrderIn {
     lines: Vec<OrderLine>,
     /// 送料, yen without tax.
     #[serde(default)]
-    #[schema(example = 800, minimum = 0)]
+    #[schema(value_type = i64, example = 800, minimum = 0)]
     shipping_fee: Yen,
     /// 決済手数料, yen without tax.
     #[serde(default)]
-    #[schema(example = 0, minimum = 0)]
+    #[schema(value_type = i64, example = 0, minimum = 0)]
     payment_fee: Yen,
     #[serde(default)]
     #[schema(max_length = 2000)]

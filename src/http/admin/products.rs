@@ -40,7 +40,7 @@ pub struct ProductIn {
     #[schema(example = "宇治煎茶 100g", min_length = 1, max_length = 200)]
     name: String,
     /// Yen without tax.
-    #[schema(example = 1200, minimum = 0)]
+    #[schema(value_type = i64, example = 1200, minimum = 0)]
     unit_price: Yen,
     /// Percent: 10, 8 or 0.
     #[schema(example = 8)]

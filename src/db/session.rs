@@ -2,12 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::admin_user::AdminUser;
 use super::member::Member;
 use super::schema::{admin_users, members, sessions};
 use crate::domain::{MemberId, SessionId, StoreId, UserId};
+use crate::error::{Code, Error};
 
 /// A login.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -34,6 +36,30 @@ pub struct Session {
 /// Opens a session.
 pub async fn insert(session: &Session, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     diesel::insert_into(sessions::table).values(session).execute(conn).await.map(drop)
+}
+
+/// Opens a session of a member whose password was just found to be right, unless it has another one by now: a member
+/// who sets a new password has all others out. False if nothing was opened.
+pub async fn insert_verified(
+    session: &Session,
+    password_hash: &str,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<bool> {
+    let opened = diesel::sql_query(
+        "INSERT INTO sessions (store_id, id, member_id, refresh_hash, created_at, expires_at) \
+         SELECT store_id, $3, id, $5, $6, $7 FROM members \
+         WHERE store_id = $1 AND id = $2 AND password_hash = $4 AND deleted_at IS NULL FOR SHARE",
+    )
+    .bind::<sql_types::Uuid, _>(session.store_id)
+    .bind::<sql_types::Nullable<sql_types::Uuid>, _>(session.member_id)
+    .bind::<sql_types::Uuid, _>(session.id)
+    .bind::<sql_types::Text, _>(password_hash)
+    .bind::<sql_types::Binary, _>(&session.refresh_hash)
+    .bind::<sql_types::Timestamptz, _>(session.created_at)
+    .bind::<sql_types::Timestamptz, _>(session.expires_at)
+    .execute(conn)
+    .await?;
+    Ok(opened == 1)
 }
 
 /// The session, locked until the transaction ends.
@@ -96,6 +122,15 @@ pub async fn of_nobody_stands(store: StoreId, id: SessionId, conn: &AsyncPgConne
         .filter(sessions::user_id.is_null())
         .filter(sessions::ended_at.is_null());
     diesel::select(diesel::dsl::exists(standing)).get_result(&mut &*conn).await
+}
+
+/// Refuses a session that was ended.
+pub async fn check_standing(store: StoreId, id: SessionId, conn: &AsyncPgConnection) -> Result<(), Error> {
+    let standing = sessions::table.find((store, id)).filter(sessions::ended_at.is_null());
+    match diesel::select(diesel::dsl::exists(standing)).get_result(&mut &*conn).await? {
+        true => Ok(()),
+        false => Err(Code::TokenInvalid.because("The session has ended. Log in again.")),
+    }
 }
 
 /// Gives a session its next refresh secret.

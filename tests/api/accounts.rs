@@ -5,9 +5,15 @@ use chrono::TimeDelta;
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection as _, RunQueryDsl};
 use futures_util::future::join_all;
+use kakeuri::db::idempotency_key::Ticket;
 use kakeuri::db::schema::{admin_users, operations};
-use kakeuri::domain::MemberId;
+use kakeuri::db::{self, password};
+use kakeuri::domain::member::Profile;
 use kakeuri::domain::permissions::{Role, Scope};
+use kakeuri::domain::{MemberId, SessionId};
+use kakeuri::error::Code;
+use kakeuri::http::auth::login;
+use kakeuri::operations::member::{self as members, Deed, Shown};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
@@ -51,6 +57,35 @@ async fn the_shop_lets_itself_into_no_account_whose_owner_did_not_ask() {
     app.visitor().post("/v1/storefront/password", set).await.expect(204);
     // What was asked for was given; the next one is to be asked for again.
     app.admin().act(&token_path(member)).await.problem(409, "password_reset_not_requested");
+}
+
+#[actix_web::test]
+async fn a_password_that_was_right_a_moment_ago_opens_no_session_any_more() {
+    let app = TestApp::start().await;
+    let member = app.member().await;
+    let store = app.store.store_id;
+    let verified = password::hash_of(store, member, &app.app.db().await.unwrap()).await.unwrap().unwrap();
+    login::open_verified(&app.app, store, member, &verified).await.unwrap();
+    password::set(store, member, "another", app.app.clock.now(), &mut app.app.db().await.unwrap()).await.unwrap();
+    let refused = login::open_verified(&app.app, store, member, &verified).await.err().unwrap();
+    assert_eq!(refused.code(), Some(Code::LoginFailed));
+}
+
+#[actix_web::test]
+async fn a_session_that_was_ended_in_between_takes_no_account_over() {
+    let app = TestApp::start().await;
+    let member = app.member().await;
+    let store = app.store.store_id;
+    let (session, conn) = (SessionId::new(), &mut *app.app.db().await.unwrap());
+    // Its password was found to be right just before a new one was set, which ends every session.
+    let shown = Shown { session, password: true };
+    let ticket = Ticket::none();
+    let deed = Deed { actor: "member", check_version: &|_| Ok(()), ticket: &ticket };
+    let own = |profile: &Profile| Ok(Profile { email: "thief@minato.example".into(), ..profile.clone() });
+    let refused = members::change_own(&app.app, store, member, shown, &deed, own).await.unwrap_err();
+    assert_eq!(refused.code(), Some(Code::TokenInvalid));
+    let kept = db::member::find(store, member, conn).await.unwrap().unwrap();
+    assert_ne!(kept.profile.0.email, "thief@minato.example");
 }
 
 #[actix_web::test]

@@ -62,21 +62,35 @@ pub async fn open(app: &App, store: StoreId, who: Who) -> Result<SessionOut, Err
     open_for(app, store, who, token_ttl(app)).await
 }
 
+/// Opens a session of a member who has just shown its password, of which this is the hash.
+pub async fn open_verified(app: &App, store: StoreId, member: MemberId, hash: &str) -> Result<SessionOut, Error> {
+    let (who, secret) = (Who::Member(member), random_secret());
+    let session = fresh(app, store, who, secret.expose_secret());
+    if !session::insert_verified(&session, hash, &mut *app.db().await?).await? {
+        return Err(failed());
+    }
+    tokens(app, store, session.id, who, secret.expose_secret(), token_ttl(app))
+}
+
 async fn open_for(app: &App, store: StoreId, who: Who, ttl: TimeDelta) -> Result<SessionOut, Error> {
     let secret = random_secret();
+    let session = fresh(app, store, who, secret.expose_secret());
+    session::insert(&session, &mut *app.db().await?).await?;
+    tokens(app, store, session.id, who, secret.expose_secret(), ttl)
+}
+
+fn fresh(app: &App, store: StoreId, who: Who, secret: &str) -> Session {
     let now = app.clock.now();
-    let session = Session {
+    Session {
         store_id: store,
         id: SessionId::new(),
         member_id: if let Who::Member(id) = who { Some(id) } else { None },
         user_id: if let Who::User(id, _) = who { Some(id) } else { None },
-        refresh_hash: hash_secret(secret.expose_secret()),
+        refresh_hash: hash_secret(secret),
         created_at: now,
         expires_at: now + SESSION_TTL,
         ended_at: None,
-    };
-    session::insert(&session, &mut *app.db().await?).await?;
-    tokens(app, store, session.id, who, secret.expose_secret(), ttl)
+    }
 }
 
 /// How long an access token lasts.

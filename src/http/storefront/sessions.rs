@@ -7,7 +7,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::app::App;
 use crate::db;
 use crate::error::{Code, Error};
-use crate::http::auth::login::{self, RefreshIn, SessionOut, Who};
+use crate::http::auth::login::{self, RefreshIn, SessionOut};
 use crate::http::auth::{Buyer, Stranger, Visitor};
 use crate::http::body::Body;
 use crate::http::limits::{Account, Limits, Realm, address};
@@ -58,11 +58,11 @@ async fn create_session(
         let right = passwords::verify(password, hash).await?;
         found.filter(|_| right).ok_or_else(login::failed)
     };
-    let (id, status, _) = limits.log_in(Realm::Buyers, &account, address, check).await?;
+    let (id, status, hash) = limits.log_in(Realm::Buyers, &account, address, check).await?;
     if !status.may_log_in() {
         return Err(Code::MemberNotActive.because("The store has shut this account out. Ask the store."));
     }
-    Ok(HttpResponse::Created().json(login::open(&app, store, Who::Member(id)).await?))
+    Ok(HttpResponse::Created().json(login::open_verified(&app, store, id, &hash.unwrap_or_default()).await?))
 }
 
 /// Refresh a session

@@ -176,6 +176,10 @@ async fn save(
     }
     member::save(&mut member, app.clock.now(), conn).await.map_err(member::taken)?;
     if before.email_key != member.email_key {
+        if let Some(own) = kept_session {
+            // Under the member's lock: whoever set a new password meanwhile has ended it.
+            session::check_standing(member.store_id, own, conn).await?;
+        }
         shut_out(member.store_id, &[member.id], kept_session, member.updated_at, conn).await?;
         news.push(email_news(&app.keys, before));
     }

@@ -80,7 +80,7 @@ pub async fn find_out(app: &App, settings: &PaidSettings, hold: &Hold<'_>, calls
     let asking = Asking { app, account, hold, operation, calls };
     if operation.looks_again && app.config.paid.capabilities.inquiry {
         asking.look_again().await
-    } else if operation.giving_up {
+    } else if operation.looks_again || operation.giving_up {
         asking.give_up().await
     } else if operation.may_have_arrived && app.config.paid.capabilities.inquiry {
         asking.inquire_then_send().await
@@ -214,7 +214,7 @@ impl Asking<'_> {
         }
     }
 
-    /// The last send of a sale that was given up must be over by now. If it made a sale after all, that is cancelled.
+    /// The last send of a sale that came to nothing must be over by now. If it made a sale after all, that is cancelled.
     async fn look_again(mut self) -> Finding {
         match self.inquire().await {
             Inquiry::NotFound => Finding::GivenUp(Gone::NotThere),

@@ -117,8 +117,8 @@ async fn move_account(
     now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> Result<Option<usize>, Error> {
-    // Without a merchant id nothing was ever sent, so there is nothing to lose.
-    let had_account = before.merchant_id.is_some();
+    // Without an auth code nothing was ever asked, so there is nothing to lose.
+    let had_account = before.auth_code_sealed.is_some();
     let moves = wanted.merchant_id != before.merchant_id || wanted.environment != before.environment;
     if !had_account || !moves {
         return Ok(None);

@@ -17,7 +17,7 @@ use crate::db::operation::{self, Operation};
 use crate::db::order::{self, Order};
 use crate::db::payment::{self, Payment};
 use crate::domain::events::EventType;
-use crate::domain::operation::{LastError, OperationState, Outcome, Plan, Sent};
+use crate::domain::operation::{LastError, OperationKind, OperationState, Outcome, Plan, Sent};
 use crate::domain::payment::{HandlingStatus, PaymentFlag, PaymentStatus};
 use crate::domain::retry;
 use crate::domain::settlement::Sale;
@@ -62,7 +62,9 @@ pub(super) fn is_still_held(claimed: &Operation, current: &Operation) -> bool {
 /// looks often uses up no retries.
 #[must_use = "an operation without a further drive waits for a human"]
 pub(super) fn put_off(app: &App, claimed: &Operation, operation: &mut Operation, outcome: Outcome, sent: Sent) -> bool {
-    operation.outcome = Some(Json(outcome));
+    if !operation.looks_again {
+        operation.outcome = Some(Json(outcome));
+    }
     operation.may_have_arrived = claimed.may_have_arrived || sent == Sent::Unanswered { may_have_arrived: true };
     match sent {
         Sent::Nothing => {}
@@ -187,7 +189,7 @@ impl Settlement<'_> {
             Finding::GivenUp(gone) => self.given_up(gone, lease::surely_over(app)),
             Finding::CameLate(sale) => self.came_late(Some(sale)),
             Finding::Done { found, .. } => self.done(found),
-            Finding::Refused { outcome, found } => self.refused(outcome, found),
+            Finding::Refused { outcome, found } => self.refused(outcome, found, lease::surely_over(app)),
         }
         operation::save(&self.operation, conn).await?;
         payment::save(&mut self.payment, conn).await?;
@@ -265,10 +267,11 @@ impl Settlement<'_> {
         }
     }
 
-    fn refused(&mut self, outcome: Outcome, found: Option<Sale>) {
+    fn refused(&mut self, outcome: Outcome, found: Option<Sale>, over_at: DateTime<Utc>) {
         let (codes, message) = (outcome.codes.clone(), outcome.message.clone());
         self.payment.last_error = Some(Json(LastError { codes: codes.clone(), message, at: self.now }));
-        if self.operation.plan.0.kind() == crate::domain::operation::OperationKind::Register {
+        let is_sale = self.operation.kind == OperationKind::Register;
+        if is_sale {
             self.sale_refused(&codes);
         } else {
             let action = self.operation.kind;
@@ -280,6 +283,10 @@ impl Settlement<'_> {
             }
         }
         close(&mut self.operation, OperationState::Refused, Some(outcome), self.now);
+        // The refusal was of a later send than the first, of which Paid shows nothing yet.
+        if is_sale && self.claimed.may_have_arrived {
+            self.look_again_at(over_at);
+        }
     }
 
     /// Nothing is placed. The order stays readable only if its caller was told of it.
@@ -303,11 +310,15 @@ impl Settlement<'_> {
         self.event(EventType::PaymentFailed, json!({ "codes": [], "given_up": true }));
         close(&mut self.operation, OperationState::Abandoned, None, self.now);
         if gone == Gone::NotThere {
-            self.operation.looks_again = true;
-            self.operation.drives = 0;
-            self.operation.scheduled_at = over_at;
-            self.operation.next_try_at = over_at;
+            self.look_again_at(over_at);
         }
+    }
+
+    fn look_again_at(&mut self, over_at: DateTime<Utc>) {
+        self.operation.looks_again = true;
+        self.operation.drives = 0;
+        self.operation.scheduled_at = over_at;
+        self.operation.next_try_at = over_at;
     }
 
     /// Nothing came of a sale after it was given up, or it is cancelled now.
@@ -320,15 +331,20 @@ impl Settlement<'_> {
         self.stop_looking();
     }
 
-    /// A sale stands at Paid that was given up here, or nobody can tell whether one does.
+    /// A sale stands at Paid that came to nothing here, or nobody can tell whether one does. An order that was never
+    /// placed is shown from now on, so that somebody can act on it.
     fn came_late(&mut self, seen: Option<Sale>) {
+        self.order.discarded_at = None;
+        self.order.announced = true;
         self.payment.flag(PaymentFlag::MovedBack, seen, self.now);
         self.event(EventType::PaymentFlagged, json!({ "flag": PaymentFlag::MovedBack, "seen": seen }));
         self.stop_looking();
     }
 
     fn stop_looking(&mut self) {
-        close(&mut self.operation, OperationState::Abandoned, None, self.now);
+        self.operation.looks_again = false;
+        self.operation.lease = None;
+        self.operation.lease_until = None;
     }
 
     fn stuck(&mut self) {

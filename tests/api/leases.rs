@@ -202,6 +202,41 @@ async fn an_abandoned_sale_that_never_comes_is_asked_for_once_more_and_then_left
 }
 
 #[actix_web::test]
+async fn a_sale_that_comes_about_after_a_repeat_was_refused_is_cancelled() {
+    let app = TestApp::with_paid().await;
+    for cancellable in [true, false] {
+        let (order, open) = app.unanswered_sale().await;
+        app.sandbox.fault_with(json!({ "operation": "register", "kind": "refuse", "code": "E01", "times": 1 })).await;
+        app.recover_after(1).await;
+        app.recover_after(1).await;
+        assert_eq!(app.order(&order).await["payment"]["status"], "failed");
+        // The first send was only slow.
+        app.sale_comes_late(&order, &open).await;
+        if !cancellable {
+            app.sandbox.set_sale(&app.key_of(&order).await, json!({ "status": "FIXED" })).await;
+        }
+        app.recover_after(1).await;
+        let (sale, causes) = (app.sale_of(&order).await, app.causes_of(&order).await);
+        if cancellable {
+            assert_eq!((&sale["status"], causes.is_empty()), (&json!("CANCELED"), true));
+        } else {
+            assert_eq!((&sale["status"], causes), (&json!("FIXED"), vec!["moved_back".to_owned()]));
+        }
+        assert_eq!(app.order(&order).await["payment"]["status"], "failed");
+    }
+}
+
+#[actix_web::test]
+async fn the_account_stays_as_long_as_a_sale_may_come_late() {
+    let app = TestApp::with_paid().await;
+    let (order, _) = app.unanswered_sale().await;
+    app.abandon(&order).await.expect(200);
+    app.put_paid(json!({ "merchant_id": "another" })).await.problem(409, "open_payments");
+    app.recover_after(1).await;
+    app.put_paid(json!({ "merchant_id": "another" })).await.expect(200);
+}
+
+#[actix_web::test]
 async fn an_outcome_that_can_never_be_written_down_ends_as_stuck_and_the_log_says_so() {
     let app = TestApp::with_paid().await;
     let order = app.unconfirmed_order().await;

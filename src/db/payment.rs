@@ -89,14 +89,18 @@ impl Payment {
     /// Marks the payment for a human, with what Paid showed.
     pub fn flag(&mut self, flag: PaymentFlag, seen: Option<Sale>, now: DateTime<Utc>) {
         if self.flag != Some(flag) {
-            // What a human accepted was another situation.
-            self.accepted_total = None;
-            self.accepted_amount = None;
+            self.forget_acceptance();
         }
         self.flag = Some(flag);
         self.seen_status = seen.map(|sale| sale.status);
         self.seen_amount = seen.map(|sale| sale.price);
         self.checked_at = Some(now);
+    }
+
+    /// What a human accepted was another situation.
+    pub fn forget_acceptance(&mut self) {
+        self.accepted_total = None;
+        self.accepted_amount = None;
     }
 
     /// Takes the mark away.

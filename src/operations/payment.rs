@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::intent::{intent, write_intent};
 use super::order::{Progress, view};
 use super::provider::{self, About, Calls, Reader};
-use super::refresh::{self, Shown};
+use super::refresh::{self, Shown, check_account};
 use super::{drive, lease, settle};
 use crate::app::App;
 use crate::db::event::{self, News, Subject};
@@ -173,7 +173,7 @@ async fn look(
     actor: &str,
     deadline: Instant,
 ) -> Result<Shown, Error> {
-    refresh::check_merchant(settings, payment)?;
+    refresh::check_account(settings, payment)?;
     let account = provider::account(app, settings, payment.environment)?;
     let calls = Calls::new(app, payment.store_id, About::order(payment.order_id));
     let mut reader = Reader::until(deadline, app, account, calls);
@@ -211,12 +211,12 @@ async fn ask(
             Some(shown) => Some(shown.calls.write(conn).await?),
             None => None,
         };
-        paid_settings::share(store, conn).await?;
+        let settings = paid_settings::share(store, conn).await?;
         let mut order =
             order::lock(store, id, conn).await?.filter(|order| order.discarded_at.is_none()).or_not_found()?;
         let payment = payment::lock(store, id, conn).await?.ok_or_else(no_payment)?;
         let is_open = operation::open_on_order(store, id, conn).await?.is_some();
-        let mut asking = Asking { app, action, deed, payment, news: Vec::new(), adopted: false };
+        let mut asking = Asking { app, settings, action, deed, payment, news: Vec::new(), adopted: false };
         let decided = asking.decide(&order, is_open, shown.as_ref(), plan);
         asking.keep(conn).await?;
         if let Some(unflagged) = unflagged {
@@ -243,6 +243,7 @@ async fn ask(
 /// An action on the payment of a locked order, between the look at what is there and what is written.
 struct Asking<'a> {
     app: &'a App,
+    settings: PaidSettings,
     action: PaymentAction,
     deed: &'a Deed<'a>,
     payment: Payment,
@@ -273,6 +274,7 @@ impl Asking<'_> {
             }
         }
         self.payment.status.after(self.action).map_err(not_unconfirmed)?;
+        check_account(&self.settings, &self.payment)?;
         plan(order, &self.payment)
     }
 
@@ -349,6 +351,7 @@ async fn answer(app: &App, store: StoreId, id: OrderId, operation: &Operation) -
     match operation.state {
         OperationState::Refused => Err(refusal(operation, &view)),
         OperationState::Open | OperationState::Stuck => Ok(Progress { view, processing: true }),
+        OperationState::Abandoned if operation.kind != OperationKind::Register => Err(closed()),
         OperationState::Done | OperationState::Abandoned => Ok(Progress { view, processing: false }),
     }
 }
@@ -381,6 +384,12 @@ pub(super) fn in_progress() -> Error {
     let problem = Code::PaymentOperationInProgress
         .problem("An action on this payment is under way. Wait for its end, or look at reconciliation.");
     Problem { retry_after: Some(5), ..problem }.into()
+}
+
+/// A human closed the action before anybody knew what came of it.
+fn closed() -> Error {
+    Code::ActionNotAllowed
+        .because("The action was closed by hand. Look at the order's timeline, and refresh the payment.")
 }
 
 /// The payment's state forbids the action.

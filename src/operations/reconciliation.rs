@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::order::{Progress, view};
 use super::payment::{self as payments, Deed, finish};
+use super::refresh::check_account;
 use super::settle;
 use crate::app::App;
 use crate::db::event::{self, Subject};
@@ -20,7 +21,7 @@ use crate::db::{member, unknown_code};
 use crate::domain::events::EventType;
 use crate::domain::operation::{OperationState, Outcome, Plan};
 use crate::domain::payment::{PaymentAction, PaymentStatus};
-use crate::domain::reconciliation::{Resolution, Situation};
+use crate::domain::reconciliation::{Cause, Resolution, Situation};
 use crate::domain::retry::PROCESSING_TOO_LONG;
 use crate::domain::{MemberId, OrderId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
@@ -191,7 +192,7 @@ async fn push(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Dee
     let intent = {
         let conn = &mut *app.db().await?;
         conn.transaction(async |conn| {
-            paid_settings::share(store, conn).await?;
+            let settings = paid_settings::share(store, conn).await?;
             let mut order = order::lock(store, id, conn).await?.or_not_found()?;
             (deed.check_version)(order.version)?;
             let payment = payment::lock(store, id, conn).await?.ok_or_else(|| not_allowed(wish.action))?;
@@ -202,6 +203,7 @@ async fn push(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Dee
             if payment.amount == order.total || order.total.0 < 1 {
                 return Err(not_allowed(wish.action));
             }
+            check_account(&settings, &payment)?;
             let (amount, before) = (order.total, payment.amount);
             let body = paid::body::amend(&payment.customer_number, &payment.credit_key, amount);
             let plan = Plan::Amend { amount, before, edit: None };
@@ -221,14 +223,16 @@ async fn accept(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &D
     // Held no longer than the transaction: the view below takes a connection of its own.
     let mut conn = app.db().await?;
     conn.transaction(async |conn| {
+        let settings = paid_settings::share(store, conn).await?;
         let mut order = order::lock(store, id, conn).await?.or_not_found()?;
         (deed.check_version)(order.version)?;
         let open = operation::open_on_order(store, id, conn).await?;
         let mut payment = payment::lock(store, id, conn).await?.ok_or_else(|| not_allowed(wish.action))?;
         let options = store::find(store, conn).await?.or_not_found()?;
         let unknown_code = unknown_code::stands(store, Subject::Order(id), conn).await?;
-        let situation = situation_of(&order, &payment, open.as_ref(), too_long(app, &options), unknown_code);
-        if situation.causes().is_empty() {
+        let too_long = too_long(app, &options);
+        let causes = situation_of(&order, &payment, open.as_ref(), too_long, unknown_code).causes();
+        if causes.is_empty() {
             return Err(not_allowed(wish.action));
         }
         if let Some(open) = open {
@@ -243,10 +247,16 @@ async fn accept(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &D
             let seen = payment.seen().ok_or_else(|| {
                 Code::ActionNotAllowed.because("Paid has shown nothing that was not taken over; refresh the payment.")
             })?;
+            check_account(&settings, &payment)?;
             payment.adopt(seen, now);
+            payment.forget_acceptance();
         }
-        payment.accepted_total = Some(order.total);
-        payment.accepted_amount = Some(payment.amount);
+        // The open sale of a cancelled order is accepted only by whoever saw it as one.
+        let left = situation_of(&order, &payment, None, too_long, false).causes();
+        if causes.contains(&Cause::CancelledButOpen) || !left.contains(&Cause::CancelledButOpen) {
+            payment.accepted_total = Some(order.total);
+            payment.accepted_amount = Some(payment.amount);
+        }
         payment::save(&mut payment, conn).await?;
         order::save(&mut order, now, conn).await?;
         deed.ticket.record(id.0, conn).await?;

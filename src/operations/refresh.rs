@@ -39,12 +39,12 @@ pub enum Refreshed {
     Unknown,
 }
 
-/// A sale made under another merchant cannot be asked for with the present credentials.
-pub(super) fn check_merchant(settings: &PaidSettings, payment: &Payment) -> Result<(), Error> {
-    if settings.merchant_id.as_deref() == Some(&payment.merchant_id) {
+/// A sale made at another account cannot be asked for, nor acted on, with the present credentials.
+pub(super) fn check_account(settings: &PaidSettings, payment: &Payment) -> Result<(), Error> {
+    if settings.merchant_id.as_deref() == Some(&payment.merchant_id) && settings.environment == payment.environment {
         return Ok(());
     }
-    Err(Code::OrderStateForbids.because("The sale was made under another merchant id than the present one."))
+    Err(Code::OrderStateForbids.because("The sale was made at another account at Paid than the present one."))
 }
 
 /// What Paid showed of a sale, with the calls that asked for it, which are not written down yet.
@@ -134,7 +134,7 @@ pub async fn refresh_many(
             // The worker drives it: a portion of a job must not wait for operations one by one.
             open.push(operation);
             outcomes.insert(payment.order_id, Refreshed::DrivenOn);
-        } else if check_merchant(&settings, &payment).is_ok() && settings.environment == payment.environment {
+        } else if check_account(&settings, &payment).is_ok() && settings.environment == payment.environment {
             to_ask.push(payment);
         }
     }

@@ -193,6 +193,56 @@ async fn whatever_may_be_left_as_it_is_goes_off_the_list_when_accepted_and_nothi
 }
 
 #[actix_web::test]
+async fn a_sale_of_a_former_account_cannot_be_taken_back_into_the_present_one() {
+    let app = TestApp::with_paid().await;
+    let order = app.unconfirmed_order().await;
+    Ask::Confirm.ask(&app.admin(), &order).await.expect(200);
+    app.sandbox.set_sale(&app.key_of(&order).await, json!({ "status": "REGISTERED" })).await;
+    app.admin().act(&format!("/v1/admin/orders/{order}/payment/refresh")).await.expect(200);
+    assert_eq!(app.causes_of(&order).await, ["moved_back"]);
+    app.put_paid(json!({ "merchant_id": "another" })).await.expect(200);
+    resolve(&app, &order, "accept", true).await.problem(409, "order_state_forbids");
+    assert_eq!(app.order(&order).await["payment"]["status"], "confirmed");
+    resolve(&app, &order, "accept", false).await.expect(200);
+}
+
+#[actix_web::test]
+async fn what_was_accepted_does_not_hide_a_sale_that_is_left_open_later() {
+    let app = TestApp::with_paid().await;
+    // What the adoption brings about was not what the human saw.
+    let back = app.unconfirmed_order().await;
+    let cancel = format!("/v1/admin/orders/{back}/cancel");
+    app.admin().post(&cancel, json!({ "cancel_payment": true, "reason": "品切れ" })).await.expect(200);
+    app.sandbox.set_sale(&app.key_of(&back).await, json!({ "status": "REGISTERED" })).await;
+    app.admin().act(&format!("/v1/admin/orders/{back}/payment/refresh")).await.expect(200);
+    resolve(&app, &back, "accept", true).await.expect(200);
+    assert_eq!(app.causes_of(&back).await, ["cancelled_but_open"]);
+    // Nor was it in sight when another cause was accepted.
+    let late = app.unconfirmed_order().await;
+    app.let_time_pass(TimeDelta::days(31)).await;
+    resolve(&app, &late, "accept", false).await.expect(200);
+    let cancel = format!("/v1/admin/orders/{late}/cancel");
+    app.admin().post(&cancel, json!({ "cancel_payment": false, "reason": "品切れ" })).await.expect(200);
+    assert!(app.causes_of(&late).await.contains(&"cancelled_but_open".to_owned()));
+}
+
+#[actix_web::test]
+async fn an_action_that_a_human_closed_is_not_answered_as_done() {
+    let app = TestApp::with_paid_and(&[("KAKEURI_PAID_CAPABILITIES", "change_amount")]).await;
+    let order = app.unconfirmed_order().await;
+    app.sandbox.fault("fix", "drop_answer", 1).await;
+    let (key, path) = (crate::support::new_key(), format!("/v1/admin/orders/{order}/payment/confirm"));
+    let confirm = async || app.admin().key(&key).post(&path, json!({})).await;
+    confirm().await.expect(202);
+    app.recover_after(1).await;
+    assert_eq!(app.causes_of(&order).await, ["stuck"]);
+    // Its answer was lost with the process that was to give it.
+    app.lose_answers().await;
+    resolve(&app, &order, "accept", false).await.expect(200);
+    confirm().await.problem(409, "action_not_allowed");
+}
+
+#[actix_web::test]
 async fn what_is_not_on_the_list_cannot_be_accepted() {
     let app = TestApp::with_paid().await;
     let order = app.unconfirmed_order().await;

@@ -10,7 +10,7 @@ use crate::support::{Answer, Client, TestApp, is_ticked, lines, new_key, order_b
 
 impl TestApp {
     /// The answers to all requests so far were never kept: their processes died first.
-    async fn lose_answers(&self) {
+    pub async fn lose_answers(&self) {
         use diesel::prelude::*;
         use diesel_async::RunQueryDsl;
         let keys = idempotency_keys::table;

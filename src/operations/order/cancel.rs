@@ -16,6 +16,7 @@ use crate::domain::payment::{HandlingStatus, PaymentAction, PaymentStatus};
 use crate::domain::{OrderId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::operations::payment::{self as payments, Deed, deadline, finish};
+use crate::operations::refresh::check_account;
 use crate::paid;
 
 /// How an order is cancelled.
@@ -40,7 +41,7 @@ pub async fn cancel(
     let intent = {
         let conn = &mut *app.db().await?;
         conn.transaction(async |conn| {
-            paid_settings::share(store, conn).await?;
+            let settings = paid_settings::share(store, conn).await?;
             let mut order = order::lock(store, id, conn).await?.or_not_found()?;
             if order.discarded_at.is_some() {
                 return Err(Error::not_found());
@@ -48,16 +49,22 @@ pub async fn cancel(
             (deed.check_version)(order.version)?;
             check_not_cancelled(&order)?;
             let open = operation::open_on_order(store, id, conn).await?;
-            let payment = payment::lock(store, id, conn).await?;
-            if let Some(payment) = payment.filter(|payment| wish.cancel_payment && is_standing(payment)) {
+            let mut payment = payment::lock(store, id, conn).await?;
+            if let Some(payment) = payment.as_ref().filter(|payment| wish.cancel_payment && is_standing(payment)) {
                 if open.is_some() {
                     return Err(payments::in_progress());
                 }
                 payment.status.after(PaymentAction::Cancel).map_err(payments::not_unconfirmed)?;
                 deed.require_payments_write()?;
+                check_account(&settings, payment)?;
                 let body = paid::body::cancel(&payment.customer_number, &payment.credit_key);
                 let plan = Plan::Cancel { cancel_order: true, reason: wish.reason.clone() };
-                return payments::open(app, &mut order, &payment, plan, body, deed, conn).await.map(Some);
+                return payments::open(app, &mut order, payment, plan, body, deed, conn).await.map(Some);
+            }
+            // Whatever a human accepted before, it was not an open sale of a cancelled order.
+            if let Some(payment) = payment.as_mut().filter(|payment| payment.accepted_total.is_some()) {
+                payment.forget_acceptance();
+                payment::save(payment, conn).await?;
             }
             order.handling_status = HandlingStatus::Cancelled;
             order.cancelled_at = Some(now);

@@ -14,7 +14,7 @@ use super::schema::{members, operations, orders, payments};
 use super::search::{self, Found};
 use crate::domain::member::{PaymentMethod, Profile};
 use crate::domain::money::YenSum;
-use crate::domain::operation::OrderEdit;
+use crate::domain::operation::{OrderEdit, Remarks};
 use crate::domain::order::{OrderContent, OrderLine, Totals};
 use crate::domain::payment::{HandlingStatus, PaymentStatus};
 use crate::domain::store::TaxRounding;
@@ -72,12 +72,24 @@ impl Order {
         OrderContent { lines: self.lines.0.clone(), shipping_fee: self.shipping_fee, payment_fee: self.payment_fee }
     }
 
-    /// Takes on an edit; what it does not name stays.
+    /// What the order says beside that.
+    pub fn remarks(&self) -> Remarks {
+        let Self { note, internal_note, handling_status, .. } = self;
+        Remarks { note: note.clone(), internal_note: internal_note.clone(), handling_status: *handling_status }
+    }
+
+    /// Takes on an edit. What it does not name stays, and what was changed since it was asked for.
     pub fn take_on(&mut self, edit: OrderEdit) {
-        let OrderEdit { content, totals, note, internal_note, handling_status } = edit;
-        self.note = note.unwrap_or_else(|| std::mem::take(&mut self.note));
-        self.internal_note = internal_note.unwrap_or_else(|| std::mem::take(&mut self.internal_note));
-        self.handling_status = handling_status.unwrap_or(self.handling_status);
+        let OrderEdit { content, totals, note, internal_note, handling_status, before } = edit;
+        if let Some(note) = note.filter(|_| self.note == before.note) {
+            self.note = note;
+        }
+        if let Some(note) = internal_note.filter(|_| self.internal_note == before.internal_note) {
+            self.internal_note = note;
+        }
+        if let Some(label) = handling_status.filter(|_| self.handling_status == before.handling_status) {
+            self.handling_status = label;
+        }
         self.lines = Json(content.lines);
         self.shipping_fee = content.shipping_fee;
         self.payment_fee = content.payment_fee;

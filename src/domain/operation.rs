@@ -115,6 +115,19 @@ pub struct OrderEdit {
     pub internal_note: Option<String>,
     /// The label, if it changes too.
     pub handling_status: Option<HandlingStatus>,
+    /// What these three were when the edit was asked for: what somebody has changed since is the later word.
+    pub before: Remarks,
+}
+
+/// What an order says beside its content.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Remarks {
+    /// The buyer's note.
+    pub note: String,
+    /// The shop's note.
+    pub internal_note: String,
+    /// The label.
+    pub handling_status: HandlingStatus,
 }
 
 /// How a call, or an operation, ended short of success.

@@ -29,6 +29,7 @@ mod my_page;
 mod numbers;
 mod openapi;
 mod order_cancellations;
+mod order_edits;
 mod orders;
 mod payments;
 mod plans;

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::db::event::{self, Subject};
 use crate::db::operation::{self, Operation};
 use crate::db::order::{self, Order};
-use crate::db::paid_settings;
+use crate::db::paid_settings::{self, PaidSettings};
 use crate::db::payment::{self, Payment};
 use crate::domain::events::EventType;
 use crate::domain::member::PaymentMethod;
@@ -18,6 +18,7 @@ use crate::domain::payment::{HandlingStatus, PaymentAction, PaymentStatus};
 use crate::domain::{OrderId, StoreId, Yen};
 use crate::error::{Code, Error, OrNotFound};
 use crate::operations::payment::{Deed, deadline, finish};
+use crate::operations::refresh::check_account;
 use crate::paid;
 
 /// What an admin changes; what is absent stays.
@@ -48,7 +49,7 @@ pub async fn edit(app: &App, store: StoreId, id: OrderId, edit: Edit, deed: &Dee
     let intent = {
         let conn = &mut *app.db().await?;
         conn.transaction(async |conn| {
-            paid_settings::share(store, conn).await?;
+            let settings = paid_settings::share(store, conn).await?;
             let order = order::lock(store, id, conn).await?.or_not_found()?;
             if order.discarded_at.is_some() {
                 return Err(Error::not_found());
@@ -56,7 +57,7 @@ pub async fn edit(app: &App, store: StoreId, id: OrderId, edit: Edit, deed: &Dee
             (deed.check_version)(order.version)?;
             let open = operation::open_on_order(store, id, conn).await?;
             let payment = payment::lock(store, id, conn).await?;
-            Editing { app, order, payment, open, edit, deed }.apply(conn).await
+            Editing { app, settings, order, payment, open, edit, deed }.apply(conn).await
         })
         .await?
     };
@@ -65,6 +66,7 @@ pub async fn edit(app: &App, store: StoreId, id: OrderId, edit: Edit, deed: &Dee
 
 struct Editing<'a> {
     app: &'a App,
+    settings: PaidSettings,
     order: Order,
     payment: Option<Payment>,
     open: Option<Operation>,
@@ -113,6 +115,7 @@ impl Editing<'_> {
             note: self.edit.note.clone(),
             internal_note: self.edit.internal_note.clone(),
             handling_status: self.edit.handling_status,
+            before: self.order.remarks(),
         })
     }
 
@@ -153,6 +156,7 @@ impl Editing<'_> {
     ) -> Result<Operation, Error> {
         self.deed.require_payments_write()?;
         super::super::payment::require_change_amount(self.app)?;
+        check_account(&self.settings, &payment)?;
         let body = paid::body::amend(&payment.customer_number, &payment.credit_key, amount);
         let plan = Plan::Amend { amount, before: payment.amount, edit: Some(Box::new(wanted)) };
         super::super::payment::open(self.app, &mut self.order, &payment, plan, body, self.deed, conn).await

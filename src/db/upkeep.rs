@@ -55,7 +55,9 @@ impl Kind {
                 "DELETE FROM job_portions WHERE (store_id, job_id, number) IN ( \
                      SELECT portion.store_id, portion.job_id, portion.number FROM jobs JOIN job_portions AS portion \
                          ON portion.store_id = jobs.store_id AND portion.job_id = jobs.id \
-                     WHERE jobs.finished_at <= $1 LIMIT $2)"
+                     WHERE jobs.finished_at <= $1 \
+                         AND (portion.done_at IS NOT NULL OR portion.lease_until IS NULL OR portion.lease_until <= $1) \
+                     LIMIT $2)"
             }
         }
     }

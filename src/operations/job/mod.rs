@@ -241,14 +241,12 @@ fn failed(item: Item, error: &Error) -> Item {
     };
     let outcome = match problem.code {
         Code::NotFound => ItemOutcome::Skipped,
-        Code::ApplicationOperationInProgress
-        | Code::PaymentOperationInProgress
-        | Code::ProviderUnavailable
-        | Code::Busy
-        | Code::TookTooLong
-        | Code::Unavailable => ItemOutcome::Unknown,
-        // Another try holds it; whatever that made is found when the portion is taken up again.
-        Code::RequestInProgress => ItemOutcome::NotStarted,
+        Code::ApplicationOperationInProgress | Code::PaymentOperationInProgress | Code::ProviderUnavailable => {
+            ItemOutcome::Unknown
+        }
+        // Another try holds it, or our own database had no time for it; whatever was made is found when the portion is
+        // taken up again.
+        Code::RequestInProgress | Code::Busy | Code::TookTooLong | Code::Unavailable => ItemOutcome::NotStarted,
         _ => ItemOutcome::Refused,
     };
     let errors = Json(problem.errors.clone());

@@ -18,7 +18,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// Opens a connection on the runtime of the caller.
 pub async fn connect(url: &str) -> ConnectionResult<AsyncPgConnection> {
     let config = configure(url)?;
-    let sockets_only = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
+    let is_socket = |host| matches!(host, &Host::Unix(_));
+    let sockets_only = config.get_hostaddrs().is_empty() && config.get_hosts().iter().all(is_socket);
     if sockets_only || config.get_ssl_mode() == SslMode::Disable {
         return plain(&config).await;
     }
@@ -38,11 +39,15 @@ pub async fn connect(url: &str) -> ConnectionResult<AsyncPgConnection> {
 /// Reads the URL. Where it leaves the mode open and any host is another machine, TLS is required.
 fn configure(url: &str) -> ConnectionResult<Config> {
     let mut config: Config = url.parse().map_err(bad)?;
-    let remote = config.get_hosts().iter().any(|host| match host {
+    let named = config.get_hosts().iter().any(|host| match host {
         Host::Unix(_) => false,
         Host::Tcp(name) => name != "localhost" && !name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
     });
-    if remote && !url.contains("sslmode=") {
+    // Where both are given, it is the address that is connected to.
+    let remote = named || config.get_hostaddrs().iter().any(|address| !address.is_loopback());
+    // The mode stands nowhere in the parsed settings unless it was given: `prefer` may be the default.
+    let parameters = url.rsplit_once('?').map_or(url, |(_, parameters)| parameters);
+    if remote && !parameters.contains("sslmode=") {
         config.ssl_mode(SslMode::Require);
     }
     Ok(config)
@@ -79,6 +84,12 @@ mod tests {
             ("postgres://app@db.example/shop", SslMode::Require),
             ("postgres://app@10.0.0.7,localhost/shop", SslMode::Require),
             ("postgres://app@db.example/shop?sslmode=prefer", SslMode::Prefer),
+            ("postgres://app@localhost/shop?hostaddr=10.0.0.7", SslMode::Require),
+            ("postgres://app@/shop?hostaddr=10.0.0.7", SslMode::Require),
+            ("postgres://app:sslmode=@db.example/shop?connect_timeout=5", SslMode::Require),
+            ("host=db.example user=app dbname=shop", SslMode::Require),
+            ("host=db.example user=app dbname=shop sslmode=prefer", SslMode::Prefer),
+            ("postgres://app@localhost/shop?hostaddr=127.0.0.1", SslMode::Prefer),
             ("postgres://app@db.example/shop?sslmode=disable", SslMode::Disable),
             ("postgres://app@localhost/shop", SslMode::Prefer),
             ("postgres://app@127.0.0.1,[::1]/shop", SslMode::Prefer),

@@ -259,7 +259,7 @@ async fn create(app: &App, store: &Store, company: &Company, actor: &str, hash: 
 /// As the member does.
 async fn register(app: &App, store: &Store, company: &Company, password: &str) -> Result<Member, Error> {
     let wants_paid = company.way != Way::None;
-    let new = Registration { profile: company.profile(), password: password.to_owned(), wants_paid };
+    let new = Registration { profile: company.profile(), password: password.into(), wants_paid };
     member::register(app, store, new, &Ticket::none()).await
 }
 

@@ -13,9 +13,9 @@ use crate::db::member::{self, Filter, InFile};
 use crate::db::share;
 use crate::domain::job::JobOptions;
 use crate::domain::{MemberId, StoreId};
-use crate::error::Error;
-use crate::http::auth::Admin;
+use crate::error::{Code, Error};
 use crate::http::auth::scopes::{MembersRead, MembersWrite};
+use crate::http::auth::{Admin, Standing};
 use crate::http::idempotency::{Begun, Once};
 use crate::http::query::{Named, Params, Parts};
 use crate::http::spool::CsvBody;
@@ -71,7 +71,8 @@ async fn export_members(
         CsvEncoding::ShiftJis => "text/csv; charset=Shift_JIS",
     };
     let name = format!("attachment; filename=\"members-{}.csv\"", app.clock.today());
-    let export = Export { app, store: admin.store, filter: filter.into(), writer, after: None, ended: false };
+    let standing = admin.standing();
+    let export = Export { app, standing, store: admin.store, filter: filter.into(), writer, after: None, ended: false };
     // The first page comes before the answer begins, so that a failure can still be told.
     let mut first = Vec::new();
     writer.header(&mut first);
@@ -86,6 +87,8 @@ async fn export_members(
 /// How far an export is.
 struct Export {
     app: Data<App>,
+    /// It breaks off where whoever asked for it may not be told any more.
+    standing: Standing,
     store: StoreId,
     filter: Filter,
     writer: Writer,
@@ -109,6 +112,14 @@ impl Export {
         Ok(self)
     }
 
+    /// A slow reader may outlast the token, the session, or its owner's place among the staff.
+    async fn check_standing(&self) -> Result<(), Error> {
+        if self.standing.has_expired(self.app.clock.now()) || !self.standing.session_stands(&self.app).await? {
+            return Err(Code::TokenInvalid.because("The session ended before the export did."));
+        }
+        Ok(())
+    }
+
     /// The further pages.
     fn rest(self) -> impl Stream<Item = Result<Bytes, Error>> {
         let pages = stream::try_unfold(self, async |export| {
@@ -116,6 +127,7 @@ impl Export {
                 return Ok(None);
             }
             let mut page = Vec::new();
+            export.check_standing().await?;
             // The request is over when its answer is read.
             let export = share::for_store(export.store, export.page(&mut page)).await?;
             Ok::<_, Error>(Some((Bytes::from(page), export)))

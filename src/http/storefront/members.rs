@@ -81,8 +81,7 @@ async fn register_member(
         Begun::Fresh(fresh) => fresh,
     };
     let (profile, own) = split_body::<Profile, OwnIn>(body, &["password", "wants_paid"])?;
-    let password = own.password.expose_secret().to_owned();
-    let new = Registration { profile, password, wants_paid: own.wants_paid };
+    let new = Registration { profile, password: own.password, wants_paid: own.wants_paid };
     Ok(registered(member::register(&app, &visitor.store, new, &ticket).await?))
 }
 

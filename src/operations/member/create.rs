@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -46,8 +47,8 @@ pub struct NewMember {
 pub struct Registration {
     /// What the member says of itself.
     pub profile: Profile,
-    /// The password, in clear.
-    pub password: String,
+    /// The password.
+    pub password: SecretString,
     /// Wishes to pay on account.
     pub wants_paid: bool,
 }
@@ -159,7 +160,7 @@ pub async fn register(app: &App, store: &Store, mut new: Registration, ticket: &
     new.profile.tidy();
     let settings = paid_settings::find(store.store_id, &*app.db().await?).await?;
     check_registration(&new, &settings)?;
-    let hash = passwords::hash(new.password.clone()).await?;
+    let hash = passwords::hash(new.password.expose_secret().to_owned()).await?;
     let (member, operation) = write_with_a_free_number(app, store, &new, &hash, ticket).await?;
     if let Some(operation) = operation {
         application::submit_registered(app, operation).await?;
@@ -191,7 +192,7 @@ async fn write_with_a_free_number(
 fn check_registration(new: &Registration, settings: &PaidSettings) -> Result<(), Error> {
     let mut faults = Faults::new();
     new.profile.check(&mut faults);
-    passwords::check_rules(&new.password, "/password", &mut faults);
+    passwords::check_rules(new.password.expose_secret(), "/password", &mut faults);
     if new.wants_paid && settings.enabled {
         let found = faults.into_vec();
         faults = Faults::new();

@@ -248,7 +248,7 @@ struct StoreSettings {
     #[schema(example = 0)]
     status_refresh_minutes: i32,
     /// Days after which an unconfirmed payment shows in reconciliation.
-    #[schema(example = 30, minimum = 1, maximum = 3650)]
+    #[schema(example = 30)]
     unconfirmed_alert_days: i32,
     /// How many registrations an hour may send an application to Paid by themselves; the rest waits as `pending`.
     #[schema(example = 20)]

@@ -14,11 +14,12 @@ use crate::passwords;
 /// The bounds of fields: the schema, or none for a field that is the same in every body, the field, and what holds.
 fn of_fields() -> [(Option<&'static str>, &'static str, Value); 10] {
     let most_items = |most: usize| json!({ "maxItems": most });
+    let ids = json!({ "minItems": 1, "maxItems": MOST_IDS });
     let zero_or = |range: &RangeInclusive<i32>| json!({ "minimum": 0, "maximum": range.end(), "not": { "minimum": 1, "maximum": range.start() - 1 } });
     [
         (None, "lines", most_items(MAX_LINES)),
-        (None, "member_ids", most_items(MOST_IDS)),
-        (None, "order_ids", most_items(MOST_IDS)),
+        (None, "member_ids", ids.clone()),
+        (None, "order_ids", ids),
         (None, "older_than_minutes", between(&OLDER_THAN_MINUTES)),
         (Some("RegistrationIn"), "password", length(&passwords::LENGTH)),
         (Some("PasswordIn"), "password", length(&passwords::LENGTH)),

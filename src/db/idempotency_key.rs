@@ -105,7 +105,6 @@ struct Held {
 #[diesel(table_name = idempotency_keys)]
 struct Row {
     fingerprint: Vec<u8>,
-    subject: Option<Uuid>,
     locked_until: DateTime<Utc>,
     lock_token: Uuid,
     status: Option<i16>,
@@ -139,10 +138,13 @@ pub async fn claim(
         if let (Some(status), Some(answer)) = (row.status, row.answer_sealed) {
             return Ok(Claim::Answered(status, answer));
         }
-        if row.locked_until > now || !take_over(request, row.lock_token, lock_token, locked_until, conn).await? {
+        if row.locked_until > now {
             return Ok(Claim::InProgress);
         }
-        return Ok(Claim::Held(Claimed::held(request, lock_token, row.subject)));
+        return Ok(match take_over(request, row.lock_token, lock_token, locked_until, conn).await? {
+            Some(made) => Claim::Held(Claimed::held(request, lock_token, made)),
+            None => Claim::InProgress,
+        });
     }
     Ok(Claim::InProgress)
 }
@@ -184,20 +186,25 @@ async fn forget(request: &Request, lock_token: Uuid, conn: &mut AsyncPgConnectio
         .map(drop)
 }
 
+/// Takes a key from a request that was lost, with what that has made; `None` where somebody else did, or it has ended.
+///
+/// What was made is read by the very statement that takes the key: a holder that was only slow may be writing it down,
+/// and what stood there before that would let its work be done twice.
 async fn take_over(
     request: &Request,
     old: Uuid,
     new: Uuid,
     locked_until: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
-) -> QueryResult<bool> {
-    let taken = diesel::update(idempotency_keys::table.find((request.store, &request.caller, &request.key)))
+) -> QueryResult<Option<Option<Uuid>>> {
+    diesel::update(idempotency_keys::table.find((request.store, &request.caller, &request.key)))
         .filter(idempotency_keys::lock_token.eq(old))
         .filter(idempotency_keys::status.is_null())
         .set((idempotency_keys::lock_token.eq(new), idempotency_keys::locked_until.eq(locked_until)))
-        .execute(conn)
-        .await?;
-    Ok(taken == 1)
+        .returning(idempotency_keys::subject)
+        .get_result(conn)
+        .await
+        .optional()
 }
 
 impl Claimed {

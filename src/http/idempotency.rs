@@ -18,7 +18,7 @@ use chrono::TimeDelta;
 use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
 
-use super::auth::Caller;
+use super::auth::{Caller, PUBLISHABLE_KEY};
 use super::limits::{self, KeyOwner, Limits};
 use super::spool::{self, Spool};
 use super::{auth, body, error, routes};
@@ -234,7 +234,7 @@ async fn fingerprint(request: &mut ServiceRequest, app: &App) -> Result<Option<V
             limits::look_before_body(request.request())?;
         }
         let bytes = body::read(request.request(), payload, stranger).await?;
-        let fingerprint = app.keys.fingerprint(&[b"POST", target.as_bytes(), &bytes]);
+        let fingerprint = app.keys.fingerprint(&[b"POST", target.as_bytes(), &store_named(request), &bytes]);
         request.set_payload(whole(bytes));
         return Ok(Some(fingerprint));
     }
@@ -246,6 +246,12 @@ async fn fingerprint(request: &mut ServiceRequest, app: &App) -> Result<Option<V
     let spool = Spool::fill(request.request(), payload, |bytes| fingerprint.update(bytes)).await?;
     request.extensions_mut().insert(spool);
     Ok(Some(fingerprint.finish()))
+}
+
+/// The key by which a visitor names the store. Beside the token of another store's member it names where this is done,
+/// and not who asks, so that the caller alone does not tell the two apart.
+fn store_named(request: &ServiceRequest) -> Vec<u8> {
+    request.headers().get(PUBLISHABLE_KEY).map(|key| key.as_bytes().to_owned()).unwrap_or_default()
 }
 
 fn whole(bytes: Bytes) -> Payload {

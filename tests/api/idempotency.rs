@@ -1,6 +1,8 @@
 //! The same request again gets the same answer, and the work is done once.
 
 use chrono::TimeDelta;
+use diesel::sql_query;
+use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
 use kakeuri::db::idempotency_key::{self, Begun, Claim, Claimed, Request, Ticket};
 use kakeuri::domain::permissions::Scope;
 use serde_json::{Value, json};
@@ -102,6 +104,44 @@ async fn a_key_left_by_a_crash_is_taken_over_with_what_was_made() {
     let claim = idempotency_key::claim(&request, later, until, &mut conn).await.unwrap();
     let Claim::Held(third) = claim else { panic!("{claim:?}") };
     assert_eq!(begin(&third).await.ok(), Some(made));
+}
+
+#[actix_web::test]
+async fn a_key_taken_from_a_slow_request_brings_what_that_wrote_in_the_very_same_moment() {
+    let app = TestApp::start().await;
+    let (mut slow, mut fast) = (app.app.db().await.unwrap(), app.app.db().await.unwrap());
+    let request =
+        Request { store: app.store.store_id, caller: "token:cli".into(), key: "k".into(), fingerprint: vec![1] };
+    let (now, made) = (app.app.clock.now(), uuid::Uuid::now_v7());
+    let until = now + TimeDelta::seconds(30);
+    let Claim::Held(first) = idempotency_key::claim(&request, now, until, &mut slow).await.unwrap() else { panic!() };
+    let first = begin(&first).await.expect_err("nothing was made yet");
+    let later = until + TimeDelta::seconds(1);
+    slow.batch_execute("BEGIN").await.unwrap();
+    first.record(made, &mut slow).await.unwrap();
+    let repeat = idempotency_key::claim(&request, later, later + TimeDelta::seconds(30), &mut fast);
+    let commit = async {
+        let waits = "SELECT 1 AS n FROM pg_stat_activity \
+                     WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'UPDATE%'";
+        app.when(async || sql_query(waits).execute(&mut app.app.db().await.unwrap()).await.unwrap() == 1).await;
+        slow.batch_execute("COMMIT").await.unwrap();
+    };
+    let (claim, ()) = futures_util::future::join(repeat, commit).await;
+    let Claim::Held(second) = claim.unwrap() else { panic!() };
+    assert_eq!(begin(&second).await.ok(), Some(made));
+}
+
+#[actix_web::test]
+async fn a_key_is_anothers_where_the_store_is_named_anew_beside_the_same_token() {
+    let app = TestApp::start().await;
+    let member = app.member().await;
+    let (buyer, body) = (app.buyer(member).await, registration("b@minato.example", false));
+    let register = async |key: &str| {
+        let shopper = buyer.with("X-Publishable-Key", key).key("k");
+        shopper.post("/v1/storefront/members", body.clone()).await
+    };
+    register(&app.store.publishable_key).await.expect(201);
+    register(&app.another_store().await.publishable_key).await.problem(422, "idempotency_key_reused");
 }
 
 async fn keys_in_use(app: &TestApp) -> i64 {

@@ -21,7 +21,7 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload};
 
 pub use admin::{Admin, AnyScope, Permission, Standing, scopes};
 pub(super) use bearer::app;
-pub use storefront::{Buyer, Shopper, Visitor};
+pub use storefront::{Buyer, PUBLISHABLE_KEY, Shopper, Visitor};
 
 use super::query;
 use crate::db::share;

@@ -14,7 +14,7 @@ use crate::error::{Code, Error, OrNotFound as _, Problem};
 use crate::tokens::Audience;
 
 /// The header that names the store.
-const PUBLISHABLE_KEY: &str = "X-Publishable-Key";
+pub const PUBLISHABLE_KEY: &str = "X-Publishable-Key";
 
 /// A member who is logged in.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ impl Found {
     pub(super) fn caller(&self) -> Option<Caller> {
         match (&self.member, &self.store) {
             (Some(Ok(buyer)), _) => Some(Caller { store: buyer.store, name: Some(buyer.actor()) }),
-            (None, Some(Ok(store))) => Some(Caller { store: store.store_id, name: None }),
+            (_, Some(Ok(store))) => Some(Caller { store: store.store_id, name: None }),
             _ => None,
         }
     }

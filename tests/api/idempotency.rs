@@ -122,7 +122,7 @@ async fn a_key_taken_from_a_slow_request_brings_what_that_wrote_in_the_very_same
     let repeat = idempotency_key::claim(&request, later, later + TimeDelta::seconds(30), &mut fast);
     let commit = async {
         let waits = "SELECT 1 AS n FROM pg_stat_activity \
-                     WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'UPDATE%'";
+                     WHERE datname = current_database() AND wait_event_type = 'Lock'";
         app.when(async || sql_query(waits).execute(&mut app.app.db().await.unwrap()).await.unwrap() == 1).await;
         slow.batch_execute("COMMIT").await.unwrap();
     };

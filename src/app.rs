@@ -14,9 +14,9 @@ use crate::db::share::Shares;
 use crate::db::{self, Connection, Pool};
 use crate::error::Error;
 use crate::holding;
-use crate::operations::throttle::Throttle;
 use crate::paid;
 use crate::tokens::Tokens;
+use crate::workflows::throttle::Throttle;
 
 /// The running service. Cheap to clone.
 #[derive(Clone)]

@@ -7,7 +7,7 @@ use kakeuri::app::App;
 use kakeuri::demo::{Demo, SLUG};
 use kakeuri::domain::permissions::Role;
 use kakeuri::error::Error;
-use kakeuri::http::auth::login::{self, Who};
+use kakeuri::workflows::session::{self, Who};
 
 /// Prints the banner to standard output.
 pub async fn print(app: &App, address: SocketAddr, demo: Option<Demo>) {
@@ -24,8 +24,8 @@ pub async fn print(app: &App, address: SocketAddr, demo: Option<Demo>) {
 }
 
 async fn lines(app: &App, demo: &Demo) -> Result<Vec<String>, Error> {
-    let owner = login::open(app, demo.store, Who::User(demo.owner, Role::Owner)).await?;
-    let buyer = login::open(app, demo.store, Who::Member(demo.buyer)).await?;
+    let owner = session::open(app, demo.store, Who::User(demo.owner, Role::Owner)).await?;
+    let buyer = session::open(app, demo.store, Who::Member(demo.buyer)).await?;
     let minutes = TimeDelta::from_std(app.config.token_ttl).unwrap_or(TimeDelta::zero()).num_minutes();
     let mut lines = vec![
         String::new(),

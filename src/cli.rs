@@ -16,8 +16,8 @@ use kakeuri::domain::UserId;
 use kakeuri::domain::member::fold_email;
 use kakeuri::domain::permissions::{Role, Scope};
 use kakeuri::domain::store::MAX_SLUG;
-use kakeuri::http::auth::login;
 use kakeuri::http::openapi;
+use kakeuri::workflows::session;
 use kakeuri::{passwords, sandbox};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -259,16 +259,16 @@ async fn token(booted: &Booted, command: TokenCommand) -> anyhow::Result<String>
                 None => role.unwrap_or(Role::Owner).scopes(),
             };
             let ttl = TimeDelta::from_std(app.config.token_ttl)?;
-            Ok(login::developer_token(app, store.store_id, &scopes, ttl).await?)
+            Ok(session::developer_token(app, store.store_id, &scopes, ttl).await?)
         }
         TokenCommand::Member { store, member } => {
             let store = find_store(booted, &store).await?.store_id;
             let found = password::of_member(store, &fold_email(&member), &*app.db().await?).await?;
             let (id, _, _) = found.ok_or_else(|| anyhow!("--member: the store has no member {member:?}"))?;
-            Ok(login::developer_token_of_member(app, store, id).await?)
+            Ok(session::developer_token_of_member(app, store, id).await?)
         }
         TokenCommand::Revoke { token } => {
-            let session = login::revoke(app, token.trim()).await;
+            let session = session::revoke(app, token.trim()).await;
             Ok(format!("revoked, with its session {}", session.map_err(|error| anyhow!("TOKEN: {error}"))?))
         }
     }

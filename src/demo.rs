@@ -31,9 +31,9 @@ use crate::domain::permissions::Role;
 use crate::domain::store::{Environment, Health, MemberApproval};
 use crate::domain::{MemberId, ProductId, StoreId, UserId, Yen};
 use crate::error::{Code, Error};
-use crate::operations::member::{self, NewMember, Registration};
-use crate::operations::settings::{self, PaidChange};
-use crate::operations::{application, provider};
+use crate::workflows::member::{self, NewMember, Registration};
+use crate::workflows::settings::{self, PaidChange};
+use crate::workflows::{application, provider};
 use crate::{crypto, passwords};
 use data::{COMPANIES, Company, GOODS, Way};
 

@@ -15,8 +15,9 @@ use crate::app::App;
 use crate::db::upkeep::Kind;
 use crate::db::{self, idempotency_key, operation};
 use crate::error::Error;
-use crate::operations::job::{self, Held};
-use crate::operations::{drive, lease};
+use crate::workflows::drive;
+use crate::workflows::durable::lease;
+use crate::workflows::job::{self, Held};
 
 /// How many operations one process drives at once: a slow one must not hold up the others.
 const OPERATIONS: usize = 16;

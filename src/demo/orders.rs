@@ -19,11 +19,11 @@ use crate::domain::reconciliation::Resolution;
 use crate::domain::store::Environment;
 use crate::domain::{OrderId, Yen};
 use crate::error::{Code, Error, OrNotFound};
-use crate::operations::checkout::{self, Wanted};
-use crate::operations::order::{self, CancelOrder, Edit, NewOrder};
-use crate::operations::payment::{self, Confirm, Deed};
-use crate::operations::provider;
-use crate::operations::reconciliation::{self, Resolve};
+use crate::workflows::checkout::{self, Wanted};
+use crate::workflows::order::{self, CancelOrder, Edit, NewOrder};
+use crate::workflows::payment::{self, Confirm, Deed};
+use crate::workflows::provider;
+use crate::workflows::reconciliation::{self, Resolve};
 
 /// The store, and who acts for it.
 struct Demo<'a> {

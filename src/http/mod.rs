@@ -40,7 +40,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::db::share::Shares;
 use crate::db::{self, Purpose};
-use admin::Horizons;
+use crate::workflows::event_log::Horizons;
 use limits::Limits;
 use service::Stopping;
 use spool::Spools;

@@ -12,8 +12,8 @@ use kakeuri::domain::member::Profile;
 use kakeuri::domain::permissions::{Role, Scope};
 use kakeuri::domain::{MemberId, SessionId};
 use kakeuri::error::Code;
-use kakeuri::http::auth::login;
-use kakeuri::operations::member::{self as members, Deed, Shown};
+use kakeuri::workflows::member::{self as members, Deed, Shown};
+use kakeuri::workflows::session;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
@@ -65,9 +65,9 @@ async fn a_password_that_was_right_a_moment_ago_opens_no_session_any_more() {
     let member = app.member().await;
     let store = app.store.store_id;
     let verified = password::hash_of(store, member, &app.app.db().await.unwrap()).await.unwrap().unwrap();
-    login::open_verified(&app.app, store, member, &verified).await.unwrap();
+    session::open_verified(&app.app, store, member, &verified).await.unwrap();
     password::set(store, member, "another", app.app.clock.now(), &mut app.app.db().await.unwrap()).await.unwrap();
-    let refused = login::open_verified(&app.app, store, member, &verified).await.err().unwrap();
+    let refused = session::open_verified(&app.app, store, member, &verified).await.err().unwrap();
     assert_eq!(refused.code(), Some(Code::LoginFailed));
 }
 

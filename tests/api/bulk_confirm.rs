@@ -4,8 +4,9 @@ use chrono::TimeDelta;
 use kakeuri::db::operation;
 use kakeuri::domain::OrderId;
 use kakeuri::domain::permissions::Scope;
-use kakeuri::operations::payment::{self, Confirm, Deed};
-use kakeuri::operations::{job, lease};
+use kakeuri::workflows::durable::lease;
+use kakeuri::workflows::job;
+use kakeuri::workflows::payment::{self, Confirm, Deed};
 use serde_json::{Value, json};
 
 use crate::jobs::{counts, item};

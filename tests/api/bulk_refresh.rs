@@ -12,9 +12,10 @@ use kakeuri::domain::application::ApplicationStatus;
 use kakeuri::domain::operation::LastError;
 use kakeuri::domain::payment::PaymentStatus;
 use kakeuri::domain::{MemberId, OrderId, PaidKey, Yen};
-use kakeuri::operations::application::Refreshed;
-use kakeuri::operations::{self, refresh};
 use kakeuri::paid::ReadFailure;
+use kakeuri::workflows;
+use kakeuri::workflows::application::Refreshed;
+use kakeuri::workflows::payment::refresh;
 use serde_json::{Value, json};
 
 use crate::settlement::Ask;
@@ -51,7 +52,7 @@ impl TestApp {
 
     /// Refreshes one portion.
     async fn refresh_portion(&self, ids: &[MemberId]) -> Vec<(MemberId, Refreshed)> {
-        operations::application::refresh_many(&self.app, self.store.store_id, ids, "test").await.unwrap()
+        workflows::application::refresh_many(&self.app, self.store.store_id, ids, "test").await.unwrap()
     }
 
     async fn rows(&self, ids: &[MemberId]) -> HashMap<MemberId, Member> {
@@ -367,7 +368,7 @@ async fn a_portion_of_another_store_finds_nothing() {
     let app = TestApp::with_paid().await;
     let members = app.linked_members(3).await;
     let other = app.another_store().await.store_id;
-    let outcomes = operations::application::refresh_many(&app.app, other, &members, "test").await.unwrap();
+    let outcomes = workflows::application::refresh_many(&app.app, other, &members, "test").await.unwrap();
     assert!(outcomes.iter().all(|(_, outcome)| *outcome == Refreshed::Gone));
     let conn = app.app.db().await.unwrap();
     assert!(application::find_many(other, &members, &conn).await.unwrap().is_empty());

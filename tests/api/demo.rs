@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kakeuri::demo;
 use kakeuri::domain::permissions::Role;
-use kakeuri::http::auth::login;
+use kakeuri::workflows::session;
 use serde_json::{Value, json};
 
 use crate::support::TestApp;
@@ -28,7 +28,7 @@ async fn the_demo_store_has_something_in_every_state_and_is_made_once() {
     assert_eq!((demo.store, &demo.password), (again.store, &again.password));
 
     let ttl = chrono::TimeDelta::hours(1);
-    let token = login::developer_token(&app.app, demo.store, &Role::Owner.scopes(), ttl).await.unwrap();
+    let token = session::developer_token(&app.app, demo.store, &Role::Owner.scopes(), ttl).await.unwrap();
     let owner = app.stranger().bearer(&token);
     let orders = owner.get("/v1/admin/orders").await.expect(200).body;
     assert_eq!(words(&orders, "/payment/status"), set(&["unconfirmed", "confirmed", "cancelled", "failed"]));

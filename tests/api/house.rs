@@ -4,13 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folder or file, and what it must not mention: (where, forbidden, but for).
-const FORBIDDEN: [(&str, &[&str]); 9] = [
+const FORBIDDEN: [(&str, &[&str]); 10] = [
     (
         "domain",
         &[
             "crate::db",
             "crate::paid",
-            "crate::operations",
+            "crate::workflows",
             "crate::http",
             "crate::app",
             "crate::clock",
@@ -25,7 +25,7 @@ const FORBIDDEN: [(&str, &[&str]); 9] = [
         &[
             "crate::db",
             "crate::paid",
-            "crate::operations",
+            "crate::workflows",
             "crate::http",
             "crate::app",
             "crate::clock",
@@ -35,14 +35,15 @@ const FORBIDDEN: [(&str, &[&str]); 9] = [
             "reqwest",
         ],
     ),
-    ("db", &["crate::paid::", "crate::operations", "crate::http", "crate::app", "actix_web", "reqwest"]),
-    ("paid", &["crate::db", "crate::operations", "crate::http", "crate::app", "crate::sandbox", "actix_web", "diesel"]),
-    ("operations", &["crate::http", "crate::sandbox", "actix_web", "reqwest"]),
-    ("sandbox", &["crate::db", "crate::operations", "crate::http", "crate::app", "crate::error", "diesel"]),
+    ("db", &["crate::paid::", "crate::workflows", "crate::http", "crate::app", "actix_web", "reqwest"]),
+    ("paid", &["crate::db", "crate::workflows", "crate::http", "crate::app", "crate::sandbox", "actix_web", "diesel"]),
+    ("workflows", &["crate::http", "crate::sandbox", "actix_web", "reqwest"]),
     (
-        "devdb",
-        &["crate::db", "crate::operations", "crate::http", "crate::app", "crate::config", "actix_web", "tokio::"],
+        "workflows/durable",
+        &["workflows::payment", "workflows::application", "workflows::order", "workflows::drive", "super::super"],
     ),
+    ("sandbox", &["crate::db", "crate::workflows", "crate::http", "crate::app", "crate::error", "diesel"]),
+    ("devdb", &["crate::db", "crate::workflows", "crate::http", "crate::app", "crate::config", "actix_web", "tokio::"]),
     ("worker.rs", &["crate::http", "actix_web"]),
     ("http", &["crate::sandbox", "reqwest"]),
 ];

@@ -6,8 +6,8 @@ use kakeuri::db::idempotency_key::{Begun, Claimed, Ticket};
 use kakeuri::domain::application::default_methods;
 use kakeuri::domain::permissions::Scope;
 use kakeuri::domain::{MemberId, PaidKey};
-use kakeuri::operations::application::{self, Deed};
-use kakeuri::operations::job::{self, Held};
+use kakeuri::workflows::application::{self, Deed};
+use kakeuri::workflows::job::{self, Held};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, TestApp, new_key};

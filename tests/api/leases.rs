@@ -6,7 +6,8 @@ use diesel_async::RunQueryDsl as _;
 use kakeuri::db::operation::{self, Operation};
 use kakeuri::db::order;
 use kakeuri::domain::OrderId;
-use kakeuri::operations::{drive, lease};
+use kakeuri::workflows::drive;
+use kakeuri::workflows::durable::lease;
 use serde_json::{Value, json};
 
 use crate::settlement::Ask;

@@ -9,8 +9,8 @@ use futures_util::future::join_all;
 use kakeuri::clock::Clock;
 use kakeuri::config::Config;
 use kakeuri::error::{Code, Error};
-use kakeuri::http::auth::login;
 use kakeuri::http::limits::{Account, CELLS, Limits, Realm};
+use kakeuri::workflows::session;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, PASSWORD, TestApp, process};
@@ -233,7 +233,7 @@ fn counters() -> Limits {
 
 fn tries(limits: &Limits, store: &str, email: &str, address: IpAddr) -> Result<(), Code> {
     let account = Account::claimed(store, email).unwrap();
-    let wrong = async { Err::<(), Error>(login::failed()) };
+    let wrong = async { Err::<(), Error>(session::failed()) };
     let tried = limits.log_in(Realm::Buyers, &account, address, wrong).now_or_never().expect("nobody is held back");
     tried.map_err(|error| error.code().unwrap())
 }

@@ -265,7 +265,7 @@ async fn the_answers_of_the_demo_store_are_as_published() {
     let demo = kakeuri::demo::ensure(&app.app).await.unwrap().unwrap();
     let ttl = chrono::TimeDelta::hours(1);
     let scopes = kakeuri::domain::permissions::Role::Owner.scopes();
-    let token = kakeuri::http::auth::login::developer_token(&app.app, demo.store, &scopes, ttl).await.unwrap();
+    let token = kakeuri::workflows::session::developer_token(&app.app, demo.store, &scopes, ttl).await.unwrap();
     let (owner, admin) = (app.stranger().bearer(&token), &documents().admin);
     for list in ["orders", "members", "products", "reconciliation", "events", "jobs"] {
         let listed = ask(&owner, admin, "get", &format!("/v1/admin/{list}"), "", None).await.expect(200).body;

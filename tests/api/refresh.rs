@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use kakeuri::db::operation;
 use kakeuri::domain::operation::OperationState;
-use kakeuri::operations::refresh;
+use kakeuri::workflows::payment::refresh;
 use serde_json::{Value, json};
 
 use crate::settlement::Ask;

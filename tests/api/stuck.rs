@@ -4,7 +4,8 @@ use chrono::TimeDelta;
 use kakeuri::db::operation;
 use kakeuri::domain::OrderId;
 use kakeuri::holding;
-use kakeuri::operations::{drive, lease};
+use kakeuri::workflows::drive;
+use kakeuri::workflows::durable::lease;
 use serde_json::json;
 
 use crate::settlement::Ask;

@@ -4,7 +4,7 @@
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::future::join;
 use kakeuri::domain::application::ApplicationStatus;
-use kakeuri::operations::job;
+use kakeuri::workflows::job;
 use reqwest::Method;
 use serde_json::{Value, json};
 

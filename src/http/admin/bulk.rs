@@ -20,8 +20,8 @@ use crate::http::auth::Admin;
 use crate::http::auth::scopes::MembersWrite;
 use crate::http::body::{Body, OptionalBody};
 use crate::http::idempotency::{Begun, Once};
-use crate::operations::application;
-use crate::operations::job::{self, Wanted};
+use crate::workflows::application;
+use crate::workflows::job::{self, Wanted};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {

@@ -20,8 +20,8 @@ use crate::http::auth::Admin;
 use crate::http::auth::scopes::PaymentsWrite;
 use crate::http::body::Body;
 use crate::http::idempotency::{Begun, Once};
-use crate::operations::job::{self, Wanted};
-use crate::operations::payment;
+use crate::workflows::job::{self, Wanted};
+use crate::workflows::payment;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {

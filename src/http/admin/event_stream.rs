@@ -1,20 +1,15 @@
 //! The event log as a stream.
 //!
-//! All streams of a store in this process share one question to the log: how far is it complete? Only that question
-//! takes the log's lock, twice a second at most, and only when something was written.
+//! How far the log is complete is asked twice a second at most, and only when something was written.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::Arc;
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get};
-use tokio::time::Instant;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
-use super::events::{EventOut, bad_cursor, cursor, end_of_log, parse, place_after};
+use super::events::{EventOut, bad_cursor, cursor, parse};
 use crate::app::App;
 use crate::db::event::{self, Filter};
 use crate::domain::StoreId;
@@ -24,6 +19,7 @@ use crate::http::auth::Admin;
 use crate::http::auth::scopes::EventsRead;
 use crate::http::query::Params;
 use crate::http::sse::{self, Follow, LastEventId, Message, News, Parts, Then};
+use crate::workflows::event_log::{self, Horizon, Horizons};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -81,7 +77,7 @@ async fn stream_events(
     let last = last.0.map(|id| parse(&id).ok_or_else(LastEventId::bad)).transpose()?;
     let place = match last.or(named) {
         Some(place) => place,
-        None => end_of_log(&app, admin.store, 0).await?,
+        None => event_log::end(&app, admin.store, 0).await?,
     };
     let filter = Filter { kind, subject, actor, ..Filter::default() };
     let follower = Follower { store: admin.store, place, filter, horizon: horizons.of(admin.store) };
@@ -98,12 +94,12 @@ struct Follower {
 
 impl Follow for Follower {
     async fn look(&mut self, app: &App) -> Result<News, Error> {
-        let end = self.horizon.look(app, self.store).await?;
+        let end = self.horizon.look(app, self.store, sse::pause(app).mul_f64(0.9)).await?;
         if end <= self.place {
             return Ok(News { messages: Vec::new(), then: Then::Pause });
         }
         let events = event::between(self.store, self.place, end, &self.filter, LIMIT, &*app.db().await?).await?;
-        let place = place_after(&events, end, LIMIT);
+        let place = event_log::place_after(&events, end, LIMIT);
         let message = |event: event::Event| {
             let (id, kind) = (cursor(event.seq), event.kind.clone());
             Message::new(id, &kind, &EventOut::from(event))
@@ -115,51 +111,5 @@ impl Follow for Follower {
 
     fn place(&self) -> Option<String> {
         Some(cursor(self.place))
-    }
-}
-
-/// The horizons of the stores that have streams in this process.
-#[derive(Debug, Default)]
-pub struct Horizons(Mutex<HashMap<StoreId, Weak<Horizon>>>);
-
-impl Horizons {
-    fn of(&self, store: StoreId) -> Arc<Horizon> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(horizon) = known.get(&store).and_then(Weak::upgrade) {
-            return horizon;
-        }
-        known.retain(|_, horizon| horizon.strong_count() > 0);
-        let horizon = Arc::new(Horizon::default());
-        known.insert(store, Arc::downgrade(&horizon));
-        horizon
-    }
-}
-
-/// Up to which place the log of one store is known to be complete.
-#[derive(Debug, Default)]
-struct Horizon {
-    place: AtomicI64,
-    /// When somebody last looked; held by whoever looks now.
-    looked: tokio::sync::Mutex<Option<Instant>>,
-}
-
-impl Horizon {
-    /// Looks, unless another stream has done so just now or is at it.
-    async fn look(&self, app: &App, store: StoreId) -> Result<i64, Error> {
-        if let Ok(mut looked) = self.looked.try_lock()
-            && looked.is_none_or(|at| at.elapsed() >= self.rest(app))
-        {
-            match event::end(store, self.place.load(Ordering::SeqCst), &mut *app.db().await?).await {
-                // Writers are at work; the next look will tell.
-                Err(error) if event::was_held_up(&error) => {}
-                end => drop(self.place.fetch_max(end?, Ordering::SeqCst)),
-            }
-            *looked = Some(Instant::now());
-        }
-        Ok(self.place.load(Ordering::SeqCst))
-    }
-
-    fn rest(&self, app: &App) -> Duration {
-        sse::pause(app).mul_f64(0.9)
     }
 }

@@ -12,13 +12,14 @@ use crate::db::event::{self, Event, Filter};
 use crate::db::order;
 use crate::db::provider_call::{self, ProviderCall};
 use crate::domain::events::EventType;
-use crate::domain::{EventId, OperationId, OrderId, StoreId};
-use crate::error::{Code, Error, OrNotFound, Problem};
+use crate::domain::{EventId, OperationId, OrderId};
+use crate::error::{Error, OrNotFound};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::{EventsRead, OrdersRead};
 use crate::http::page;
 use crate::http::path::Id;
 use crate::http::query::Params;
+use crate::workflows::event_log;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -127,17 +128,11 @@ async fn list_events(
     };
     let filter =
         Filter { kind: query.kind, subject: query.subject, actor: query.actor, from: query.from, to: query.to };
-    let end = end_of_log(&app, admin.store, after).await?;
+    let end = event_log::end(&app, admin.store, after).await?;
     let events = event::between(admin.store, after, end, &filter, limit, &*app.db().await?).await?;
-    let next = place_after(&events, end, limit);
+    let next = event_log::place_after(&events, end, limit);
     let data = events.into_iter().map(EventOut::from).collect();
     Ok(HttpResponse::Ok().json(EventList { data, next_cursor: cursor(next) }))
-}
-
-/// Where to go on. Once all that matched was read, what did not match need not be looked at again.
-pub(super) fn place_after(events: &[Event], end: i64, limit: i64) -> i64 {
-    let full = events.len() as i64 >= limit;
-    events.last().filter(|_| full).map_or(end, |event| event.seq)
 }
 
 /// A place in the log as callers see it.
@@ -153,21 +148,6 @@ pub(super) fn parse(cursor: &str) -> Option<i64> {
 
 pub(super) fn bad_cursor() -> Error {
     Error::invalid("cursor", "bad_cursor", "This is not a next_cursor of this list.")
-}
-
-/// How often a read of the log is tried while writers hold it up.
-const TRIES: u32 = 10;
-
-/// The present end of the log, seen from a place in it.
-pub(super) async fn end_of_log(app: &App, store: StoreId, known: i64) -> Result<i64, Error> {
-    for _ in 0..TRIES {
-        match event::end(store, known, &mut *app.db().await?).await {
-            Err(error) if event::was_held_up(&error) => {}
-            end => return Ok(end?),
-        }
-    }
-    let problem = Code::Unavailable.problem("The event log is being written to at length. Try again.");
-    Err(Problem { retry_after: Some(1), ..problem }.into())
 }
 
 /// A line of an order's timeline: an event, or a call to Paid.

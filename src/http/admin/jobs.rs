@@ -17,7 +17,7 @@ use crate::http::idempotency::{Begun, Once};
 use crate::http::page::PageParams;
 use crate::http::path::Id;
 use crate::http::query::{Listing, NoFilter};
-use crate::operations::job as jobs;
+use crate::workflows::job as jobs;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {

@@ -16,7 +16,7 @@ use crate::http::auth::scopes::{MembersImpersonate, MembersWrite};
 use crate::http::etag::IfMatch;
 use crate::http::idempotency::{Begun, Once};
 use crate::http::path::Id;
-use crate::operations::member as members;
+use crate::workflows::member as members;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {

@@ -18,7 +18,7 @@ use crate::http::auth::scopes::{MembersRead, MembersWrite};
 use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::idempotency::{Begun, Once};
 use crate::http::path::Id;
-use crate::operations::application::{self, Deed, Diagnosis, Outcome, Submission};
+use crate::workflows::application::{self, Deed, Diagnosis, Outcome, Submission};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {

@@ -20,7 +20,7 @@ use crate::http::idempotency::{Begun, Once};
 use crate::http::query::{Named, Params, Parts};
 use crate::http::spool::CsvBody;
 use crate::member_csv::{CsvEncoding, CsvLanguage, Exported, Writer};
-use crate::operations::{job, member as members};
+use crate::workflows::{job, member as members};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {

@@ -25,7 +25,7 @@ use crate::http::page::PageParams;
 use crate::http::patch::{Rules, both, merge_patch, split, split_body, two_halves};
 use crate::http::path::Id;
 use crate::http::query::Listing;
-use crate::operations::member::{self as members, Change, Deed, NewMember};
+use crate::workflows::member::{self as members, Change, Deed, NewMember};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {

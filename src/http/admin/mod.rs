@@ -26,7 +26,6 @@ use utoipa_actix_web::OpenApiFactory;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use bulk::{MOST_IDS, OLDER_THAN_MINUTES};
-pub use event_stream::Horizons;
 
 use super::{auth, idempotency, limits};
 

@@ -24,9 +24,9 @@ use crate::http::idempotency::{Begun, Once, OnceUnderKey, Ticket};
 use crate::http::page::PageParams;
 use crate::http::path::Id;
 use crate::http::query::Listing;
-use crate::operations::checkout;
-use crate::operations::order::{self as orders, CancelOrder, Edit, NewOrder, Progress};
-use crate::operations::payment::{self, Deed};
+use crate::workflows::checkout;
+use crate::workflows::order::{self as orders, CancelOrder, Edit, NewOrder, Progress};
+use crate::workflows::payment::{self, Deed};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {

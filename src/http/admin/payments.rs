@@ -16,7 +16,7 @@ use crate::http::body::OptionalBody;
 use crate::http::etag::IfMatch;
 use crate::http::idempotency::{Begun, Once};
 use crate::http::path::Id;
-use crate::operations::payment::{self, Confirm};
+use crate::workflows::payment::{self, Confirm};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {

@@ -25,9 +25,9 @@ use crate::http::idempotency::{Begun, Once};
 use crate::http::page::PageParams;
 use crate::http::path::Id;
 use crate::http::query::{Listing, NoFilter};
-use crate::operations::application::{self, Resolved};
-use crate::operations::payment;
-use crate::operations::reconciliation::{self, Resolve, Row};
+use crate::workflows::application::{self, Resolved};
+use crate::workflows::payment;
+use crate::workflows::reconciliation::{self, Resolve, Row};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {

@@ -7,12 +7,13 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::app::App;
 use crate::db;
 use crate::error::Error;
-use crate::http::auth::login::{self, RefreshIn, SessionOut, Who};
+use crate::http::auth::RefreshIn;
 use crate::http::auth::{Admin, AnyScope, Stranger};
 use crate::http::body::Body;
 use crate::http::limits::{Account, Limits, Realm, address};
 use crate::passwords;
 use crate::tokens::Audience;
+use crate::workflows::session::{self, SessionOut, Who};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -57,10 +58,10 @@ async fn create_session(
         let found = find(&app, &slug, account.email()).await?;
         let hash = found.as_ref().and_then(|(_, _, hash)| hash.clone());
         let right = passwords::verify(password, hash).await?;
-        found.filter(|_| right).ok_or_else(login::failed)
+        found.filter(|_| right).ok_or_else(session::failed)
     };
     let (store, who, _) = limits.log_in(Realm::Staff, &account, address, check).await?;
-    Ok(HttpResponse::Created().json(login::open(&app, store, who).await?))
+    Ok(HttpResponse::Created().json(session::open(&app, store, who).await?))
 }
 
 type Found = (crate::domain::StoreId, Who, Option<String>);
@@ -91,7 +92,7 @@ async fn refresh_session(
     app: Data<App>,
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
-    let check = login::refresh(&app, Audience::Admin, &body.0.refresh_token);
+    let check = session::refresh(&app, Audience::Admin, &body.0.refresh_token);
     Ok(HttpResponse::Ok().json(limits.refresh(address(&request, &app.config), check).await?))
 }
 
@@ -104,6 +105,6 @@ async fn refresh_session(
 )]
 #[delete("/sessions/current")]
 async fn end_session(admin: Admin<AnyScope>, app: Data<App>) -> Result<HttpResponse, Error> {
-    login::end(&app, admin.store, admin.session).await?;
+    session::end(&app, admin.store, admin.session).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -19,7 +19,7 @@ use crate::http::body::{Body, from_value};
 use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::limits::Limits;
 use crate::http::patch::{Rules, both, merge_patch, split, two_halves};
-use crate::operations::settings::{self, PaidChange, Tested};
+use crate::workflows::settings::{self, PaidChange, Tested};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {

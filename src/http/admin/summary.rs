@@ -21,7 +21,7 @@ use crate::domain::{OrderId, StoreId};
 use crate::error::{Error, OrNotFound};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::OrdersRead;
-use crate::operations::reconciliation::too_long;
+use crate::workflows::reconciliation::too_long;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {

@@ -9,7 +9,6 @@
 
 mod admin;
 mod bearer;
-pub mod login;
 mod storefront;
 
 use std::future::{Ready, ready};
@@ -80,6 +79,14 @@ pub async fn admin_credentials(
         next.call(request).await.map(ServiceResponse::map_into_boxed_body)
     })
     .await
+}
+
+/// The body of a refresh.
+#[derive(serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshIn {
+    /// The refresh token of the last answer.
+    pub refresh_token: String,
 }
 
 /// Looks at the credentials of a request to the storefront API.

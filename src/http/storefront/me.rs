@@ -18,7 +18,7 @@ use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::idempotency::Ticket;
 use crate::http::limits::{Account, Limits, Realm, address};
 use crate::http::patch::{merge_patch, split, two_halves};
-use crate::operations::member::{self, Deed, Shown};
+use crate::workflows::member::{self, Deed, Shown};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {

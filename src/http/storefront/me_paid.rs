@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::http::auth::Buyer;
 use crate::http::idempotency::{Begun, Once};
 use crate::http::requests::wants_japanese;
-use crate::operations::{application, checkout, member};
+use crate::workflows::{application, checkout, member};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {

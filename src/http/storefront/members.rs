@@ -19,8 +19,8 @@ use crate::http::etag::Versioned as _;
 use crate::http::idempotency::{Begun, Once};
 use crate::http::limits::{Limits, address};
 use crate::http::patch::{Rules, split_body, two_halves};
-use crate::operations::member::{self, Registration};
 use crate::passwords;
+use crate::workflows::member::{self, Registration};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {

@@ -25,8 +25,8 @@ use crate::http::idempotency::{Begun, OnceUnderKey};
 use crate::http::page::PageParams;
 use crate::http::path::Id;
 use crate::http::query::{Listing, NoFilter};
-use crate::operations::checkout::{self, Cart, Wanted};
-use crate::operations::order::{self as orders, NewOrder, Progress};
+use crate::workflows::checkout::{self, Cart, Wanted};
+use crate::workflows::order::{self as orders, NewOrder, Progress};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {

@@ -13,7 +13,7 @@ use crate::http::auth::Visitor;
 use crate::http::body::Body;
 use crate::http::idempotency::{Begun, Once};
 use crate::http::limits::{Account, Limits, address};
-use crate::operations::member;
+use crate::workflows::member;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {

@@ -12,7 +12,7 @@ use crate::domain::member::{MemberStatus, PaymentMethod};
 use crate::error::Error;
 use crate::http::auth::Buyer;
 use crate::http::query::Params;
-use crate::operations::checkout;
+use crate::workflows::checkout;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {

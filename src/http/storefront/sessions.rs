@@ -7,12 +7,13 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::app::App;
 use crate::db;
 use crate::error::{Code, Error};
-use crate::http::auth::login::{self, RefreshIn, SessionOut};
+use crate::http::auth::RefreshIn;
 use crate::http::auth::{Buyer, Stranger, Visitor};
 use crate::http::body::Body;
 use crate::http::limits::{Account, Limits, Realm, address};
 use crate::passwords;
 use crate::tokens::Audience;
+use crate::workflows::session::{self, SessionOut};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -56,13 +57,13 @@ async fn create_session(
         let found = db::password::of_member(store, account.email(), &*app.db().await?).await?;
         let hash = found.as_ref().and_then(|(_, _, hash)| hash.clone());
         let right = passwords::verify(password, hash).await?;
-        found.filter(|_| right).ok_or_else(login::failed)
+        found.filter(|_| right).ok_or_else(session::failed)
     };
     let (id, status, hash) = limits.log_in(Realm::Buyers, &account, address, check).await?;
     if !status.may_log_in() {
         return Err(Code::MemberNotActive.because("The store has shut this account out. Ask the store."));
     }
-    Ok(HttpResponse::Created().json(login::open_verified(&app, store, id, &hash.unwrap_or_default()).await?))
+    Ok(HttpResponse::Created().json(session::open_verified(&app, store, id, &hash.unwrap_or_default()).await?))
 }
 
 /// Refresh a session
@@ -82,7 +83,7 @@ async fn refresh_session(
     app: Data<App>,
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
-    let check = login::refresh(&app, Audience::Storefront, &body.0.refresh_token);
+    let check = session::refresh(&app, Audience::Storefront, &body.0.refresh_token);
     Ok(HttpResponse::Ok().json(limits.refresh(address(&request, &app.config), check).await?))
 }
 
@@ -93,6 +94,6 @@ async fn refresh_session(
 )]
 #[delete("/sessions/current")]
 async fn end_session(buyer: Buyer, app: Data<App>) -> Result<HttpResponse, Error> {
-    login::end(&app, buyer.store, buyer.session).await?;
+    session::end(&app, buyer.store, buyer.session).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -29,9 +29,9 @@ use kakeuri::domain::member::{MemberStatus, PersonName, Profile, fold_email};
 use kakeuri::domain::permissions::{Role, Scope};
 use kakeuri::domain::{MemberId, SessionId, UserId};
 use kakeuri::http;
-use kakeuri::http::auth::login::{self, Who};
 use kakeuri::http::service::Stopping;
 use kakeuri::tokens::{Audience, Claims, Tokens};
+use kakeuri::workflows::session::{self as sessions, Who};
 use kakeuri::{db, passwords};
 
 pub use client::{Answer, Client};
@@ -186,7 +186,7 @@ impl TestApp {
 
     /// A client of a member who has logged in.
     pub async fn buyer(&self, member: MemberId) -> Client {
-        let session = login::open(&self.app, self.store.store_id, Who::Member(member)).await.unwrap();
+        let session = sessions::open(&self.app, self.store.store_id, Who::Member(member)).await.unwrap();
         self.stranger().bearer(&session.access_token)
     }
 

@@ -7,7 +7,7 @@ use kakeuri::db::member::Member;
 use kakeuri::db::paid_settings;
 use kakeuri::domain::application::ApplicationStatus;
 use kakeuri::domain::{MemberId, PaidKey};
-use kakeuri::operations::{drive, provider};
+use kakeuri::workflows::{drive, provider};
 use serde_json::{Value, json};
 
 use super::client::Answer;

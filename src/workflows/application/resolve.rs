@@ -1,0 +1,121 @@
+//! What a human does about an application that needs one (R12): a submission that is stuck, or an answer of Paid that
+//! is not understood.
+
+use diesel_async::{AsyncConnection, AsyncPgConnection};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::Deed;
+use crate::app::App;
+use crate::db::event::{self, Subject};
+use crate::db::json::Json;
+use crate::db::member::{self, Member, MemberView};
+use crate::db::operation::{self, Operation};
+use crate::db::unknown_code;
+use crate::domain::events::EventType;
+use crate::domain::operation::{LastError, OperationState, Outcome};
+use crate::domain::reconciliation::Resolution;
+use crate::domain::{MemberId, StoreId};
+use crate::error::{Code, Error, OrNotFound};
+use crate::workflows::drive;
+use crate::workflows::durable::{end, lease};
+use crate::workflows::reconciliation::Resolve;
+
+/// A member after a human decided, and whether Paid has still to answer (202).
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// The member as it is now.
+    pub view: MemberView,
+    /// The outcome is not known yet; it will be reached without the caller.
+    pub processing: bool,
+}
+
+/// Carries a human's decision out: `retry` drives the submission now, `close` ends a stuck one and leaves the
+/// application `pending`, `accept` takes the flag of codes that are not understood away.
+pub async fn resolve(
+    app: &App,
+    store: StoreId,
+    id: MemberId,
+    wish: &Resolve,
+    deed: &Deed<'_>,
+) -> Result<Resolved, Error> {
+    let deadline = Instant::now() + app.config.paid_wait;
+    let decided = decide(app, store, id, wish, deed).await?;
+    if let Some(submission) = decided {
+        drive::drive_until(app, submission, deadline).await?;
+    }
+    let now = resolved(app, store, id).await?;
+    Ok(Resolved { processing: wish.action == Resolution::Retry && now.processing, ..now })
+}
+
+/// The member as it is now, for a repeat of a request whose decision an earlier try has written down.
+pub async fn resolved(app: &App, store: StoreId, id: MemberId) -> Result<Resolved, Error> {
+    let view = member::view(store, id, &*app.db().await?).await?.or_not_found()?;
+    let processing = view.operation.is_some();
+    Ok(Resolved { view, processing })
+}
+
+/// Does what needs no answer of Paid, and gives the submission that is to be driven, leased.
+async fn decide(
+    app: &App,
+    store: StoreId,
+    id: MemberId,
+    wish: &Resolve,
+    deed: &Deed<'_>,
+) -> Result<Option<Operation>, Error> {
+    let now = app.clock.now();
+    let Resolve { action, reason, adopt } = wish;
+    if *adopt {
+        return Err(Code::ActionNotAllowed.because("Paid shows nothing of a member that could be taken over here."));
+    }
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        let mut member = member::lock(store, id, conn).await?.or_not_found()?;
+        (deed.check_version)(member.version)?;
+        let open = operation::open_on_member(store, id, conn).await?;
+        let mut to_drive = None;
+        let subject = match (*action, open) {
+            (Resolution::Retry, Some(open)) => {
+                to_drive = operation::claim(store, open.id, lease::new(app), conn).await?;
+                open.id.0
+            }
+            (Resolution::Close, Some(open)) => close(&mut member, open, reason, now, conn).await?,
+            (Resolution::Accept, _) if unknown_code::stands(store, Subject::Member(id), conn).await? => {
+                unknown_code::accept(store, Subject::Member(id), now, conn).await?;
+                id.0
+            }
+            _ => return Err(not_allowed(*action)),
+        };
+        deed.ticket.record(subject, conn).await?;
+        let data = json!({ "action": action, "reason": reason });
+        event::append(store, EventType::ApplicationResolved, Subject::Member(id), deed.actor, data, now, conn).await?;
+        Ok(to_drive)
+    })
+    .await
+}
+
+/// Ends a submission that is stuck. The application stays as it is, to be submitted again.
+async fn close(
+    member: &mut Member,
+    open: Operation,
+    reason: &str,
+    now: chrono::DateTime<chrono::Utc>,
+    conn: &mut AsyncPgConnection,
+) -> Result<uuid::Uuid, Error> {
+    let mut open = operation::lock(member.store_id, open.id, conn).await?.or_not_found()?;
+    if open.state != OperationState::Stuck {
+        return Err(not_allowed(Resolution::Close));
+    }
+    let last = open.last_outcome();
+    let message = "A human closed the submission without knowing whether it reached Paid.".to_owned();
+    member.last_error = Some(Json(LastError { codes: last.codes.clone(), message, at: now }));
+    let outcome = Outcome { message: format!("closed by a human: {reason}"), ..last };
+    end::close(&mut open, OperationState::Abandoned, Some(outcome), now);
+    operation::save(&open, conn).await?;
+    member::save(member, now, conn).await?;
+    Ok(open.id.0)
+}
+
+fn not_allowed(action: Resolution) -> Error {
+    Code::ActionNotAllowed.because(format!("{action} is not among the allowed actions of this member now."))
+}

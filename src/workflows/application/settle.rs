@@ -1,0 +1,124 @@
+//! Writes down how a drive of a submission ended: one transaction that first checks that the operation is still open
+//! under its own lease.
+
+use chrono::{DateTime, Utc};
+use diesel_async::{AsyncConnection, AsyncPgConnection};
+use serde_json::{Value, json};
+
+use super::find_out::Finding;
+use super::reported;
+use crate::app::App;
+use crate::db::application::Application;
+use crate::db::event::{self, News, Subject};
+use crate::db::json::Json;
+use crate::db::member::{self, Member};
+use crate::db::operation::{self, Operation};
+use crate::domain::application::ApplicationStatus;
+use crate::domain::events::EventType;
+use crate::domain::operation::{LastError, OperationState, Outcome};
+use crate::error::Error;
+use crate::paid::ReportedStatus;
+use crate::paid::codes::DUPLICATE;
+use crate::workflows::durable::end::{self, Ending};
+use crate::workflows::durable::undecided::Undecided;
+use crate::workflows::provider::Calls;
+use crate::workflows::unknown_code::Unflagged;
+
+/// Settles a submission, or puts off its next drive. Answers the operation as it stands now, which is another process's
+/// work if that took over meanwhile.
+pub async fn settle(app: &App, operation: Operation, finding: Finding, calls: &Calls) -> Result<Operation, Error> {
+    let now = app.clock.now();
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        let unflagged = calls.write(conn).await?;
+        let (store, member_id) = (operation.store_id, operation.member_id.ok_or_else(missing_row)?);
+        let member = member::lock(store, member_id, conn).await?.ok_or_else(missing_row)?;
+        let (current, unflagged) = match end::begin(&operation, unflagged, Subject::Member(member_id), conn).await? {
+            Ending::Ours(current, unflagged) => (current, unflagged),
+            Ending::Lost(current) => return Ok(current),
+        };
+        let settlement = Settlement { claimed: &operation, operation: current, member, now };
+        settlement.finish(app, finding, unflagged, conn).await
+    })
+    .await
+}
+
+fn missing_row() -> Error {
+    anyhow::anyhow!("a submission without its member").into()
+}
+
+struct Settlement<'a> {
+    claimed: &'a Operation,
+    operation: Operation,
+    member: Member,
+    now: DateTime<Utc>,
+}
+
+impl Settlement<'_> {
+    async fn finish(
+        mut self,
+        app: &App,
+        finding: Finding,
+        unflagged: Unflagged,
+        conn: &mut AsyncPgConnection,
+    ) -> Result<Operation, Error> {
+        let subject = Subject::Member(self.member.id);
+        let event = match finding {
+            Finding::Landed { paid_id, reported, already_linked } => {
+                Some(self.landed(paid_id, reported, already_linked))
+            }
+            Finding::Refused(outcome) => Some(self.refused(outcome)),
+            Finding::Open(Undecided { outcome, sent }) => {
+                if end::put_off(app, self.claimed, &mut self.operation, outcome, sent) {
+                    operation::save(&self.operation, conn).await?;
+                    unflagged.raise(subject, &self.operation.actor, conn).await?;
+                    return Ok(self.operation);
+                }
+                end::leave_stuck(self.claimed, &mut self.operation)
+            }
+        };
+        operation::save(&self.operation, conn).await?;
+        member::save(&mut self.member, self.now, conn).await?;
+        let mut news = Vec::new();
+        if let Some((kind, mut data)) = event {
+            data["operation_id"] = json!(self.operation.id);
+            news.push(News { kind, subject, data });
+        }
+        news.extend(unflagged.flag(subject, conn).await?);
+        event::append_many(self.member.store_id, &news, &self.operation.actor, self.now, conn).await?;
+        Ok(self.operation)
+    }
+
+    fn landed(
+        &mut self,
+        paid_id: Option<String>,
+        reported: Option<ReportedStatus>,
+        already_linked: bool,
+    ) -> (EventType, Value) {
+        let before = self.member.application_status;
+        self.member.application_status = ApplicationStatus::Submitted;
+        self.member.submitted_at = Some(self.now);
+        self.member.last_error = None;
+        self.member.reported_status = None;
+        if paid_id.is_some() {
+            self.member.paid_id = paid_id;
+        }
+        if let Some(reported) = reported {
+            let mut application = Application::from(&self.member);
+            reported::enter(&mut application, &reported, self.now);
+            application.put_into(&mut self.member);
+        }
+        let outcome = already_linked.then(|| Outcome { codes: vec![DUPLICATE.to_owned()], ..Outcome::default() });
+        end::close(&mut self.operation, OperationState::Done, outcome, self.now);
+        let to = self.member.application_status;
+        (EventType::ApplicationChanged, json!({ "from": before, "to": to, "already_linked": already_linked }))
+    }
+
+    /// The application stays `pending`, with the codes for the admin to see (A2).
+    fn refused(&mut self, outcome: Outcome) -> (EventType, Value) {
+        let (codes, message) = (outcome.codes.clone(), outcome.message.clone());
+        self.member.last_error = Some(Json(LastError { codes: codes.clone(), message, at: self.now }));
+        end::close(&mut self.operation, OperationState::Refused, Some(outcome), self.now);
+        (EventType::ApplicationRefused, json!({ "codes": codes }))
+    }
+}

@@ -1,0 +1,291 @@
+//! Submitting an application (申請する): by an admin, by a bulk job, or by a registration (O1).
+
+use diesel_async::{AsyncConnection, AsyncPgConnection};
+use serde_json::json;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{in_progress, key_of, paid_disabled};
+use crate::app::App;
+use crate::crypto;
+use crate::db::event::{self, Subject};
+use crate::db::idempotency_key::Ticket;
+use crate::db::json::Json;
+use crate::db::member::{self, Member};
+use crate::db::operation::{self, Operation};
+use crate::db::paid_settings::{self, PaidSettings};
+use crate::domain::application::ApplicationStatus;
+use crate::domain::events::EventType;
+use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
+use crate::domain::operation::{OperationKind, OperationState, Plan};
+use crate::domain::{Fault, MemberId, OperationId, PaidKey, StoreId};
+use crate::error::{Code, Error, OrNotFound};
+use crate::paid::{self, Codes, MemberData, codes, fields};
+use crate::workflows::durable::{end, lease};
+use crate::workflows::{drive, provider};
+
+text_enum! {
+    /// What became of a submission.
+    Outcome {
+        /// Paid has the application.
+        Submitted = "submitted" ("申請済", "submitted"),
+        /// Paid is not among the member's payment methods, so the application was dropped (A3).
+        Dropped = "dropped" ("申請取消", "dropped"),
+        /// The member had linked himself to the store already.
+        AlreadyLinked = "already_linked" ("連携済み", "already linked"),
+        /// Not known yet; it goes on by itself.
+        Processing = "processing" ("処理中", "processing"),
+    }
+}
+
+/// A submission as its caller is told of it.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The member as it is now.
+    pub member: Member,
+    /// What is open still.
+    pub operation: Option<Operation>,
+}
+
+/// Who submits, and under which conditions.
+pub struct Deed<'a> {
+    /// For the log.
+    pub actor: &'a str,
+    /// The caller's `If-Match`.
+    pub check_version: &'a (dyn Fn(i64) -> Result<(), Error> + Sync),
+    /// What the caller's `Idempotency-Key` gives the right to.
+    pub ticket: &'a Ticket,
+}
+
+/// What was decided under the member's lock.
+enum Step {
+    Dropped,
+    Drive(Box<Operation>),
+}
+
+/// Submits the application of a member and waits for Paid's answer for as long as a request may.
+///
+/// Where a submission is stuck, it is driven on instead of making a second one.
+pub async fn submit(app: &App, store: StoreId, id: MemberId, deed: &Deed<'_>) -> Result<Submission, Error> {
+    let deadline = Instant::now() + app.config.paid_wait;
+    let step = {
+        let conn = &mut *app.db().await?;
+        conn.transaction(async |conn| decide(app, store, id, deed, conn).await).await?
+    };
+    match step {
+        Step::Dropped => answer(app, store, id, Outcome::Dropped).await,
+        Step::Drive(operation) => finish(app, *operation, deadline).await,
+    }
+}
+
+async fn decide(
+    app: &App,
+    store: StoreId,
+    id: MemberId,
+    deed: &Deed<'_>,
+    conn: &mut AsyncPgConnection,
+) -> Result<Step, Error> {
+    let settings = paid_settings::share(store, conn).await?;
+    let mut member = member::lock(store, id, conn).await?.or_not_found()?;
+    (deed.check_version)(member.version)?;
+    let key = member.customer_number.clone();
+    let (open, may_have_arrived) = operation::submissions(store, id, key.as_ref(), conn).await?;
+    if let Some(open) = open {
+        let claimed = match open.state {
+            OperationState::Stuck => operation::claim(store, open.id, lease::new(app), conn).await?,
+            _ => None,
+        };
+        let claimed = claimed.ok_or_else(in_progress)?;
+        deed.ticket.record(claimed.id.0, conn).await?;
+        return Ok(Step::Drive(Box::new(claimed)));
+    }
+    may_be_submitted(&settings, &member)?;
+    if !member.has(PaymentMethod::Paid) {
+        drop_application(app, &mut member, deed, conn).await?;
+        return Ok(Step::Dropped);
+    }
+    let mut operation = write_down(app, &settings, &mut member, deed.actor, conn).await?;
+    // A submission that a human closed may stand at Paid under this key: it is asked about before another is sent.
+    operation.may_have_arrived = may_have_arrived;
+    deed.ticket.record(operation.id.0, conn).await?;
+    Ok(Step::Drive(Box::new(operation)))
+}
+
+fn may_be_submitted(settings: &PaidSettings, member: &Member) -> Result<(), Error> {
+    if !settings.enabled {
+        return Err(paid_disabled());
+    }
+    if matches!(member.status, MemberStatus::Rejected | MemberStatus::Suspended) {
+        return Err(Code::MemberStatusForbids
+            .because(format!("The member is {}; only others can be submitted.", member.status)));
+    }
+    if member.application_status != ApplicationStatus::Pending {
+        return Err(Code::ApplicationNotPending.because(format!(
+            "The application is {}; only one that is pending (申請待ち) can be submitted.",
+            member.application_status
+        )));
+    }
+    Ok(())
+}
+
+/// A3.
+async fn drop_application(
+    app: &App,
+    member: &mut Member,
+    deed: &Deed<'_>,
+    conn: &mut AsyncPgConnection,
+) -> Result<(), Error> {
+    let now = app.clock.now();
+    member.application_status = ApplicationStatus::None;
+    member.last_error = None;
+    member::save(member, now, conn).await?;
+    deed.ticket.record(member.id.0, conn).await?;
+    let data = json!({ "from": ApplicationStatus::Pending, "to": ApplicationStatus::None, "dropped": true });
+    let subject = Subject::Member(member.id);
+    event::append(member.store_id, EventType::ApplicationChanged, subject, deed.actor, data, now, conn).await?;
+    Ok(())
+}
+
+/// Writes the submission of a locked, pending member down, with the key it goes under, in the caller's transaction.
+///
+/// In memory no send has arrived yet; the row says that one may have, as a crash could come right after it.
+pub async fn write_down(
+    app: &App,
+    settings: &PaidSettings,
+    member: &mut Member,
+    actor: &str,
+    conn: &mut AsyncPgConnection,
+) -> Result<Operation, Error> {
+    let key = key_of(member);
+    let data = MemberData::from_profile(&key, &member.profile.0);
+    let faults = fields::check(&data);
+    if !faults.is_empty() {
+        return Err(faulty(faults));
+    }
+    let lease = lease::new(app);
+    let operation = Operation {
+        store_id: member.store_id,
+        id: OperationId::new(),
+        kind: OperationKind::Apply,
+        order_id: None,
+        member_id: Some(member.id),
+        environment: settings.environment,
+        paid_key: key,
+        body: paid::body::apply(&data),
+        plan: Json(Plan::Apply),
+        actor: actor.to_owned(),
+        state: OperationState::Open,
+        may_have_arrived: false,
+        giving_up: false,
+        drives: 0,
+        next_try_at: lease.now,
+        lease: Some(lease.token),
+        lease_until: Some(lease.until),
+        outcome: None,
+        started_at: lease.now,
+        settled_at: None,
+        refusal: None,
+        scheduled_at: lease.now,
+        looks_again: false,
+    };
+    member::save(member, lease.now, conn).await?;
+    operation::insert(&Operation { may_have_arrived: true, ..operation.clone() }, conn).await?;
+    let (subject, data) = (Subject::Member(member.id), json!({ "operation_id": operation.id }));
+    event::append(member.store_id, EventType::ApplicationRequested, subject, actor, data, lease.now, conn).await?;
+    Ok(operation)
+}
+
+/// What Paid would refuse in a profile (A1), apart from what only Paid can tell.
+pub fn precheck(profile: &Profile, key: Option<&PaidKey>) -> Vec<Fault> {
+    let key = key.cloned().unwrap_or_else(|| PaidKey::from_random(crypto::random()));
+    fields::check(&MemberData::from_profile(&key, profile))
+}
+
+/// Drives the submission that a registration wrote down (O1). A refusal is for the admin to see, not for the buyer.
+pub async fn submit_registered(app: &App, operation: Operation) -> Result<(), Error> {
+    let deadline = Instant::now() + app.config.paid_wait;
+    drive::drive_until(app, operation, deadline).await.map(drop)
+}
+
+async fn finish(app: &App, operation: Operation, deadline: Instant) -> Result<Submission, Error> {
+    let (store, member) = (operation.store_id, operation.member_id.or_not_found()?);
+    match drive::drive_until(app, operation, deadline).await? {
+        Some(settled) => ended(app, store, member, &settled).await,
+        None => answer(app, store, member, Outcome::Processing).await,
+    }
+}
+
+/// The answer to a request of which an earlier try wrote a submission down, or dropped the application, before it broke
+/// off; `made` is what that try recorded. `None`: Paid did not even read the submission, so nothing was done.
+pub async fn resume(app: &App, store: StoreId, member: MemberId, made: Uuid) -> Result<Option<Submission>, Error> {
+    let earlier = operation::find(store, OperationId(made), &*app.db().await?).await?;
+    match earlier {
+        Some(earlier) if end::was_not_read(&earlier) => Ok(None),
+        Some(earlier) => ended(app, store, member, &earlier).await.map(Some),
+        None => answer(app, store, member, Outcome::Dropped).await.map(Some),
+    }
+}
+
+async fn ended(app: &App, store: StoreId, member: MemberId, operation: &Operation) -> Result<Submission, Error> {
+    let outcome = match operation.state {
+        OperationState::Refused => return Err(refusal(operation)),
+        OperationState::Open | OperationState::Stuck => Outcome::Processing,
+        OperationState::Abandoned => return Err(closed()),
+        OperationState::Done if operation.last_outcome().codes.is_empty() => Outcome::Submitted,
+        OperationState::Done => Outcome::AlreadyLinked,
+    };
+    answer(app, store, member, outcome).await
+}
+
+fn closed() -> Error {
+    Code::ActionNotAllowed.because("A human has closed this submission. The application can be submitted again.")
+}
+
+async fn answer(app: &App, store: StoreId, id: MemberId, outcome: Outcome) -> Result<Submission, Error> {
+    let conn = &*app.db().await?;
+    let member = member::find(store, id, conn).await?.or_not_found()?;
+    let operation = operation::open_on_member(store, id, conn).await?;
+    Ok(Submission { outcome, member, operation })
+}
+
+/// What an admin is told whose submission Paid refused (A2).
+pub fn refusal(operation: &Operation) -> Error {
+    let codes: Codes = operation.last_outcome().codes.into_iter().collect();
+    let mut problem = if codes.is_auth_failure() {
+        provider::auth_failed()
+    } else if codes.is_request_fault() {
+        provider::rejected()
+    } else if codes.is_already_linked() {
+        Code::PaidNumberTaken.problem(
+            "Paid has a link under this customer number that no submission of ours explains, so it was not taken over. \
+             Refresh the status if the link is this member's own, and otherwise ask Paid's support desk.",
+        )
+    } else if codes.is_email_taken() {
+        Code::PaidEmailTaken.problem(
+            "This e-mail address is already registered at Paid. Let the member use the banner for Paid members on the \
+             storefront to link himself, or ask Paid's support desk.",
+        )
+    } else {
+        Code::ApplicationRefused.problem("Paid refused the application; see errors. It stays pending.")
+    };
+    problem.errors = codes.iter().map(fault_of).collect();
+    problem.paid_codes = codes.into_vec();
+    problem.into()
+}
+
+fn faulty(faults: Vec<Fault>) -> Error {
+    let mut problem = Code::ApplicationRefused
+        .problem("Paid would refuse this application, so it was not sent. Correct the fields in errors.");
+    problem.paid_codes = faults.iter().filter_map(|fault| fault.paid_code.clone()).collect();
+    problem.errors = faults;
+    problem.into()
+}
+
+/// A code of Paid as a fault of the field it is about.
+pub fn fault_of(code: &str) -> Fault {
+    let pointer = fields::field_of(code).map_or("", |field| field.pointer);
+    let text = codes::meaning(code).map_or_else(|| "Paid gives no reason that is known here.".to_owned(), |(_, en)| en);
+    Fault { paid_code: Some(code.to_owned()), ..Fault::new(pointer, "refused_by_paid", text) }
+}

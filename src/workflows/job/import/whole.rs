@@ -1,0 +1,218 @@
+//! A file that is taken over whole or not at all.
+//!
+//! All rows are judged first, a portion at a time and without locks, and what a portion comes to is staged with it. Then
+//! one transaction writes everything. It locks the members that it changes as late as it can, after the outcomes and the
+//! new members, so that until then their orders and applications go on. Where one of them was changed meanwhile, the
+//! portions concerned are judged again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use diesel_async::{AsyncConnection, AsyncPgConnection};
+use serde::{Deserialize, Serialize};
+
+use super::super::end;
+use super::{Held, Mode, basis, drawn_for, items, judged, rows_of, tell};
+use crate::app::App;
+use crate::db::job::{self, Tally};
+use crate::db::job_portion::{self, Portion};
+use crate::db::paid_settings::{self, PaidSettings};
+use crate::domain::job::JobState;
+use crate::error::{Error, OrNotFound};
+use crate::workflows::job::work::conclude;
+use crate::workflows::member::import::{Effects, SpokenFor, Verdict};
+
+/// How often what changed meanwhile is judged again at once. After that the file waits, as after any fault of ours.
+const ROUNDS: usize = 5;
+
+/// Takes a file over, or finds out that it is not to be.
+pub(super) async fn import(app: &App, held: &Held, dry_run: bool) -> Result<(), Error> {
+    let mut file = File::open(app, held, dry_run).await?;
+    for number in job_portion::numbers(held.job.store_id, held.job.id, &*app.db().await?).await? {
+        file.stage(number).await?;
+    }
+    for _ in 0..ROUNDS {
+        match file.finish().await {
+            Ok(()) => return Ok(()),
+            Err(Stopped::Broken(error)) => return Err(error),
+            Err(Stopped::Moved(numbers)) => file.stage_again(&numbers).await?,
+        }
+    }
+    Err(anyhow::anyhow!("members in the file kept changing while it was taken over").into())
+}
+
+/// A file that is taken over whole.
+struct File<'a> {
+    app: &'a App,
+    held: &'a Held,
+    dry_run: bool,
+    settings: PaidSettings,
+    /// By their numbers, without their rows.
+    portions: BTreeMap<i32, Portion>,
+    spoken_for: SpokenFor,
+    /// The portions with a row at fault.
+    refused: BTreeSet<i32>,
+}
+
+/// What a portion comes to.
+#[derive(Serialize, Deserialize)]
+struct Staged {
+    verdicts: Vec<Verdict>,
+    effects: Effects,
+}
+
+/// Why nothing was written.
+enum Stopped {
+    /// Members in these portions were changed after they were judged.
+    Moved(Vec<i32>),
+    Broken(Error),
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl From<diesel::result::Error> for Stopped {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Broken(error.into())
+    }
+}
+
+impl<'a> File<'a> {
+    async fn open(app: &'a App, held: &'a Held, dry_run: bool) -> Result<Self, Error> {
+        let settings = paid_settings::find(held.job.store_id, &*app.db().await?).await?;
+        let (portions, refused) = (BTreeMap::new(), BTreeSet::new());
+        Ok(Self { app, held, dry_run, settings, portions, spoken_for: SpokenFor::default(), refused })
+    }
+
+    fn mode(&self) -> Mode {
+        match self.dry_run {
+            _ if !self.refused.is_empty() => Mode::LeaveOut,
+            true => Mode::Check,
+            false => Mode::Write,
+        }
+    }
+
+    /// Judges a portion and keeps what it comes to.
+    async fn stage(&mut self, number: i32) -> Result<(), Error> {
+        let (store, id) = (self.held.job.store_id, self.held.job.id);
+        let mut portion = job_portion::find(store, id, number, &*self.app.db().await?).await?.or_not_found()?;
+        let rows = rows_of(&portion)?;
+        portion.input = None;
+        let drawn = if self.dry_run { None } else { Some(drawn_for(self.app, store, &rows).await?) };
+        let basis = basis(self.app, self.held, &self.settings, drawn, &self.spoken_for);
+        let conn = &mut *self.app.db().await?;
+        let (verdicts, effects) = judged(basis, &rows, false, conn).await?;
+        self.spoken_for.add(effects.members());
+        if verdicts.iter().any(|verdict| matches!(verdict, Verdict::Refused(..))) {
+            self.refused.insert(number);
+        }
+        let changes = effects.changes();
+        let staged = serde_json::to_vec(&Staged { verdicts, effects }).map_err(anyhow::Error::from)?;
+        conn.transaction(async |conn| {
+            // Whoever lost the file leaves alone what its new holder has found out.
+            if job_portion::lock_ours(&self.held.portion, conn).await? {
+                job_portion::stage(&portion, staged, changes, conn).await?;
+            }
+            Ok::<_, Error>(())
+        })
+        .await?;
+        self.portions.insert(number, portion);
+        Ok(())
+    }
+
+    async fn stage_again(&mut self, numbers: &[i32]) -> Result<(), Error> {
+        let store = self.held.job.store_id;
+        self.settings = paid_settings::find(store, &*self.app.db().await?).await?;
+        for number in numbers {
+            let staged = self.staged(*number, &*self.app.db().await?).await?;
+            self.spoken_for.remove(staged.effects.members());
+        }
+        for number in numbers {
+            self.stage(*number).await?;
+        }
+        Ok(())
+    }
+
+    async fn finish(&self) -> Result<(), Stopped> {
+        let (app, held) = (self.app, self.held);
+        let conn = &mut *app.db().await?;
+        conn.transaction(async |conn| {
+            if !job_portion::lock_ours(&held.portion, conn).await? {
+                return Ok(());
+            }
+            if self.is_stopped(conn).await? {
+                return Ok(());
+            }
+            let tally = self.write_outcomes(conn).await?;
+            if self.mode() == Mode::Write {
+                self.write_changes(conn).await?;
+            }
+            for portion in self.portions.values() {
+                job_portion::close(portion, app.clock.now(), conn).await?;
+            }
+            Ok(conclude(app, held, tally, conn).await?)
+        })
+        .await
+    }
+
+    /// Ends the job with nothing written where that was asked for.
+    async fn is_stopped(&self, conn: &mut AsyncPgConnection) -> Result<bool, Error> {
+        let (store, id) = (self.held.job.store_id, self.held.job.id);
+        if job::find(store, id, conn).await?.or_not_found()?.state != JobState::Cancelling {
+            return Ok(false);
+        }
+        let mut job = job::lock(store, id, conn).await?.or_not_found()?;
+        let actor = job.actor.clone();
+        end(&mut job, JobState::Cancelled, &actor, self.app.clock.now(), conn).await?;
+        Ok(true)
+    }
+
+    /// Writes what becomes of the rows, and the new members.
+    async fn write_outcomes(&self, conn: &mut AsyncPgConnection) -> Result<Tally, Error> {
+        let (store, id) = (self.held.job.store_id, self.held.job.id);
+        let (mode, mut tally) = (self.mode(), Tally::default());
+        for (number, portion) in &self.portions {
+            let staged = self.staged(*number, conn).await?;
+            let items = items(portion, staged.verdicts, mode);
+            job::set_outcomes(store, id, &items, conn).await?;
+            tally = tally + Tally::of(&items);
+            if mode == Mode::Write {
+                staged.effects.create(conn).await?;
+            }
+        }
+        Ok(tally)
+    }
+
+    /// Writes the changed members under their locks, and then the log.
+    async fn write_changes(&self, conn: &mut AsyncPgConnection) -> Result<(), Stopped> {
+        let (store, id) = (self.held.job.store_id, self.held.job.id);
+        let settings = paid_settings::share(store, conn).await?;
+        if settings.ticks_new_members() != self.settings.ticks_new_members() {
+            return Err(Stopped::Moved(self.portions.keys().copied().collect()));
+        }
+        job_portion::lock_staged_members(store, id, conn).await?;
+        let mut moved = Vec::new();
+        for number in self.portions.keys() {
+            let effects = self.staged(*number, conn).await?.effects;
+            if !effects.still_hold(conn).await? {
+                moved.push(*number);
+            } else if moved.is_empty() {
+                effects.change(conn).await?;
+            }
+        }
+        if !moved.is_empty() {
+            return Err(Stopped::Moved(moved));
+        }
+        for number in self.portions.keys() {
+            tell(self.app, self.held, &self.staged(*number, conn).await?.effects.news, conn).await?;
+        }
+        Ok(())
+    }
+
+    async fn staged(&self, number: i32, conn: &AsyncPgConnection) -> Result<Staged, Error> {
+        let staged = job_portion::staged(self.held.job.store_id, self.held.job.id, number, conn).await?;
+        Ok(serde_json::from_slice(&staged).map_err(anyhow::Error::from)?)
+    }
+}

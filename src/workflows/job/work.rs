@@ -1,0 +1,147 @@
+//! A portion of a job, from its lease to its outcomes.
+
+use diesel_async::{AsyncConnection, AsyncPgConnection};
+use futures_util::future::join_all;
+
+use super::{confirm, end, import, refresh, submit};
+use crate::app::App;
+use crate::db::job::{self, Item, Job, Tally};
+use crate::db::job_portion::{self, Portion};
+use crate::domain::job::{ItemOutcome, JobKind, JobState, MOST_FAILURES};
+use crate::domain::retry;
+use crate::error::{Error, OrNotFound};
+use crate::holding;
+use crate::workflows::durable::lease;
+
+/// A portion of a job in the hands of this process.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// The job as it was when the portion was claimed.
+    pub job: Job,
+    /// The portion.
+    pub portion: Portion,
+}
+
+/// Claims portions that are due.
+pub async fn claim_due(app: &App, limit: i64) -> Result<Vec<Held>, Error> {
+    let claimed = job_portion::claim_due(lease::new(app), limit, &mut *app.db().await?).await?;
+    Ok(claimed.into_iter().map(|(job, portion)| Held { job, portion }).collect())
+}
+
+/// Claims portions that are due and does them. Says how many were claimed.
+pub async fn run_due(app: &App, limit: i64) -> Result<usize, Error> {
+    let claimed = claim_due(app, limit).await?;
+    for done in join_all(claimed.iter().map(|held| work(app, held))).await {
+        if let Err(error) = done {
+            tracing::error!(%error, "a portion of a job could not be done");
+        }
+    }
+    Ok(claimed.len())
+}
+
+/// Does a claimed portion. Its lease is renewed meanwhile; should it be lost all the same, whoever took it over repeats
+/// nothing that was written down, and what this worker found out is dropped.
+pub async fn work(app: &App, held: &Held) -> Result<(), Error> {
+    let done = tokio::select! {
+        done = holding::counted(do_portion(app, held)) => done,
+        () = keep(app, &held.portion) => return Ok(()),
+    };
+    if let Err(error) = &done {
+        tracing::error!(job = %held.job.id, %error, "a portion of a job broke off");
+        break_off(app, held).await?;
+    }
+    Ok(())
+}
+
+/// Renews the lease of a portion until it is lost.
+async fn keep(app: &App, portion: &Portion) {
+    loop {
+        tokio::time::sleep(lease::pace(app)).await;
+        let renewed = match app.db().await {
+            Ok(mut conn) => job_portion::renew(portion, lease::end(app), &mut conn).await.map_err(Error::from),
+            Err(error) => Err(error),
+        };
+        match renewed {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => tracing::warn!(%error, "the lease of a portion could not be renewed"),
+        }
+    }
+}
+
+async fn do_portion(app: &App, held: &Held) -> Result<(), Error> {
+    let job = &held.job;
+    let done = match job.kind {
+        JobKind::MemberSubmission => submit::submit_all(app, job, to_do(app, held).await?).await,
+        JobKind::MemberRefresh => refresh::refresh_members(app, job, to_do(app, held).await?).await,
+        JobKind::PaymentRefresh => refresh::refresh_payments(app, job, to_do(app, held).await?).await,
+        JobKind::PaymentConfirm => confirm::confirm_all(app, job, to_do(app, held).await?).await,
+        JobKind::MemberImport => return import::import(app, held).await,
+    };
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        if job_portion::lock_ours(&held.portion, conn).await? {
+            write_outcomes(app, held, &done, conn).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn to_do(app: &App, held: &Held) -> Result<Vec<Item>, Error> {
+    let portion = &held.portion;
+    let conn = &*app.db().await?;
+    Ok(job::to_do(portion.store_id, portion.job_id, portion.first, portion.last, conn).await?)
+}
+
+/// Writes down what became of a locked portion's items.
+async fn write_outcomes(app: &App, held: &Held, done: &[Item], conn: &mut AsyncPgConnection) -> Result<(), Error> {
+    let now = app.clock.now();
+    job::set_outcomes(held.job.store_id, held.job.id, done, conn).await?;
+    if done.iter().any(|item| item.outcome == ItemOutcome::NotStarted) {
+        // As long as the first wait for an operation whose outcome is not known.
+        let wait = retry::delay_after(1, app.config.retry_scale).unwrap_or_default();
+        job_portion::let_go(&held.portion, held.portion.failures, now + wait, conn).await?;
+    } else {
+        job_portion::close(&held.portion, now, conn).await?;
+    }
+    conclude(app, held, Tally::of(done), conn).await
+}
+
+/// Counts the outcomes of a portion, and ends the job where nothing is left of it.
+pub(super) async fn conclude(app: &App, held: &Held, tally: Tally, conn: &mut AsyncPgConnection) -> Result<(), Error> {
+    let (store, id, now) = (held.job.store_id, held.job.id, app.clock.now());
+    let mut job = job::lock(store, id, conn).await?.or_not_found()?;
+    job.count(tally);
+    let actor = job.actor.clone();
+    let stopped = job.state == JobState::Cancelling
+        && !job_portion::any_held(store, id, Some(held.portion.number), now, conn).await?;
+    if job.state.is_open() && !job_portion::any_left(store, id, conn).await? {
+        end(&mut job, JobState::Succeeded, &actor, now, conn).await
+    } else if stopped {
+        end(&mut job, JobState::Cancelled, &actor, now, conn).await
+    } else {
+        Ok(job::save(&mut job, conn).await?)
+    }
+}
+
+/// Lets a portion go that broke by a fault of ours, to be tried again; the whole job fails where that happens too often.
+async fn break_off(app: &App, held: &Held) -> Result<(), Error> {
+    let (store, id, now) = (held.job.store_id, held.job.id, app.clock.now());
+    let failures = held.portion.failures + 1;
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        if !job_portion::lock_ours(&held.portion, conn).await? {
+            return Ok(());
+        }
+        let delay = retry::delay_after(failures, app.config.retry_scale).filter(|_| failures < MOST_FAILURES);
+        job_portion::let_go(&held.portion, failures, now + delay.unwrap_or_default(), conn).await?;
+        let mut job = job::lock(store, id, conn).await?.or_not_found()?;
+        if delay.is_none() && job.state.is_open() {
+            let actor = job.actor.clone();
+            end(&mut job, JobState::Failed, &actor, now, conn).await?;
+        }
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,43 @@
+//! What needs both the database and Paid, or must survive a crash. Called by requests and by the worker alike: one code
+//! path for the first try and for every retry.
+//!
+//! A call that moves money, and every submission of an application, goes in three steps: write the intent and commit;
+//! ask Paid; settle and commit. Nothing of the database is held while waiting for Paid.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`provider`] | a store's account at Paid; reads with a deadline; the record of every call |
+//! | [`throttle`] | how fast a store's bulk reads may ask Paid |
+//! | [`batches`] | asks Paid about many keys at once |
+//! | [`durable`] | how a call to Paid survives anything: intent, lease, end |
+//! | [`drive`] | one drive of an operation, from its lease to its settlement |
+//! | [`checkout`] | what an order may be paid with, and what it costs |
+//! | [`order`] | places, edits and cancels orders |
+//! | [`payment`] | confirms, cancels and refreshes payments, and settles what was asked of them |
+//! | `unknown_code` | flags answers that are not understood |
+//! | [`member`] | creates, registers, changes and removes members |
+//! | [`session`] | opens, refreshes and ends sessions of members and staff |
+//! | [`event_log`] | reads the log without missing a line |
+//! | [`settings`] | changes a store's settings, and tests them |
+//! | [`application`] | submits and refreshes Paid applications |
+//! | [`job`] | bulk work, item by item |
+//! | [`reconciliation`] | what needs a human, and what the human does |
+//!
+//! Locks are taken in one order: settings, order or member, operation, payment. Events are written last.
+
+pub mod application;
+pub mod batches;
+pub mod checkout;
+pub mod drive;
+pub mod durable;
+pub mod event_log;
+pub mod job;
+pub mod member;
+pub mod order;
+pub mod payment;
+pub mod provider;
+pub mod reconciliation;
+pub mod session;
+pub mod settings;
+pub mod throttle;
+pub mod unknown_code;

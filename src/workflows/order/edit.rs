@@ -1,0 +1,194 @@
+//! Editing an order (R5, R6, R8): with the amount at Paid, where the admin says so, or without it.
+
+use diesel_async::{AsyncConnection, AsyncPgConnection};
+use serde_json::json;
+
+use super::Progress;
+use crate::app::App;
+use crate::db::event::{self, Subject};
+use crate::db::operation::{self, Operation};
+use crate::db::order::{self, Order};
+use crate::db::paid_settings::{self, PaidSettings};
+use crate::db::payment::{self, Payment};
+use crate::domain::events::EventType;
+use crate::domain::member::PaymentMethod;
+use crate::domain::operation::{OrderEdit, Plan};
+use crate::domain::order::OrderLine;
+use crate::domain::payment::{HandlingStatus, PaymentAction, PaymentStatus};
+use crate::domain::{OrderId, StoreId, Yen};
+use crate::error::{Code, Error, OrNotFound};
+use crate::paid;
+use crate::workflows::payment::act::{self as payments, Deed, deadline, finish};
+use crate::workflows::payment::refresh::check_account;
+
+/// What an admin changes; what is absent stays.
+#[derive(Clone, Debug, Default)]
+pub struct Edit {
+    /// Lines.
+    pub lines: Option<Vec<OrderLine>>,
+    /// 送料.
+    pub shipping_fee: Option<Yen>,
+    /// 決済手数料.
+    pub payment_fee: Option<Yen>,
+    /// The buyer's note.
+    pub note: Option<String>,
+    /// The shop's note.
+    pub internal_note: Option<String>,
+    /// The label.
+    pub handling_status: Option<HandlingStatus>,
+    /// Shall the amount at Paid follow?
+    pub update_paid_amount: Option<bool>,
+    /// Another method (R9).
+    pub payment_method: Option<PaymentMethod>,
+}
+
+/// Edits an order. Where the amount at Paid is to follow, both sides change or neither does.
+pub async fn edit(app: &App, store: StoreId, id: OrderId, edit: Edit, deed: &Deed<'_>) -> Result<Progress, Error> {
+    let deadline = deadline(app);
+    // The connection goes back before Paid is waited for.
+    let intent = {
+        let conn = &mut *app.db().await?;
+        conn.transaction(async |conn| {
+            let settings = paid_settings::share(store, conn).await?;
+            let order = order::lock(store, id, conn).await?.or_not_found()?;
+            if order.discarded_at.is_some() {
+                return Err(Error::not_found());
+            }
+            (deed.check_version)(order.version)?;
+            let open = operation::open_on_order(store, id, conn).await?;
+            let payment = payment::lock(store, id, conn).await?;
+            Editing { app, settings, order, payment, open, edit, deed }.apply(conn).await
+        })
+        .await?
+    };
+    finish(app, store, id, intent, deadline).await
+}
+
+struct Editing<'a> {
+    app: &'a App,
+    settings: PaidSettings,
+    order: Order,
+    payment: Option<Payment>,
+    open: Option<Operation>,
+    edit: Edit,
+    deed: &'a Deed<'a>,
+}
+
+impl Editing<'_> {
+    async fn apply(mut self, conn: &mut AsyncPgConnection) -> Result<Option<Operation>, Error> {
+        let wanted = self.wanted()?;
+        let content_changes = wanted.content != self.order.content();
+        if content_changes && self.open.is_some() {
+            return Err(payments::in_progress());
+        }
+        self.change_method()?;
+        if let Some((payment, amount)) = self.amount_to_change(content_changes, &wanted)? {
+            return self.ask_paid(payment, amount, wanted, conn).await.map(Some);
+        }
+        let changed = self.changed(content_changes);
+        self.order.take_on(wanted);
+        let now = self.app.clock.now();
+        order::save(&mut self.order, now, conn).await?;
+        let data = json!({
+            "changed": changed,
+            "total": self.order.total,
+            "handling_status": self.order.handling_status,
+            "payment_method": self.order.payment_method,
+        });
+        let (store, subject) = (self.order.store_id, Subject::Order(self.order.id));
+        event::append(store, EventType::OrderChanged, subject, self.deed.actor, data, now, conn).await?;
+        Ok(None)
+    }
+
+    /// The order as it shall be.
+    fn wanted(&self) -> Result<OrderEdit, Error> {
+        let mut content = self.order.content();
+        if let Some(lines) = &self.edit.lines {
+            content.lines = lines.clone();
+        }
+        content.shipping_fee = self.edit.shipping_fee.unwrap_or(content.shipping_fee);
+        content.payment_fee = self.edit.payment_fee.unwrap_or(content.payment_fee);
+        let totals = content.totals(self.order.tax_rounding)?;
+        Ok(OrderEdit {
+            content,
+            totals,
+            note: self.edit.note.clone(),
+            internal_note: self.edit.internal_note.clone(),
+            handling_status: self.edit.handling_status,
+            before: self.order.remarks(),
+        })
+    }
+
+    /// The payment and the new amount, where Paid has to be asked for it.
+    fn amount_to_change(&self, content_changes: bool, wanted: &OrderEdit) -> Result<Option<(Payment, Yen)>, Error> {
+        let payment = self.payment.as_ref().filter(|_| self.order.payment_method == PaymentMethod::Paid);
+        let unconfirmed = payment.filter(|payment| payment.status == PaymentStatus::Unconfirmed);
+        if self.edit.update_paid_amount.is_none() && content_changes && unconfirmed.is_some() {
+            return Err(Error::invalid(
+                "/update_paid_amount",
+                "required",
+                "Say whether the amount at Paid shall follow: the payment is unconfirmed.",
+            ));
+        }
+        if self.edit.update_paid_amount != Some(true) {
+            return Ok(None);
+        }
+        let payment = payment.ok_or_else(|| {
+            Code::PaymentNotUnconfirmed.because("The order is not paid with Paid, so there is no amount to change.")
+        })?;
+        if self.open.is_some() {
+            return Err(payments::in_progress());
+        }
+        payment.status.after(PaymentAction::Amend).map_err(payments::not_unconfirmed)?;
+        if wanted.totals.total < Yen(1) {
+            return Err(Code::ZeroTotal.because("A sale at Paid is at least 1 yen. Cancel the payment instead."));
+        }
+        let differs = payment.amount != wanted.totals.total;
+        Ok(differs.then(|| (payment.clone(), wanted.totals.total)))
+    }
+
+    async fn ask_paid(
+        mut self,
+        payment: Payment,
+        amount: Yen,
+        wanted: OrderEdit,
+        conn: &mut AsyncPgConnection,
+    ) -> Result<Operation, Error> {
+        self.deed.require_payments_write()?;
+        payments::require_change_amount(self.app)?;
+        check_account(&self.settings, &payment)?;
+        let body = paid::body::amend(&payment.customer_number, &payment.credit_key, amount);
+        let plan = Plan::Amend { amount, before: payment.amount, edit: Some(Box::new(wanted)) };
+        payments::open(self.app, &mut self.order, &payment, plan, body, self.deed, conn).await
+    }
+
+    /// R9: away from Paid once its payment has come to nothing; never to Paid, which needs a credit check.
+    fn change_method(&mut self) -> Result<(), Error> {
+        let Some(method) = self.edit.payment_method.filter(|method| *method != self.order.payment_method) else {
+            return Ok(());
+        };
+        let ended = |payment: &Payment| matches!(payment.status, PaymentStatus::Cancelled | PaymentStatus::Failed);
+        let may_leave = self.payment.as_ref().is_none_or(ended);
+        if method == PaymentMethod::Paid || !may_leave {
+            return Err(Code::OrderStateForbids.because(
+                "The method can be changed only to one that is not Paid, and only after a payment at Paid was \
+                 cancelled or failed.",
+            ));
+        }
+        self.order.payment_method = method;
+        Ok(())
+    }
+
+    fn changed(&self, content: bool) -> Vec<&'static str> {
+        let fields = [
+            (content && self.edit.lines.is_some(), "lines"),
+            (content && self.edit.shipping_fee.is_some(), "shipping_fee"),
+            (content && self.edit.payment_fee.is_some(), "payment_fee"),
+            (self.edit.note.is_some(), "note"),
+            (self.edit.internal_note.is_some(), "internal_note"),
+            (self.edit.handling_status.is_some(), "handling_status"),
+            (self.edit.payment_method.is_some(), "payment_method"),
+        ];
+        fields.into_iter().filter(|(changed, _)| *changed).map(|(_, name)| name).collect()
+    }
+}

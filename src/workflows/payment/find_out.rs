@@ -1,0 +1,252 @@
+//! Finds out what became of an operation on a sale, by asking Paid, by sending it, or both.
+
+use crate::app::App;
+use crate::db::operation::Operation;
+use crate::db::paid_settings::PaidSettings;
+use crate::domain::PaidKey;
+use crate::domain::operation::{OperationKind, Outcome};
+use crate::domain::settlement::{Sale, SaleStatus, Verdict, verdict};
+use crate::paid::{self, Account, Answer, Codes, Inquiry};
+use crate::workflows::durable::lease::Hold;
+use crate::workflows::durable::undecided::{Undecided, outcome};
+use crate::workflows::provider::{self, Calls};
+
+/// What one drive of an operation found out.
+#[derive(Clone, Debug)]
+pub enum Finding {
+    /// It took effect. `found` is what Paid shows, where it was asked.
+    Done {
+        /// The sale.
+        found: Option<Sale>,
+        /// Paid's own id of a member that was screened.
+        paid_id: Option<String>,
+    },
+    /// It did not, and will not. `found` is adopted.
+    Refused {
+        /// Codes and words.
+        outcome: Outcome,
+        /// What Paid shows instead.
+        found: Option<Sale>,
+    },
+    /// The sale was given up, and is not or no longer at Paid.
+    GivenUp(Gone),
+    /// A sale that came about after it was given up stands at Paid, which does not cancel it.
+    CameLate(Sale),
+    /// Not known yet: it is driven again.
+    Open(Undecided),
+    /// Not knowable: it waits for a human.
+    Stuck(Outcome),
+}
+
+/// Why a sale that was given up is not at Paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// This drive cancelled it.
+    Cancelled,
+    /// It was cancelled before. As its key is used, no send can make a sale any more.
+    WasCancelled,
+    /// Paid does not know it. A send may still be on its way.
+    NotThere,
+}
+
+impl Finding {
+    pub(super) fn done() -> Self {
+        Self::Done { found: None, paid_id: None }
+    }
+
+    fn refused(codes: Codes, message: impl Into<String>, found: Option<Sale>) -> Self {
+        Self::Refused { outcome: outcome(codes, message), found }
+    }
+
+    fn missing(codes: Codes) -> Self {
+        let outcome = Outcome { missing: true, ..outcome(codes, "Paid does not know the sale.") };
+        Self::Refused { outcome, found: None }
+    }
+}
+
+impl From<Undecided> for Finding {
+    fn from(undecided: Undecided) -> Self {
+        Self::Open(undecided)
+    }
+}
+
+/// One drive of an operation that the caller holds.
+pub async fn find_out(app: &App, settings: &PaidSettings, hold: &Hold<'_>, calls: &mut Calls) -> Finding {
+    let operation = hold.operation();
+    let account = match provider::account(app, settings, operation.environment) {
+        Ok(account) => account,
+        Err(error) => return Undecided::asked(Codes::none(), error.to_string()).into(),
+    };
+    let asking = Asking { app, account, hold, operation, calls };
+    if operation.looks_again && app.config.paid.capabilities.inquiry {
+        asking.look_again().await
+    } else if operation.looks_again || operation.giving_up {
+        asking.give_up().await
+    } else if operation.may_have_arrived && app.config.paid.capabilities.inquiry {
+        asking.inquire_then_send().await
+    } else {
+        asking.send().await
+    }
+}
+
+/// An inquiry that says nothing of the sale.
+const UNCLEAR: &str = "Paid did not say what became of the sale.";
+
+/// NOT_FOUND.
+const NOT_MOVED: &str = "Paid knows no open sale under this key.";
+
+/// Paid does not cancel a sale that was given up.
+const NOT_CANCELLED: &str = "Paid refused to cancel the sale.";
+
+struct Asking<'a> {
+    app: &'a App,
+    account: Account,
+    hold: &'a Hold<'a>,
+    operation: &'a Operation,
+    calls: &'a mut Calls,
+}
+
+impl Asking<'_> {
+    /// A send may have arrived: Paid is asked first, and the settlement table decides.
+    async fn inquire_then_send(mut self) -> Finding {
+        let found = match self.inquire().await {
+            Inquiry::Found(sale) => Some(sale),
+            Inquiry::NotFound => None,
+            Inquiry::Unclear(codes) => return Undecided::asked(codes, UNCLEAR).into(),
+        };
+        match self.settled_by(found, Codes::none()) {
+            Some(finding) => finding,
+            None => match refused_before(self.operation, &self.app.config.paid) {
+                Some(refused) => Finding::Refused { outcome: refused, found },
+                None => self.send().await,
+            },
+        }
+    }
+
+    /// What the settlement table makes of what Paid shows; `None`: nothing took effect. `codes` are those of a refusal.
+    fn settled_by(&self, found: Option<Sale>, codes: Codes) -> Option<Finding> {
+        let (asked, before) = self.operation.plan.0.amounts();
+        match verdict(self.operation.kind, asked, before, found) {
+            Verdict::Done => Some(Finding::Done { found, paid_id: None }),
+            Verdict::SendAgain => None,
+            Verdict::RefusedAdopt => Some(Finding::refused(codes, "Something else happened at Paid.", found)),
+            Verdict::RefusedMissing => Some(Finding::missing(codes)),
+        }
+    }
+
+    async fn send(mut self) -> Finding {
+        let call = paid::Operation::from(self.operation.kind);
+        let Some(answer) = self.hold.send(&self.account, call, &self.operation.body, self.calls).await else {
+            return Undecided::not_ours().into();
+        };
+        match answer {
+            Answer::Done { .. } => Finding::done(),
+            Answer::Unknown(unknown) => Undecided::unanswered(unknown).into(),
+            Answer::Refused(codes) if self.operation.may_have_arrived => self.refused_after_a_send(codes),
+            Answer::Refused(codes) if codes.is_not_found() => self.refused_as_not_found(codes).await,
+            Answer::Refused(codes) => Finding::refused(codes, "Paid refused.", None),
+        }
+    }
+
+    /// An earlier send may have arrived, so this refusal proves nothing, but for a key that Paid knows already.
+    fn refused_after_a_send(&self, codes: Codes) -> Finding {
+        let config = &self.app.config.paid;
+        let landed = self.operation.kind == OperationKind::Register && codes.is_duplicate(&config.duplicate_code);
+        if landed && !config.capabilities.inquiry {
+            return Finding::done();
+        }
+        if config.capabilities.inquiry || codes.is_request_fault() {
+            return Undecided::refused_for_now(codes, "Paid refused a repeated send; an earlier one may have arrived.")
+                .into();
+        }
+        Finding::Stuck(outcome(codes, "Paid refused a repeated send, and cannot be asked what became of the first."))
+    }
+
+    /// Paid moves no final and no unknown sale. Which of the two it is, an inquiry tells: what was asked for may stand
+    /// there already, by somebody's hand in Paid's console.
+    async fn refused_as_not_found(&mut self, codes: Codes) -> Finding {
+        if !self.app.config.paid.capabilities.inquiry {
+            return Finding::refused(codes, NOT_MOVED, None);
+        }
+        let found = match self.inquire().await {
+            Inquiry::Found(sale) => Some(sale),
+            Inquiry::NotFound => None,
+            Inquiry::Unclear(_) => return Undecided::refused_for_now(codes, UNCLEAR).into(),
+        };
+        self.settled_by(found, codes.clone()).unwrap_or_else(|| Finding::refused(codes, NOT_MOVED, found))
+    }
+
+    /// The sale is cancelled under its key, whether it exists or not.
+    async fn give_up(mut self) -> Finding {
+        let Some(member) = self.operation.body.pointer("/credits/credit/0/b2bMemberId").and_then(|key| key.as_str())
+        else {
+            return Finding::Stuck(outcome(Codes::none(), "The stored body names no member."));
+        };
+        let Ok(member) = PaidKey::parse(member) else {
+            return Finding::Stuck(outcome(Codes::none(), "The stored body names no member."));
+        };
+        let body = paid::body::cancel(&member, &self.operation.paid_key);
+        let Some(answer) = self.hold.send(&self.account, paid::Operation::Cancel, &body, self.calls).await else {
+            return Undecided::not_ours().into();
+        };
+        match answer {
+            Answer::Done { .. } => Finding::GivenUp(Gone::Cancelled),
+            Answer::Unknown(unknown) => Undecided::unanswered(unknown).into(),
+            Answer::Refused(codes) if codes.is_request_fault() => {
+                Undecided::refused_for_now(codes, "Paid refused.").into()
+            }
+            Answer::Refused(codes) if !self.app.config.paid.capabilities.inquiry => {
+                if codes.is_not_found() {
+                    Finding::GivenUp(Gone::NotThere)
+                } else {
+                    Undecided::refused_for_now(codes, NOT_CANCELLED).into()
+                }
+            }
+            Answer::Refused(codes) => match self.inquire().await {
+                Inquiry::NotFound => Finding::GivenUp(Gone::NotThere),
+                Inquiry::Found(Sale { status: SaleStatus::Canceled, .. }) => Finding::GivenUp(Gone::WasCancelled),
+                Inquiry::Found(sale) if self.operation.looks_again => Finding::CameLate(sale),
+                Inquiry::Found(sale @ Sale { status: SaleStatus::Fixed, .. }) => {
+                    Finding::Done { found: Some(sale), paid_id: None }
+                }
+                Inquiry::Found(_) | Inquiry::Unclear(_) => Undecided::refused_for_now(codes, NOT_CANCELLED).into(),
+            },
+        }
+    }
+
+    /// The last send of a sale that came to nothing must be over by now. If it made a sale after all, that is cancelled.
+    async fn look_again(mut self) -> Finding {
+        match self.inquire().await {
+            Inquiry::NotFound => Finding::GivenUp(Gone::NotThere),
+            Inquiry::Found(Sale { status: SaleStatus::Canceled, .. }) => Finding::GivenUp(Gone::WasCancelled),
+            Inquiry::Found(sale @ Sale { status: SaleStatus::Fixed, .. }) => Finding::CameLate(sale),
+            Inquiry::Found(Sale { status: SaleStatus::Registered, .. }) => self.give_up().await,
+            Inquiry::Unclear(codes) => {
+                Undecided::asked(codes, "Paid did not say whether the sale came about late.").into()
+            }
+        }
+    }
+
+    async fn inquire(&mut self) -> Inquiry {
+        let key = &self.operation.paid_key;
+        let read = self.app.paid.sales(&self.account, std::slice::from_ref(key), None).await;
+        self.calls.note_read(&read.attempts);
+        match read.result {
+            Ok(mut answers) => answers.remove(key).unwrap_or(Inquiry::Unclear(Codes::none())),
+            Err(failure) => Inquiry::Unclear(failure.codes().clone()),
+        }
+    }
+}
+
+/// The last send was refused for what it asks, and Paid has just shown that no earlier one took effect. Either alone
+/// would prove nothing; together they settle it.
+fn refused_before(operation: &Operation, config: &paid::Config) -> Option<Outcome> {
+    let refusal = operation.refusal.as_ref().map(|refusal| refusal.0.clone())?;
+    let codes: Codes = refusal.codes.iter().cloned().collect();
+    let proves_nothing = codes.is_empty()
+        || codes.is_request_fault()
+        || codes.is_server_failure()
+        || codes.is_not_found()
+        || codes.is_duplicate(&config.duplicate_code);
+    (!proves_nothing).then_some(refusal)
+}

@@ -1,0 +1,216 @@
+//! Takes what Paid shows of a sale over into its payment (R7), for one order or for many.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel_async::AsyncConnection;
+use serde_json::json;
+
+use super::act::Deed;
+use crate::app::App;
+use crate::db::event::{self, News, Subject};
+use crate::db::operation;
+use crate::db::order;
+use crate::db::paid_settings::{self, PaidSettings};
+use crate::db::payment::{self, Payment};
+use crate::domain::events::EventType;
+use crate::domain::payment::PaymentFlag;
+use crate::domain::settlement::{Adoption, Sale, adoption};
+use crate::domain::{OrderId, PaidKey, StoreId};
+use crate::error::{Code, Error, OrNotFound};
+use crate::paid::{Codes, Inquiry, ReadFailure};
+use crate::workflows::provider::{self, About, Calls};
+use crate::workflows::{batches, unknown_code};
+
+/// What a refresh of one order among many came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refreshed {
+    /// Read, and adopted where it had changed.
+    Adopted,
+    /// Paid does not know the sale; the payment is flagged.
+    Missing,
+    /// The order is not paid with Paid, or its sale lives at another account.
+    NoPayment,
+    /// An operation is open; it is driven on instead.
+    DrivenOn,
+    /// Paid refused the question itself, as A02; or it was not asked any more after such a refusal.
+    Failed(ReadFailure),
+    /// Paid gave no usable answer.
+    Unknown,
+}
+
+/// A sale made at another account cannot be asked for, nor acted on, with the present credentials.
+pub fn check_account(settings: &PaidSettings, payment: &Payment) -> Result<(), Error> {
+    if settings.merchant_id.as_deref() == Some(&payment.merchant_id) && settings.environment == payment.environment {
+        return Ok(());
+    }
+    Err(Code::OrderStateForbids.because("The sale was made at another account at Paid than the present one."))
+}
+
+/// What Paid showed of a sale, with the calls that asked for it, which are not written down yet.
+pub struct Shown {
+    /// To be written down with what comes of the answer.
+    pub calls: Calls,
+    /// The version of the payment that was asked about.
+    pub asked: i64,
+    /// The sale; `None` where Paid knows none.
+    pub sale: Option<Sale>,
+}
+
+/// Compares a payment with what Paid shows, and adopts or flags. The answer is discarded if the row changed since the
+/// question, or if an operation has been opened.
+pub async fn adopt(app: &App, store: StoreId, id: OrderId, shown: &Shown, deed: &Deed<'_>) -> Result<(), Error> {
+    let now = app.clock.now();
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        let unflagged = shown.calls.write(conn).await?;
+        deed.ticket.record(id.0, conn).await?;
+        let mut order = order::lock(store, id, conn).await?.or_not_found()?;
+        let open = operation::open_on_order(store, id, conn).await?;
+        let mut payment = payment::lock(store, id, conn).await?.or_not_found()?;
+        let mut news = Vec::new();
+        if payment.version == shown.asked && open.is_none() {
+            news.extend(enter(&mut payment, shown.sale, now));
+            payment::save(&mut payment, conn).await?;
+            order::save(&mut order, now, conn).await?;
+        }
+        news.extend(unflagged.flag(Subject::Order(id), conn).await?);
+        Ok::<_, Error>(event::append_many(store, &news, deed.actor, now, conn).await?)
+    })
+    .await
+}
+
+/// What an answer says of the sale; `None` where it says nothing.
+fn found(inquiry: &Inquiry) -> Option<Option<Sale>> {
+    match inquiry {
+        Inquiry::Found(sale) => Some(Some(*sale)),
+        Inquiry::NotFound => Some(None),
+        Inquiry::Unclear(_) => None,
+    }
+}
+
+/// Puts what Paid shows into a payment, and says what is new about it for the log.
+pub fn enter(payment: &mut Payment, found: Option<Sale>, now: DateTime<Utc>) -> Option<News> {
+    let flagged = payment.flag;
+    let (kind, data) = match adoption(payment.status, payment.amount, found) {
+        Adoption::Same => {
+            payment.unflag();
+            payment.checked_at = Some(now);
+            return None;
+        }
+        Adoption::Adopt(sale) => {
+            payment.adopt(sale, now);
+            (EventType::PaymentFoundAtPaid, json!({ "status": payment.status, "amount": sale.price }))
+        }
+        Adoption::MovedBack => {
+            payment.flag(PaymentFlag::MovedBack, found, now);
+            (EventType::PaymentFlagged, json!({ "flag": PaymentFlag::MovedBack, "seen": found }))
+        }
+        Adoption::Missing => {
+            payment.flag(PaymentFlag::MissingAtPaid, None, now);
+            (EventType::PaymentFlagged, json!({ "flag": PaymentFlag::MissingAtPaid }))
+        }
+    };
+    // A flag that stands already is no news.
+    let news = payment.flag.is_none() || payment.flag != flagged;
+    news.then_some(News { kind, subject: Subject::Order(payment.order_id), data })
+}
+
+/// Refreshes the payments of many orders; every order has an outcome, in the order of `orders`.
+pub async fn refresh_many(
+    app: &App,
+    store: StoreId,
+    orders: &[OrderId],
+    actor: &str,
+) -> Result<Vec<(OrderId, Refreshed)>, Error> {
+    let (settings, payments) = {
+        let conn = &*app.db().await?;
+        (paid_settings::find(store, conn).await?, payment::find_many(store, orders, conn).await?)
+    };
+    let mut outcomes: HashMap<OrderId, Refreshed> = HashMap::new();
+    let (mut open, mut to_ask) = (Vec::new(), Vec::new());
+    for (payment, operation) in payments {
+        if let Some(operation) = operation {
+            // The worker drives it: a portion of a job must not wait for operations one by one.
+            open.push(operation);
+            outcomes.insert(payment.order_id, Refreshed::DrivenOn);
+        } else if check_account(&settings, &payment).is_ok() && settings.environment == payment.environment {
+            to_ask.push(payment);
+        }
+    }
+    if !open.is_empty() {
+        operation::hasten(store, &open, app.clock.now(), &mut *app.db().await?).await?;
+    }
+    if !to_ask.is_empty() {
+        let account = provider::account(app, &settings, settings.environment)?;
+        let keys: Vec<PaidKey> = to_ask.iter().map(|payment| payment.credit_key.clone()).collect();
+        let mut calls = Calls::new(app, store, About::default());
+        let mut answers =
+            batches::ask(app, store, &keys, &mut calls, |batch| app.paid.sales(&account, batch, None)).await;
+        let (mut told, mut strange) = (Told::new(), Vec::new());
+        for payment in to_ask {
+            let answer = answers.remove(&payment.credit_key);
+            if let Some(Ok(Inquiry::Unclear(codes))) = &answer {
+                strange.push((Subject::Order(payment.order_id), app.config.paid.not_understood(codes)));
+            }
+            match answer.map(|answer| answer.map(|inquiry| found(&inquiry))) {
+                Some(Ok(Some(found))) => {
+                    told.insert(payment.order_id, (payment.version, found));
+                }
+                Some(Err(failure @ (ReadFailure::AuthFailed(_) | ReadFailure::Rejected(_)))) => {
+                    outcomes.insert(payment.order_id, Refreshed::Failed(failure));
+                }
+                Some(Ok(None) | Err(ReadFailure::Unavailable { .. })) | None => {
+                    outcomes.insert(payment.order_id, Refreshed::Unknown);
+                }
+            }
+        }
+        outcomes.extend(adopt_many(app, store, &told, strange, &calls, actor).await?);
+    }
+    Ok(orders.iter().map(|id| (*id, outcomes.get(id).cloned().unwrap_or(Refreshed::NoPayment))).collect())
+}
+
+/// The version of each payment that was asked about, and what Paid shows of it.
+type Told = HashMap<OrderId, (i64, Option<Sale>)>;
+
+/// Adopts or flags as [`adopt`] does, for many in one transaction. `strange` is what was not understood, by order.
+async fn adopt_many(
+    app: &App,
+    store: StoreId,
+    told: &Told,
+    strange: Vec<(Subject, Codes)>,
+    calls: &Calls,
+    actor: &str,
+) -> Result<Vec<(OrderId, Refreshed)>, Error> {
+    let now = app.clock.now();
+    let ids: Vec<OrderId> = told.keys().copied().collect();
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        calls.write(conn).await?.about_no_single_one();
+        let orders = order::lock_many(store, &ids, conn).await?;
+        let open = operation::orders_with_open(store, &orders, conn).await?;
+        let (mut outcomes, mut entered, mut news) = (Vec::with_capacity(ids.len()), Vec::new(), Vec::new());
+        for mut payment in payment::lock_many(store, &orders, conn).await? {
+            let id = payment.order_id;
+            let Some((version, found)) = told.get(&id) else { continue };
+            if open.contains(&id) {
+                outcomes.push((id, Refreshed::DrivenOn));
+            } else if payment.version != *version {
+                // Somebody else learned more meanwhile.
+                outcomes.push((id, Refreshed::Adopted));
+            } else {
+                news.extend(enter(&mut payment, *found, now));
+                let missing = payment.flag == Some(PaymentFlag::MissingAtPaid);
+                outcomes.push((id, if missing { Refreshed::Missing } else { Refreshed::Adopted }));
+                entered.push(payment);
+            }
+        }
+        let changed: Vec<OrderId> = entered.iter().map(|payment| payment.order_id).collect();
+        payment::save_refreshed(store, &entered, conn).await?;
+        order::touch_many(store, &changed, now, conn).await?;
+        news.extend(unknown_code::flag_many(store, strange, now, conn).await?);
+        event::append_many(store, &news, actor, now, conn).await?;
+        Ok(outcomes)
+    })
+    .await
+}

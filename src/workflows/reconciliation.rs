@@ -1,0 +1,295 @@
+//! What needs a human (R12), and what the human does about it.
+
+use chrono::TimeDelta;
+use diesel_async::{AsyncConnection, AsyncPgConnection};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::durable::end;
+use super::order::{Progress, view};
+use super::payment::act::{self as payments, Deed, finish};
+use super::payment::refresh::check_account;
+use crate::app::App;
+use crate::db::event::{self, Subject};
+use crate::db::operation::{self, Operation};
+use crate::db::order::{self, Order, OrderView};
+use crate::db::paid_settings;
+use crate::db::payment::{self, Payment};
+use crate::db::reconciliation::TooLong;
+use crate::db::store::{self, Store};
+use crate::db::{member, unknown_code};
+use crate::domain::events::EventType;
+use crate::domain::operation::{OperationState, Outcome, Plan};
+use crate::domain::payment::{PaymentAction, PaymentStatus};
+use crate::domain::reconciliation::{Cause, Resolution, Situation};
+use crate::domain::retry::PROCESSING_TOO_LONG;
+use crate::domain::{MemberId, OrderId, StoreId};
+use crate::error::{Code, Error, OrNotFound};
+use crate::paid;
+
+/// What a human decided.
+#[derive(Clone, Debug)]
+pub struct Resolve {
+    /// What to do.
+    pub action: Resolution,
+    /// Why; kept in the event log.
+    pub reason: String,
+    /// With `accept`: take over what Paid last showed.
+    pub adopt: bool,
+}
+
+/// Since when a payment counts as waiting for too long.
+pub fn too_long(app: &App, store: &Store) -> TooLong {
+    let now = app.clock.now();
+    let scaled = PROCESSING_TOO_LONG.num_milliseconds() as f64 * app.config.retry_scale;
+    TooLong {
+        processing: now - TimeDelta::milliseconds(scaled as i64),
+        unconfirmed: now - TimeDelta::days(i64::from(store.unconfirmed_alert_days)),
+    }
+}
+
+/// What needs a human: an order or a member.
+#[derive(Clone, Copy, Debug)]
+pub enum Row {
+    /// An order, for its payment.
+    Order(OrderId),
+    /// A member, for its application.
+    Member(MemberId),
+}
+
+/// What an id on the list belongs to. Ids of orders and members are never the same.
+pub async fn row(app: &App, store: StoreId, id: Uuid) -> Result<Row, Error> {
+    let conn = &*app.db().await?;
+    if order::find(store, OrderId(id), conn).await?.is_some() {
+        return Ok(Row::Order(OrderId(id)));
+    }
+    member::find(store, MemberId(id), conn).await?.or_not_found()?;
+    Ok(Row::Member(MemberId(id)))
+}
+
+/// What is known of an order's payment; `None` for an order that is not paid with Paid. `unknown_code`: has Paid
+/// answered something that is not understood?
+pub fn situation(view: &OrderView, too_long: TooLong, unknown_code: bool) -> Option<Situation> {
+    Some(situation_of(&view.order, view.payment.as_ref()?, view.operation.as_ref(), too_long, unknown_code))
+}
+
+fn situation_of(
+    order: &Order,
+    payment: &Payment,
+    operation: Option<&Operation>,
+    too_long: TooLong,
+    unknown_code: bool,
+) -> Situation {
+    let limit = match payment.status {
+        PaymentStatus::Processing => Some(too_long.processing),
+        PaymentStatus::Unconfirmed => Some(too_long.unconfirmed),
+        PaymentStatus::Confirmed | PaymentStatus::Cancelled | PaymentStatus::Failed => None,
+    };
+    Situation {
+        total: order.total,
+        handling_status: order.handling_status,
+        status: payment.status,
+        amount: payment.amount,
+        flag: payment.flag,
+        operation: operation.map(|operation| (operation.kind, operation.state)),
+        too_long: limit.is_some_and(|limit| payment.created_at < limit),
+        accepted: payment.accepted_total == Some(order.total) && payment.accepted_amount == Some(payment.amount),
+        unknown_code,
+    }
+}
+
+/// Carries a human's decision out.
+pub async fn resolve(
+    app: &App,
+    store: StoreId,
+    id: OrderId,
+    wish: Resolve,
+    deed: &Deed<'_>,
+) -> Result<Progress, Error> {
+    let seen = view(app, store, id).await?;
+    let open = seen.operation.as_ref().map(|operation| operation.id);
+    match (wish.action, open) {
+        (Resolution::Retry, Some(open)) => {
+            (deed.check_version)(seen.order.version)?;
+            let mut conn = app.db().await?;
+            conn.transaction(async |conn| {
+                deed.ticket.record(id.0, conn).await?;
+                note(&wish, app, store, id, deed, conn).await
+            })
+            .await?;
+            drop(conn);
+            payments::drive_now(app, store, id, open).await
+        }
+        (Resolution::Abandon, Some(_)) => {
+            let open = give_up(app, store, id, &wish, deed).await?;
+            payments::drive_now(app, store, id, open.id).await
+        }
+        (Resolution::Push, None) => push(app, store, id, &wish, deed).await,
+        (Resolution::Accept, _) => accept(app, store, id, &wish, deed).await,
+        (Resolution::Retry | Resolution::Abandon, None) | (Resolution::Push, Some(_)) | (Resolution::Close, _) => {
+            Err(not_allowed(wish.action))
+        }
+    }
+}
+
+fn not_allowed(action: Resolution) -> Error {
+    Code::ActionNotAllowed.because(format!("{action} is not among the allowed actions of this order now."))
+}
+
+async fn note(
+    wish: &Resolve,
+    app: &App,
+    store: StoreId,
+    id: OrderId,
+    deed: &Deed<'_>,
+    conn: &mut AsyncPgConnection,
+) -> Result<(), Error> {
+    let data = json!({ "action": wish.action, "reason": wish.reason });
+    let subject = Subject::Order(id);
+    Ok(event::append(store, EventType::PaymentResolved, subject, deed.actor, data, app.clock.now(), conn).await?)
+}
+
+/// A register is from now on driven to `cancelled` at Paid, then to `failed`.
+async fn give_up(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Deed<'_>) -> Result<Operation, Error> {
+    let now = app.clock.now();
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        let mut order = order::lock(store, id, conn).await?.or_not_found()?;
+        (deed.check_version)(order.version)?;
+        let open = operation::open_on_order(store, id, conn).await?.ok_or_else(|| not_allowed(wish.action))?;
+        let mut open = operation::lock(store, open.id, conn).await?.or_not_found()?;
+        if !matches!(open.plan.0, Plan::Register { .. }) {
+            return Err(not_allowed(wish.action));
+        }
+        if open.lease_until.is_some_and(|until| until > now) {
+            return Err(payments::in_progress());
+        }
+        open.giving_up = true;
+        open.state = OperationState::Open;
+        open.drives = 0;
+        open.next_try_at = now;
+        open.scheduled_at = now;
+        // Whoever let its lease run out without being lost finds that it holds it no more.
+        open.lease = None;
+        open.lease_until = None;
+        operation::save(&open, conn).await?;
+        // Whatever comes of it, the caller has been told of this order.
+        order.announced = true;
+        order::save(&mut order, now, conn).await?;
+        deed.ticket.record(open.id.0, conn).await?;
+        let data = json!({ "action": wish.action, "reason": wish.reason, "operation_id": open.id });
+        event::append(store, EventType::PaymentResolved, Subject::Order(id), deed.actor, data, now, conn).await?;
+        Ok(open)
+    })
+    .await
+}
+
+/// The shop's amount goes to Paid.
+async fn push(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Deed<'_>) -> Result<Progress, Error> {
+    payments::require_change_amount(app)?;
+    let deadline = payments::deadline(app);
+    // The connection goes back before Paid is waited for.
+    let intent = {
+        let conn = &mut *app.db().await?;
+        conn.transaction(async |conn| {
+            let settings = paid_settings::share(store, conn).await?;
+            let mut order = order::lock(store, id, conn).await?.or_not_found()?;
+            (deed.check_version)(order.version)?;
+            let payment = payment::lock(store, id, conn).await?.ok_or_else(|| not_allowed(wish.action))?;
+            if operation::open_on_order(store, id, conn).await?.is_some() {
+                return Err(payments::in_progress());
+            }
+            payment.status.after(PaymentAction::Amend).map_err(payments::not_unconfirmed)?;
+            if payment.amount == order.total || order.total.0 < 1 {
+                return Err(not_allowed(wish.action));
+            }
+            check_account(&settings, &payment)?;
+            let (amount, before) = (order.total, payment.amount);
+            let body = paid::body::amend(&payment.customer_number, &payment.credit_key, amount);
+            let plan = Plan::Amend { amount, before, edit: None };
+            let intent = payments::open(app, &mut order, &payment, plan, body, deed, conn).await?;
+            note(wish, app, store, id, deed, conn).await?;
+            Ok(intent)
+        })
+        .await?
+    };
+    finish(app, store, id, Some(intent), deadline).await
+}
+
+/// The difference stands as it is, or what Paid last showed is taken over; an operation that is stuck is closed. What is
+/// not on the list needs no acceptance: it would only hide what comes later.
+async fn accept(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Deed<'_>) -> Result<Progress, Error> {
+    let now = app.clock.now();
+    // Held no longer than the transaction: the view below takes a connection of its own.
+    let mut conn = app.db().await?;
+    conn.transaction(async |conn| {
+        let settings = paid_settings::share(store, conn).await?;
+        let mut order = order::lock(store, id, conn).await?.or_not_found()?;
+        (deed.check_version)(order.version)?;
+        let open = operation::open_on_order(store, id, conn).await?;
+        let mut payment = payment::lock(store, id, conn).await?.ok_or_else(|| not_allowed(wish.action))?;
+        let options = store::find(store, conn).await?.or_not_found()?;
+        let unknown_code = unknown_code::stands(store, Subject::Order(id), conn).await?;
+        let too_long = too_long(app, &options);
+        let causes = situation_of(&order, &payment, open.as_ref(), too_long, unknown_code).causes();
+        if causes.is_empty() {
+            return Err(not_allowed(wish.action));
+        }
+        if let Some(open) = open {
+            close_stuck(store, open, wish, now, conn).await?;
+        }
+        if wish.adopt && payment.status == PaymentStatus::Failed {
+            return Err(
+                Code::ActionNotAllowed.because("Nothing leaves failed (R3). Cancel the sale in Paid's console.")
+            );
+        }
+        if wish.adopt {
+            let seen = payment.seen().ok_or_else(|| {
+                Code::ActionNotAllowed.because("Paid has shown nothing that was not taken over; refresh the payment.")
+            })?;
+            check_account(&settings, &payment)?;
+            payment.adopt(seen, now);
+            payment.forget_acceptance();
+        }
+        // The open sale of a cancelled order is accepted only by whoever saw it as one.
+        let left = situation_of(&order, &payment, None, too_long, false).causes();
+        if causes.contains(&Cause::CancelledButOpen) || !left.contains(&Cause::CancelledButOpen) {
+            payment.accepted_total = Some(order.total);
+            payment.accepted_amount = Some(payment.amount);
+        }
+        payment::save(&mut payment, conn).await?;
+        order::save(&mut order, now, conn).await?;
+        deed.ticket.record(id.0, conn).await?;
+        unknown_code::accept(store, Subject::Order(id), now, conn).await?;
+        let data = json!({
+            "action": wish.action,
+            "reason": wish.reason,
+            "adopt": wish.adopt,
+            "total": order.total,
+            "amount": payment.amount,
+            "status": payment.status,
+        });
+        event::append(store, EventType::PaymentResolved, Subject::Order(id), deed.actor, data, now, conn).await?;
+        Ok::<_, Error>(())
+    })
+    .await?;
+    drop(conn);
+    Ok(Progress { view: view(app, store, id).await?, processing: false })
+}
+
+async fn close_stuck(
+    store: StoreId,
+    open: Operation,
+    wish: &Resolve,
+    now: chrono::DateTime<chrono::Utc>,
+    conn: &mut diesel_async::AsyncPgConnection,
+) -> Result<(), Error> {
+    let mut open = operation::lock(store, open.id, conn).await?.or_not_found()?;
+    let register = matches!(open.plan.0, Plan::Register { .. });
+    if open.state != OperationState::Stuck || register {
+        return Err(not_allowed(wish.action));
+    }
+    let outcome = Outcome { message: format!("closed by a human: {}", wish.reason), ..open.last_outcome() };
+    end::close(&mut open, OperationState::Abandoned, Some(outcome), now);
+    Ok(operation::save(&open, conn).await?)
+}

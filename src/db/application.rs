@@ -60,7 +60,7 @@ impl Application {
     }
 }
 
-/// Does Paid know, or may it know, the member under its key: submitted, linked or imported (A5)?
+/// Does Paid know, or may it know, the member under its key: submitted, linked or imported?
 #[auto_type]
 pub(super) fn known_to_paid() -> _ {
     let told = members::submitted_at.is_not_null().or(members::link_used_at.is_not_null());

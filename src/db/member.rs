@@ -87,7 +87,7 @@ impl Member {
         self.has(PaymentMethod::Paid) || (self.customer_number.is_none() && self.submitted_at.is_none())
     }
 
-    /// Does Paid know, or may it know, this member under its key: submitted, linked or imported (A5)?
+    /// Does Paid know, or may it know, this member under its key: submitted, linked or imported?
     pub fn is_known_to_paid(&self) -> bool {
         self.customer_number.is_some()
             && (self.submitted_at.is_some() || self.link_used_at.is_some() || self.number_imported)
@@ -304,7 +304,7 @@ pub async fn delete(store: StoreId, id: MemberId, conn: &mut AsyncPgConnection) 
 }
 
 /// Takes out of a deleted member what names a person or a company. The keys at Paid stay, so that they are never used
-/// again (A8).
+/// again (docs/rules.md, *Whom Paid knows is anonymised and not removed*).
 pub async fn anonymise(member: &mut Member, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     operation::forget_profile(member.store_id, member.id, conn).await?;
     member.profile = Json(Profile::default());
@@ -326,7 +326,7 @@ pub async fn has_orders(store: StoreId, id: MemberId, conn: &AsyncPgConnection) 
     diesel::select(diesel::dsl::exists(orders)).get_result(&mut &*conn).await
 }
 
-/// Has the member an operation under way, or a payment that somebody must still act on (A8)?
+/// Has the member an operation under way, or a payment that somebody must still act on?
 pub async fn has_open_work(store: StoreId, id: MemberId, conn: &AsyncPgConnection) -> QueryResult<bool> {
     let open = payments::table
         .inner_join(orders::table.on(orders::store_id.eq(payments::store_id).and(orders::id.eq(payments::order_id))))
@@ -347,8 +347,8 @@ pub async fn has_open_work(store: StoreId, id: MemberId, conn: &AsyncPgConnectio
     Ok(paying || operation::open_on_member(store, id, conn).await?.is_some())
 }
 
-/// Starts every application of a store anew (S1): what stood at one account means nothing at another, and no key is
-/// used twice. Says how many members had anything to forget.
+/// Starts every application of a store anew: what stood at one account means nothing at another, and no key is used
+/// twice. Says how many members had anything to forget.
 pub async fn reset_applications(
     store: StoreId,
     now: DateTime<Utc>,

@@ -227,7 +227,7 @@ pub async fn count_own_applications(
         .await
 }
 
-/// Is any operation of the store open or stuck (S1), or is a sale to be looked for once more?
+/// Is any operation of the store open or stuck, or is a sale to be looked for once more?
 pub async fn any_open(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<bool> {
     let unsettled = operations::state.eq_any(UNSETTLED).or(operations::looks_again);
     let open = operations::table.filter(operations::store_id.eq(store)).filter(unsettled);

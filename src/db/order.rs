@@ -325,7 +325,7 @@ pub struct Placed {
 }
 
 /// The orders placed since a moment, and those of them since a later one. Without those that the shop has cancelled, and
-/// without those whose sale Paid has not accepted, or not yet: they were not placed (R2, R3).
+/// without those whose sale Paid has not accepted, or not yet: they were not placed.
 pub async fn sum_placed(
     store: StoreId,
     since: DateTime<Utc>,

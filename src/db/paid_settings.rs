@@ -22,13 +22,13 @@ pub struct PaidSettings {
     pub auth_code_last4: Option<String>,
     /// Which Paid.
     pub environment: Environment,
-    /// S2.
+    /// May members apply, and pay with Paid?
     pub enabled: bool,
-    /// S2: 新規会員の決済を有効にする.
+    /// 新規会員の決済を有効にする: do new members have Paid ticked?
     pub enable_for_new_members: bool,
-    /// S4.
+    /// Does the storefront show the banner to members of Paid that are not linked yet?
     pub show_member_banner: bool,
-    /// What the last call said about the credentials (S5).
+    /// What the last call said about the credentials.
     pub health: Health,
     /// When it said so.
     pub health_at: Option<DateTime<Utc>>,
@@ -39,7 +39,7 @@ pub struct PaidSettings {
 }
 
 impl PaidSettings {
-    /// Do members that the shop creates have Paid ticked (S4)?
+    /// Do members that the shop creates have Paid ticked?
     pub fn ticks_new_members(&self) -> bool {
         self.enabled && self.enable_for_new_members
     }

@@ -175,7 +175,7 @@ pub async fn save_refreshed(store: StoreId, refreshed: &[Payment], conn: &mut As
     .map(drop)
 }
 
-/// Has the store a payment that somebody must still act on (S1)?
+/// Has the store a payment that somebody must still act on?
 pub async fn any_open(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<bool> {
     let open = payments::table
         .filter(payments::store_id.eq(store))

@@ -1,4 +1,4 @@
-//! What needs a human (R12): orders whose payment is not as it should be. Each cause has one definition in SQL here, as
+//! What needs a human: orders whose payment is not as it should be. Each cause has one definition in SQL here, as
 //! it has one for a single order in [`crate::domain::reconciliation::Situation`]; a test compares the two.
 
 use std::collections::HashMap;
@@ -37,7 +37,7 @@ macro_rules! differs {
     };
 }
 
-/// The condition of each [`Cause`] (R12), as [`crate::domain::reconciliation::Situation`] tells them of one order. What
+/// The condition of each [`Cause`], as [`crate::domain::reconciliation::Situation`] tells them of one order. What
 /// was accepted stays off, but for work that is not finished.
 macro_rules! cause {
     (fresh) => {

@@ -22,9 +22,9 @@ pub struct Store {
     pub publishable_key: String,
     /// The name people see.
     pub name: String,
-    /// S3.
+    /// Does a new member become active by itself?
     pub member_approval: MemberApproval,
-    /// S6.
+    /// What happens to a fraction of a yen of tax; copied onto each order.
     pub tax_rounding: TaxRounding,
     /// `T` and 13 digits.
     pub invoice_registration_number: Option<String>,
@@ -32,7 +32,7 @@ pub struct Store {
     pub status_refresh_minutes: i32,
     /// Days after which an unconfirmed payment shows in reconciliation.
     pub unconfirmed_alert_days: i32,
-    /// How many registrations an hour may send an application to Paid by themselves (O1).
+    /// How many registrations an hour may send an application to Paid by themselves.
     pub applications_per_hour: i32,
     /// Counts changes.
     pub version: i64,
@@ -48,9 +48,9 @@ pub struct Store {
 pub struct StoreOptions {
     /// The name people see.
     pub name: String,
-    /// S3.
+    /// Does a new member become active by itself?
     pub member_approval: MemberApproval,
-    /// S6.
+    /// What happens to a fraction of a yen of tax; copied onto each order.
     pub tax_rounding: TaxRounding,
     /// `T` and 13 digits.
     pub invoice_registration_number: Option<String>,
@@ -58,7 +58,7 @@ pub struct StoreOptions {
     pub status_refresh_minutes: i32,
     /// Days after which an unconfirmed payment shows in reconciliation.
     pub unconfirmed_alert_days: i32,
-    /// How many registrations an hour may send an application to Paid by themselves (O1).
+    /// How many registrations an hour may send an application to Paid by themselves.
     pub applications_per_hour: i32,
 }
 
@@ -137,7 +137,7 @@ pub async fn set_options(
         .await
 }
 
-/// A store whose applications are refreshed on a schedule (A5).
+/// A store whose applications are refreshed on a schedule.
 #[derive(Clone, Debug, QueryableByName)]
 pub struct Scheduled {
     /// The store.

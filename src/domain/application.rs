@@ -6,7 +6,7 @@ use super::store::MemberApproval;
 text_enum! {
     /// Where the application stands. A cache of what Paid last said, but for `none` and `pending`, which are ours.
     ApplicationStatus {
-        /// Never applied, or the application was dropped (A3).
+        /// Never applied, or the application was dropped.
         None = "none" ("", "none"),
         /// To be submitted.
         Pending = "pending" ("申請待ち", "pending"),
@@ -37,7 +37,7 @@ impl ApplicationStatus {
 
     /// What the cached status becomes when Paid answers `answer`.
     ///
-    /// `pending` is ours and gives way only to an approval (A5).
+    /// `pending` is ours: see *Pending gives way only to an approval* in docs/rules.md.
     pub fn after_answer(self, answer: Self) -> Self {
         let approved = matches!(answer, Self::ApprovedActive | Self::ApprovedInactive);
         if self == Self::Pending && !approved { self } else { answer }
@@ -98,7 +98,7 @@ impl Pattern {
         matches!(self, Self::Pattern1 | Self::Pattern2)
     }
 
-    /// Does a registration with the wish submit the application at once (O1)?
+    /// Does a registration with the wish submit the application at once?
     pub fn submits_at_registration(self) -> bool {
         matches!(self, Self::Pattern1 | Self::Pattern3)
     }
@@ -113,7 +113,7 @@ pub struct Beginning {
     pub payment_methods: Vec<PaymentMethod>,
     /// `none`, or `pending` with the wish.
     pub application_status: ApplicationStatus,
-    /// Submit without an admin (O1).
+    /// Submit without an admin.
     pub submit_at_once: bool,
 }
 

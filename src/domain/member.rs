@@ -118,7 +118,7 @@ struct ContactName {
 /// What a member company says of itself. Absent texts are empty.
 ///
 /// Only `company_name`, the contact's names, `email` and `phone` are needed to register; what Paid needs on top is
-/// asked for when Paid is wished (A1).
+/// asked for when Paid is wished.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Profile {

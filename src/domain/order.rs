@@ -1,4 +1,4 @@
-//! What an order costs: lines, fees and consumption tax (P1, S6).
+//! What an order costs: lines, fees and consumption tax; see *Tax is rounded once per rate* in docs/rules.md.
 
 use super::fault::Faults;
 use super::money::{Overflow, Yen, whole_number};

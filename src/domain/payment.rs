@@ -1,7 +1,7 @@
 //! The payment of an order on deferred payment.
 
 text_enum! {
-    /// Where a payment stands (R3).
+    /// Where a payment stands.
     PaymentStatus {
         /// Asked of Paid, outcome not known yet.
         Processing = "processing" ("処理中", "processing"),
@@ -19,11 +19,11 @@ text_enum! {
 text_enum! {
     /// What may be asked of Paid for a payment that stands.
     PaymentAction {
-        /// Change the amount (R5).
+        /// Change the amount.
         Amend = "amend" ("金額変更", "amend"),
-        /// Fix the receivable (R4).
+        /// Fix the receivable.
         Confirm = "confirm" ("売上確定", "confirm"),
-        /// Give the sale up (R9).
+        /// Give the sale up.
         Cancel = "cancel" ("キャンセル", "cancel"),
     }
 }
@@ -83,9 +83,9 @@ text_enum! {
 text_enum! {
     /// Why a payment is flagged for a human.
     PaymentFlag {
-        /// Paid shows a move back, which is not adopted (R7).
+        /// Paid shows a move back, which is not adopted.
         MovedBack = "moved_back" ("状態の逆行", "moved back at Paid"),
-        /// Paid does not know the sale (R7).
+        /// Paid does not know the sale.
         MissingAtPaid = "missing_at_paid" ("Paidに存在しない", "missing at Paid"),
     }
 }

@@ -1,4 +1,4 @@
-//! What needs a human (R12), and what the human may do about it.
+//! What needs a human, and what the human may do about it.
 
 use super::money::Yen;
 use super::operation::{OperationKind, OperationState};

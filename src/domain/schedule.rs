@@ -1,4 +1,4 @@
-//! When a store's scheduled refresh is due (A5). Each store has its own moments, so that thousands of stores with the
+//! When a store's scheduled refresh is due. Each store has its own moments, so that thousands of stores with the
 //! same interval do not all begin in the same minute.
 
 use chrono::{DateTime, TimeDelta, Utc};

@@ -81,7 +81,8 @@ pub fn verdict(kind: OperationKind, asked: Yen, before: Yen, found: Option<Sale>
     }
 }
 
-/// What a refresh does to a payment (R7).
+/// What a refresh does to a payment; see *What Paid shows is the payment's truth* and *A move back is flagged and not
+/// adopted* in docs/rules.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Adoption {
     /// Paid shows what we know.

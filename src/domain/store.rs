@@ -18,7 +18,7 @@ pub const UNCONFIRMED_ALERT_DAYS: RangeInclusive<i32> = 1..=3650;
 pub const APPLICATIONS_PER_HOUR: RangeInclusive<i32> = 0..=10_000;
 
 text_enum! {
-    /// Does a new member become active by itself (会員承認)? The store's option, not Paid's (S3).
+    /// Does a new member become active by itself (会員承認)? The store's option, not Paid's.
     MemberApproval {
         /// A new member is active at once.
         Automatic = "automatic" ("自動承認", "automatic"),
@@ -28,7 +28,7 @@ text_enum! {
 }
 
 text_enum! {
-    /// Which Paid a store talks to (S1). The address of each is the operator's.
+    /// Which Paid a store talks to. The address of each is the operator's.
     Environment {
         /// A stand-in for Paid.
         Sandbox = "sandbox" ("テスト環境", "sandbox"),
@@ -38,7 +38,7 @@ text_enum! {
 }
 
 text_enum! {
-    /// What the last call to Paid, or the connection test, said about the credentials (S5).
+    /// What the last call to Paid, or the connection test, said about the credentials.
     Health {
         /// Nothing was asked yet.
         Unknown = "unknown" ("未確認", "unknown"),
@@ -52,7 +52,7 @@ text_enum! {
 }
 
 text_enum! {
-    /// What happens to a fraction of a yen of consumption tax (S6).
+    /// What happens to a fraction of a yen of consumption tax.
     TaxRounding {
         /// Cut off.
         Floor = "floor" ("切り捨て", "floor"),
@@ -63,7 +63,7 @@ text_enum! {
     }
 }
 
-/// Is this a registration number of a qualified invoice issuer: `T` and 13 digits (S6)?
+/// Is this a registration number of a qualified invoice issuer: `T` and 13 digits?
 pub fn is_invoice_registration_number(text: &str) -> bool {
     text.len() == 14 && text.starts_with('T') && text[1..].bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -1,4 +1,4 @@
-//! Paid's field rules for an application, as one table: used by the check before any call (A1), by the sandbox and by
+//! Paid's field rules for an application, as one table: used by the check before any call, by the sandbox and by
 //! the texts of the B codes. Knows nothing of what an application is for.
 
 use super::wire::MemberData;

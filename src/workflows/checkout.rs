@@ -77,7 +77,8 @@ pub async fn excluded_from_paid(
     Ok(products.into_iter().filter(|product| !product.paid_allowed).map(|product| product.code).collect())
 }
 
-/// Why Paid cannot be chosen, apart from what Paid itself says (R1).
+/// Why Paid cannot be chosen, apart from what Paid itself says: see *Only an approved member buys on Paid* in
+/// docs/rules.md.
 pub fn hindrances(settings: &PaidSettings, member: &Member, not_on_paid: &[String]) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let mut hinder = |hinders: bool, code: &str, message: &str| {
@@ -92,7 +93,7 @@ pub fn hindrances(settings: &PaidSettings, member: &Member, not_on_paid: &[Strin
     reasons
 }
 
-/// Why the status of the application forbids Paid, if it does (R1).
+/// Why the status of the application forbids Paid, if it does.
 pub fn status_hindrance(status: ApplicationStatus) -> Option<Reason> {
     let approved = status == ApplicationStatus::ApprovedActive;
     (!approved).then(|| Reason::new("not_approved", "Paid has not approved the member for trading."))

@@ -1,4 +1,4 @@
-//! What needs a human (R12), and what the human does about it.
+//! What needs a human, and what the human does about it.
 
 use chrono::TimeDelta;
 use diesel_async::{AsyncConnection, AsyncPgConnection};
@@ -239,9 +239,7 @@ async fn accept(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &D
             close_stuck(store, open, wish, now, conn).await?;
         }
         if wish.adopt && payment.status == PaymentStatus::Failed {
-            return Err(
-                Code::ActionNotAllowed.because("Nothing leaves failed (R3). Cancel the sale in Paid's console.")
-            );
+            return Err(Code::ActionNotAllowed.because("Nothing leaves failed. Cancel the sale in Paid's console."));
         }
         if wish.adopt {
             let seen = payment.seen().ok_or_else(|| {

@@ -1,5 +1,4 @@
-//! A store's settings: credentials and switches of Paid (S1, S2, S4), the store's own options (S3, S6), and the
-//! connection test (S5).
+//! A store's settings: credentials and switches of Paid, the store's own options, and the connection test.
 
 use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
@@ -31,11 +30,11 @@ pub struct PaidChange {
     pub api_auth_code: Option<SecretString>,
     /// Which Paid.
     pub environment: Environment,
-    /// S2.
+    /// May members apply, and pay with Paid?
     pub enabled: bool,
-    /// S2.
+    /// 新規会員の決済を有効にする: do new members have Paid ticked?
     pub enable_for_new_members: bool,
-    /// S4.
+    /// Does the storefront show the banner to members of Paid that are not linked yet?
     pub show_member_banner: bool,
 }
 
@@ -110,7 +109,7 @@ fn check(app: &App, before: &PaidSettings, wanted: &PaidChange) -> Result<(), Er
 }
 
 /// Another account at Paid knows nothing of what stands at the present one: nothing may be open, and every application
-/// begins anew (S1). Says how many did, where the account changed at all.
+/// begins anew. Says how many did, where the account changed at all.
 async fn move_account(
     before: &PaidSettings,
     wanted: &PaidChange,
@@ -161,7 +160,7 @@ pub struct Tested {
     pub at: DateTime<Utc>,
 }
 
-/// Asks Paid for the status of a key that cannot exist: that it does not is the best answer (S5).
+/// Asks Paid for the status of a key that cannot exist: that it does not is the best answer.
 pub async fn test_connection(app: &App, store: StoreId) -> Result<Tested, Error> {
     let deadline = Instant::now() + app.config.paid_wait;
     let settings = paid_settings::find(store, &*app.db().await?).await?;

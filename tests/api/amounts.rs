@@ -1,4 +1,4 @@
-//! Changing the lines of an order whose payment stands at Paid (R4).
+//! Changing the lines of an order whose payment stands at Paid.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! How applications stand at Paid, and why a member cannot pay: A5 and A6.
+//! How applications stand at Paid, and why a member cannot pay.
 
 use chrono::TimeDelta;
 use kakeuri::db::member::Member;

@@ -1,4 +1,4 @@
-//! Paid applications: submitting and refreshing them, A1 to A6.
+//! Paid applications: submitting and refreshing them.
 
 use kakeuri::domain::PaidKey;
 use kakeuri::domain::application::{ApplicationStatus, default_methods};

@@ -1,4 +1,4 @@
-//! Confirming many payments at once: each like a single one (R4), and none twice.
+//! Confirming many payments at once: each like a single one, and none twice.
 
 use chrono::TimeDelta;
 use kakeuri::db::operation;

@@ -1,4 +1,4 @@
-//! Refreshing by the thousand: A5 for members and R7 for payments, a portion at a time.
+//! Refreshing by the thousand, members and payments, a portion at a time.
 
 use std::collections::{BTreeMap, HashMap};
 

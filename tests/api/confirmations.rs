@@ -1,4 +1,4 @@
-//! Confirming a payment (R5): what is compared and adopted first, and of which day it is.
+//! Confirming a payment: what is compared and adopted first, and of which day it is.
 
 use futures_util::future::join;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Bulk jobs: A4, A5, and what a worker makes of them.
+//! Bulk jobs, and what a worker makes of them.
 
 use chrono::TimeDelta;
 use diesel_async::RunQueryDsl as _;

@@ -1,4 +1,4 @@
-//! Members, as the shop keeps them: S3, A3, A7, A8.
+//! Members, as the shop keeps them.
 
 use kakeuri::domain::PaidKey;
 use kakeuri::domain::application::ApplicationStatus;

@@ -1,4 +1,4 @@
-//! "My page": a member's own profile, the wish to pay on account, and the banner (S4).
+//! "My page": a member's own profile, the wish to pay on account, and the banner.
 
 use kakeuri::domain::application::{ApplicationStatus, default_methods};
 use kakeuri::domain::member::MemberStatus;

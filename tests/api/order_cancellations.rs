@@ -1,4 +1,4 @@
-//! Cancelling an order (R8), its payment, or both.
+//! Cancelling an order, its payment, or both.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Placing orders (P1, P2, R1, R2, R3), by buyers and by the shop.
+//! Placing orders, by buyers and by the shop.
 
 use futures_util::future::join;
 use kakeuri::domain::application::ApplicationStatus;

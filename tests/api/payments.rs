@@ -1,5 +1,5 @@
-//! What confirming, changing and cancelling (R4, R5, R8, R9) have in common: done, refused, unanswered, repeated, raced,
-//! in the wrong state, of another store.
+//! What confirming, changing and cancelling have in common: done, refused, unanswered, repeated, raced, in the wrong
+//! state, of another store.
 
 use futures_util::future::join;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! What needs a human, and what the human does (R12).
+//! What needs a human, and what the human does.
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Reading a payment back from Paid (R7, R11).
+//! Reading a payment back from Paid.
 
 use chrono::TimeDelta;
 use kakeuri::db::operation;

@@ -1,4 +1,4 @@
-//! How members come in: the patterns, and registration on the storefront (O1).
+//! How members come in: the patterns, and registration on the storefront.
 
 use chrono::TimeDelta;
 use kakeuri::domain::MemberId;
@@ -22,7 +22,7 @@ async fn expect(app: &TestApp, cell: &str, member: &str, ticked: bool, status: &
     assert_eq!(seen["paid"]["application_status"], status, "{cell}");
 }
 
-/// O3 and O4: an admin submits what is pending.
+/// An admin submits what is pending.
 async fn submit(app: &TestApp, cell: &str, member: &str) {
     let submitted = app.submit(member).await;
     assert_eq!(submitted.status, 200, "{cell}: {}", submitted.text);

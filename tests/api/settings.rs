@@ -1,4 +1,4 @@
-//! Payment settings and the store's own options: S1 to S6.
+//! Payment settings and the store's own options.
 
 use kakeuri::domain::permissions::Scope;
 use kakeuri::http::openapi::documents;

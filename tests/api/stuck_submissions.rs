@@ -1,4 +1,4 @@
-//! A submission that ran out of retries is found and ended by a human (R12).
+//! A submission that ran out of retries is found and ended by a human.
 
 use serde_json::{Value, json};
 

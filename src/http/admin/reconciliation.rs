@@ -1,4 +1,4 @@
-//! What needs a human (R12): orders for their payments, members for their applications.
+//! What needs a human: orders for their payments, members for their applications.
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};

@@ -1,4 +1,4 @@
-//! How a member may pay (R1), from the cached status: nothing here asks Paid.
+//! How a member may pay, from the cached status: nothing here asks Paid.
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get};

@@ -1,4 +1,4 @@
-//! Why a member cannot pay with Paid (A6): everything that is decided at an order, asked for without one.
+//! Why a member cannot pay with Paid: everything that is decided at an order, asked for without one.
 
 use chrono::{DateTime, Utc};
 use diesel_async::AsyncPgConnection;

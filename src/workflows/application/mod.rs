@@ -39,7 +39,7 @@ pub fn in_progress() -> Error {
     Problem { retry_after: Some(5), ..problem }.into()
 }
 
-/// Paid is switched off in the settings (S2).
+/// Paid is switched off: see *Off stops what is new and ends what is open* in docs/rules.md.
 pub fn paid_disabled() -> Error {
     Code::PaidDisabled.because("Paid is disabled in the payment settings, so nobody can apply at present.")
 }

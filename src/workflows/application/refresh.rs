@@ -1,4 +1,4 @@
-//! Learning from Paid how applications stand (A5), for one member or for many.
+//! Learning from Paid how applications stand, for one member or for many.
 
 use std::collections::HashMap;
 

@@ -15,7 +15,7 @@ use crate::paid::ReportedStatus;
 
 /// Takes an answer into the cache and gives the member as it is now.
 ///
-/// The answer is discarded if the row changed since `asked` was read (A5). A number that the mapping does not know is
+/// The answer is discarded if the row changed since `asked` was read. A number that the mapping does not know is
 /// kept as Paid wrote it, and takes the right to pay away.
 pub async fn take(
     app: &App,

@@ -1,4 +1,4 @@
-//! What a human does about an application that needs one (R12): a submission that is stuck, or an answer of Paid that
+//! What a human does about an application that needs one: a submission that is stuck, or an answer of Paid that
 //! is not understood.
 
 use diesel_async::{AsyncConnection, AsyncPgConnection};

@@ -114,7 +114,7 @@ impl Settlement<'_> {
         (EventType::ApplicationChanged, json!({ "from": before, "to": to, "already_linked": already_linked }))
     }
 
-    /// The application stays `pending`, with the codes for the admin to see (A2).
+    /// The application stays `pending`, with the codes for the admin to see.
     fn refused(&mut self, outcome: Outcome) -> (EventType, Value) {
         let (codes, message) = (outcome.codes.clone(), outcome.message.clone());
         self.member.last_error = Some(Json(LastError { codes: codes.clone(), message, at: self.now }));

@@ -1,4 +1,4 @@
-//! Submitting an application (申請する): by an admin, by a bulk job, or by a registration (O1).
+//! Submitting an application (申請する): by an admin, by a bulk job, or by a registration.
 
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
@@ -29,7 +29,7 @@ text_enum! {
     Outcome {
         /// Paid has the application.
         Submitted = "submitted" ("申請済", "submitted"),
-        /// Paid is not among the member's payment methods, so the application was dropped (A3).
+        /// Paid is not among the member's payment methods, so the application was dropped.
         Dropped = "dropped" ("申請取消", "dropped"),
         /// The member had linked himself to the store already.
         AlreadyLinked = "already_linked" ("連携済み", "already linked"),
@@ -130,7 +130,7 @@ fn may_be_submitted(settings: &PaidSettings, member: &Member) -> Result<(), Erro
     Ok(())
 }
 
-/// A3.
+/// See *Without the tick the application is dropped* in docs/rules.md.
 async fn drop_application(
     app: &App,
     member: &mut Member,
@@ -197,13 +197,13 @@ pub async fn write_down(
     Ok(operation)
 }
 
-/// What Paid would refuse in a profile (A1), apart from what only Paid can tell.
+/// What Paid would refuse in a profile, apart from what only Paid can tell.
 pub fn precheck(profile: &Profile, key: Option<&PaidKey>) -> Vec<Fault> {
     let key = key.cloned().unwrap_or_else(|| PaidKey::from_random(crypto::random()));
     fields::check(&MemberData::from_profile(&key, profile))
 }
 
-/// Drives the submission that a registration wrote down (O1). A refusal is for the admin to see, not for the buyer.
+/// Drives the submission that a registration wrote down. A refusal is for the admin to see, not for the buyer.
 pub async fn submit_registered(app: &App, operation: Operation) -> Result<(), Error> {
     let deadline = Instant::now() + app.config.paid_wait;
     drive::drive_until(app, operation, deadline).await.map(drop)
@@ -250,7 +250,7 @@ async fn answer(app: &App, store: StoreId, id: MemberId, outcome: Outcome) -> Re
     Ok(Submission { outcome, member, operation })
 }
 
-/// What an admin is told whose submission Paid refused (A2).
+/// What an admin is told whose submission Paid refused.
 pub fn refusal(operation: &Operation) -> Error {
     let codes: Codes = operation.last_outcome().codes.into_iter().collect();
     let mut problem = if codes.is_auth_failure() {

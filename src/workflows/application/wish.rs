@@ -1,4 +1,4 @@
-//! What a member himself does about Paid: the wish on "my page", and the banner for those whom Paid knows already (S4).
+//! What a member himself does about Paid: the wish on "my page", and the banner for those whom Paid knows already.
 
 use diesel_async::AsyncConnection;
 use serde_json::json;
@@ -15,7 +15,7 @@ use crate::domain::member::PaymentMethod;
 use crate::domain::{Faults, MemberId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 
-/// Notes the wish to pay on account: Paid is ticked and the application waits for the admin (O3).
+/// Notes the wish to pay on account: Paid is ticked and the application waits for the admin.
 pub async fn wish(app: &App, store: StoreId, id: MemberId, actor: &str, ticket: &Ticket) -> Result<Member, Error> {
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
@@ -49,6 +49,7 @@ pub async fn wish(app: &App, store: StoreId, id: MemberId, actor: &str, ticket: 
     .await
 }
 
+/// See *The tick stays the shop's* in docs/rules.md.
 fn tick_paid(member: &mut Member) -> Result<(), Error> {
     if !member.may_tick_paid() {
         return Err(Code::PaidNotTicked.because("The store does not offer Paid to you at present. Ask the store."));

@@ -1,4 +1,4 @@
-//! Confirming many payments (一括売上確定): each is checked like a single one (R4) and confirmed at most once.
+//! Confirming many payments (一括売上確定): each is checked like a single one and confirmed at most once.
 
 use futures_util::StreamExt as _;
 use futures_util::stream;

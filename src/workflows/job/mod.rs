@@ -1,4 +1,4 @@
-//! Bulk jobs (A4): accepted at once with their items fixed, done by the workers a portion of items at a time, never
+//! Bulk jobs: accepted at once with their items fixed, done by the workers a portion of items at a time, never
 //! stopped by one that fails.
 //!
 //! A worker holds a portion by a lease that it renews, so that several workers share one job and a long job of one store

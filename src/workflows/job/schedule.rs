@@ -1,4 +1,4 @@
-//! The refreshes that stores have scheduled (A5).
+//! The refreshes that stores have scheduled.
 
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 

@@ -29,7 +29,7 @@ pub struct Change {
     pub payment_methods: Option<Vec<PaymentMethod>>,
     /// By hand only as [`ApplicationStatus::may_be_set_by_hand`] allows.
     pub application_status: Option<ApplicationStatus>,
-    /// Once, for a member that was never submitted (A7).
+    /// Once, for a member that was never submitted.
     pub customer_number: Option<PaidKey>,
     /// The session that another e-mail address leaves open: that of the member itself. All others end.
     pub kept_session: Option<SessionId>,
@@ -145,7 +145,8 @@ pub(super) fn set_status(member: &mut Member, status: ApplicationStatus) -> Resu
     Ok(())
 }
 
-/// Sets a number at Paid that is not the member's (A7). No submission is under way.
+/// Sets a number at Paid that is not the member's; see *A number at Paid is brought along once* in docs/rules.md. No
+/// submission is under way.
 pub(super) fn set_customer_number(member: &mut Member, number: &PaidKey) -> Result<(), Error> {
     if member.customer_number.is_some() {
         return Err(Code::CustomerNumberSet.because("The customer number at Paid is set already, and it stays."));

@@ -1,4 +1,4 @@
-//! New members: by an admin (O2), or by themselves (O1).
+//! New members: by an admin, or by themselves.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
@@ -38,7 +38,7 @@ pub struct NewMember {
     pub payment_methods: Option<Vec<PaymentMethod>>,
     /// `none` or `pending`.
     pub application_status: Option<ApplicationStatus>,
-    /// A link at Paid that the shop brought along (A7).
+    /// A link at Paid that the shop brought along.
     pub customer_number: Option<PaidKey>,
 }
 
@@ -155,7 +155,7 @@ pub(super) fn told(member: &Member) -> serde_json::Value {
 }
 
 /// Registers a member. With the wish to pay on account, and where the store approves automatically, the application is
-/// submitted in the same breath (O1); whatever Paid says, the registration stands.
+/// submitted in the same breath; whatever Paid says, the registration stands.
 pub async fn register(app: &App, store: &Store, mut new: Registration, ticket: &Ticket) -> Result<Member, Error> {
     new.profile.tidy();
     let settings = paid_settings::find(store.store_id, &*app.db().await?).await?;

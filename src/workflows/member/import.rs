@@ -282,7 +282,7 @@ impl<'a> Judge<'a> {
         faults.into_vec()
     }
 
-    /// Gives a member the number at Paid that its row names (A7).
+    /// Gives a member the number at Paid that its row names.
     fn link(&self, row: &Row, member: &mut Member, faults: &mut Vec<Fault>) {
         let Some(key) = &row.customer_number else { return };
         if self.by_key.contains_key(key) {

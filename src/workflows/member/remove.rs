@@ -1,4 +1,4 @@
-//! Removing a member (A8).
+//! Removing a member; see *Whom Paid knows is anonymised and not removed* in docs/rules.md.
 
 use diesel_async::AsyncConnection;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! 受注取消: cancelling an order, with its payment or without it (R9).
+//! 受注取消: cancelling an order, with its payment or without it.
 
 use diesel_async::AsyncConnection;
 use serde_json::json;

@@ -1,4 +1,5 @@
-//! Editing an order (R5, R6, R8): with the amount at Paid, where the admin says so, or without it.
+//! Editing an order: with the amount at Paid, where the admin says so, or without it. See *Both sides change or neither
+//! does* and *The order's total is the shop's* in docs/rules.md.
 
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
@@ -38,7 +39,7 @@ pub struct Edit {
     pub handling_status: Option<HandlingStatus>,
     /// Shall the amount at Paid follow?
     pub update_paid_amount: Option<bool>,
-    /// Another method (R9).
+    /// Another method.
     pub payment_method: Option<PaymentMethod>,
 }
 
@@ -162,7 +163,7 @@ impl Editing<'_> {
         payments::open(self.app, &mut self.order, &payment, plan, body, self.deed, conn).await
     }
 
-    /// R9: away from Paid once its payment has come to nothing; never to Paid, which needs a credit check.
+    /// Away from Paid once its payment has come to nothing; never to Paid, which needs a credit check.
     fn change_method(&mut self) -> Result<(), Error> {
         let Some(method) = self.edit.payment_method.filter(|method| *method != self.order.payment_method) else {
             return Ok(());

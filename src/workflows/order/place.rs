@@ -1,4 +1,4 @@
-//! Placing an order (R1, R2): the credit check, then the provisional sale; only then is the order complete.
+//! Placing an order: the credit check, then the provisional sale; only then is the order complete.
 
 use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
@@ -47,7 +47,7 @@ pub struct NewOrder {
     pub note: String,
     /// The shop's note.
     pub internal_note: String,
-    /// What the buyer was shown (P2).
+    /// What the buyer was shown.
     pub expected_total: Option<Yen>,
     /// Who places it.
     pub actor: String,
@@ -175,7 +175,7 @@ impl Placing<'_> {
         Ok(calls.write(conn).await?.raise(Subject::Member(buyer), &self.new.actor, conn).await?)
     }
 
-    /// R1: the status is asked where the cached one forbids; R2: then the credit. Both answers update the cache.
+    /// The status is asked where the cached one forbids, then the credit. Both answers update the cache.
     async fn check_credit(&self, reader: &mut Reader<'_>, member: Member, key: &PaidKey) -> Result<Member, Error> {
         let mut member = member;
         if member.application_status != ApplicationStatus::ApprovedActive {

@@ -1,5 +1,5 @@
-//! Actions on a payment that stands: confirm (R4), cancel (R9), refresh (R7). What they have in common with editing and
-//! cancelling an order is here too: writing the intent down, and the answer once it is driven.
+//! Actions on a payment that stands: confirm, cancel, refresh. What they have in common with editing and cancelling an
+//! order is here too: writing the intent down, and the answer once it is driven.
 
 use chrono::{NaiveDate, TimeDelta};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
@@ -129,7 +129,7 @@ pub async fn cancel(app: &App, store: StoreId, id: OrderId, reason: &str, deed: 
     finish(app, store, id, Some(intent), deadline).await
 }
 
-/// Reads status and amount of one payment at Paid and adopts them (R7). An open operation is driven on instead.
+/// Reads status and amount of one payment at Paid and adopts them. An open operation is driven on instead.
 pub async fn refresh_one(app: &App, store: StoreId, id: OrderId, deed: &Deed<'_>) -> Result<Progress, Error> {
     let seen = view(app, store, id).await?;
     (deed.check_version)(seen.order.version)?;

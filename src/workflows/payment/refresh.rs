@@ -1,4 +1,4 @@
-//! Takes what Paid shows of a sale over into its payment (R7), for one order or for many.
+//! Takes what Paid shows of a sale over into its payment, for one order or for many.
 
 use std::collections::HashMap;
 

@@ -148,3 +148,110 @@ fn no_limit_is_said_where_it_would_be_lost() {
     }
     assert!(lost.is_empty(), "{}", lost.join("\n"));
 }
+
+/// The comments of a file, each with the lines that belong together joined to one.
+fn comments(text: &str) -> Vec<String> {
+    let mut found = vec![String::new()];
+    for line in text.lines() {
+        let (code, comment) = line.split_once("//").unwrap_or((line, ""));
+        if !code.trim().is_empty() || comment.is_empty() {
+            found.push(String::new());
+        }
+        if let Some(last) = found.last_mut() {
+            last.push(' ');
+            last.push_str(comment.trim_start_matches(['/', '!']).trim());
+        }
+    }
+    found
+}
+
+/// Is it a letter and a number up to 12, as rules once were called? Paid's codes have two digits, the first often 0.
+fn is_number_of_a_rule(word: &str) -> bool {
+    let Some(number) = word.strip_prefix(['S', 'O', 'A', 'R', 'P']) else { return false };
+    !number.starts_with('0') && number.parse::<u8>().is_ok_and(|number| number <= 12)
+}
+
+#[test]
+fn no_rule_is_cited_by_a_number() {
+    let mut cited = Vec::new();
+    for path in under("src").into_iter().chain(under("tests")) {
+        for comment in comments(&fs::read_to_string(&path).unwrap()) {
+            let mut words = comment.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            cited
+                .extend(words.find(|word| is_number_of_a_rule(word)).map(|word| format!("{}: {word}", path.display())));
+        }
+    }
+    let published = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi");
+    for document in ["admin.json", "storefront.json"] {
+        let text = fs::read_to_string(published.join(document)).unwrap();
+        let in_brackets = text.split('(').filter_map(|part| part.split(')').next());
+        cited.extend(in_brackets.filter(|word| is_number_of_a_rule(word)).map(|word| format!("{document}: {word}")));
+    }
+    assert!(cited.is_empty(), "cite rules by their names in docs/rules.md:\n{}", cited.join("\n"));
+}
+
+/// A rule of docs/rules.md: its name and what stands below it.
+fn rules() -> Vec<(String, String)> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md")).unwrap();
+    let sections = text.split("\n## ").flat_map(|group| group.split("\n### ").skip(1));
+    sections.filter_map(|rule| rule.split_once('\n')).map(|(name, rule)| (name.into(), rule.into())).collect()
+}
+
+/// Is there a test of this name in the file? The attributes before it say so.
+fn has_test(text: &str, name: &str) -> bool {
+    text.split_once(&format!("fn {name}(")).is_some_and(|(before, _)| {
+        let attributes = before.rsplit('\n').skip(1).map(str::trim).take_while(|line| line.starts_with('#'));
+        attributes.map(|line| line.trim_start_matches("#[")).any(|line| {
+            line.starts_with("test") || line.starts_with("tokio::test") || line.starts_with("actix_web::test")
+        })
+    })
+}
+
+#[test]
+fn every_rule_says_why_and_names_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut wrong = Vec::new();
+    for (name, rule) in rules() {
+        let shown = rule.split("\n\n").find_map(|part| part.strip_prefix("Shown by "));
+        if !rule.contains("\nWhy: ") || shown.is_none() {
+            wrong.push(format!("{name}: says not why it is so, or not what shows it"));
+        }
+        let (mut file, mut text, mut tests) = (String::new(), String::new(), 0);
+        for word in shown.unwrap_or_default().split('`').skip(1).step_by(2) {
+            if word.ends_with(".rs") {
+                file = word.to_owned();
+                text = fs::read_to_string(root.join(word)).unwrap_or_default();
+            } else if has_test(&text, word) {
+                tests += 1;
+            } else {
+                wrong.push(format!("{name}: no test {word} in {file:?}"));
+            }
+        }
+        if tests == 0 {
+            wrong.push(format!("{name}: no test shows it"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_rule_that_is_cited_stands_in_the_rules() {
+    let names: Vec<String> = rules().into_iter().map(|(name, _)| name).collect();
+    let mut cited = 0;
+    for path in under("src").into_iter().chain(under("tests")) {
+        // The tests about the rules speak of them without citing one.
+        if path.ends_with("house.rs") {
+            continue;
+        }
+        for comment in comments(&fs::read_to_string(&path).unwrap()) {
+            if !comment.contains("docs/rules.md") {
+                continue;
+            }
+            for name in comment.split('*').skip(1).step_by(2) {
+                cited += 1;
+                assert!(names.iter().any(|rule| rule == name), "{}: docs/rules.md has no {name:?}", path.display());
+            }
+        }
+    }
+    assert!(cited > 0, "no comment was found that cites a rule");
+}

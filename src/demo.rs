@@ -31,6 +31,7 @@ use crate::domain::permissions::Role;
 use crate::domain::store::{Environment, Health, MemberApproval};
 use crate::domain::{MemberId, ProductId, StoreId, UserId, Yen};
 use crate::error::{Code, Error};
+use crate::workflows::context::Context;
 use crate::workflows::member::{self, NewMember, Registration};
 use crate::workflows::settings::{self, PaidChange};
 use crate::workflows::{application, provider};
@@ -234,9 +235,9 @@ async fn add_members(app: &App, store: &Store, actor: &str, password: &str, hash
             MemberStatus::Rejected => Some(MemberAction::Reject),
         };
         if let Some(action) = action {
-            let (check_version, ticket) = (|_: i64| Ok(()), Ticket::none());
-            let deed = member::Deed { actor, check_version: &check_version, ticket: &ticket };
-            member::act(app, store.store_id, member.id, action, &deed).await?;
+            let ticket = Ticket::none();
+            let context = Context::unconditional(actor, &ticket);
+            member::act(app, store.store_id, member.id, action, &context).await?;
         }
         members.push(apply(app, company, member, actor).await?);
     }
@@ -265,18 +266,18 @@ async fn register(app: &App, store: &Store, company: &Company, password: &str) -
 
 /// Submits and refreshes, as far as the member is to go.
 async fn apply(app: &App, company: &Company, member: Member, actor: &str) -> Result<Member, Error> {
-    let (check_version, ticket) = (|_: i64| Ok(()), Ticket::none());
+    let ticket = Ticket::none();
     if matches!(company.way, Way::Submitted | Way::Refreshed) {
-        let deed = application::Deed { actor, check_version: &check_version, ticket: &ticket };
-        match application::submit(app, member.store_id, member.id, &deed).await {
+        let context = Context::unconditional(actor, &ticket);
+        match application::submit(app, member.store_id, member.id, &context).await {
             // One of them is refused by Paid on purpose.
             Err(error) if error.code() != Some(Code::ApplicationRefused) => return Err(error),
             Ok(_) | Err(_) => {}
         }
     }
     if company.way == Way::Refreshed {
-        let deed = application::Deed { actor, check_version: &check_version, ticket: &ticket };
-        return application::refresh(app, member.store_id, member.id, &deed).await;
+        let context = Context::unconditional(actor, &ticket);
+        return application::refresh(app, member.store_id, member.id, &context).await;
     }
     Ok(member)
 }

@@ -20,8 +20,9 @@ use crate::domain::store::Environment;
 use crate::domain::{OrderId, Yen};
 use crate::error::{Code, Error, OrNotFound};
 use crate::workflows::checkout::{self, Wanted};
+use crate::workflows::context::Context;
 use crate::workflows::order::{self, CancelOrder, Edit, NewOrder};
-use crate::workflows::payment::{self, Confirm, Deed};
+use crate::workflows::payment::{self, Confirm};
 use crate::workflows::provider;
 use crate::workflows::reconciliation::{self, Resolve};
 
@@ -63,13 +64,13 @@ impl Demo<'_> {
         self.confirm(changed, 1).await?;
 
         let moved = self.buy(first, paid, &[("TEA-500", 6)], "").await?;
-        payment::cancel(self.app, self.store.store_id, moved, "銀行振込へ変更のご依頼", &self.deed()).await?;
+        payment::cancel(self.app, self.store.store_id, moved, "銀行振込へ変更のご依頼", &self.context()).await?;
         let to_bank = Edit { payment_method: Some(PaymentMethod::BankTransfer), ..Edit::default() };
-        order::edit(self.app, self.store.store_id, moved, to_bank, &self.deed()).await?;
+        order::edit(self.app, self.store.store_id, moved, to_bank, &self.context()).await?;
 
         let out_of_stock = self.buy(second, paid, &[("CUP-01", 40)], "").await?;
         let wish = CancelOrder { cancel_payment: true, reason: "在庫切れ".into() };
-        order::cancel(self.app, self.store.store_id, out_of_stock, wish, &self.deed()).await?;
+        order::cancel(self.app, self.store.store_id, out_of_stock, wish, &self.context()).await?;
         Ok(())
     }
 
@@ -80,7 +81,7 @@ impl Demo<'_> {
         let wish = Resolve {
             action: Resolution::Abandon, reason: "お客様がご注文を取り下げ".into(), adopt: false
         };
-        match reconciliation::resolve(self.app, self.store.store_id, lost, wish, &self.deed()).await {
+        match reconciliation::resolve(self.app, self.store.store_id, lost, wish, &self.context()).await {
             // A sandbox without faults has answered, and there is nothing to give up.
             Err(error) if error.code() == Some(Code::ActionNotAllowed) => Ok(()),
             other => other.map(drop),
@@ -157,22 +158,22 @@ impl Demo<'_> {
             line.quantity = quantity;
         }
         let edit = Edit { lines: Some(lines), update_paid_amount: Some(update_paid_amount), ..Edit::default() };
-        order::edit(self.app, self.store.store_id, id, edit, &self.deed()).await.map(drop)
+        order::edit(self.app, self.store.store_id, id, edit, &self.context()).await.map(drop)
     }
 
     async fn label(&self, id: OrderId, handling_status: HandlingStatus) -> Result<(), Error> {
         let edit = Edit { handling_status: Some(handling_status), ..Edit::default() };
-        order::edit(self.app, self.store.store_id, id, edit, &self.deed()).await.map(drop)
+        order::edit(self.app, self.store.store_id, id, edit, &self.context()).await.map(drop)
     }
 
     async fn confirm(&self, id: OrderId, days_ago: i64) -> Result<(), Error> {
         let fixed_on = Some(self.app.clock.today() - TimeDelta::days(days_ago));
         let wish = Confirm { fixed_on, ..Confirm::default() };
-        payment::confirm(self.app, self.store.store_id, id, wish, &self.deed()).await.map(drop)
+        payment::confirm(self.app, self.store.store_id, id, wish, &self.context()).await.map(drop)
     }
 
-    fn deed(&self) -> Deed<'_> {
-        Deed { actor: self.shop, payments_write: true, check_version: &|_| Ok(()), ticket: &self.no_key }
+    fn context(&self) -> Context<'_> {
+        Context::unconditional(self.shop, &self.no_key)
     }
 
     /// Orders a fault at the sandbox. Where it takes no such order, there is no failed payment to look at.

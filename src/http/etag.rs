@@ -11,7 +11,8 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, dev
 
 use super::auth;
 use crate::crypto;
-use crate::error::{Code, Error};
+use crate::error::Error;
+use crate::workflows::context::Precondition;
 
 /// How many bytes of the hash are in a tag: enough to tell the states of one resource apart.
 const HASH_LEN: usize = 8;
@@ -48,31 +49,25 @@ fn tag(version: i64, json: &[u8]) -> String {
     format!("\"{version}-{hash}\"")
 }
 
-/// The versions a caller is willing to change (`If-Match`). To be checked under the row's lock.
+/// The versions a caller is willing to change (`If-Match`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IfMatch(Option<Vec<String>>);
+pub struct IfMatch(pub Precondition);
 
 impl IfMatch {
-    /// `stale` unless the present version is among those named, or none was named. A tag without a hash names a version
-    /// as well.
-    pub fn check(&self, version: i64) -> Result<(), Error> {
-        let Some(tags) = &self.0 else { return Ok(()) };
-        let present = version.to_string();
-        let names = |tag: &str| {
-            let within = tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-            within.is_some_and(|within| within.split('-').next() == Some(&present))
-        };
-        if tags.iter().any(|tag| tag == "*" || names(tag)) {
-            return Ok(());
-        }
-        Err(Code::Stale.because("The resource has changed since you read it. Read it again and repeat the change."))
-    }
-
     fn parse<'a>(values: impl Iterator<Item = &'a str>) -> Self {
+        let tags: Vec<&str> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
+        if tags.is_empty() || tags.contains(&"*") {
+            return Self(Precondition::None);
+        }
         // Weak tags never match (RFC 9110, 13.1.1), and neither does anything else that is not ours.
-        let tags: Vec<String> = values.flat_map(|value| value.split(',')).map(|tag| tag.trim().to_owned()).collect();
-        Self((!tags.is_empty()).then_some(tags))
+        Self(Precondition::Versions(tags.into_iter().filter_map(version_of).collect()))
     }
+}
+
+/// The version that a tag of ours names. One without a hash names a version as well.
+fn version_of(tag: &str) -> Option<i64> {
+    let version = tag.strip_prefix('"')?.strip_suffix('"')?.split('-').next()?;
+    version.bytes().all(|byte| byte.is_ascii_digit()).then(|| version.parse().ok())?
 }
 
 impl FromRequest for IfMatch {
@@ -109,7 +104,7 @@ mod tests {
 
     #[test]
     fn only_the_present_version_matches() {
-        let check = |headers: &[&str]| IfMatch::parse(headers.iter().copied()).check(7).is_ok();
+        let check = |headers: &[&str]| IfMatch::parse(headers.iter().copied()).0.check(7).is_ok();
         assert!(
             check(&[]) && check(&["\"7\""]) && check(&["*"]) && check(&["\"1\", \"7\""]) && check(&["\"1\"", "\"7\""])
         );

@@ -11,6 +11,7 @@
 //! | [`batches`] | asks Paid about many keys at once |
 //! | [`durable`] | how a call to Paid survives anything: intent, lease, end |
 //! | [`drive`] | one drive of an operation, from its lease to its settlement |
+//! | [`context`] | who acts, on which version, and with which right to do it once |
 //! | [`checkout`] | what an order may be paid with, and what it costs |
 //! | [`order`] | places, edits and cancels orders |
 //! | [`payment`] | confirms, cancels and refreshes payments, and settles what was asked of them |
@@ -28,6 +29,7 @@
 pub mod application;
 pub mod batches;
 pub mod checkout;
+pub mod context;
 pub mod drive;
 pub mod durable;
 pub mod event_log;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::durable::end;
 use super::order::{Progress, view};
-use super::payment::act::{self as payments, Deed, finish};
+use super::payment::act::{self as payments, finish};
 use super::payment::refresh::check_account;
 use crate::app::App;
 use crate::db::event::{self, Subject};
@@ -26,6 +26,7 @@ use crate::domain::retry::PROCESSING_TOO_LONG;
 use crate::domain::{MemberId, OrderId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::paid;
+use crate::workflows::context::Context;
 
 /// What a human decided.
 #[derive(Clone, Debug)]
@@ -104,28 +105,28 @@ pub async fn resolve(
     store: StoreId,
     id: OrderId,
     wish: Resolve,
-    deed: &Deed<'_>,
+    context: &Context<'_>,
 ) -> Result<Progress, Error> {
     let seen = view(app, store, id).await?;
     let open = seen.operation.as_ref().map(|operation| operation.id);
     match (wish.action, open) {
         (Resolution::Retry, Some(open)) => {
-            (deed.check_version)(seen.order.version)?;
+            context.check_version(seen.order.version)?;
             let mut conn = app.db().await?;
             conn.transaction(async |conn| {
-                deed.ticket.record(id.0, conn).await?;
-                note(&wish, app, store, id, deed, conn).await
+                context.ticket.record(id.0, conn).await?;
+                note(&wish, app, store, id, context, conn).await
             })
             .await?;
             drop(conn);
             payments::drive_now(app, store, id, open).await
         }
         (Resolution::Abandon, Some(_)) => {
-            let open = give_up(app, store, id, &wish, deed).await?;
+            let open = give_up(app, store, id, &wish, context).await?;
             payments::drive_now(app, store, id, open.id).await
         }
-        (Resolution::Push, None) => push(app, store, id, &wish, deed).await,
-        (Resolution::Accept, _) => accept(app, store, id, &wish, deed).await,
+        (Resolution::Push, None) => push(app, store, id, &wish, context).await,
+        (Resolution::Accept, _) => accept(app, store, id, &wish, context).await,
         (Resolution::Retry | Resolution::Abandon, None) | (Resolution::Push, Some(_)) | (Resolution::Close, _) => {
             Err(not_allowed(wish.action))
         }
@@ -141,21 +142,27 @@ async fn note(
     app: &App,
     store: StoreId,
     id: OrderId,
-    deed: &Deed<'_>,
+    context: &Context<'_>,
     conn: &mut AsyncPgConnection,
 ) -> Result<(), Error> {
     let data = json!({ "action": wish.action, "reason": wish.reason });
     let subject = Subject::Order(id);
-    Ok(event::append(store, EventType::PaymentResolved, subject, deed.actor, data, app.clock.now(), conn).await?)
+    Ok(event::append(store, EventType::PaymentResolved, subject, context.actor, data, app.clock.now(), conn).await?)
 }
 
 /// A register is from now on driven to `cancelled` at Paid, then to `failed`.
-async fn give_up(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Deed<'_>) -> Result<Operation, Error> {
+async fn give_up(
+    app: &App,
+    store: StoreId,
+    id: OrderId,
+    wish: &Resolve,
+    context: &Context<'_>,
+) -> Result<Operation, Error> {
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         let mut order = order::lock(store, id, conn).await?.or_not_found()?;
-        (deed.check_version)(order.version)?;
+        context.check_version(order.version)?;
         let open = operation::open_on_order(store, id, conn).await?.ok_or_else(|| not_allowed(wish.action))?;
         let mut open = operation::lock(store, open.id, conn).await?.or_not_found()?;
         if !matches!(open.plan.0, Plan::Register { .. }) {
@@ -176,16 +183,22 @@ async fn give_up(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &
         // Whatever comes of it, the caller has been told of this order.
         order.announced = true;
         order::save(&mut order, now, conn).await?;
-        deed.ticket.record(open.id.0, conn).await?;
+        context.ticket.record(open.id.0, conn).await?;
         let data = json!({ "action": wish.action, "reason": wish.reason, "operation_id": open.id });
-        event::append(store, EventType::PaymentResolved, Subject::Order(id), deed.actor, data, now, conn).await?;
+        event::append(store, EventType::PaymentResolved, Subject::Order(id), context.actor, data, now, conn).await?;
         Ok(open)
     })
     .await
 }
 
 /// The shop's amount goes to Paid.
-async fn push(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Deed<'_>) -> Result<Progress, Error> {
+async fn push(
+    app: &App,
+    store: StoreId,
+    id: OrderId,
+    wish: &Resolve,
+    context: &Context<'_>,
+) -> Result<Progress, Error> {
     payments::require_change_amount(app)?;
     let deadline = payments::deadline(app);
     // The connection goes back before Paid is waited for.
@@ -194,7 +207,7 @@ async fn push(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Dee
         conn.transaction(async |conn| {
             let settings = paid_settings::share(store, conn).await?;
             let mut order = order::lock(store, id, conn).await?.or_not_found()?;
-            (deed.check_version)(order.version)?;
+            context.check_version(order.version)?;
             let payment = payment::lock(store, id, conn).await?.ok_or_else(|| not_allowed(wish.action))?;
             if operation::open_on_order(store, id, conn).await?.is_some() {
                 return Err(payments::in_progress());
@@ -207,8 +220,8 @@ async fn push(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Dee
             let (amount, before) = (order.total, payment.amount);
             let body = paid::body::amend(&payment.customer_number, &payment.credit_key, amount);
             let plan = Plan::Amend { amount, before, edit: None };
-            let intent = payments::open(app, &mut order, &payment, plan, body, deed, conn).await?;
-            note(wish, app, store, id, deed, conn).await?;
+            let intent = payments::open(app, &mut order, &payment, plan, body, context, conn).await?;
+            note(wish, app, store, id, context, conn).await?;
             Ok(intent)
         })
         .await?
@@ -218,14 +231,20 @@ async fn push(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Dee
 
 /// The difference stands as it is, or what Paid last showed is taken over; an operation that is stuck is closed. What is
 /// not on the list needs no acceptance: it would only hide what comes later.
-async fn accept(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &Deed<'_>) -> Result<Progress, Error> {
+async fn accept(
+    app: &App,
+    store: StoreId,
+    id: OrderId,
+    wish: &Resolve,
+    context: &Context<'_>,
+) -> Result<Progress, Error> {
     let now = app.clock.now();
     // Held no longer than the transaction: the view below takes a connection of its own.
     let mut conn = app.db().await?;
     conn.transaction(async |conn| {
         let settings = paid_settings::share(store, conn).await?;
         let mut order = order::lock(store, id, conn).await?.or_not_found()?;
-        (deed.check_version)(order.version)?;
+        context.check_version(order.version)?;
         let open = operation::open_on_order(store, id, conn).await?;
         let mut payment = payment::lock(store, id, conn).await?.ok_or_else(|| not_allowed(wish.action))?;
         let options = store::find(store, conn).await?.or_not_found()?;
@@ -257,7 +276,7 @@ async fn accept(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &D
         }
         payment::save(&mut payment, conn).await?;
         order::save(&mut order, now, conn).await?;
-        deed.ticket.record(id.0, conn).await?;
+        context.ticket.record(id.0, conn).await?;
         unknown_code::accept(store, Subject::Order(id), now, conn).await?;
         let data = json!({
             "action": wish.action,
@@ -267,7 +286,7 @@ async fn accept(app: &App, store: StoreId, id: OrderId, wish: &Resolve, deed: &D
             "amount": payment.amount,
             "status": payment.status,
         });
-        event::append(store, EventType::PaymentResolved, Subject::Order(id), deed.actor, data, now, conn).await?;
+        event::append(store, EventType::PaymentResolved, Subject::Order(id), context.actor, data, now, conn).await?;
         Ok::<_, Error>(())
     })
     .await?;

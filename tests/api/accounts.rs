@@ -12,7 +12,8 @@ use kakeuri::domain::member::Profile;
 use kakeuri::domain::permissions::{Role, Scope};
 use kakeuri::domain::{MemberId, SessionId};
 use kakeuri::error::Code;
-use kakeuri::workflows::member::{self as members, Deed, Shown};
+use kakeuri::workflows::context::Context;
+use kakeuri::workflows::member::{self as members, Shown};
 use kakeuri::workflows::session;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -80,9 +81,9 @@ async fn a_session_that_was_ended_in_between_takes_no_account_over() {
     // Its password was found to be right just before a new one was set, which ends every session.
     let shown = Shown { session, password: true };
     let ticket = Ticket::none();
-    let deed = Deed { actor: "member", check_version: &|_| Ok(()), ticket: &ticket };
+    let context = Context::unconditional("member", &ticket);
     let own = |profile: &Profile| Ok(Profile { email: "thief@minato.example".into(), ..profile.clone() });
-    let refused = members::change_own(&app.app, store, member, shown, &deed, own).await.unwrap_err();
+    let refused = members::change_own(&app.app, store, member, shown, &context, own).await.unwrap_err();
     assert_eq!(refused.code(), Some(Code::TokenInvalid));
     let kept = db::member::find(store, member, conn).await.unwrap().unwrap();
     assert_ne!(kept.profile.0.email, "thief@minato.example");

@@ -4,9 +4,10 @@ use chrono::TimeDelta;
 use kakeuri::db::operation;
 use kakeuri::domain::OrderId;
 use kakeuri::domain::permissions::Scope;
+use kakeuri::workflows::context::Context;
 use kakeuri::workflows::durable::lease;
 use kakeuri::workflows::job;
-use kakeuri::workflows::payment::{self, Confirm, Deed};
+use kakeuri::workflows::payment::{self, Confirm};
 use serde_json::{Value, json};
 
 use crate::jobs::{counts, item};
@@ -118,15 +119,11 @@ async fn a_confirmation_that_a_lost_worker_sent_is_waited_for_and_not_sent_again
     let order = app.unconfirmed_order().await;
     let id = app.bulk(CONFIRM, json!({ "order_ids": [order] })).await.text_at("/id");
     let held = app.hold_a_portion().await;
-    let deed = Deed {
-        actor: &held.job.actor,
-        payments_write: true,
-        check_version: &|_| Ok(()),
-        ticket: &app.ticket(&held, 0).await,
-    };
+    let ticket = app.ticket(&held, 0).await;
+    let context = Context::unconditional(&held.job.actor, &ticket);
     app.sandbox.fault("fix", "drop_answer", 1).await;
     let (store, order_id) = (app.store.store_id, order.parse().unwrap());
-    payment::confirm(&app.app, store, order_id, Confirm::default(), &deed).await.unwrap();
+    payment::confirm(&app.app, store, order_id, Confirm::default(), &context).await.unwrap();
     // The lease of the portion ends; recovery settles what was sent.
     app.recover_after(1).await;
     app.work_after(1).await;
@@ -142,10 +139,10 @@ async fn what_a_lost_worker_held_is_waited_for_and_then_driven_on_by_the_items_n
     let id = app.bulk(CONFIRM, json!({ "order_ids": [order] })).await.text_at("/id");
     let held = app.hold_a_portion().await;
     let ticket = app.ticket(&held, 0).await;
-    let deed = Deed { actor: &held.job.actor, payments_write: true, check_version: &|_| Ok(()), ticket: &ticket };
+    let context = Context::unconditional(&held.job.actor, &ticket);
     app.sandbox.fault("fix", "drop_answer", 1).await;
     let (store, order_id) = (app.store.store_id, order.parse().unwrap());
-    payment::confirm(&app.app, store, order_id, Confirm::default(), &deed).await.unwrap();
+    payment::confirm(&app.app, store, order_id, Confirm::default(), &context).await.unwrap();
     app.let_time_pass(TimeDelta::seconds(16)).await;
     // The portion is free; the operation is not, but for its lease nothing would say so.
     let mut conn = app.app.db().await.unwrap();

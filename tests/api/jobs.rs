@@ -6,7 +6,8 @@ use kakeuri::db::idempotency_key::{Begun, Claimed, Ticket};
 use kakeuri::domain::application::default_methods;
 use kakeuri::domain::permissions::Scope;
 use kakeuri::domain::{MemberId, PaidKey};
-use kakeuri::workflows::application::{self, Deed};
+use kakeuri::workflows::application;
+use kakeuri::workflows::context::Context;
 use kakeuri::workflows::job::{self, Held};
 use serde_json::{Value, json};
 
@@ -242,8 +243,9 @@ async fn what_a_broken_portion_has_submitted_already_counts_as_submitted() {
     let member = app.pending_member().await;
     let accepted = app.bulk(SUBMIT, json!({ "member_ids": [member] })).await;
     let held = app.hold_a_portion().await;
-    let deed = Deed { actor: &held.job.actor, check_version: &|_| Ok(()), ticket: &app.ticket(&held, 0).await };
-    application::submit(&app.app, app.store.store_id, member, &deed).await.unwrap();
+    let ticket = app.ticket(&held, 0).await;
+    let context = Context::unconditional(&held.job.actor, &ticket);
+    application::submit(&app.app, app.store.store_id, member, &context).await.unwrap();
     app.work_after(60).await;
     assert_eq!(app.items(&accepted.text_at("/id")).await, [item(member, "succeeded", "submitted")]);
     assert_eq!(app.calls_of("apply").await, 1);

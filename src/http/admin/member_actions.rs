@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::member_out::MemberOut;
-use super::members::{answer, deed};
+use super::members::answer;
 use crate::app::App;
 use crate::domain::MemberId;
 use crate::domain::member::MemberAction;
@@ -36,8 +36,7 @@ async fn act(
         Begun::Resumed(member) => return answer(app, member).await,
         Begun::Fresh(fresh) => fresh,
     };
-    let check = |version| if_match.check(version);
-    let member = members::act(app, admin.store, id, action, &deed(admin, &check, &ticket)).await?;
+    let member = members::act(app, admin.store, id, action, &admin.context(if_match, &ticket)).await?;
     answer(app, member).await
 }
 

@@ -18,7 +18,7 @@ use crate::http::auth::scopes::{MembersRead, MembersWrite};
 use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::idempotency::{Begun, Once};
 use crate::http::path::Id;
-use crate::workflows::application::{self, Deed, Diagnosis, Outcome, Submission};
+use crate::workflows::application::{self, Diagnosis, Outcome, Submission};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -62,9 +62,8 @@ async fn submit_application(
         Begun::Resumed(submission) => return Ok(submitted(submission)),
         Begun::Fresh(fresh) => fresh,
     };
-    let check = |version| if_match.check(version);
-    let deed = Deed { actor: &admin.actor, check_version: &check, ticket: &ticket };
-    Ok(submitted(application::submit(&app, admin.store, id.0, &deed).await?))
+    let context = admin.context(&if_match, &ticket);
+    Ok(submitted(application::submit(&app, admin.store, id.0, &context).await?))
 }
 
 fn submitted(submission: Submission) -> HttpResponse {
@@ -108,9 +107,8 @@ async fn refresh_application(
         Begun::Resumed(view) => return Ok(seen(view)),
         Begun::Fresh(fresh) => fresh,
     };
-    let check = |version| if_match.check(version);
-    let deed = Deed { actor: &admin.actor, check_version: &check, ticket: &ticket };
-    application::refresh(&app, admin.store, id.0, &deed).await?;
+    let context = admin.context(&if_match, &ticket);
+    application::refresh(&app, admin.store, id.0, &context).await?;
     Ok(seen(shown(&app, admin.store, id.0).await?))
 }
 

@@ -16,8 +16,8 @@ use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
 use crate::domain::operation::OperationState;
 use crate::domain::{Faults, MemberId, PaidKey, Search, StoreId};
 use crate::error::{Error, OrNotFound};
+use crate::http::auth::Admin;
 use crate::http::auth::scopes::{MembersRead, MembersWrite};
-use crate::http::auth::{Admin, Permission};
 use crate::http::body::{Body, from_value};
 use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::idempotency::{Begun, Once, Ticket};
@@ -25,7 +25,7 @@ use crate::http::page::PageParams;
 use crate::http::patch::{Rules, both, merge_patch, split, split_body, two_halves};
 use crate::http::path::Id;
 use crate::http::query::Listing;
-use crate::workflows::member::{self as members, Change, Deed, NewMember};
+use crate::workflows::member::{self as members, Change, NewMember};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -163,15 +163,6 @@ two_halves! {
     MemberPatch: Profile, OwnIn
 }
 
-/// A deed on one member.
-pub(super) fn deed<'a, P: Permission>(
-    admin: &'a Admin<P>,
-    check_version: &'a (dyn Fn(i64) -> Result<(), Error> + Sync),
-    ticket: &'a Ticket,
-) -> Deed<'a> {
-    Deed { actor: &admin.actor, check_version, ticket }
-}
-
 /// The member as it is now.
 pub(super) async fn shown(app: &App, store: StoreId, id: MemberId) -> Result<MemberView, Error> {
     member::view(store, id, &*app.db().await?).await?.or_not_found()
@@ -275,9 +266,9 @@ async fn update_member(
     body: Body<Value>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let (check, ticket) = (|version| if_match.check(version), Ticket::none());
+    let ticket = Ticket::none();
     let wanted = |member: &Member| read_patch(member, body.0);
-    let member = members::change(&app, admin.store, id.0, &deed(&admin, &check, &ticket), wanted).await?;
+    let member = members::change(&app, admin.store, id.0, &admin.context(&if_match, &ticket), wanted).await?;
     answer(&app, member).await
 }
 
@@ -313,7 +304,7 @@ async fn delete_member(
     if_match: IfMatch,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let (check, ticket) = (|version| if_match.check(version), Ticket::none());
-    members::remove(&app, admin.store, id.0, &deed(&admin, &check, &ticket)).await?;
+    let ticket = Ticket::none();
+    members::remove(&app, admin.store, id.0, &admin.context(&if_match, &ticket)).await?;
     Ok(HttpResponse::NoContent().finish())
 }

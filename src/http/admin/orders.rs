@@ -16,8 +16,8 @@ use crate::domain::payment::{HandlingStatus, PaymentStatus};
 use crate::domain::permissions::Scope;
 use crate::domain::{MemberId, OrderId, Search, Yen};
 use crate::error::{Error, OrNotFound};
+use crate::http::auth::Admin;
 use crate::http::auth::scopes::{OrdersRead, OrdersWrite};
-use crate::http::auth::{Admin, Permission};
 use crate::http::body::{Body, OptionalBody};
 use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::idempotency::{Begun, Once, OnceUnderKey, Ticket};
@@ -26,7 +26,7 @@ use crate::http::path::Id;
 use crate::http::query::Listing;
 use crate::workflows::checkout;
 use crate::workflows::order::{self as orders, CancelOrder, Edit, NewOrder, Progress};
-use crate::workflows::payment::{self, Deed};
+use crate::workflows::payment;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -279,8 +279,8 @@ async fn update_order(
         update_paid_amount: patch.update_paid_amount,
         payment_method: patch.payment_method,
     };
-    let (ticket, check) = (Ticket::none(), |version| if_match.check(version));
-    Ok(acted(orders::edit(&app, admin.store, id.0, edit, &deed(&admin, &check, &ticket)).await?))
+    let ticket = Ticket::none();
+    Ok(acted(orders::edit(&app, admin.store, id.0, edit, &admin.context(&if_match, &ticket)).await?))
 }
 
 /// How an order is cancelled.
@@ -328,9 +328,8 @@ async fn cancel_order(
     };
     let OptionalBody(CancelOrderIn { cancel_payment, reason }) = body;
     check_reason(&reason)?;
-    let check = |version| if_match.check(version);
     let wish = CancelOrder { cancel_payment, reason };
-    Ok(acted(orders::cancel(&app, admin.store, id.0, wish, &deed(&admin, &check, &ticket)).await?))
+    Ok(acted(orders::cancel(&app, admin.store, id.0, wish, &admin.context(&if_match, &ticket)).await?))
 }
 
 pub(super) fn check_reason(reason: &str) -> Result<(), Error> {
@@ -338,13 +337,4 @@ pub(super) fn check_reason(reason: &str) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::invalid("/reason", "too_long", "At most 2000 characters."))
-}
-
-/// Who acts, under which conditions.
-pub(super) fn deed<'a, P: Permission>(
-    admin: &'a Admin<P>,
-    check_version: &'a (dyn Fn(i64) -> Result<(), Error> + Sync),
-    ticket: &'a Ticket,
-) -> Deed<'a> {
-    Deed { actor: &admin.actor, payments_write: admin.allows(Scope::PaymentsWrite), check_version, ticket }
 }

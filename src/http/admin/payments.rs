@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::order_out::OrderOut;
-use super::orders::{acted, check_reason, deed};
+use super::orders::{acted, check_reason};
 use crate::app::App;
 use crate::domain::{OrderId, Yen};
 use crate::error::Error;
@@ -68,9 +68,8 @@ async fn confirm_payment(
         Begun::Fresh(fresh) => fresh,
     };
     let OptionalBody(ConfirmIn { expected_amount, accept_mismatch, fixed_on }) = body;
-    let check = |version| if_match.check(version);
     let wish = Confirm { expected_amount, accept_mismatch, fixed_on };
-    Ok(acted(payment::confirm(&app, admin.store, id.0, wish, &deed(&admin, &check, &ticket)).await?))
+    Ok(acted(payment::confirm(&app, admin.store, id.0, wish, &admin.context(&if_match, &ticket)).await?))
 }
 
 /// Why a payment is cancelled.
@@ -109,8 +108,7 @@ async fn cancel_payment(
     };
     let reason = body.0.reason;
     check_reason(&reason)?;
-    let check = |version| if_match.check(version);
-    Ok(acted(payment::cancel(&app, admin.store, id.0, &reason, &deed(&admin, &check, &ticket)).await?))
+    Ok(acted(payment::cancel(&app, admin.store, id.0, &reason, &admin.context(&if_match, &ticket)).await?))
 }
 
 /// Read the payment's state back from Paid (決済状態更新)
@@ -141,6 +139,5 @@ async fn refresh_payment(
         Begun::Resumed(progress) => return Ok(acted(progress)),
         Begun::Fresh(fresh) => fresh,
     };
-    let check = |version| if_match.check(version);
-    Ok(acted(payment::refresh_one(&app, admin.store, id.0, &deed(&admin, &check, &ticket)).await?))
+    Ok(acted(payment::refresh_one(&app, admin.store, id.0, &admin.context(&if_match, &ticket)).await?))
 }

@@ -227,7 +227,7 @@ async fn update_product(
     let product = conn
         .transaction(async |conn| {
             let mut product = product::lock(admin.store, id.0, conn).await?.or_not_found()?;
-            if_match.check(product.version)?;
+            if_match.0.check(product.version)?;
             let wanted = merge_patch(&ProductIn::from(&product), body.0.clone())?;
             wanted.check()?;
             product.code = wanted.code.trim().to_owned();
@@ -260,7 +260,7 @@ async fn delete_product(
     let (now, conn) = (app.clock.now(), &mut *app.db().await?);
     conn.transaction(async |conn| {
         let product = product::lock(admin.store, id.0, conn).await?.or_not_found()?;
-        if_match.check(product.version)?;
+        if_match.0.check(product.version)?;
         product::delete(admin.store, id.0, conn).await?;
         let (subject, data) = (Subject::Product(id.0), json!({ "code": product.code }));
         event::append(admin.store, EventType::ProductDeleted, subject, &admin.actor, data, now, conn).await?;

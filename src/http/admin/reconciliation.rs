@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::member_out::{MemberOut, MemberPaidOut};
 use super::order_out::OrderOut;
-use super::orders::{acted, check_reason, deed};
+use super::orders::{acted, check_reason};
 use crate::app::App;
 use crate::db::order::OrderView;
 use crate::db::reconciliation::{self as unreconciled, ApplicationRow, TooLong};
@@ -273,15 +273,14 @@ async fn resolve_reconciliation(
         Begun::Fresh(fresh) => fresh,
     };
     let wish = body.0.checked()?;
-    let check = |version| if_match.check(version);
     match row {
         Row::Order(id) => {
-            let deed = deed(&admin, &check, &ticket);
-            Ok(acted(reconciliation::resolve(&app, admin.store, id, wish, &deed).await?))
+            let context = admin.context(&if_match, &ticket);
+            Ok(acted(reconciliation::resolve(&app, admin.store, id, wish, &context).await?))
         }
         Row::Member(id) => {
-            let deed = application::Deed { actor: &admin.actor, check_version: &check, ticket: &ticket };
-            Ok(resolved(application::resolve(&app, admin.store, id, &wish, &deed).await?))
+            let context = admin.context(&if_match, &ticket);
+            Ok(resolved(application::resolve(&app, admin.store, id, &wish, &context).await?))
         }
     }
 }

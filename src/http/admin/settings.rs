@@ -170,7 +170,7 @@ async fn put_paid_settings(
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let wanted = |before: &PaidSettings| {
-        if_match.check(before.version)?;
+        if_match.0.check(before.version)?;
         let (settings, secret) = halves(before, body.0)?;
         Ok(PaidChange {
             merchant_id: settings.merchant_id,
@@ -295,7 +295,7 @@ async fn put_store_settings(
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let wanted = |before: &Store| {
-        if_match.check(before.version)?;
+        if_match.0.check(before.version)?;
         let wanted = merge_patch(&StoreSettings::from(before), body.0)?;
         Ok(StoreOptions {
             name: wanted.name,

@@ -12,10 +12,13 @@ use chrono::{DateTime, Utc};
 use super::{Caller, admit, bearer};
 use crate::app::App;
 use crate::db;
+use crate::db::idempotency_key::Ticket;
 use crate::domain::permissions::{Role, Scope};
 use crate::domain::{SessionId, StoreId, UserId};
 use crate::error::{Code, Error, Problem};
+use crate::http::etag::IfMatch;
 use crate::tokens::{Audience, Claims};
+use crate::workflows::context::Context;
 
 /// What a route asks for, as a type: a route without one does not compile.
 pub trait Permission: 'static {
@@ -93,6 +96,12 @@ impl<P: Permission> Admin<P> {
     /// Does the caller hold this scope?
     pub fn allows(&self, scope: Scope) -> bool {
         self.found.allows(scope)
+    }
+
+    /// For what the caller does to a resource.
+    pub fn context<'a>(&'a self, if_match: &'a IfMatch, ticket: &'a Ticket) -> Context<'a> {
+        let payments_write = self.allows(Scope::PaymentsWrite);
+        Context { actor: &self.actor, payments_write, precondition: &if_match.0, ticket }
     }
 
     /// When the token ends, in seconds since 1970.

@@ -18,7 +18,8 @@ use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::idempotency::Ticket;
 use crate::http::limits::{Account, Limits, Realm, address};
 use crate::http::patch::{merge_patch, split, two_halves};
-use crate::workflows::member::{self, Deed, Shown};
+use crate::workflows::context::Context;
+use crate::workflows::member::{self, Shown};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -114,9 +115,9 @@ async fn update_me(
         let check = member::confirm_password(&app, &buyer.member, password.expose_secret().to_owned());
         limits.log_in(Realm::Buyers, &account, address(&request, &app.config), check).await?;
     }
-    let (actor, check, ticket) = (buyer.actor(), |version| if_match.check(version), Ticket::none());
-    let deed = Deed { actor: &actor, check_version: &check, ticket: &ticket };
+    let (actor, ticket) = (buyer.actor(), Ticket::none());
+    let context = Context { precondition: &if_match.0, ..Context::unconditional(&actor, &ticket) };
     let wanted = |profile: &Profile| merge_patch(profile, patch);
-    let member = member::change_own(&app, buyer.store, buyer.member.id, shown, &deed, wanted).await?;
+    let member = member::change_own(&app, buyer.store, buyer.member.id, shown, &context, wanted).await?;
     Ok(HttpResponse::Ok().versioned(member.version, MeOut::from(member)))
 }

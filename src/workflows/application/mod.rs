@@ -17,9 +17,7 @@ pub use find_out::{Finding, find_out};
 pub use refresh::{Refreshed, refresh, refresh_many};
 pub use resolve::{Resolved, resolve, resolved};
 pub use settle::settle;
-pub use submit::{
-    Deed, Outcome, Submission, fault_of, precheck, refusal, resume, submit, submit_registered, write_down,
-};
+pub use submit::{Outcome, Submission, fault_of, precheck, refusal, resume, submit, submit_registered, write_down};
 pub use wish::{link, wish};
 
 use crate::crypto;

@@ -7,7 +7,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Deed, reported};
+use super::reported;
 use crate::app::App;
 use crate::db::application::{self, Application, Asked};
 use crate::db::event::{self, News, Subject};
@@ -21,6 +21,7 @@ use crate::domain::operation::LastError;
 use crate::domain::{MemberId, PaidKey, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::paid::{Account, Codes, ReadFailure, ReportedStatus, StatusAnswer};
+use crate::workflows::context::Context;
 use crate::workflows::durable::lease;
 use crate::workflows::provider::{self, About, Calls, Reader};
 use crate::workflows::{batches, drive, unknown_code};
@@ -48,14 +49,14 @@ pub enum Refreshed {
 }
 
 /// Refreshes one member while a caller waits, and gives it as it is then.
-pub async fn refresh(app: &App, store: StoreId, id: MemberId, deed: &Deed<'_>) -> Result<Member, Error> {
+pub async fn refresh(app: &App, store: StoreId, id: MemberId, context: &Context<'_>) -> Result<Member, Error> {
     let deadline = Instant::now() + app.config.paid_wait;
     let (settings, asked, open) = {
         let conn = &*app.db().await?;
         let asked = member::find(store, id, conn).await?.or_not_found()?;
         (paid_settings::find(store, conn).await?, asked, operation::open_on_member(store, id, conn).await?)
     };
-    (deed.check_version)(asked.version)?;
+    context.check_version(asked.version)?;
     if let Some(open) = open {
         let claimed = operation::claim(store, open.id, lease::new(app), &mut *app.db().await?).await?;
         if let Some(operation) = claimed {
@@ -70,14 +71,14 @@ pub async fn refresh(app: &App, store: StoreId, id: MemberId, deed: &Deed<'_>) -
     let mut reader = Reader::new(app, account, Calls::new(app, store, About::member(id)));
     let read = reader.statuses(std::slice::from_ref(&key)).await;
     let conn = &mut *app.db().await?;
-    reader.calls.write(conn).await?.raise(Subject::Member(id), deed.actor, conn).await?;
+    reader.calls.write(conn).await?.raise(Subject::Member(id), context.actor, conn).await?;
     let Some(answer @ (StatusAnswer::Reported(_) | StatusAnswer::Refused(_))) = read?.remove(&key) else {
         return Err(Code::ProviderUnavailable.because("Paid did not say how the application stands. Try again."));
     };
     let (told, now) = (Told::from([(id, (asked.version, answer))]), app.clock.now());
     conn.transaction(async |conn| {
-        deed.ticket.record(id.0, conn).await?;
-        take(store, &told, Vec::new(), deed.actor, now, conn).await
+        context.ticket.record(id.0, conn).await?;
+        take(store, &told, Vec::new(), context.actor, now, conn).await
     })
     .await?;
     member::find(store, id, conn).await?.or_not_found()

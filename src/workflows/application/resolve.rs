@@ -5,7 +5,6 @@ use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::Deed;
 use crate::app::App;
 use crate::db::event::{self, Subject};
 use crate::db::json::Json;
@@ -17,6 +16,7 @@ use crate::domain::operation::{LastError, OperationState, Outcome};
 use crate::domain::reconciliation::Resolution;
 use crate::domain::{MemberId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
+use crate::workflows::context::Context;
 use crate::workflows::drive;
 use crate::workflows::durable::{end, lease};
 use crate::workflows::reconciliation::Resolve;
@@ -37,10 +37,10 @@ pub async fn resolve(
     store: StoreId,
     id: MemberId,
     wish: &Resolve,
-    deed: &Deed<'_>,
+    context: &Context<'_>,
 ) -> Result<Resolved, Error> {
     let deadline = Instant::now() + app.config.paid_wait;
-    let decided = decide(app, store, id, wish, deed).await?;
+    let decided = decide(app, store, id, wish, context).await?;
     if let Some(submission) = decided {
         drive::drive_until(app, submission, deadline).await?;
     }
@@ -61,7 +61,7 @@ async fn decide(
     store: StoreId,
     id: MemberId,
     wish: &Resolve,
-    deed: &Deed<'_>,
+    context: &Context<'_>,
 ) -> Result<Option<Operation>, Error> {
     let now = app.clock.now();
     let Resolve { action, reason, adopt } = wish;
@@ -71,7 +71,7 @@ async fn decide(
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         let mut member = member::lock(store, id, conn).await?.or_not_found()?;
-        (deed.check_version)(member.version)?;
+        context.check_version(member.version)?;
         let open = operation::open_on_member(store, id, conn).await?;
         let mut to_drive = None;
         let subject = match (*action, open) {
@@ -86,9 +86,10 @@ async fn decide(
             }
             _ => return Err(not_allowed(*action)),
         };
-        deed.ticket.record(subject, conn).await?;
+        context.ticket.record(subject, conn).await?;
         let data = json!({ "action": action, "reason": reason });
-        event::append(store, EventType::ApplicationResolved, Subject::Member(id), deed.actor, data, now, conn).await?;
+        event::append(store, EventType::ApplicationResolved, Subject::Member(id), context.actor, data, now, conn)
+            .await?;
         Ok(to_drive)
     })
     .await

@@ -9,7 +9,6 @@ use super::{in_progress, key_of, paid_disabled};
 use crate::app::App;
 use crate::crypto;
 use crate::db::event::{self, Subject};
-use crate::db::idempotency_key::Ticket;
 use crate::db::json::Json;
 use crate::db::member::{self, Member};
 use crate::db::operation::{self, Operation};
@@ -21,6 +20,7 @@ use crate::domain::operation::{OperationKind, OperationState, Plan};
 use crate::domain::{Fault, MemberId, OperationId, PaidKey, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::paid::{self, Codes, MemberData, codes, fields};
+use crate::workflows::context::Context;
 use crate::workflows::durable::{end, lease};
 use crate::workflows::{drive, provider};
 
@@ -49,16 +49,6 @@ pub struct Submission {
     pub operation: Option<Operation>,
 }
 
-/// Who submits, and under which conditions.
-pub struct Deed<'a> {
-    /// For the log.
-    pub actor: &'a str,
-    /// The caller's `If-Match`.
-    pub check_version: &'a (dyn Fn(i64) -> Result<(), Error> + Sync),
-    /// What the caller's `Idempotency-Key` gives the right to.
-    pub ticket: &'a Ticket,
-}
-
 /// What was decided under the member's lock.
 enum Step {
     Dropped,
@@ -68,11 +58,11 @@ enum Step {
 /// Submits the application of a member and waits for Paid's answer for as long as a request may.
 ///
 /// Where a submission is stuck, it is driven on instead of making a second one.
-pub async fn submit(app: &App, store: StoreId, id: MemberId, deed: &Deed<'_>) -> Result<Submission, Error> {
+pub async fn submit(app: &App, store: StoreId, id: MemberId, context: &Context<'_>) -> Result<Submission, Error> {
     let deadline = Instant::now() + app.config.paid_wait;
     let step = {
         let conn = &mut *app.db().await?;
-        conn.transaction(async |conn| decide(app, store, id, deed, conn).await).await?
+        conn.transaction(async |conn| decide(app, store, id, context, conn).await).await?
     };
     match step {
         Step::Dropped => answer(app, store, id, Outcome::Dropped).await,
@@ -84,12 +74,12 @@ async fn decide(
     app: &App,
     store: StoreId,
     id: MemberId,
-    deed: &Deed<'_>,
+    context: &Context<'_>,
     conn: &mut AsyncPgConnection,
 ) -> Result<Step, Error> {
     let settings = paid_settings::share(store, conn).await?;
     let mut member = member::lock(store, id, conn).await?.or_not_found()?;
-    (deed.check_version)(member.version)?;
+    context.check_version(member.version)?;
     let key = member.customer_number.clone();
     let (open, may_have_arrived) = operation::submissions(store, id, key.as_ref(), conn).await?;
     if let Some(open) = open {
@@ -98,18 +88,18 @@ async fn decide(
             _ => None,
         };
         let claimed = claimed.ok_or_else(in_progress)?;
-        deed.ticket.record(claimed.id.0, conn).await?;
+        context.ticket.record(claimed.id.0, conn).await?;
         return Ok(Step::Drive(Box::new(claimed)));
     }
     may_be_submitted(&settings, &member)?;
     if !member.has(PaymentMethod::Paid) {
-        drop_application(app, &mut member, deed, conn).await?;
+        drop_application(app, &mut member, context, conn).await?;
         return Ok(Step::Dropped);
     }
-    let mut operation = write_down(app, &settings, &mut member, deed.actor, conn).await?;
+    let mut operation = write_down(app, &settings, &mut member, context.actor, conn).await?;
     // A submission that a human closed may stand at Paid under this key: it is asked about before another is sent.
     operation.may_have_arrived = may_have_arrived;
-    deed.ticket.record(operation.id.0, conn).await?;
+    context.ticket.record(operation.id.0, conn).await?;
     Ok(Step::Drive(Box::new(operation)))
 }
 
@@ -134,17 +124,17 @@ fn may_be_submitted(settings: &PaidSettings, member: &Member) -> Result<(), Erro
 async fn drop_application(
     app: &App,
     member: &mut Member,
-    deed: &Deed<'_>,
+    context: &Context<'_>,
     conn: &mut AsyncPgConnection,
 ) -> Result<(), Error> {
     let now = app.clock.now();
     member.application_status = ApplicationStatus::None;
     member.last_error = None;
     member::save(member, now, conn).await?;
-    deed.ticket.record(member.id.0, conn).await?;
+    context.ticket.record(member.id.0, conn).await?;
     let data = json!({ "from": ApplicationStatus::Pending, "to": ApplicationStatus::None, "dropped": true });
     let subject = Subject::Member(member.id);
-    event::append(member.store_id, EventType::ApplicationChanged, subject, deed.actor, data, now, conn).await?;
+    event::append(member.store_id, EventType::ApplicationChanged, subject, context.actor, data, now, conn).await?;
     Ok(())
 }
 

@@ -11,9 +11,10 @@ use crate::domain::job::ItemOutcome;
 use crate::domain::{OperationId, OrderId};
 use crate::error::{Error, OrNotFound};
 use crate::holding;
+use crate::workflows::context::Context;
 use crate::workflows::drive;
 use crate::workflows::order::Progress;
-use crate::workflows::payment::{self, Confirm, Deed};
+use crate::workflows::payment::{self, Confirm};
 
 /// How many confirmations of a portion are under way at once.
 const AT_ONCE: usize = 4;
@@ -43,7 +44,7 @@ async fn try_to(app: &App, job: &Job, item: &Item) -> Result<Option<Progress>, E
         Begun::Resumed(progress) => return Ok(Some(progress)),
         Begun::Fresh(ticket) => ticket,
     };
-    let deed = Deed { actor: &job.actor, payments_write: true, check_version: &|_| Ok(()), ticket: &ticket };
+    let context = Context::unconditional(&job.actor, &ticket);
     let wish = Confirm { fixed_on: job.options.0.fixed_on, ..Confirm::default() };
-    Ok(Some(payment::confirm(app, store, order, wish, &deed).await?))
+    Ok(Some(payment::confirm(app, store, order, wish, &context).await?))
 }

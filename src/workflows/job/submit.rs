@@ -10,7 +10,8 @@ use crate::domain::job::ItemOutcome;
 use crate::domain::{MemberId, OperationId};
 use crate::error::{Error, OrNotFound};
 use crate::holding;
-use crate::workflows::application::{self, Deed, Outcome};
+use crate::workflows::application::{self, Outcome};
+use crate::workflows::context::Context;
 use crate::workflows::drive;
 
 pub(super) async fn submit_all(app: &App, job: &Job, items: Vec<Item>) -> Vec<Item> {
@@ -40,6 +41,6 @@ async fn try_to(app: &App, job: &Job, item: &Item) -> Result<Option<Outcome>, Er
         Begun::Resumed(submission) => return Ok(Some(submission.outcome)),
         Begun::Fresh(ticket) => ticket,
     };
-    let deed = Deed { actor: &job.actor, check_version: &|_| Ok(()), ticket: &ticket };
-    Ok(Some(application::submit(app, store, member, &deed).await?.outcome))
+    let context = Context::unconditional(&job.actor, &ticket);
+    Ok(Some(application::submit(app, store, member, &context).await?.outcome))
 }

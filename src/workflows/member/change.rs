@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::{Value, json};
 
-use super::{Deed, check_number, note};
+use super::{check_number, note};
 use crate::app::App;
 use crate::crypto::MasterKeys;
 use crate::db::json::Json;
@@ -17,6 +17,7 @@ use crate::domain::member::{MemberAction, PaymentMethod, Profile, fold_email};
 use crate::domain::{Faults, MemberId, PaidKey, SessionId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::workflows::application;
+use crate::workflows::context::Context;
 
 /// What an admin changes; what is absent stays.
 #[derive(Clone, Debug, Default)]
@@ -40,19 +41,19 @@ pub async fn change(
     app: &App,
     store: StoreId,
     id: MemberId,
-    deed: &Deed<'_>,
+    context: &Context<'_>,
     wanted: impl FnOnce(&Member) -> Result<Change, Error> + Send,
 ) -> Result<Member, Error> {
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         paid_settings::share(store, conn).await?;
         let mut member = member::lock(store, id, conn).await?.or_not_found()?;
-        (deed.check_version)(member.version)?;
+        context.check_version(member.version)?;
         let wanted = wanted(&member)?;
         let before = member.clone();
         set_profile(&mut member, &wanted)?;
         set_application(&mut member, &wanted, conn).await?;
-        save(app, &before, member, wanted.kept_session, deed.actor, conn).await
+        save(app, &before, member, wanted.kept_session, context.actor, conn).await
     })
     .await
 }
@@ -72,7 +73,7 @@ pub async fn change_own(
     store: StoreId,
     id: MemberId,
     shown: Shown,
-    deed: &Deed<'_>,
+    context: &Context<'_>,
     wanted: impl FnOnce(&Profile) -> Result<Profile, Error> + Send,
 ) -> Result<Member, Error> {
     let change_profile = |member: &Member| {
@@ -83,7 +84,7 @@ pub async fn change_own(
         }
         Ok(Change { profile: Some(profile), kept_session: Some(shown.session), ..Change::default() })
     };
-    change(app, store, id, deed, change_profile).await
+    change(app, store, id, context, change_profile).await
 }
 
 /// With another e-mail address whoever could use the old one is out: its other sessions end, and tokens that may lie in
@@ -225,13 +226,13 @@ pub async fn act(
     store: StoreId,
     id: MemberId,
     action: MemberAction,
-    deed: &Deed<'_>,
+    context: &Context<'_>,
 ) -> Result<Member, Error> {
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         let mut member = member::lock(store, id, conn).await?.or_not_found()?;
-        (deed.check_version)(member.version)?;
+        context.check_version(member.version)?;
         let before = member.status;
         let after = before.after(action).ok_or_else(|| {
             Code::MemberStatusForbids.because(format!("The status {before} does not allow to {action}."))
@@ -246,12 +247,12 @@ pub async fn act(
             member.last_error = None;
         }
         member::save(&mut member, now, conn).await?;
-        deed.ticket.record(id.0, conn).await?;
+        context.ticket.record(id.0, conn).await?;
         let data = json!({ "from": before, "to": after });
-        note(&member, EventType::MemberStatusChanged, deed.actor, data, conn).await?;
+        note(&member, EventType::MemberStatusChanged, context.actor, data, conn).await?;
         if drops {
             let data = json!({ "from": ApplicationStatus::Pending, "to": ApplicationStatus::None });
-            note(&member, EventType::ApplicationChanged, deed.actor, data, conn).await?;
+            note(&member, EventType::ApplicationChanged, context.actor, data, conn).await?;
         }
         Ok(member)
     })

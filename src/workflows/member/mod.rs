@@ -15,20 +15,9 @@ pub use password::{ask_for_new_password, confirm_password, make_password_token, 
 pub use remove::remove;
 
 use crate::db::event::{self, Subject};
-use crate::db::idempotency_key::Ticket;
 use crate::db::member::Member;
 use crate::domain::Faults;
 use crate::domain::events::EventType;
-
-/// Who does something to a member, and under which conditions.
-pub struct Deed<'a> {
-    /// For the log.
-    pub actor: &'a str,
-    /// The caller's `If-Match`.
-    pub check_version: &'a (dyn Fn(i64) -> Result<(), crate::error::Error> + Sync),
-    /// What the caller's `Idempotency-Key` gives the right to.
-    pub ticket: &'a Ticket,
-}
 
 /// A line of the log about a member.
 async fn note(

@@ -3,21 +3,22 @@
 use diesel_async::AsyncConnection;
 use serde_json::json;
 
-use super::{Deed, note};
+use super::note;
 use crate::app::App;
 use crate::db::{idempotency_key, member, operation, session};
 use crate::domain::events::EventType;
 use crate::domain::{MemberId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
+use crate::workflows::context::Context;
 
 /// Removes a member. One of whom anything must be kept (a key at Paid, an order) is anonymised instead. The
 /// answers that are kept for repeats of requests go with it.
-pub async fn remove(app: &App, store: StoreId, id: MemberId, deed: &Deed<'_>) -> Result<(), Error> {
+pub async fn remove(app: &App, store: StoreId, id: MemberId, context: &Context<'_>) -> Result<(), Error> {
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         let mut member = member::lock(store, id, conn).await?.or_not_found()?;
-        (deed.check_version)(member.version)?;
+        context.check_version(member.version)?;
         if member::has_open_work(store, id, conn).await? {
             return Err(Code::MemberHasOpenWork
                 .because("A payment or a submission of this member is still open. Settle or cancel it first."));
@@ -32,7 +33,7 @@ pub async fn remove(app: &App, store: StoreId, id: MemberId, deed: &Deed<'_>) ->
         } else {
             member::delete(store, id, conn).await?;
         }
-        Ok(note(&member, EventType::MemberDeleted, deed.actor, json!({ "anonymised": kept }), conn).await?)
+        Ok(note(&member, EventType::MemberDeleted, context.actor, json!({ "anonymised": kept }), conn).await?)
     })
     .await
 }

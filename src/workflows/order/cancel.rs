@@ -16,7 +16,8 @@ use crate::domain::payment::{HandlingStatus, PaymentAction, PaymentStatus};
 use crate::domain::{OrderId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::paid;
-use crate::workflows::payment::act::{self as payments, Deed, deadline, finish};
+use crate::workflows::context::Context;
+use crate::workflows::payment::act::{self as payments, deadline, finish};
 use crate::workflows::payment::refresh::check_account;
 
 /// How an order is cancelled.
@@ -34,7 +35,7 @@ pub async fn cancel(
     store: StoreId,
     id: OrderId,
     wish: CancelOrder,
-    deed: &Deed<'_>,
+    context: &Context<'_>,
 ) -> Result<Progress, Error> {
     let (deadline, now) = (deadline(app), app.clock.now());
     // The connection goes back before Paid is waited for.
@@ -46,7 +47,7 @@ pub async fn cancel(
             if order.discarded_at.is_some() {
                 return Err(Error::not_found());
             }
-            (deed.check_version)(order.version)?;
+            context.check_version(order.version)?;
             check_not_cancelled(&order)?;
             let open = operation::open_on_order(store, id, conn).await?;
             let mut payment = payment::lock(store, id, conn).await?;
@@ -55,11 +56,11 @@ pub async fn cancel(
                     return Err(payments::in_progress());
                 }
                 payment.status.after(PaymentAction::Cancel).map_err(payments::not_unconfirmed)?;
-                deed.require_payments_write()?;
+                context.require_payments_write()?;
                 check_account(&settings, payment)?;
                 let body = paid::body::cancel(&payment.customer_number, &payment.credit_key);
                 let plan = Plan::Cancel { cancel_order: true, reason: wish.reason.clone() };
-                return payments::open(app, &mut order, payment, plan, body, deed, conn).await.map(Some);
+                return payments::open(app, &mut order, payment, plan, body, context, conn).await.map(Some);
             }
             // Whatever a human accepted before, it was not an open sale of a cancelled order.
             if let Some(payment) = payment.as_mut().filter(|payment| payment.accepted_total.is_some()) {
@@ -69,9 +70,9 @@ pub async fn cancel(
             order.handling_status = HandlingStatus::Cancelled;
             order.cancelled_at = Some(now);
             order::save(&mut order, now, conn).await?;
-            deed.ticket.record(order.id.0, conn).await?;
+            context.ticket.record(order.id.0, conn).await?;
             let data = json!({ "reason": wish.reason, "cancel_payment": false });
-            event::append(store, EventType::OrderCancelled, Subject::Order(id), deed.actor, data, now, conn).await?;
+            event::append(store, EventType::OrderCancelled, Subject::Order(id), context.actor, data, now, conn).await?;
             Ok(None)
         })
         .await?

@@ -19,7 +19,8 @@ use crate::domain::payment::{HandlingStatus, PaymentAction, PaymentStatus};
 use crate::domain::{OrderId, StoreId, Yen};
 use crate::error::{Code, Error, OrNotFound};
 use crate::paid;
-use crate::workflows::payment::act::{self as payments, Deed, deadline, finish};
+use crate::workflows::context::Context;
+use crate::workflows::payment::act::{self as payments, deadline, finish};
 use crate::workflows::payment::refresh::check_account;
 
 /// What an admin changes; what is absent stays.
@@ -44,7 +45,13 @@ pub struct Edit {
 }
 
 /// Edits an order. Where the amount at Paid is to follow, both sides change or neither does.
-pub async fn edit(app: &App, store: StoreId, id: OrderId, edit: Edit, deed: &Deed<'_>) -> Result<Progress, Error> {
+pub async fn edit(
+    app: &App,
+    store: StoreId,
+    id: OrderId,
+    edit: Edit,
+    context: &Context<'_>,
+) -> Result<Progress, Error> {
     let deadline = deadline(app);
     // The connection goes back before Paid is waited for.
     let intent = {
@@ -55,10 +62,10 @@ pub async fn edit(app: &App, store: StoreId, id: OrderId, edit: Edit, deed: &Dee
             if order.discarded_at.is_some() {
                 return Err(Error::not_found());
             }
-            (deed.check_version)(order.version)?;
+            context.check_version(order.version)?;
             let open = operation::open_on_order(store, id, conn).await?;
             let payment = payment::lock(store, id, conn).await?;
-            Editing { app, settings, order, payment, open, edit, deed }.apply(conn).await
+            Editing { app, settings, order, payment, open, edit, context }.apply(conn).await
         })
         .await?
     };
@@ -72,7 +79,7 @@ struct Editing<'a> {
     payment: Option<Payment>,
     open: Option<Operation>,
     edit: Edit,
-    deed: &'a Deed<'a>,
+    context: &'a Context<'a>,
 }
 
 impl Editing<'_> {
@@ -97,7 +104,7 @@ impl Editing<'_> {
             "payment_method": self.order.payment_method,
         });
         let (store, subject) = (self.order.store_id, Subject::Order(self.order.id));
-        event::append(store, EventType::OrderChanged, subject, self.deed.actor, data, now, conn).await?;
+        event::append(store, EventType::OrderChanged, subject, self.context.actor, data, now, conn).await?;
         Ok(None)
     }
 
@@ -155,12 +162,12 @@ impl Editing<'_> {
         wanted: OrderEdit,
         conn: &mut AsyncPgConnection,
     ) -> Result<Operation, Error> {
-        self.deed.require_payments_write()?;
+        self.context.require_payments_write()?;
         payments::require_change_amount(self.app)?;
         check_account(&self.settings, &payment)?;
         let body = paid::body::amend(&payment.customer_number, &payment.credit_key, amount);
         let plan = Plan::Amend { amount, before: payment.amount, edit: Some(Box::new(wanted)) };
-        payments::open(self.app, &mut self.order, &payment, plan, body, self.deed, conn).await
+        payments::open(self.app, &mut self.order, &payment, plan, body, self.context, conn).await
     }
 
     /// Away from Paid once its payment has come to nothing; never to Paid, which needs a credit check.

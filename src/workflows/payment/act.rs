@@ -10,7 +10,6 @@ use uuid::Uuid;
 use super::refresh::{self, Shown, check_account};
 use crate::app::App;
 use crate::db::event::{self, News, Subject};
-use crate::db::idempotency_key::Ticket;
 use crate::db::operation::{self, Operation};
 use crate::db::order::{self, Order, OrderView};
 use crate::db::paid_settings::{self, PaidSettings};
@@ -21,33 +20,12 @@ use crate::domain::payment::{IllegalTransition, PaymentAction};
 use crate::domain::{OperationId, OrderId, StoreId, Yen};
 use crate::error::{Code, Error, OrNotFound, Problem};
 use crate::paid::{self, Inquiry};
+use crate::workflows::context::Context;
 use crate::workflows::drive;
 use crate::workflows::durable::intent::{intent, write_intent};
 use crate::workflows::durable::{end, lease};
 use crate::workflows::order::{Progress, view};
 use crate::workflows::provider::{self, About, Calls, Reader};
-
-/// Who does something to an order, and under which conditions.
-pub struct Deed<'a> {
-    /// For the log.
-    pub actor: &'a str,
-    /// May the caller send calls to Paid for an order?
-    pub payments_write: bool,
-    /// The caller's `If-Match`.
-    pub check_version: &'a (dyn Fn(i64) -> Result<(), Error> + Sync),
-    /// What the caller's `Idempotency-Key` gives the right to.
-    pub ticket: &'a Ticket,
-}
-
-impl Deed<'_> {
-    /// Whatever sends a call to Paid for an order needs the scope `payments:write`.
-    pub fn require_payments_write(&self) -> Result<(), Error> {
-        if self.payments_write {
-            return Ok(());
-        }
-        Err(Code::MissingScope.because("This sends a call to Paid, which needs the scope payments:write."))
-    }
-}
 
 /// How a payment is confirmed.
 #[derive(Clone, Debug, Default)]
@@ -69,7 +47,7 @@ pub async fn confirm(
     store: StoreId,
     id: OrderId,
     wish: Confirm,
-    deed: &Deed<'_>,
+    context: &Context<'_>,
 ) -> Result<Progress, Error> {
     let deadline = deadline(app);
     let fixed_on = check_fixed_on(app, wish.fixed_on)?;
@@ -77,13 +55,13 @@ pub async fn confirm(
         let conn = &*app.db().await?;
         (order::find(store, id, conn).await?.or_not_found()?, paid_settings::find(store, conn).await?)
     };
-    (deed.check_version)(seen.order.version)?;
+    context.check_version(seen.order.version)?;
     let payment = may_be_asked(&seen, PaymentAction::Confirm)?;
     let shown = match app.config.paid.capabilities.inquiry {
-        true => Some(look(app, &settings, payment, deed.actor, deadline).await?),
+        true => Some(look(app, &settings, payment, context.actor, deadline).await?),
         false => None,
     };
-    let intent = ask(app, store, id, PaymentAction::Confirm, shown, deed, |order, payment| {
+    let intent = ask(app, store, id, PaymentAction::Confirm, shown, context, |order, payment| {
         check_amounts(&wish, order.total, payment.amount)?;
         let body = paid::body::confirm(&payment.customer_number, &payment.credit_key, fixed_on);
         Ok((Plan::Confirm { fixed_on }, body))
@@ -119,9 +97,15 @@ fn check_amounts(wish: &Confirm, total: Yen, at_paid: Yen) -> Result<(), Error> 
 }
 
 /// Cancels a payment and leaves its order.
-pub async fn cancel(app: &App, store: StoreId, id: OrderId, reason: &str, deed: &Deed<'_>) -> Result<Progress, Error> {
+pub async fn cancel(
+    app: &App,
+    store: StoreId,
+    id: OrderId,
+    reason: &str,
+    context: &Context<'_>,
+) -> Result<Progress, Error> {
     let deadline = deadline(app);
-    let intent = ask(app, store, id, PaymentAction::Cancel, None, deed, |_, payment| {
+    let intent = ask(app, store, id, PaymentAction::Cancel, None, context, |_, payment| {
         let body = paid::body::cancel(&payment.customer_number, &payment.credit_key);
         Ok((Plan::Cancel { cancel_order: false, reason: reason.to_owned() }, body))
     });
@@ -130,17 +114,17 @@ pub async fn cancel(app: &App, store: StoreId, id: OrderId, reason: &str, deed: 
 }
 
 /// Reads status and amount of one payment at Paid and adopts them. An open operation is driven on instead.
-pub async fn refresh_one(app: &App, store: StoreId, id: OrderId, deed: &Deed<'_>) -> Result<Progress, Error> {
+pub async fn refresh_one(app: &App, store: StoreId, id: OrderId, context: &Context<'_>) -> Result<Progress, Error> {
     let seen = view(app, store, id).await?;
-    (deed.check_version)(seen.order.version)?;
+    context.check_version(seen.order.version)?;
     let payment = seen.payment.ok_or_else(no_payment)?;
     if let Some(open) = seen.operation {
         return drive_now(app, store, id, open.id).await;
     }
     require_inquiry(app)?;
     let settings = paid_settings::find(store, &*app.db().await?).await?;
-    let shown = look(app, &settings, &payment, deed.actor, deadline(app)).await?;
-    refresh::adopt(app, store, id, &shown, deed).await?;
+    let shown = look(app, &settings, &payment, context.actor, deadline(app)).await?;
+    refresh::adopt(app, store, id, &shown, context).await?;
     Ok(Progress { view: view(app, store, id).await?, processing: false })
 }
 
@@ -203,7 +187,7 @@ async fn ask(
     id: OrderId,
     action: PaymentAction,
     shown: Option<Shown>,
-    deed: &Deed<'_>,
+    context: &Context<'_>,
     plan: impl FnOnce(&Order, &Payment) -> Result<(Plan, Value), Error> + Send,
 ) -> Result<Operation, Error> {
     let conn = &mut *app.db().await?;
@@ -217,7 +201,7 @@ async fn ask(
             order::lock(store, id, conn).await?.filter(|order| order.discarded_at.is_none()).or_not_found()?;
         let payment = payment::lock(store, id, conn).await?.ok_or_else(no_payment)?;
         let is_open = operation::open_on_order(store, id, conn).await?.is_some();
-        let mut asking = Asking { app, settings, action, deed, payment, news: Vec::new(), adopted: false };
+        let mut asking = Asking { app, settings, action, context, payment, news: Vec::new(), adopted: false };
         let decided = asking.decide(&order, is_open, shown.as_ref(), plan);
         asking.keep(conn).await?;
         if let Some(unflagged) = unflagged {
@@ -226,7 +210,7 @@ async fn ask(
         match decided {
             Ok((plan, body)) => {
                 asking.tell(conn).await?;
-                open(app, &mut order, &asking.payment, plan, body, deed, conn).await.map(Ok)
+                open(app, &mut order, &asking.payment, plan, body, context, conn).await.map(Ok)
             }
             Err(refusal) => {
                 if asking.adopted {
@@ -246,7 +230,7 @@ struct Asking<'a> {
     app: &'a App,
     settings: PaidSettings,
     action: PaymentAction,
-    deed: &'a Deed<'a>,
+    context: &'a Context<'a>,
     payment: Payment,
     news: Vec<News>,
     adopted: bool,
@@ -262,7 +246,7 @@ impl Asking<'_> {
         shown: Option<&Shown>,
         plan: impl FnOnce(&Order, &Payment) -> Result<(Plan, Value), Error>,
     ) -> Result<(Plan, Value), Error> {
-        (self.deed.check_version)(order.version)?;
+        self.context.check_version(order.version)?;
         if is_open {
             return Err(in_progress());
         }
@@ -288,7 +272,7 @@ impl Asking<'_> {
 
     async fn tell(&mut self, conn: &mut AsyncPgConnection) -> Result<(), Error> {
         let (store, now) = (self.payment.store_id, self.app.clock.now());
-        Ok(event::append_many(store, &self.news, self.deed.actor, now, conn).await?)
+        Ok(event::append_many(store, &self.news, self.context.actor, now, conn).await?)
     }
 }
 
@@ -299,17 +283,17 @@ pub async fn open(
     payment: &Payment,
     plan: Plan,
     body: Value,
-    deed: &Deed<'_>,
+    context: &Context<'_>,
     conn: &mut AsyncPgConnection,
 ) -> Result<Operation, Error> {
-    let operation = intent(app, payment, plan, body, deed.actor);
+    let operation = intent(app, payment, plan, body, context.actor);
     let now = operation.started_at;
     write_intent(&operation, conn).await?;
     order::save(order, now, conn).await?;
-    deed.ticket.record(operation.id.0, conn).await?;
+    context.ticket.record(operation.id.0, conn).await?;
     let data = json!({ "action": operation.kind, "operation_id": operation.id, "amount": payment.amount });
     let subject = Subject::Order(order.id);
-    event::append(order.store_id, EventType::PaymentRequested, subject, deed.actor, data, now, conn).await?;
+    event::append(order.store_id, EventType::PaymentRequested, subject, context.actor, data, now, conn).await?;
     Ok(operation)
 }
 

@@ -7,4 +7,4 @@ pub mod find_out;
 pub mod refresh;
 pub mod settle;
 
-pub use act::{Confirm, Deed, cancel, check_fixed_on, confirm, refresh_one, require_inquiry, resume};
+pub use act::{Confirm, cancel, check_fixed_on, confirm, refresh_one, require_inquiry, resume};

@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 use diesel_async::AsyncConnection;
 use serde_json::json;
 
-use super::act::Deed;
 use crate::app::App;
 use crate::db::event::{self, News, Subject};
 use crate::db::operation;
@@ -19,6 +18,7 @@ use crate::domain::settlement::{Adoption, Sale, adoption};
 use crate::domain::{OrderId, PaidKey, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::paid::{Codes, Inquiry, ReadFailure};
+use crate::workflows::context::Context;
 use crate::workflows::provider::{self, About, Calls};
 use crate::workflows::{batches, unknown_code};
 
@@ -59,12 +59,12 @@ pub struct Shown {
 
 /// Compares a payment with what Paid shows, and adopts or flags. The answer is discarded if the row changed since the
 /// question, or if an operation has been opened.
-pub async fn adopt(app: &App, store: StoreId, id: OrderId, shown: &Shown, deed: &Deed<'_>) -> Result<(), Error> {
+pub async fn adopt(app: &App, store: StoreId, id: OrderId, shown: &Shown, context: &Context<'_>) -> Result<(), Error> {
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         let unflagged = shown.calls.write(conn).await?;
-        deed.ticket.record(id.0, conn).await?;
+        context.ticket.record(id.0, conn).await?;
         let mut order = order::lock(store, id, conn).await?.or_not_found()?;
         let open = operation::open_on_order(store, id, conn).await?;
         let mut payment = payment::lock(store, id, conn).await?.or_not_found()?;
@@ -75,7 +75,7 @@ pub async fn adopt(app: &App, store: StoreId, id: OrderId, shown: &Shown, deed: 
             order::save(&mut order, now, conn).await?;
         }
         news.extend(unflagged.flag(Subject::Order(id), conn).await?);
-        Ok::<_, Error>(event::append_many(store, &news, deed.actor, now, conn).await?)
+        Ok::<_, Error>(event::append_many(store, &news, context.actor, now, conn).await?)
     })
     .await
 }

@@ -1,0 +1,69 @@
+//! Who does something, and under which conditions.
+
+use crate::db::idempotency_key::Ticket;
+use crate::error::{Code, Error};
+
+/// Who acts, on which version, and with which right to do it once.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// For the log.
+    pub actor: &'a str,
+    /// May the caller send calls to Paid for an order (`payments:write`)?
+    pub payments_write: bool,
+    /// Of what is changed.
+    pub precondition: &'a Precondition,
+    /// What the caller's `Idempotency-Key`, or an item of a job, gives the right to.
+    pub ticket: &'a Ticket,
+}
+
+impl<'a> Context<'a> {
+    /// Of work that was allowed when it was accepted, on whatever version it finds.
+    pub fn unconditional(actor: &'a str, ticket: &'a Ticket) -> Self {
+        Self { actor, payments_write: true, precondition: &Precondition::None, ticket }
+    }
+
+    /// To be asked under the lock of what is changed.
+    ///
+    /// # Errors
+    /// `stale` if this is no version that the caller is willing to change.
+    pub fn check_version(&self, version: i64) -> Result<(), Error> {
+        self.precondition.check(version)
+    }
+
+    /// Whatever sends a call to Paid for an order needs the scope `payments:write`.
+    ///
+    /// # Errors
+    /// `missing_scope`.
+    pub fn require_payments_write(&self) -> Result<(), Error> {
+        if self.payments_write {
+            return Ok(());
+        }
+        Err(Code::MissingScope.because("This sends a call to Paid, which needs the scope payments:write."))
+    }
+}
+
+/// Which versions of a resource a caller is willing to change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Precondition {
+    /// Any.
+    #[default]
+    None,
+    /// One of these.
+    Versions(Vec<i64>),
+}
+
+impl Precondition {
+    /// To be asked under the lock of what is changed.
+    ///
+    /// # Errors
+    /// `stale` if this is none of the versions named.
+    pub fn check(&self, version: i64) -> Result<(), Error> {
+        match self {
+            Self::Versions(versions) if !versions.contains(&version) => {
+                Err(Code::Stale
+                    .because("The resource has changed since you read it. Read it again and repeat the change."))
+            }
+            Self::None | Self::Versions(_) => Ok(()),
+        }
+    }
+}

@@ -6,7 +6,7 @@
 //! | [`db`] | PostgreSQL: one file per table |
 //! | [`paid`] | the only place that knows Paid's wire format |
 //! | [`member_csv`] | members as CSV; pure |
-//! | [`operations`] | what needs both, or must survive a crash |
+//! | [`workflows`] | use cases: what changes more than one table, asks Paid, or must survive a crash |
 //! | [`http`] | the only place that knows actix |
 //! | [`worker`] | the loop that drives on what is due |
 //! | [`sandbox`] | the stand-in for Paid |
@@ -14,7 +14,7 @@
 //! | [`demo`] | a store to look at, for newcomers |
 //! | [`app`], [`config`], [`error`], [`clock`], [`crypto`], [`holding`], [`passwords`], [`tokens`] | at the side |
 //!
-//! Direction of dependencies: `http`, `worker` → `operations` → `db`, `paid` → `domain`.
+//! Direction of dependencies: `http`, `worker` → `workflows` → `db`, `paid` → `domain`.
 
 #![warn(missing_docs)]
 

@@ -9,18 +9,18 @@ use super::{in_progress, key_of, paid_disabled};
 use crate::app::App;
 use crate::crypto;
 use crate::db::event::{self, Subject};
-use crate::db::json::Json;
 use crate::db::member::{self, Member};
 use crate::db::operation::{self, Operation};
 use crate::db::paid_settings::{self, PaidSettings};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::events::EventType;
 use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
-use crate::domain::operation::{OperationKind, OperationState, Plan};
+use crate::domain::operation::{OperationState, Plan};
 use crate::domain::{Fault, MemberId, OperationId, PaidKey, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::paid::{self, Codes, MemberData, codes, fields};
 use crate::workflows::context::Context;
+use crate::workflows::durable::intent::{Target, intent, write_intent};
 use crate::workflows::durable::{end, lease};
 use crate::workflows::{drive, provider};
 
@@ -139,8 +139,6 @@ async fn drop_application(
 }
 
 /// Writes the submission of a locked, pending member down, with the key it goes under, in the caller's transaction.
-///
-/// In memory no send has arrived yet; the row says that one may have, as a crash could come right after it.
 pub async fn write_down(
     app: &App,
     settings: &PaidSettings,
@@ -154,36 +152,14 @@ pub async fn write_down(
     if !faults.is_empty() {
         return Err(faulty(faults));
     }
-    let lease = lease::new(app);
-    let operation = Operation {
-        store_id: member.store_id,
-        id: OperationId::new(),
-        kind: OperationKind::Apply,
-        order_id: None,
-        member_id: Some(member.id),
-        environment: settings.environment,
-        paid_key: key,
-        body: paid::body::apply(&data),
-        plan: Json(Plan::Apply),
-        actor: actor.to_owned(),
-        state: OperationState::Open,
-        may_have_arrived: false,
-        giving_up: false,
-        drives: 0,
-        next_try_at: lease.now,
-        lease: Some(lease.token),
-        lease_until: Some(lease.until),
-        outcome: None,
-        started_at: lease.now,
-        settled_at: None,
-        refusal: None,
-        scheduled_at: lease.now,
-        looks_again: false,
-    };
-    member::save(member, lease.now, conn).await?;
-    operation::insert(&Operation { may_have_arrived: true, ..operation.clone() }, conn).await?;
-    let (subject, data) = (Subject::Member(member.id), json!({ "operation_id": operation.id }));
-    event::append(member.store_id, EventType::ApplicationRequested, subject, actor, data, lease.now, conn).await?;
+    let (store, id, environment) = (member.store_id, member.id, settings.environment);
+    let target = Target { store, order: None, member: Some(id), environment, key };
+    let operation = intent(app, target, Plan::Apply, paid::body::apply(&data), actor);
+    let now = operation.started_at;
+    member::save(member, now, conn).await?;
+    write_intent(&operation, conn).await?;
+    let (subject, data) = (Subject::Member(id), json!({ "operation_id": operation.id }));
+    event::append(store, EventType::ApplicationRequested, subject, actor, data, now, conn).await?;
     Ok(operation)
 }
 

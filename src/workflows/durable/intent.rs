@@ -7,24 +7,38 @@ use super::lease;
 use crate::app::App;
 use crate::db::json::Json;
 use crate::db::operation::{self, Operation};
-use crate::db::payment::Payment;
-use crate::domain::OperationId;
 use crate::domain::operation::{OperationState, Plan};
+use crate::domain::store::Environment;
+use crate::domain::{MemberId, OperationId, OrderId, PaidKey, StoreId};
 use crate::error::Error;
 
-/// An operation on a payment, leased to whoever writes it down.
+/// What is asked about, and under which key Paid knows it.
+pub struct Target {
+    /// The store.
+    pub store: StoreId,
+    /// The order whose payment it is,
+    pub order: Option<OrderId>,
+    /// or the member whose application it is.
+    pub member: Option<MemberId>,
+    /// Where it is asked.
+    pub environment: Environment,
+    /// The key.
+    pub key: PaidKey,
+}
+
+/// An operation, leased to whoever writes it down.
 ///
 /// In memory no send has arrived yet; [`write_intent`] stores that one may have, as a crash could come right after it.
-pub fn intent(app: &App, payment: &Payment, plan: Plan, body: Value, actor: &str) -> Operation {
+pub fn intent(app: &App, target: Target, plan: Plan, body: Value, actor: &str) -> Operation {
     let lease = lease::new(app);
     Operation {
-        store_id: payment.store_id,
+        store_id: target.store,
         id: OperationId::new(),
         kind: plan.kind(),
-        order_id: Some(payment.order_id),
-        member_id: None,
-        environment: payment.environment,
-        paid_key: payment.credit_key.clone(),
+        order_id: target.order,
+        member_id: target.member,
+        environment: target.environment,
+        paid_key: target.key,
         body,
         plan: Json(plan),
         actor: actor.to_owned(),

@@ -29,6 +29,7 @@ use crate::error::{Code, Error, OrNotFound};
 use crate::paid::{self, CreditAnswer, StatusAnswer};
 use crate::workflows::application::reported;
 use crate::workflows::durable::intent::{intent, write_intent};
+use crate::workflows::payment::act::target;
 use crate::workflows::provider::{self, About, Calls, Reader};
 use crate::workflows::{checkout, drive};
 
@@ -249,7 +250,7 @@ impl Placing<'_> {
         let body =
             paid::body::register(&payment.customer_number, &order.number, &contents, order.total, &payment.credit_key);
         let plan = Plan::Register { amount: order.total };
-        let operation = intent(self.app, &payment, plan, body, &self.new.actor);
+        let operation = intent(self.app, target(&payment), plan, body, &self.new.actor);
         let written = conn.transaction(async |conn| {
             let unflagged = calls.write(conn).await?;
             if let Err(refused) = self.check_again(settings, member, conn).await {

@@ -22,7 +22,7 @@ use crate::error::{Code, Error, OrNotFound, Problem};
 use crate::paid::{self, Inquiry};
 use crate::workflows::context::Context;
 use crate::workflows::drive;
-use crate::workflows::durable::intent::{intent, write_intent};
+use crate::workflows::durable::intent::{Target, intent, write_intent};
 use crate::workflows::durable::{end, lease};
 use crate::workflows::order::{Progress, view};
 use crate::workflows::provider::{self, About, Calls, Reader};
@@ -276,6 +276,18 @@ impl Asking<'_> {
     }
 }
 
+/// What is asked about by an operation on a payment.
+pub fn target(payment: &Payment) -> Target {
+    let Payment { store_id, order_id, environment, credit_key, .. } = payment;
+    Target {
+        store: *store_id,
+        order: Some(*order_id),
+        member: None,
+        environment: *environment,
+        key: credit_key.clone(),
+    }
+}
+
 /// Writes an operation on a locked order down, with its event.
 pub async fn open(
     app: &App,
@@ -286,7 +298,7 @@ pub async fn open(
     context: &Context<'_>,
     conn: &mut AsyncPgConnection,
 ) -> Result<Operation, Error> {
-    let operation = intent(app, payment, plan, body, context.actor);
+    let operation = intent(app, target(payment), plan, body, context.actor);
     let now = operation.started_at;
     write_intent(&operation, conn).await?;
     order::save(order, now, conn).await?;

@@ -81,6 +81,7 @@ impl Order {
     /// Takes on an edit. What it does not name stays, and what was changed since it was asked for.
     pub fn take_on(&mut self, edit: OrderEdit) {
         let OrderEdit { content, totals, note, internal_note, handling_status, before } = edit;
+        let before = before.unwrap_or_else(|| self.remarks());
         if let Some(note) = note.filter(|_| self.note == before.note) {
             self.note = note;
         }

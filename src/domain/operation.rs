@@ -115,8 +115,10 @@ pub struct OrderEdit {
     pub internal_note: Option<String>,
     /// The label, if it changes too.
     pub handling_status: Option<HandlingStatus>,
-    /// What these three were when the edit was asked for: what somebody has changed since is the later word.
-    pub before: Remarks,
+    /// What these three were when the edit was asked for: what somebody has changed since is the later word. `None` in
+    /// an operation that was written down before this was kept.
+    #[serde(default)]
+    pub before: Option<Remarks>,
 }
 
 /// What an order says beside its content.
@@ -167,4 +169,20 @@ pub struct LastError {
     pub message: String,
     /// When.
     pub at: DateTime<Utc>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amend_that_an_older_process_wrote_down_can_be_read() {
+        let content = OrderContent { lines: Vec::new(), shipping_fee: Yen(500), payment_fee: Yen(0) };
+        let totals = Totals { by_rate: Vec::new(), net: Yen(500), tax: Yen(50), total: Yen(550) };
+        let edit = OrderEdit { content, totals, note: None, internal_note: None, handling_status: None, before: None };
+        let plan = Plan::Amend { amount: Yen(550), before: Yen(1100), edit: Some(Box::new(edit)) };
+        let mut stored = serde_json::to_value(&plan).unwrap();
+        stored["edit"].as_object_mut().unwrap().remove("before").unwrap();
+        assert_eq!(serde_json::from_value::<Plan>(stored).unwrap(), plan);
+    }
 }

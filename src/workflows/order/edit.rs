@@ -123,7 +123,7 @@ impl Editing<'_> {
             note: self.edit.note.clone(),
             internal_note: self.edit.internal_note.clone(),
             handling_status: self.edit.handling_status,
-            before: self.order.remarks(),
+            before: Some(self.order.remarks()),
         })
     }
 

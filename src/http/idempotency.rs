@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use actix_web::body::{BoxBody, MessageBody, to_bytes};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data};
@@ -234,7 +234,11 @@ async fn fingerprint(request: &mut ServiceRequest, app: &App) -> Result<Option<V
             limits::look_before_body(request.request())?;
         }
         let bytes = body::read(request.request(), payload, stranger).await?;
-        let fingerprint = app.keys.fingerprint(&[b"POST", target.as_bytes(), &store_named(request), &bytes]);
+        let mut parts: Vec<&[u8]> = vec![b"POST", target.as_bytes()];
+        let store = store_named_beside_a_token(request);
+        parts.extend(store.as_deref());
+        parts.push(&bytes);
+        let fingerprint = app.keys.fingerprint(&parts);
         request.set_payload(whole(bytes));
         return Ok(Some(fingerprint));
     }
@@ -248,10 +252,11 @@ async fn fingerprint(request: &mut ServiceRequest, app: &App) -> Result<Option<V
     Ok(Some(fingerprint.finish()))
 }
 
-/// The key by which a visitor names the store. Beside the token of another store's member it names where this is done,
-/// and not who asks, so that the caller alone does not tell the two apart.
-fn store_named(request: &ServiceRequest) -> Vec<u8> {
-    request.headers().get(PUBLISHABLE_KEY).map(|key| key.as_bytes().to_owned()).unwrap_or_default()
+/// The key by which a visitor names the store, where a token stands beside it: it may be that of another store's member.
+/// Then it names where this is done, and not who asks, so that the caller alone does not tell the two apart.
+fn store_named_beside_a_token(request: &ServiceRequest) -> Option<Vec<u8>> {
+    let key = request.headers().get(PUBLISHABLE_KEY).filter(|_| request.headers().contains_key(AUTHORIZATION))?;
+    Some(key.as_bytes().to_owned())
 }
 
 fn whole(bytes: Bytes) -> Payload {

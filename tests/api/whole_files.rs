@@ -148,6 +148,21 @@ async fn a_file_that_is_stopped_while_it_is_judged_leaves_nothing() {
 }
 
 #[actix_web::test]
+async fn a_file_whose_worker_passes_for_lost_when_it_is_stopped_leaves_nothing_either() {
+    let app = TestApp::with_paid().await;
+    let import = app.hand_in(long_file(&row("A-1", "a@minato.example"))).await;
+    let cancel = format!("/v1/admin/jobs/{}/cancel", import.job);
+    let job = app
+        .in_the_middle_of(import, async || {
+            app.app.clock.advance(chrono::TimeDelta::minutes(1));
+            assert_eq!(app.admin().act(&cancel).await.expect(200).body["state"], "cancelled");
+        })
+        .await;
+    assert_eq!((&job["state"], counts(&job)), (&json!("cancelled"), [2100, 0, 0, 0, 0, 0]));
+    assert_eq!((app.total().await, app.count_events("member.created").await), (0, 0));
+}
+
+#[actix_web::test]
 async fn a_file_whose_worker_dies_while_it_is_judged_is_taken_over_by_the_next() {
     let app = TestApp::with_paid().await;
     let member = app.numbered("A-1", "a@minato.example").await;

@@ -152,21 +152,29 @@ impl<'a> File<'a> {
             for portion in self.portions.values() {
                 job_portion::close(portion, app.clock.now(), conn).await?;
             }
+            // While this was written, the lease may have passed for lost and the job been ended.
+            let job = job::lock(held.job.store_id, held.job.id, conn).await?.or_not_found()?;
+            if !job.state.is_open() {
+                return Err(Error::from(anyhow::anyhow!("the job was ended while its file was taken over")).into());
+            }
             Ok(conclude(app, held, tally, conn).await?)
         })
         .await
     }
 
-    /// Ends the job with nothing written where that was asked for.
+    /// Ends the job with nothing written where that was asked for. True also where it has ended already.
     async fn is_stopped(&self, conn: &mut AsyncPgConnection) -> Result<bool, Error> {
         let (store, id) = (self.held.job.store_id, self.held.job.id);
-        if job::find(store, id, conn).await?.or_not_found()?.state != JobState::Cancelling {
-            return Ok(false);
+        match job::find(store, id, conn).await?.or_not_found()?.state {
+            JobState::Queued | JobState::Running => Ok(false),
+            JobState::Succeeded | JobState::Failed | JobState::Cancelled => Ok(true),
+            JobState::Cancelling => {
+                let mut job = job::lock(store, id, conn).await?.or_not_found()?;
+                let actor = job.actor.clone();
+                end(&mut job, JobState::Cancelled, &actor, self.app.clock.now(), conn).await?;
+                Ok(true)
+            }
         }
-        let mut job = job::lock(store, id, conn).await?.or_not_found()?;
-        let actor = job.actor.clone();
-        end(&mut job, JobState::Cancelled, &actor, self.app.clock.now(), conn).await?;
-        Ok(true)
     }
 
     /// Writes what becomes of the rows, and the new members.

@@ -330,12 +330,11 @@ pub async fn has_orders(store: StoreId, id: MemberId, conn: &AsyncPgConnection) 
 pub async fn has_open_work(store: StoreId, id: MemberId, conn: &AsyncPgConnection) -> QueryResult<bool> {
     let open = payments::table
         .inner_join(orders::table.on(orders::store_id.eq(payments::store_id).and(orders::id.eq(payments::order_id))))
-        .left_join(
-            operations::table.on(operations::store_id
-                .eq(orders::store_id)
-                .and(operations::order_id.eq(orders::id.nullable()))
-                .and(operations::state.eq_any([OperationState::Open, OperationState::Stuck]))),
-        )
+        .left_join(operations::table.on(
+            operations::store_id.eq(orders::store_id).and(operations::order_id.eq(orders::id.nullable())).and(
+                operations::state.eq_any([OperationState::Open, OperationState::Stuck]).or(operations::looks_again),
+            ),
+        ))
         .filter(payments::store_id.eq(store))
         .filter(orders::member_id.eq(id))
         .filter(

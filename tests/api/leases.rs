@@ -228,6 +228,17 @@ async fn a_sale_that_comes_about_after_a_repeat_was_refused_is_cancelled() {
 }
 
 #[actix_web::test]
+async fn the_member_stays_as_long_as_its_sale_may_come_late() {
+    let app = TestApp::with_paid().await;
+    let (order, _) = app.unanswered_sale().await;
+    app.abandon(&order).await.expect(200);
+    let member = format!("/v1/admin/members/{}", app.order(&order).await["member"]["id"].as_str().unwrap());
+    app.admin().delete(&member).await.problem(409, "member_has_open_work");
+    app.recover_after(1).await;
+    app.admin().delete(&member).await.expect(204);
+}
+
+#[actix_web::test]
 async fn the_account_stays_as_long_as_a_sale_may_come_late() {
     let app = TestApp::with_paid().await;
     let (order, _) = app.unanswered_sale().await;

@@ -111,8 +111,10 @@ pub async fn put_off_unsettled(app: &App, operation: &Operation) -> Result<(), E
         let news = if put_off(app, operation, &mut current, outcome, sent) {
             None
         } else if current.looks_again {
-            tracing::error!(operation = %current.id, "whether a sale that was given up came about late is not known");
-            current.looks_again = false;
+            // Not dropped without a word to a human: that is for a drive to say that can write it down.
+            tracing::error!(operation = %current.id, "whether a sale that came to nothing came about late is not known");
+            current.next_try_at = lease::surely_over(app);
+            current.scheduled_at = current.next_try_at;
             None
         } else {
             leave_stuck(operation, &mut current)

@@ -81,7 +81,11 @@ impl App {
     /// A PostgreSQL connection is driven by the runtime that opened it; one pool per worker keeps queries from
     /// crossing threads twice.
     pub fn with_pool(&self, pool: Pool, shares: Shares) -> Self {
-        Self { pool, shares: Some(shares), ..self.clone() }
+        Self {
+            pool,
+            shares: Some(shares),
+            ..self.clone()
+        }
     }
 
     /// A database connection. Never held while waiting for Paid.
@@ -95,8 +99,14 @@ impl App {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        let app = Self { pool: self.background.pool.clone(), shares: None, ..self.clone() };
-        self.background.tasks.spawn_on(holding::counted(work(app)), &self.background.runtime)
+        let app = Self {
+            pool: self.background.pool.clone(),
+            shares: None,
+            ..self.clone()
+        };
+        self.background
+            .tasks
+            .spawn_on(holding::counted(work(app)), &self.background.runtime)
     }
 
     /// The same for what a stranger can set off without waiting for it, which must not pile up. `None`: too much waits

@@ -26,7 +26,9 @@ pub async fn print(app: &App, address: SocketAddr, demo: Option<Demo>) {
 async fn lines(app: &App, demo: &Demo) -> Result<Vec<String>, Error> {
     let owner = session::open(app, demo.store, Who::User(demo.owner, Role::Owner)).await?;
     let buyer = session::open(app, demo.store, Who::Member(demo.buyer)).await?;
-    let minutes = TimeDelta::from_std(app.config.token_ttl).unwrap_or(TimeDelta::zero()).num_minutes();
+    let minutes = TimeDelta::from_std(app.config.token_ttl)
+        .unwrap_or(TimeDelta::zero())
+        .num_minutes();
     let mut lines = vec![
         String::new(),
         format!("Demo store           {SLUG}"),
@@ -40,7 +42,9 @@ async fn lines(app: &App, demo: &Demo) -> Result<Vec<String>, Error> {
     if let (Some(code), Some(url)) = (&demo.sandbox_auth_code, &app.config.paid_sandbox_url) {
         lines.push(format!("  in the sandbox     {url}_sandbox/{code}/sales"));
     }
-    lines.push(format!("Tokens, good for {minutes} minutes (later: kakeuri token admin --store {SLUG})"));
+    lines.push(format!(
+        "Tokens, good for {minutes} minutes (later: kakeuri token admin --store {SLUG})"
+    ));
     lines.push(format!("  owner   {}", owner.access_token));
     lines.push(format!("  member  {}", buyer.access_token));
     Ok(lines)

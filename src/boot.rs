@@ -56,7 +56,12 @@ pub async fn database(config: &Config) -> anyhow::Result<Database> {
         "DATABASE_URL: the database cannot be used; check the address, the role's rights and that it is PostgreSQL 15 or newer"
     };
     let applied = db::migrate(&pool).await.context(remedy)?;
-    Ok(Database { url, pool, embedded, applied })
+    Ok(Database {
+        url,
+        pool,
+        embedded,
+        applied,
+    })
 }
 
 async fn start_embedded(config: &Config) -> anyhow::Result<DevDb> {
@@ -68,7 +73,8 @@ async fn start_embedded(config: &Config) -> anyhow::Result<DevDb> {
 /// Builds the service. `with_sandbox`: where no address of the sandbox is set, it is the one that runs beside us.
 pub async fn boot(mut config: Config, with_sandbox: bool) -> anyhow::Result<Booted> {
     let master = master_key(&config)?;
-    let keys = MasterKeys::parse(&master).map_err(|fault| anyhow!("KAKEURI_MASTER_KEY: {fault}"))?;
+    let keys =
+        MasterKeys::parse(&master).map_err(|fault| anyhow!("KAKEURI_MASTER_KEY: {fault}"))?;
     let database = database(&config).await?;
     if config.paid_sandbox_url.is_none() && (with_sandbox || database.embedded.is_some()) {
         config.paid_sandbox_url = Some(format!("http://{}/", config.sandbox_listen).parse()?);
@@ -93,7 +99,10 @@ fn master_key(config: &Config) -> anyhow::Result<SecretString> {
         None if config.database_url.is_none() => {
             let path = config.data_dir.join("master.key");
             kept_key(&path).with_context(|| {
-                format!("KAKEURI_DATA_DIR: {} cannot be read or written; choose another folder", path.display())
+                format!(
+                    "KAKEURI_DATA_DIR: {} cannot be read or written; choose another folder",
+                    path.display()
+                )
             })
         }
         None => Err(anyhow!(
@@ -115,7 +124,11 @@ fn make_key(path: &Path) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let aside = folder.join(format!("master.key.{}", uuid::Uuid::new_v4()));
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&aside)?;
     writeln!(file, "{}", MasterKeys::generate().expose_secret())?;
     file.sync_all()?;
     let named = fs::hard_link(&aside, path);

@@ -125,7 +125,10 @@ enum TokenCommand {
 /// Does what was asked for.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
     let command = cli.command.unwrap_or(Command::Serve(cli.serve));
-    let long_running = matches!(command, Command::Serve(_) | Command::Work | Command::Sandbox(_));
+    let long_running = matches!(
+        command,
+        Command::Serve(_) | Command::Work | Command::Sandbox(_)
+    );
     start_log(if long_running { "info" } else { "warn" });
     match command {
         Command::Openapi { check } => write_documents(check),
@@ -133,7 +136,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Serve(options) => serve::serve(Config::from_env()?, options).await,
         Command::Work => serve::work(Config::from_env()?).await,
         Command::Migrate => migrate(&Config::from_env()?).await,
-        Command::Store(StoreCommand::Create { slug, name, owner_email, json }) => {
+        Command::Store(StoreCommand::Create {
+            slug,
+            name,
+            owner_email,
+            json,
+        }) => {
             let booted = boot::boot(Config::from_env()?, false).await?;
             create_store(&booted, &slug, &name, owner_email, json).await
         }
@@ -148,20 +156,37 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
 /// Logs go to standard error: standard output belongs to what a command prints.
 fn start_log(default: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::IsTerminal::is_terminal(&std::io::stderr()) { log.compact().init() } else { log.json().init() }
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+        log.compact().init()
+    } else {
+        log.json().init()
+    }
 }
 
 async fn migrate(config: &Config) -> anyhow::Result<()> {
     let database = boot::database(config).await?;
-    println!("{} migrations applied; the database is current", database.applied);
+    println!(
+        "{} migrations applied; the database is current",
+        database.applied
+    );
     Ok(())
 }
 
 async fn run_sandbox(args: SandboxArgs) -> anyhow::Result<()> {
-    let options = sandbox::Options { listen: args.listen, state: args.state, max_items: args.max_items };
-    let sandbox = sandbox::start(options)
-        .with_context(|| format!("--listen {}: the sandbox cannot start; choose another address", args.listen))?;
+    let options = sandbox::Options {
+        listen: args.listen,
+        state: args.state,
+        max_items: args.max_items,
+    };
+    let sandbox = sandbox::start(options).with_context(|| {
+        format!(
+            "--listen {}: the sandbox cannot start; choose another address",
+            args.listen
+        )
+    })?;
     println!("The Paid sandbox answers at http://{}", sandbox.address);
     let handle = sandbox.handle();
     tokio::spawn(async move {
@@ -173,14 +198,21 @@ async fn run_sandbox(args: SandboxArgs) -> anyhow::Result<()> {
 
 fn write_documents(check: bool) -> anyhow::Result<()> {
     let documents = openapi::documents();
-    for (name, document) in [("storefront", &documents.storefront), ("admin", &documents.admin)] {
+    for (name, document) in [
+        ("storefront", &documents.storefront),
+        ("admin", &documents.admin),
+    ] {
         let path = Path::new("openapi").join(format!("{name}.json"));
         let text = openapi::text(document);
         if !check {
             fs::create_dir_all("openapi")?;
-            fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+            fs::write(&path, text)
+                .with_context(|| format!("{} cannot be written", path.display()))?;
         } else if fs::read_to_string(&path).unwrap_or_default() != text {
-            bail!("{} is not what the code says; run `kakeuri openapi` and commit it", path.display());
+            bail!(
+                "{} is not what the code says; run `kakeuri openapi` and commit it",
+                path.display()
+            );
         }
     }
     Ok(())
@@ -233,11 +265,21 @@ fn print_store(made: &Value, as_json: bool) {
         println!("{made}");
         return;
     }
-    println!("store            {}", made["store_id"].as_str().unwrap_or_default());
-    println!("publishable key  {}", made["publishable_key"].as_str().unwrap_or_default());
+    println!(
+        "store            {}",
+        made["store_id"].as_str().unwrap_or_default()
+    );
+    println!(
+        "publishable key  {}",
+        made["publishable_key"].as_str().unwrap_or_default()
+    );
     let owner = &made["owner"];
     let text = |field: &str| owner[field].as_str().unwrap_or_default().to_owned();
-    println!("owner            {} with the password {}", text("email"), text("password"));
+    println!(
+        "owner            {} with the password {}",
+        text("email"),
+        text("password")
+    );
 }
 
 async fn find_store(booted: &Booted, named: &str) -> anyhow::Result<Store> {
@@ -246,7 +288,9 @@ async fn find_store(booted: &Booted, named: &str) -> anyhow::Result<Store> {
         Ok(id) => store::find(id, &conn).await?,
         Err(_) => store::find_by_slug(named, &conn).await?,
     };
-    found.ok_or_else(|| anyhow!("--store: there is no store {named:?}; make one with `kakeuri store create`"))
+    found.ok_or_else(|| {
+        anyhow!("--store: there is no store {named:?}; make one with `kakeuri store create`")
+    })
 }
 
 async fn token(booted: &Booted, command: TokenCommand) -> anyhow::Result<String> {
@@ -264,17 +308,26 @@ async fn token(booted: &Booted, command: TokenCommand) -> anyhow::Result<String>
         TokenCommand::Member { store, member } => {
             let store = find_store(booted, &store).await?.store_id;
             let found = password::of_member(store, &fold_email(&member), &*app.db().await?).await?;
-            let (id, _, _) = found.ok_or_else(|| anyhow!("--member: the store has no member {member:?}"))?;
+            let (id, _, _) =
+                found.ok_or_else(|| anyhow!("--member: the store has no member {member:?}"))?;
             Ok(session::developer_token_of_member(app, store, id).await?)
         }
         TokenCommand::Revoke { token } => {
             let session = session::revoke(app, token.trim()).await;
-            Ok(format!("revoked, with its session {}", session.map_err(|error| anyhow!("TOKEN: {error}"))?))
+            Ok(format!(
+                "revoked, with its session {}",
+                session.map_err(|error| anyhow!("TOKEN: {error}"))?
+            ))
         }
     }
 }
 
 fn scopes(words: &str) -> anyhow::Result<Vec<Scope>> {
     let words = words.split([' ', ',']).filter(|word| !word.is_empty());
-    words.map(|word| word.parse().map_err(|fault: String| anyhow!("--scope: {fault}"))).collect()
+    words
+        .map(|word| {
+            word.parse()
+                .map_err(|fault: String| anyhow!("--scope: {fault}"))
+        })
+        .collect()
 }

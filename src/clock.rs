@@ -18,15 +18,22 @@ pub enum Clock {
 impl Clock {
     /// A manual clock that starts at the present time.
     pub fn manual() -> Self {
-        Self::Manual(Arc::new(AtomicI64::new(Self::System.now().timestamp_micros())))
+        Self::Manual(Arc::new(AtomicI64::new(
+            Self::System.now().timestamp_micros(),
+        )))
     }
 
     /// Now in UTC, to the microsecond that PostgreSQL stores.
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks the system")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that asks the system"
+    )]
     pub fn now(&self) -> DateTime<Utc> {
         match self {
             Self::System => Utc::now().trunc_subsecs(6),
-            Self::Manual(micros) => DateTime::from_timestamp_micros(micros.load(Ordering::SeqCst)).unwrap_or_default(),
+            Self::Manual(micros) => {
+                DateTime::from_timestamp_micros(micros.load(Ordering::SeqCst)).unwrap_or_default()
+            }
         }
     }
 

@@ -107,7 +107,9 @@ impl Config {
         Ok(Self {
             listen: get.or("KAKEURI_LISTEN", "127.0.0.1:8080", address)?,
             database_url: get.maybe("DATABASE_URL", database_url)?,
-            data_dir: get.or("KAKEURI_DATA_DIR", ".kakeuri", |text| Ok(PathBuf::from(text)))?,
+            data_dir: get.or("KAKEURI_DATA_DIR", ".kakeuri", |text| {
+                Ok(PathBuf::from(text))
+            })?,
             pg_bin: get.maybe("KAKEURI_PG_BIN", |text| Ok(PathBuf::from(text)))?,
             master_key: get.maybe("KAKEURI_MASTER_KEY", master_key)?,
             sandbox_listen: get.or("KAKEURI_SANDBOX_LISTEN", "127.0.0.1:8081", address)?,
@@ -124,7 +126,9 @@ impl Config {
             token_ttl: get.or("KAKEURI_TOKEN_TTL", "15m", duration)?,
             client_timeout: get.or("KAKEURI_CLIENT_TIMEOUT", "10s", duration)?,
             max_connections: get.or("KAKEURI_MAX_CONNECTIONS", "4096", count)?,
-            metrics_listen: get.maybe("KAKEURI_METRICS_LISTEN", metrics)?.unwrap_or(MetricsListen::IfFree(METRICS)),
+            metrics_listen: get
+                .maybe("KAKEURI_METRICS_LISTEN", metrics)?
+                .unwrap_or(MetricsListen::IfFree(METRICS)),
             connections_per_store: get.maybe("KAKEURI_MAX_CONNECTIONS_PER_STORE", connections)?,
             spool_dir: get.maybe("KAKEURI_SPOOL_DIR", folder)?,
             demo: get.maybe("KAKEURI_DEMO", switch)?,
@@ -144,48 +148,79 @@ struct Reader<'a>(&'a dyn Fn(&str) -> Option<String>);
 
 impl Reader<'_> {
     /// An empty value counts as absent, as it is what `VARIABLE= command` and compose files give.
-    fn maybe<T>(&self, variable: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Checked<Option<T>> {
+    fn maybe<T>(
+        &self,
+        variable: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Checked<Option<T>> {
         let text = (self.0)(variable).filter(|text| !text.trim().is_empty());
-        text.map(|text| parse(text.trim()).map_err(|fault| BadSetting { variable, fault })).transpose()
+        text.map(|text| parse(text.trim()).map_err(|fault| BadSetting { variable, fault }))
+            .transpose()
     }
 
-    fn or<T>(&self, variable: &'static str, default: &str, parse: impl Fn(&str) -> Result<T, String>) -> Checked<T> {
+    fn or<T>(
+        &self,
+        variable: &'static str,
+        default: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Checked<T> {
         let text = (self.0)(variable).filter(|text| !text.trim().is_empty());
-        parse(text.as_deref().unwrap_or(default).trim()).map_err(|fault| BadSetting { variable, fault })
+        parse(text.as_deref().unwrap_or(default).trim())
+            .map_err(|fault| BadSetting { variable, fault })
     }
 }
 
 fn paid_config(get: &Reader<'_>) -> Checked<paid::Config> {
     let default = paid::Config::default();
     // Here an empty value is a choice: no capabilities.
-    let capabilities = (get.0)("KAKEURI_PAID_CAPABILITIES").map(|text| paid::Capabilities::parse(&text));
+    let capabilities =
+        (get.0)("KAKEURI_PAID_CAPABILITIES").map(|text| paid::Capabilities::parse(&text));
     Ok(paid::Config {
         capabilities: capabilities
             .transpose()
-            .map_err(|fault| BadSetting { variable: "KAKEURI_PAID_CAPABILITIES", fault })?
+            .map_err(|fault| BadSetting {
+                variable: "KAKEURI_PAID_CAPABILITIES",
+                fault,
+            })?
             .unwrap_or(default.capabilities),
-        paths: get.maybe("KAKEURI_PAID_PATHS", paid::Config::parse_paths)?.unwrap_or(default.paths),
-        status_map: get.maybe("KAKEURI_PAID_STATUS_MAP", paid::Config::parse_status_map)?.unwrap_or(default.status_map),
-        batch: get.maybe("KAKEURI_PAID_BATCH", paid::Config::parse_batch)?.unwrap_or(default.batch),
+        paths: get
+            .maybe("KAKEURI_PAID_PATHS", paid::Config::parse_paths)?
+            .unwrap_or(default.paths),
+        status_map: get
+            .maybe("KAKEURI_PAID_STATUS_MAP", paid::Config::parse_status_map)?
+            .unwrap_or(default.status_map),
+        batch: get
+            .maybe("KAKEURI_PAID_BATCH", paid::Config::parse_batch)?
+            .unwrap_or(default.batch),
         concurrency: get
             .maybe("KAKEURI_PAID_CONCURRENCY", paid::Config::parse_concurrency)?
             .unwrap_or(default.concurrency),
-        rate: get.maybe("KAKEURI_PAID_RATE", paid::Config::parse_rate)?.unwrap_or(default.rate),
-        timeout: get.maybe("KAKEURI_PAID_TIMEOUT", paid::Config::parse_timeout)?.unwrap_or(default.timeout),
+        rate: get
+            .maybe("KAKEURI_PAID_RATE", paid::Config::parse_rate)?
+            .unwrap_or(default.rate),
+        timeout: get
+            .maybe("KAKEURI_PAID_TIMEOUT", paid::Config::parse_timeout)?
+            .unwrap_or(default.timeout),
         duplicate_code: get
-            .maybe("KAKEURI_PAID_DUPLICATE_CODE", paid::Config::parse_duplicate_code)?
+            .maybe(
+                "KAKEURI_PAID_DUPLICATE_CODE",
+                paid::Config::parse_duplicate_code,
+            )?
             .unwrap_or(default.duplicate_code),
         missing_codes: default.missing_codes,
     })
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| format!("{text:?} is not an address and port such as 127.0.0.1:8080"))
+    text.parse()
+        .map_err(|_| format!("{text:?} is not an address and port such as 127.0.0.1:8080"))
 }
 
 fn database_url(text: &str) -> Result<SecretString, String> {
     // The text may hold a password, so it is not repeated.
-    let known = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
+    let known = ["postgres://", "postgresql://"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme));
     if known {
         Ok(text.into())
     } else {
@@ -196,7 +231,9 @@ fn database_url(text: &str) -> Result<SecretString, String> {
 fn master_key(text: &str) -> Result<SecretString, String> {
     let key = SecretString::from(text);
     crate::crypto::MasterKeys::parse(&key).map_err(|fault| {
-        format!("{fault}; give base64 of 32 random bytes, for example from `openssl rand -base64 32`")
+        format!(
+            "{fault}; give base64 of 32 random bytes, for example from `openssl rand -base64 32`"
+        )
     })?;
     Ok(key)
 }
@@ -210,7 +247,11 @@ fn live_url(text: &str) -> Result<Url, String> {
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     };
-    if url.scheme() == "https" || loopback { Ok(url) } else { Err("give an address that begins with https://".into()) }
+    if url.scheme() == "https" || loopback {
+        Ok(url)
+    } else {
+        Err("give an address that begins with https://".into())
+    }
 }
 
 fn base_url(text: &str) -> Result<Url, String> {
@@ -241,18 +282,33 @@ fn count(text: &str) -> Result<usize, String> {
 }
 
 fn scale(text: &str) -> Result<f64, String> {
-    let scale: f64 = text.parse().map_err(|_| format!("{text:?} is not a number such as 1 or 0.01"))?;
-    if scale > 0.0 && scale <= 1000.0 { Ok(scale) } else { Err(format!("{text:?} is not above 0 and at most 1000")) }
+    let scale: f64 = text
+        .parse()
+        .map_err(|_| format!("{text:?} is not a number such as 1 or 0.01"))?;
+    if scale > 0.0 && scale <= 1000.0 {
+        Ok(scale)
+    } else {
+        Err(format!("{text:?} is not above 0 and at most 1000"))
+    }
 }
 
 fn connections(text: &str) -> Result<NonZeroUsize, String> {
-    let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= 1000);
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number: &NonZeroUsize| number.get() <= 1000);
     number.ok_or_else(|| format!("{text:?} is not a number of connections from 1 to 1000"))
 }
 
 fn folder(text: &str) -> Result<PathBuf, String> {
     let folder = PathBuf::from(text);
-    if folder.is_dir() { Ok(folder) } else { Err(format!("{text:?} is not a folder; make it, or choose another")) }
+    if folder.is_dir() {
+        Ok(folder)
+    } else {
+        Err(format!(
+            "{text:?} is not a folder; make it, or choose another"
+        ))
+    }
 }
 
 fn switch(text: &str) -> Result<bool, String> {
@@ -264,13 +320,17 @@ fn switch(text: &str) -> Result<bool, String> {
 }
 
 fn list(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
 }
 
 fn origins(text: &str) -> Result<Vec<String>, String> {
     let origin = |part: &str| match Url::parse(part) {
         Ok(url) if url.origin().ascii_serialization() == part => Ok(part.to_owned()),
-        _ => Err(format!("{part:?} is not an origin such as https://shop.example, without a path")),
+        _ => Err(format!(
+            "{part:?} is not an origin such as https://shop.example, without a path"
+        )),
     };
     list(text).map(origin).collect()
 }
@@ -281,26 +341,44 @@ fn proxies(text: &str) -> Result<Vec<IpNet>, String> {
 
 /// An address, or a network in CIDR. Of IPv4 in the form of IPv6, the IPv4.
 fn proxy(text: &str) -> Result<IpNet, String> {
-    let network: Option<IpNet> = text.parse().ok().or_else(|| text.parse().ok().map(|one: IpAddr| one.into()));
-    let network = network.ok_or_else(|| format!("{text:?} is not an IP address or a network such as 10.0.0.0/8"))?;
-    let mapped = network.prefix_len().checked_sub(96).filter(|_| network.addr().to_canonical().is_ipv4());
+    let network: Option<IpNet> = text
+        .parse()
+        .ok()
+        .or_else(|| text.parse().ok().map(|one: IpAddr| one.into()));
+    let network = network
+        .ok_or_else(|| format!("{text:?} is not an IP address or a network such as 10.0.0.0/8"))?;
+    let mapped = network
+        .prefix_len()
+        .checked_sub(96)
+        .filter(|_| network.addr().to_canonical().is_ipv4());
     let network = match (network, mapped) {
-        (IpNet::V6(_), Some(length)) => IpNet::new(network.addr().to_canonical(), length).unwrap_or(network),
+        (IpNet::V6(_), Some(length)) => {
+            IpNet::new(network.addr().to_canonical(), length).unwrap_or(network)
+        }
         _ => network,
     };
     if network.prefix_len() == 0 {
-        return Err(format!("{text:?} is everybody, and then any caller could choose an address"));
+        return Err(format!(
+            "{text:?} is everybody, and then any caller could choose an address"
+        ));
     }
     Ok(network.trunc())
 }
 
 fn calls(text: &str) -> Result<u32, String> {
-    let number = text.parse().ok().filter(|number| (1..=10_000_000).contains(number));
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (1..=10_000_000).contains(number));
     number.ok_or_else(|| format!("{text:?} is not a number from 1 to 10000000"))
 }
 
 fn metrics(text: &str) -> Result<MetricsListen, String> {
-    if text.eq_ignore_ascii_case("off") { Ok(MetricsListen::Off) } else { address(text).map(MetricsListen::At) }
+    if text.eq_ignore_ascii_case("off") {
+        Ok(MetricsListen::Off)
+    } else {
+        address(text).map(MetricsListen::At)
+    }
 }
 
 #[cfg(test)]
@@ -308,7 +386,12 @@ mod tests {
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Checked<Config> {
-        Config::read(&|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+        Config::read(&|name| {
+            pairs
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
     }
 
     #[test]
@@ -322,8 +405,16 @@ mod tests {
     #[test]
     fn paid_itself_is_spoken_to_without_tls_on_this_machine_only() {
         let live = |url| read(&[("KAKEURI_PAID_LIVE_URL", url)]);
-        for good in ["https://paid.jp", "http://localhost:8081", "http://127.0.0.2/", "http://[::1]:8081"] {
-            assert!(live(good).unwrap().paid_url(Environment::Live).is_some(), "{good}");
+        for good in [
+            "https://paid.jp",
+            "http://localhost:8081",
+            "http://127.0.0.2/",
+            "http://[::1]:8081",
+        ] {
+            assert!(
+                live(good).unwrap().paid_url(Environment::Live).is_some(),
+                "{good}"
+            );
         }
         for bad in [
             "http://paid.jp",
@@ -343,16 +434,37 @@ mod tests {
 
     #[test]
     fn proxies_are_addresses_and_networks() {
-        let config = read(&[("KAKEURI_TRUSTED_PROXIES", "10.1.2.3/8, 192.0.2.1,fd00::/8, ::ffff:192.0.2.2")]).unwrap();
-        let read: Vec<_> = config.trusted_proxies.iter().map(ToString::to_string).collect();
-        assert_eq!(read, ["10.0.0.0/8", "192.0.2.1/32", "fd00::/8", "192.0.2.2/32"]);
+        let config = read(&[(
+            "KAKEURI_TRUSTED_PROXIES",
+            "10.1.2.3/8, 192.0.2.1,fd00::/8, ::ffff:192.0.2.2",
+        )])
+        .unwrap();
+        let read: Vec<_> = config
+            .trusted_proxies
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            read,
+            ["10.0.0.0/8", "192.0.2.1/32", "fd00::/8", "192.0.2.2/32"]
+        );
     }
 
     #[test]
     fn metrics_answer_at_the_default_if_it_is_free_where_they_are_told_or_nowhere() {
-        let listen = |value| read(&[("KAKEURI_METRICS_LISTEN", value)]).unwrap().metrics_listen;
-        assert_eq!(listen(""), MetricsListen::IfFree("127.0.0.1:9464".parse().unwrap()));
-        assert_eq!(listen("0.0.0.0:9000"), MetricsListen::At("0.0.0.0:9000".parse().unwrap()));
+        let listen = |value| {
+            read(&[("KAKEURI_METRICS_LISTEN", value)])
+                .unwrap()
+                .metrics_listen
+        };
+        assert_eq!(
+            listen(""),
+            MetricsListen::IfFree("127.0.0.1:9464".parse().unwrap())
+        );
+        assert_eq!(
+            listen("0.0.0.0:9000"),
+            MetricsListen::At("0.0.0.0:9000".parse().unwrap())
+        );
         assert_eq!(listen("off"), MetricsListen::Off);
     }
 
@@ -384,7 +496,10 @@ mod tests {
         ] {
             let fault = read(&[(variable, value)]).unwrap_err().to_string();
             assert!(fault.starts_with(variable), "{fault}");
-            assert!(!fault.contains("hunter2") && !fault.contains('\n'), "{fault}");
+            assert!(
+                !fault.contains("hunter2") && !fault.contains('\n'),
+                "{fault}"
+            );
         }
     }
 }

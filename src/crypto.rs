@@ -29,8 +29,11 @@ pub struct CannotOpen;
 impl MasterKeys {
     /// Reads base64 of 32 bytes, or a comma-separated list of them, newest first.
     pub fn parse(text: &SecretString) -> Result<Self, String> {
-        let keys: Result<Vec<_>, String> =
-            text.expose_secret().split(',').map(|part| MasterKey::parse(part.trim())).collect();
+        let keys: Result<Vec<_>, String> = text
+            .expose_secret()
+            .split(',')
+            .map(|part| MasterKey::parse(part.trim()))
+            .collect();
         Ok(Self(keys?))
     }
 
@@ -46,7 +49,11 @@ impl MasterKeys {
         let nonce = random::<NONCE_LEN>();
         let mut sealed = secret.to_vec();
         key.for_purpose(purpose)
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(purpose), &mut sealed)
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(purpose),
+                &mut sealed,
+            )
             .expect("a value this short can be encrypted");
         [&key.id[..], &nonce[..], &sealed[..]].concat()
     }
@@ -58,10 +65,19 @@ impl MasterKeys {
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CannotOpen)?;
         let (aad, mut text) = (Aad::from(purpose), text.to_vec());
         let plain = match self.0.iter().find(|key| key.id == id) {
-            Some(key) => key.for_purpose(purpose).open_in_place(nonce, aad, &mut text),
+            Some(key) => key
+                .for_purpose(purpose)
+                .open_in_place(nonce, aad, &mut text),
             None => {
-                let former = self.0.iter().map(|key| &key.former).find(|(former, _)| former == id);
-                former.ok_or(CannotOpen)?.1.open_in_place(nonce, aad, &mut text)
+                let former = self
+                    .0
+                    .iter()
+                    .map(|key| &key.former)
+                    .find(|(former, _)| former == id);
+                former
+                    .ok_or(CannotOpen)?
+                    .1
+                    .open_in_place(nonce, aad, &mut text)
             }
         };
         Ok(plain.map_err(|_| CannotOpen)?.to_vec())
@@ -100,9 +116,15 @@ impl Fingerprint {
 
 impl MasterKey {
     fn parse(text: &str) -> Result<Self, String> {
-        let bytes = BASE64_STANDARD.decode(text).map_err(|_| "it is not base64".to_owned())?;
-        let cipher = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| "it is not 32 bytes long".to_owned())?;
-        let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &bytes), b"kakeuri fingerprints");
+        let bytes = BASE64_STANDARD
+            .decode(text)
+            .map_err(|_| "it is not base64".to_owned())?;
+        let cipher = UnboundKey::new(&AES_256_GCM, &bytes)
+            .map_err(|_| "it is not 32 bytes long".to_owned())?;
+        let derived = hmac::sign(
+            &hmac::Key::new(hmac::HMAC_SHA256, &bytes),
+            b"kakeuri fingerprints",
+        );
         Ok(Self {
             id: key_id(&[b"kakeuri keys by purpose", &bytes]),
             seals: hkdf::Salt::new(hkdf::HKDF_SHA256, b"kakeuri seals").extract(&bytes),
@@ -113,7 +135,10 @@ impl MasterKey {
 
     fn for_purpose(&self, purpose: &str) -> LessSafeKey {
         let info = [purpose.as_bytes()];
-        let derived = self.seals.expand(&info, &AES_256_GCM).expect("a key of 32 bytes can be derived");
+        let derived = self
+            .seals
+            .expand(&info, &AES_256_GCM)
+            .expect("a key of 32 bytes can be derived");
         LessSafeKey::new(UnboundKey::from(derived))
     }
 }
@@ -164,7 +189,11 @@ mod tests {
         for index in 0..sealed.len() {
             let mut touched = sealed.clone();
             touched[index] ^= 1;
-            assert_eq!(keys.open("store 1", &touched), Err(CannotOpen), "byte {index}");
+            assert_eq!(
+                keys.open("store 1", &touched),
+                Err(CannotOpen),
+                "byte {index}"
+            );
         }
         assert_eq!(keys.open("store 1", &[]), Err(CannotOpen));
     }
@@ -176,7 +205,9 @@ mod tests {
         let (id, cipher) = &keys.0[0].former;
         let (nonce, mut sealed) = (random::<NONCE_LEN>(), b"secret".to_vec());
         let aad = Aad::from("store 1");
-        cipher.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed).unwrap();
+        cipher
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed)
+            .unwrap();
         let former = [&id[..], &nonce[..], &sealed[..]].concat();
         assert_eq!(keys.open("store 1", &former).unwrap(), b"secret");
         assert_eq!(keys.open("store 2", &former), Err(CannotOpen));
@@ -190,15 +221,23 @@ mod tests {
     fn after_a_new_key_is_put_first_the_old_secrets_still_open() {
         let (old, new) = (MasterKeys::generate(), MasterKeys::generate());
         let sealed = MasterKeys::parse(&old).unwrap().seal("x", b"secret");
-        let both = MasterKeys::parse(&format!("{},{}", new.expose_secret(), old.expose_secret()).into()).unwrap();
+        let both =
+            MasterKeys::parse(&format!("{},{}", new.expose_secret(), old.expose_secret()).into())
+                .unwrap();
         assert_eq!(both.open("x", &sealed).unwrap(), b"secret");
-        assert_eq!(MasterKeys::parse(&new).unwrap().open("x", &sealed), Err(CannotOpen));
+        assert_eq!(
+            MasterKeys::parse(&new).unwrap().open("x", &sealed),
+            Err(CannotOpen)
+        );
     }
 
     #[test]
     fn the_parts_of_a_fingerprint_cannot_be_shifted() {
         let keys = MasterKeys::parse(&MasterKeys::generate()).unwrap();
-        assert_ne!(keys.fingerprint(&[b"ab", b"c"]), keys.fingerprint(&[b"a", b"bc"]));
+        assert_ne!(
+            keys.fingerprint(&[b"ab", b"c"]),
+            keys.fingerprint(&[b"a", b"bc"])
+        );
         let in_pieces = |pieces: &[&[u8]]| {
             let mut fingerprint = keys.begin_fingerprint(&[b"ab"]);
             pieces.iter().for_each(|piece| fingerprint.update(piece));

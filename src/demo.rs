@@ -105,7 +105,9 @@ async fn describe(app: &App, store: Store) -> Result<Option<Demo>, Error> {
         staff: STAFF.map(|(email, ..)| email),
         buyer,
         buyer_email,
-        password: fs::read_to_string(password_file(app)).ok().map(|text| text.trim().to_owned()),
+        password: fs::read_to_string(password_file(app))
+            .ok()
+            .map(|text| text.trim().to_owned()),
         sandbox_auth_code: account.map(|account| account.auth_code.expose_secret().to_owned()),
     }))
 }
@@ -141,7 +143,12 @@ fn kept_password(app: &App) -> io::Result<String> {
     }
     let password = format!("demo-{}", &crypto::random_secret().expose_secret()[..12]);
     fs::create_dir_all(&app.config.data_dir)?;
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&path)?;
     writeln!(file, "{password}")?;
     Ok(password)
 }
@@ -190,7 +197,8 @@ async fn enable_paid(app: &App, store: &Store, actor: &str) -> Result<(), Error>
     settings::change_paid(app, store.store_id, actor, |_| Ok(change)).await?;
     match settings::test_connection(app, store.store_id).await?.health {
         Health::Ok => Ok(()),
-        health => Err(Code::ProviderUnavailable.because(format!("The Paid sandbox does not answer ({health})."))),
+        health => Err(Code::ProviderUnavailable
+            .because(format!("The Paid sandbox does not answer ({health})."))),
     }
 }
 
@@ -213,8 +221,20 @@ async fn add_products(app: &App, store: &Store, actor: &str) -> Result<(), Error
                 updated_at: now,
             };
             product::insert(&product, conn).await?;
-            let (subject, data) = (Subject::Product(product.id), json!({ "code": code, "unit_price": price }));
-            event::append(store.store_id, EventType::ProductCreated, subject, actor, data, now, conn).await?;
+            let (subject, data) = (
+                Subject::Product(product.id),
+                json!({ "code": code, "unit_price": price }),
+            );
+            event::append(
+                store.store_id,
+                EventType::ProductCreated,
+                subject,
+                actor,
+                data,
+                now,
+                conn,
+            )
+            .await?;
         }
         Ok::<_, Error>(())
     })
@@ -222,12 +242,22 @@ async fn add_products(app: &App, store: &Store, actor: &str) -> Result<(), Error
 }
 
 /// All members, in the order of the list, as far as their way to Paid goes.
-async fn add_members(app: &App, store: &Store, actor: &str, password: &str, hash: &str) -> Result<Vec<Member>, Error> {
+async fn add_members(
+    app: &App,
+    store: &Store,
+    actor: &str,
+    password: &str,
+    hash: &str,
+) -> Result<Vec<Member>, Error> {
     let mut members = Vec::with_capacity(COMPANIES.len());
     for company in &COMPANIES {
         let member = match company.status {
-            MemberStatus::Active | MemberStatus::Suspended => create(app, store, company, actor, hash).await?,
-            MemberStatus::PendingApproval | MemberStatus::Rejected => register(app, store, company, password).await?,
+            MemberStatus::Active | MemberStatus::Suspended => {
+                create(app, store, company, actor, hash).await?
+            }
+            MemberStatus::PendingApproval | MemberStatus::Rejected => {
+                register(app, store, company, password).await?
+            }
         };
         let action = match company.status {
             MemberStatus::Active | MemberStatus::PendingApproval => None,
@@ -245,7 +275,13 @@ async fn add_members(app: &App, store: &Store, actor: &str, password: &str, hash
 }
 
 /// As the shop does, with a password that the member would otherwise have set with a token.
-async fn create(app: &App, store: &Store, company: &Company, actor: &str, hash: &str) -> Result<Member, Error> {
+async fn create(
+    app: &App,
+    store: &Store,
+    company: &Company,
+    actor: &str,
+    hash: &str,
+) -> Result<Member, Error> {
     let new = NewMember {
         profile: company.profile(),
         payment_methods: Some(default_methods(company.way != Way::None)),
@@ -253,14 +289,30 @@ async fn create(app: &App, store: &Store, company: &Company, actor: &str, hash: 
         ..NewMember::default()
     };
     let member = member::create(app, store.store_id, new, actor, &Ticket::none()).await?;
-    password::set(store.store_id, member.id, hash, app.clock.now(), &mut *app.db().await?).await?;
+    password::set(
+        store.store_id,
+        member.id,
+        hash,
+        app.clock.now(),
+        &mut *app.db().await?,
+    )
+    .await?;
     Ok(member)
 }
 
 /// As the member does.
-async fn register(app: &App, store: &Store, company: &Company, password: &str) -> Result<Member, Error> {
+async fn register(
+    app: &App,
+    store: &Store,
+    company: &Company,
+    password: &str,
+) -> Result<Member, Error> {
     let wants_paid = company.way != Way::None;
-    let new = Registration { profile: company.profile(), password: password.into(), wants_paid };
+    let new = Registration {
+        profile: company.profile(),
+        password: password.into(),
+        wants_paid,
+    };
     member::register(app, store, new, &Ticket::none()).await
 }
 

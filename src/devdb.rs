@@ -153,7 +153,11 @@ trait At<T> {
 
 impl<T> At<T> for io::Result<T> {
     fn at(self, doing: &'static str, path: &Path) -> Result<T, Error> {
-        self.map_err(|source| Error::Io { doing, path: path.into(), source })
+        self.map_err(|source| Error::Io {
+            doing,
+            path: path.into(),
+            source,
+        })
     }
 }
 
@@ -187,7 +191,12 @@ impl DevDb {
     /// The socket's folder stands where the host name stands. A `?host=` would not do: tokio-postgres tries the name
     /// before it, which may be somebody else's server on localhost.
     pub fn url(&self, database: &str) -> String {
-        format!("postgresql://{}@{}/{}", server::ROLE, percent(self.server.run()), percent(Path::new(database)))
+        format!(
+            "postgresql://{}@{}/{}",
+            server::ROLE,
+            percent(self.server.run()),
+            percent(Path::new(database))
+        )
     }
 
     /// Starts the server again should it have died. Costs next to nothing while it lives: call it every second.
@@ -202,7 +211,9 @@ impl DevDb {
 
 impl Drop for DevDb {
     fn drop(&mut self) {
-        let Ok(_gate) = self.home.enter_gate() else { return };
+        let Ok(_gate) = self.home.enter_gate() else {
+            return;
+        };
         // A lock that is left shared keeps the server running for nobody, which costs less than stopping it on somebody.
         let alone = self.lock.unlock().is_ok() && self.lock.try_lock().is_ok();
         if alone {
@@ -215,5 +226,13 @@ impl Drop for DevDb {
 fn percent(part: &Path) -> String {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-._~".contains(b);
     let bytes = part.as_os_str().as_encoded_bytes().iter();
-    bytes.map(|b| if plain(b) { char::from(*b).to_string() } else { format!("%{b:02X}") }).collect()
+    bytes
+        .map(|b| {
+            if plain(b) {
+                char::from(*b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
+        .collect()
 }

@@ -228,7 +228,11 @@ impl From<crate::crypto::CannotOpen> for Error {
 
 impl From<crate::domain::money::Overflow> for Error {
     fn from(_: crate::domain::money::Overflow) -> Self {
-        Self::invalid("", "amount_too_large", "The amounts are too large to add up.")
+        Self::invalid(
+            "",
+            "amount_too_large",
+            "The amounts are too large to add up.",
+        )
     }
 }
 

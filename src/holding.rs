@@ -45,11 +45,16 @@ impl Drop for Holding {
 /// # Panics
 /// In a debug build, if this task holds a connection.
 pub fn check_that_nothing_is_held() {
-    let held = HELD.try_with(|held| held.load(Ordering::Relaxed)).unwrap_or_default();
+    let held = HELD
+        .try_with(|held| held.load(Ordering::Relaxed))
+        .unwrap_or_default();
     if held > 0 {
         tracing::error!(held, "a database connection is held while Paid is asked");
     }
-    debug_assert!(held == 0, "{held} database connections are held while Paid is asked");
+    debug_assert!(
+        held == 0,
+        "{held} database connections are held while Paid is asked"
+    );
 }
 
 /// To be called before a connection is taken of which a store has only so many: whoever has one already may wait for
@@ -58,8 +63,13 @@ pub fn check_that_nothing_is_held() {
 /// # Panics
 /// In a debug build, if this task holds a connection.
 pub fn check_that_none_is_held() {
-    let held = HELD.try_with(|held| held.load(Ordering::Relaxed)).unwrap_or_default();
-    debug_assert!(held == 0, "a task takes a second connection while it holds {held}");
+    let held = HELD
+        .try_with(|held| held.load(Ordering::Relaxed))
+        .unwrap_or_default();
+    debug_assert!(
+        held == 0,
+        "a task takes a second connection while it holds {held}"
+    );
 }
 
 #[cfg(test)]

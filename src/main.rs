@@ -15,7 +15,13 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // One line, with every cause.
-            eprintln!("kakeuri: {}", format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" "));
+            eprintln!(
+                "kakeuri: {}",
+                format!("{error:#}")
+                    .split_whitespace()
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            );
             ExitCode::FAILURE
         }
     }

@@ -33,12 +33,18 @@ static PLACES: Semaphore = Semaphore::const_new(64);
 static MEMORY: Mutex<Vec<Vec<Block>>> = Mutex::new(Vec::new());
 
 /// The hash of a password nobody has, so that an unknown account takes as long as a wrong password.
-static NOBODYS: LazyLock<String> = LazyLock::new(|| hash_now(random_secret().expose_secret()).unwrap_or_default());
+static NOBODYS: LazyLock<String> =
+    LazyLock::new(|| hash_now(random_secret().expose_secret()).unwrap_or_default());
 
 /// Says what is wrong with a new password.
 pub fn check_rules(password: &str, pointer: &str, faults: &mut Faults) {
     let good = LENGTH.contains(&password.chars().count());
-    faults.check(good, pointer, "password_length", "A password has 8 to 200 characters.");
+    faults.check(
+        good,
+        pointer,
+        "password_length",
+        "A password has 8 to 200 characters.",
+    );
 }
 
 /// The hash under which a password is kept. A 503 if too many wait for one.
@@ -57,7 +63,9 @@ pub async fn verify(password: String, hash: Option<String>) -> Result<bool, Erro
     .await
 }
 
-async fn in_turn<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> Result<T, Error> {
+async fn in_turn<T: Send + 'static>(
+    work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> Result<T, Error> {
     let place = PLACES.try_acquire().map_err(|_| too_many())?;
     let slot = SLOTS.acquire().await.map_err(anyhow::Error::from)?;
     // Both are held until the work is done, even if whoever asked has gone meanwhile.
@@ -66,12 +74,19 @@ async fn in_turn<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + S
         drop((slot, place));
         result
     };
-    Ok(tokio::task::spawn_blocking(work).await.map_err(anyhow::Error::from)??)
+    Ok(tokio::task::spawn_blocking(work)
+        .await
+        .map_err(anyhow::Error::from)??)
 }
 
 fn too_many() -> Error {
-    let problem = Code::Unavailable.problem("Too many passwords are being checked right now. Try again.");
-    Problem { retry_after: Some(1), ..problem }.into()
+    let problem =
+        Code::Unavailable.problem("Too many passwords are being checked right now. Try again.");
+    Problem {
+        retry_after: Some(1),
+        ..problem
+    }
+    .into()
 }
 
 fn hash_now(password: &str) -> anyhow::Result<String> {
@@ -94,18 +109,42 @@ fn verify_now(password: &str, hash: &str) -> anyhow::Result<bool> {
         return Ok(false);
     };
     let algorithm = Algorithm::try_from(hash.algorithm.as_str()).map_err(unusable)?;
-    let version = hash.version.map(Version::try_from).transpose().map_err(unusable)?.unwrap_or_default();
-    let argon2 = Argon2::new(algorithm, version, Params::try_from(&hash).map_err(unusable)?);
+    let version = hash
+        .version
+        .map(Version::try_from)
+        .transpose()
+        .map_err(unusable)?
+        .unwrap_or_default();
+    let argon2 = Argon2::new(
+        algorithm,
+        version,
+        Params::try_from(&hash).map_err(unusable)?,
+    );
     // Compared in constant time.
     Ok(output(&argon2, password, salt, expected.len())? == *expected)
 }
 
-fn output(argon2: &Argon2<'_>, password: &str, salt: &[u8], length: usize) -> anyhow::Result<Output> {
+fn output(
+    argon2: &Argon2<'_>,
+    password: &str,
+    salt: &[u8],
+    length: usize,
+) -> anyhow::Result<Output> {
     let mut buffer = [0; Output::MAX_LENGTH];
-    let out = buffer.get_mut(..length).ok_or_else(|| anyhow!("a hash of {length} bytes is too long"))?;
+    let out = buffer
+        .get_mut(..length)
+        .ok_or_else(|| anyhow!("a hash of {length} bytes is too long"))?;
     let mut memory = memory().pop().unwrap_or_default();
-    memory.resize(argon2.params().block_count().max(memory.len()), Block::new());
-    let done = argon2.hash_password_into_with_memory(password.as_bytes(), salt, out, memory.as_mut_slice());
+    memory.resize(
+        argon2.params().block_count().max(memory.len()),
+        Block::new(),
+    );
+    let done = argon2.hash_password_into_with_memory(
+        password.as_bytes(),
+        salt,
+        out,
+        memory.as_mut_slice(),
+    );
     self::memory().push(memory);
     done.map_err(unusable)?;
     Output::new(out).map_err(unusable)
@@ -122,7 +161,10 @@ fn unusable(error: impl std::fmt::Display) -> anyhow::Error {
 /// A one-time token to set a password, and the hash that is kept of it.
 pub fn new_token(id: PasswordTokenId) -> (String, Vec<u8>) {
     let secret = random_secret();
-    (format!("{id}.{}", secret.expose_secret()), hash_secret(secret.expose_secret()))
+    (
+        format!("{id}.{}", secret.expose_secret()),
+        hash_secret(secret.expose_secret()),
+    )
 }
 
 /// The id in such a token, and the hash of its secret.
@@ -139,7 +181,11 @@ mod tests {
     async fn only_the_password_itself_is_right() {
         let hash = hash("correct horse".into()).await.unwrap();
         assert!(hash.starts_with("$argon2id$"));
-        assert!(verify("correct horse".into(), Some(hash.clone())).await.unwrap());
+        assert!(
+            verify("correct horse".into(), Some(hash.clone()))
+                .await
+                .unwrap()
+        );
         assert!(!verify("correct horsf".into(), Some(hash)).await.unwrap());
         assert!(!verify("correct horse".into(), None).await.unwrap());
     }
@@ -150,17 +196,28 @@ mod tests {
         let hash = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
         assert!(verify("password".into(), Some(hash.into())).await.unwrap());
         assert!(!verify("passwort".into(), Some(hash.into())).await.unwrap());
-        assert!(!verify("password".into(), Some("no hash at all".into())).await.unwrap());
+        assert!(
+            !verify("password".into(), Some("no hash at all".into()))
+                .await
+                .unwrap()
+        );
     }
 
     #[tokio::test]
     async fn a_few_wait_for_their_turn_and_the_others_are_sent_away() {
         let hashes: Vec<_> = (0..200).map(|_| hash("correct horse".into())).collect();
-        let (done, refused): (Vec<_>, Vec<_>) =
-            futures_util::future::join_all(hashes).await.into_iter().partition(Result::is_ok);
+        let (done, refused): (Vec<_>, Vec<_>) = futures_util::future::join_all(hashes)
+            .await
+            .into_iter()
+            .partition(Result::is_ok);
         assert_eq!((done.len(), refused.len()), (64, 136));
-        let Err(Error::Problem(problem)) = &refused[0] else { panic!("{refused:?}") };
-        assert_eq!((problem.code, problem.retry_after), (Code::Unavailable, Some(1)));
+        let Err(Error::Problem(problem)) = &refused[0] else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(
+            (problem.code, problem.retry_after),
+            (Code::Unavailable, Some(1))
+        );
         assert!(memory().len() <= MOST_SLOTS);
         hash("correct horse".into()).await.unwrap();
     }

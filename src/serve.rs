@@ -36,8 +36,12 @@ const LAST_STEPS: Duration = Duration::from_secs(3);
 
 /// Serves until it is told to stop.
 pub async fn serve(config: Config, options: Serve) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(config.listen)
-        .with_context(|| format!("KAKEURI_LISTEN: {} cannot be opened; choose another address", config.listen))?;
+    let listener = TcpListener::bind(config.listen).with_context(|| {
+        format!(
+            "KAKEURI_LISTEN: {} cannot be opened; choose another address",
+            config.listen
+        )
+    })?;
     let address = listener.local_addr()?;
     let metrics = listen_for_metrics(&config)?;
     let mut config = config;
@@ -46,9 +50,17 @@ pub async fn serve(config: Config, options: Serve) -> anyhow::Result<()> {
     let app = booted.app.clone();
     let stopping = CancellationToken::new();
     let sandbox_task = inner_sandbox.map(|sandbox| (sandbox.handle(), tokio::spawn(sandbox.run())));
-    let watchdog = booted.embedded.as_ref().map(|devdb| tokio::spawn(watch(devdb.clone())));
-    let demo = if app.config.demo.unwrap_or(booted.embedded.is_some()) { demo::ensure(&app).await? } else { None };
-    let worker = (!options.no_worker).then(|| tokio::spawn(worker::run(app.clone(), stopping.clone())));
+    let watchdog = booted
+        .embedded
+        .as_ref()
+        .map(|devdb| tokio::spawn(watch(devdb.clone())));
+    let demo = if app.config.demo.unwrap_or(booted.embedded.is_some()) {
+        demo::ensure(&app).await?
+    } else {
+        None
+    };
+    let worker =
+        (!options.no_worker).then(|| tokio::spawn(worker::run(app.clone(), stopping.clone())));
     let server = http::server(&app, &booted.database_url, listener, &stopping)?;
     let metrics = metrics.map(start_metrics).transpose()?;
     let handle = server.handle();
@@ -73,7 +85,11 @@ pub async fn serve(config: Config, options: Serve) -> anyhow::Result<()> {
     running.abort();
     watchdog.inspect(|task| task.abort());
     if let Some((handle, task)) = sandbox_task {
-        let _ = timeout(LAST_STEPS, async move { (handle.stop(true).await, task.await) }).await;
+        let _ = timeout(
+            LAST_STEPS,
+            async move { (handle.stop(true).await, task.await) },
+        )
+        .await;
     }
     drop(booted);
     drop(app);
@@ -83,9 +99,14 @@ pub async fn serve(config: Config, options: Serve) -> anyhow::Result<()> {
 
 /// Drives on what is due, until it is told to stop.
 pub async fn work(config: Config) -> anyhow::Result<()> {
-    let metrics = listen_for_metrics(&config)?.map(start_metrics).transpose()?;
+    let metrics = listen_for_metrics(&config)?
+        .map(start_metrics)
+        .transpose()?;
     let booted = boot::boot(config, false).await?;
-    let watchdog = booted.embedded.as_ref().map(|devdb| tokio::spawn(watch(devdb.clone())));
+    let watchdog = booted
+        .embedded
+        .as_ref()
+        .map(|devdb| tokio::spawn(watch(devdb.clone())));
     let stopping = CancellationToken::new();
     let worker = tokio::spawn(worker::run(booted.app.clone(), stopping.clone()));
     println!("Kakeuri works on what is due.");
@@ -121,11 +142,21 @@ fn start_sandbox(config: &mut Config, options: Serve) -> anyhow::Result<Option<s
     }
     let listen = config.sandbox_listen;
     let state = config.data_dir.join("sandbox.jsonl");
-    std::fs::create_dir_all(&config.data_dir)
-        .with_context(|| format!("KAKEURI_DATA_DIR: {} cannot be made; choose another", config.data_dir.display()))?;
-    let options = sandbox::Options { listen, state: Some(state), ..sandbox::Options::default() };
+    std::fs::create_dir_all(&config.data_dir).with_context(|| {
+        format!(
+            "KAKEURI_DATA_DIR: {} cannot be made; choose another",
+            config.data_dir.display()
+        )
+    })?;
+    let options = sandbox::Options {
+        listen,
+        state: Some(state),
+        ..sandbox::Options::default()
+    };
     let sandbox = sandbox::start(options).with_context(|| {
-        format!("KAKEURI_SANDBOX_LISTEN: the sandbox cannot start on {listen}; choose another address")
+        format!(
+            "KAKEURI_SANDBOX_LISTEN: the sandbox cannot start on {listen}; choose another address"
+        )
     })?;
     config.paid_sandbox_url = Some(format!("http://{}/", sandbox.address).parse()?);
     Ok(Some(sandbox))
@@ -145,7 +176,9 @@ fn listen_for_metrics(config: &Config) -> anyhow::Result<Option<TcpListener>> {
             Ok(None)
         }
         Err(error) => Err(error).with_context(|| {
-            format!("KAKEURI_METRICS_LISTEN: {address} cannot be opened; choose another address, or off")
+            format!(
+                "KAKEURI_METRICS_LISTEN: {address} cannot be opened; choose another address, or off"
+            )
         }),
     }
 }

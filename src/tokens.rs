@@ -80,7 +80,11 @@ impl Claims {
     /// The same with scopes.
     #[must_use]
     pub fn allowing(mut self, scopes: &[Scope]) -> Self {
-        self.scope = scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ");
+        self.scope = scopes
+            .iter()
+            .map(|scope| scope.as_str())
+            .collect::<Vec<_>>()
+            .join(" ");
         self
     }
 
@@ -118,19 +122,31 @@ struct Inner {
 
 impl Tokens {
     /// Loads the keys from the database; the first process ever makes the first one.
-    pub async fn load(master: &MasterKeys, clock: &Clock, conn: &mut AsyncPgConnection) -> anyhow::Result<Self> {
+    pub async fn load(
+        master: &MasterKeys,
+        clock: &Clock,
+        conn: &mut AsyncPgConnection,
+    ) -> anyhow::Result<Self> {
         let keys = signing_key::all_or_first(|| new_key(master, clock.now()), conn).await?;
         Self::from_keys(&keys, master, clock.clone())
     }
 
     fn from_keys(keys: &[SigningKey], master: &MasterKeys, clock: Clock) -> anyhow::Result<Self> {
-        let newest = keys.last().ok_or_else(|| anyhow::anyhow!("there is no signing key"))?;
+        let newest = keys
+            .last()
+            .ok_or_else(|| anyhow::anyhow!("there is no signing key"))?;
         let secret = master.open(&purpose(&newest.kid), &newest.secret_sealed)?;
         Ok(Self(Arc::new(Inner {
             kid: newest.kid.clone(),
             signing: EncodingKey::from_ed_der(&secret),
-            checking: keys.iter().map(|key| (key.kid.clone(), DecodingKey::from_ed_der(&key.public_key))).collect(),
-            public_keys: keys.iter().map(|key| (key.kid.clone(), key.public_key.clone())).collect(),
+            checking: keys
+                .iter()
+                .map(|key| (key.kid.clone(), DecodingKey::from_ed_der(&key.public_key)))
+                .collect(),
+            public_keys: keys
+                .iter()
+                .map(|key| (key.kid.clone(), key.public_key.clone()))
+                .collect(),
             validation: validation(),
             verified: Cache::new(REMEMBERED),
             clock,
@@ -156,14 +172,22 @@ impl Tokens {
             }
         };
         // Asked at every use: remembered or not, and by our own clock.
-        if claims.exp > self.0.clock.now().timestamp() { Ok(claims) } else { Err(BadToken::Expired) }
+        if claims.exp > self.0.clock.now().timestamp() {
+            Ok(claims)
+        } else {
+            Err(BadToken::Expired)
+        }
     }
 
     fn read(&self, token: &str) -> Result<Claims, BadToken> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| BadToken::Invalid)?;
-        let key = header.kid.and_then(|kid| self.0.checking.get(&kid)).ok_or(BadToken::Invalid)?;
+        let key = header
+            .kid
+            .and_then(|kid| self.0.checking.get(&kid))
+            .ok_or(BadToken::Invalid)?;
         // The algorithm comes from us, never from the token.
-        let data = jsonwebtoken::decode::<Claims>(token, key, &self.0.validation).map_err(|_| BadToken::Invalid)?;
+        let data = jsonwebtoken::decode::<Claims>(token, key, &self.0.validation)
+            .map_err(|_| BadToken::Invalid)?;
         Ok(data.claims)
     }
 
@@ -218,13 +242,23 @@ mod tests {
     fn tokens(clock: &Clock) -> (Tokens, SigningKey) {
         let master = MasterKeys::parse(&MasterKeys::generate()).unwrap();
         let key = new_key(&master, clock.now()).unwrap();
-        (Tokens::from_keys(std::slice::from_ref(&key), &master, clock.clone()).unwrap(), key)
+        (
+            Tokens::from_keys(std::slice::from_ref(&key), &master, clock.clone()).unwrap(),
+            key,
+        )
     }
 
     fn claims(clock: &Clock) -> Claims {
         let ttl = TimeDelta::minutes(15);
-        Claims::new(Audience::Admin, StoreId::new(), "cli".into(), uuid::Uuid::new_v4(), clock.now(), ttl)
-            .allowing(&[Scope::OrdersRead, Scope::PaymentsWrite])
+        Claims::new(
+            Audience::Admin,
+            StoreId::new(),
+            "cli".into(),
+            uuid::Uuid::new_v4(),
+            clock.now(),
+            ttl,
+        )
+        .allowing(&[Scope::OrdersRead, Scope::PaymentsWrite])
     }
 
     #[test]
@@ -247,19 +281,28 @@ mod tests {
         let (theirs, _) = tokens(&clock);
         let claims = claims(&clock);
         let header = |algorithm: &str| {
-            BASE64_URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{algorithm}","typ":"JWT","kid":"{}"}}"#, key.kid))
+            BASE64_URL_SAFE_NO_PAD.encode(format!(
+                r#"{{"alg":"{algorithm}","typ":"JWT","kid":"{}"}}"#,
+                key.kid
+            ))
         };
         let body = BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_string(&claims).unwrap());
 
         let mut hmac = Header::new(Algorithm::HS256);
         hmac.kid = Some(key.kid.clone());
         let public_key_as_secret =
-            jsonwebtoken::encode(&hmac, &claims, &EncodingKey::from_secret(&key.public_key)).unwrap();
+            jsonwebtoken::encode(&hmac, &claims, &EncodingKey::from_secret(&key.public_key))
+                .unwrap();
         let good = ours.sign(&claims).unwrap();
         let tampered = {
             let mut parts: Vec<_> = good.split('.').collect();
-            let other = BASE64_URL_SAFE_NO_PAD
-                .encode(serde_json::to_string(&Claims { sub: "user:1".into(), ..claims.clone() }).unwrap());
+            let other = BASE64_URL_SAFE_NO_PAD.encode(
+                serde_json::to_string(&Claims {
+                    sub: "user:1".into(),
+                    ..claims.clone()
+                })
+                .unwrap(),
+            );
             parts[1] = &other;
             parts.join(".")
         };
@@ -269,7 +312,11 @@ mod tests {
             public_key_as_secret,
             theirs.sign(&claims).unwrap(),
             tampered,
-            ours.sign(&Claims { iss: "somebody".into(), ..claims.clone() }).unwrap(),
+            ours.sign(&Claims {
+                iss: "somebody".into(),
+                ..claims.clone()
+            })
+            .unwrap(),
             String::new(),
         ] {
             assert_eq!(ours.verify(&bad), Err(BadToken::Invalid), "{bad}");
@@ -290,7 +337,10 @@ mod tests {
         assert!(tokens.verify(&sign(&|_| ())).is_ok());
         let endless = sign(&|claims| drop(claims.remove("exp")));
         let both = sign(&|claims| {
-            drop(claims.insert("aud".into(), serde_json::json!(["kakeuri:admin", "kakeuri:storefront"])))
+            drop(claims.insert(
+                "aud".into(),
+                serde_json::json!(["kakeuri:admin", "kakeuri:storefront"]),
+            ))
         });
         assert_eq!(tokens.verify(&endless), Err(BadToken::Invalid));
         assert_eq!(tokens.verify(&both), Err(BadToken::Invalid));

@@ -37,7 +37,10 @@ const USELESS: TimeDelta = TimeDelta::days(7);
 /// Works until it is told to stop. What is under way then goes on in the background of `app`.
 pub async fn run(app: App, stop: CancellationToken) {
     let pause = PAUSE.mul_f64(app.config.retry_scale.clamp(0.02, 1.0));
-    let (operations, jobs) = (Arc::new(Semaphore::new(OPERATIONS)), Arc::new(Semaphore::new(PORTIONS)));
+    let (operations, jobs) = (
+        Arc::new(Semaphore::new(OPERATIONS)),
+        Arc::new(Semaphore::new(PORTIONS)),
+    );
     let mut upkeep_due = Instant::now();
     while !stop.is_cancelled() {
         if Instant::now() >= upkeep_due {
@@ -45,7 +48,10 @@ pub async fn run(app: App, stop: CancellationToken) {
             log("upkeep", upkeep(&app).await);
         }
         let begun = [
-            log("claiming operations", begin_operations(&app, &operations).await),
+            log(
+                "claiming operations",
+                begin_operations(&app, &operations).await,
+            ),
             log("claiming jobs", begin_jobs(&app, &jobs, &stop).await),
         ];
         if begun.iter().all(|begun| *begun == 0) {
@@ -100,7 +106,11 @@ async fn begin_operations(app: &App, slots: &Arc<Semaphore>) -> Result<usize, Er
     Ok(count)
 }
 
-async fn begin_jobs(app: &App, slots: &Arc<Semaphore>, stop: &CancellationToken) -> Result<usize, Error> {
+async fn begin_jobs(
+    app: &App,
+    slots: &Arc<Semaphore>,
+    stop: &CancellationToken,
+) -> Result<usize, Error> {
     let free = slots.available_permits();
     if free == 0 {
         return Ok(0);
@@ -125,7 +135,11 @@ async fn work_on(app: &App, held: Held, stop: &CancellationToken) {
         if let Err(error) = job::work(app, &held).await {
             tracing::error!(job = %held.job.id, %error, "a portion of a job could not be done");
         } else if !stop.is_cancelled() {
-            next = job::claim_due(app, 1).await.inspect_err(|error| tracing::error!(%error)).unwrap_or_default().pop();
+            next = job::claim_due(app, 1)
+                .await
+                .inspect_err(|error| tracing::error!(%error))
+                .unwrap_or_default()
+                .pop();
         }
     }
 }

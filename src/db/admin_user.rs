@@ -32,12 +32,25 @@ pub struct AdminUser {
 
 /// Adds one.
 pub async fn insert(user: &AdminUser, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::insert_into(admin_users::table).values(user).execute(conn).await.map(drop)
+    diesel::insert_into(admin_users::table)
+        .values(user)
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// The one with this id.
-pub async fn find(store: StoreId, id: UserId, conn: &AsyncPgConnection) -> QueryResult<Option<AdminUser>> {
-    admin_users::table.find((store, id)).select(AdminUser::as_select()).first(&mut &*conn).await.optional()
+pub async fn find(
+    store: StoreId,
+    id: UserId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<AdminUser>> {
+    admin_users::table
+        .find((store, id))
+        .select(AdminUser::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
 }
 
 /// The one who logs in with this address, trimmed and case-folded.

@@ -63,8 +63,12 @@ impl Application {
 /// Does Paid know, or may it know, the member under its key: submitted, linked or imported?
 #[auto_type]
 pub(super) fn known_to_paid() -> _ {
-    let told = members::submitted_at.is_not_null().or(members::link_used_at.is_not_null());
-    members::customer_number.is_not_null().and(told.or(members::number_imported))
+    let told = members::submitted_at
+        .is_not_null()
+        .or(members::link_used_at.is_not_null());
+    members::customer_number
+        .is_not_null()
+        .and(told.or(members::number_imported))
 }
 
 /// An application before Paid is asked about it.
@@ -79,20 +83,36 @@ pub struct Asked {
 }
 
 /// The applications of those of `ids` that are members and not deleted.
-pub async fn find_many(store: StoreId, ids: &[MemberId], conn: &AsyncPgConnection) -> QueryResult<Vec<Asked>> {
+pub async fn find_many(
+    store: StoreId,
+    ids: &[MemberId],
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<Asked>> {
     let open = operations::store_id
         .eq(members::store_id)
         .and(operations::member_id.eq(members::id.nullable()))
-        .and(operations::state.eq("open").or(operations::state.eq("stuck")));
+        .and(
+            operations::state
+                .eq("open")
+                .or(operations::state.eq("stuck")),
+        );
     let found: Vec<(Application, bool, Option<OperationId>)> = members::table
         .left_join(operations::table.on(open))
         .filter(members::store_id.eq(store))
         .filter(members::id.eq_any(ids))
         .filter(members::deleted_at.is_null())
-        .select((Application::as_select(), known_to_paid(), operations::id.nullable()))
+        .select((
+            Application::as_select(),
+            known_to_paid(),
+            operations::id.nullable(),
+        ))
         .load(&mut &*conn)
         .await?;
-    let asked = |(application, known_to_paid, operation)| Asked { application, known_to_paid, operation };
+    let asked = |(application, known_to_paid, operation)| Asked {
+        application,
+        known_to_paid,
+        operation,
+    };
     Ok(found.into_iter().map(asked).collect())
 }
 

@@ -16,18 +16,31 @@ pub enum Counted {
 }
 
 /// The next number. To be called outside a transaction, so that nobody waits for the number's row until a commit.
-pub async fn next(store: StoreId, counted: Counted, conn: &mut AsyncPgConnection) -> QueryResult<i64> {
+pub async fn next(
+    store: StoreId,
+    counted: Counted,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<i64> {
     take(store, counted, 1, conn).await
 }
 
 /// The last of the next `many` numbers.
-pub async fn take(store: StoreId, counted: Counted, many: i64, conn: &mut AsyncPgConnection) -> QueryResult<i64> {
+pub async fn take(
+    store: StoreId,
+    counted: Counted,
+    many: i64,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<i64> {
     let name = match counted {
         Counted::Member => "member",
         Counted::Order => "order",
     };
     let upsert = diesel::insert_into(counters::table)
-        .values((counters::store_id.eq(store), counters::name.eq(name), counters::value.eq(many)))
+        .values((
+            counters::store_id.eq(store),
+            counters::name.eq(name),
+            counters::value.eq(many),
+        ))
         .on_conflict((counters::store_id, counters::name))
         .do_update()
         .set(counters::value.eq(counters::value + many))

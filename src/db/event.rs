@@ -95,7 +95,10 @@ pub async fn append(
         events::data.eq(data),
         events::created_at.eq(at),
     );
-    super::Cached(diesel::insert_into(events::table).values(row)).execute(conn).await.map(drop)
+    super::Cached(diesel::insert_into(events::table).values(row))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// A line to append together with others.
@@ -121,7 +124,8 @@ pub async fn append_many(
     if news.is_empty() {
         return Ok(());
     }
-    let (subject_types, subject_ids): (Vec<_>, Vec<_>) = news.iter().map(|line| line.subject.columns()).unzip();
+    let (subject_types, subject_ids): (Vec<_>, Vec<_>) =
+        news.iter().map(|line| line.subject.columns()).unzip();
     // The trigger replaces the number, row by row and in this order.
     diesel::sql_query(
         "INSERT INTO events (store_id, seq, id, type, subject_type, subject_id, actor, data, created_at) \
@@ -164,13 +168,16 @@ pub struct Filter {
 /// statement is a transaction of its own: nobody can leave the lock behind. The time-out breaks the circle in which a
 /// writer that waits for a row waits, through this reader, for itself; the caller then asks again.
 pub async fn end(store: StoreId, known: i64, conn: &mut AsyncPgConnection) -> QueryResult<i64> {
-    let last = events::table.filter(events::store_id.eq(store)).select(diesel::dsl::max(events::seq));
+    let last = events::table
+        .filter(events::store_id.eq(store))
+        .select(diesel::dsl::max(events::seq));
     let last = last.first::<Option<i64>>(conn).await?.unwrap_or_default();
     if last <= known {
         return Ok(known);
     }
-    let barrier =
-        format!("SET LOCAL lock_timeout = '300ms'; SELECT pg_advisory_xact_lock(hashtextextended('{store}', 7));");
+    let barrier = format!(
+        "SET LOCAL lock_timeout = '300ms'; SELECT pg_advisory_xact_lock(hashtextextended('{store}', 7));"
+    );
     conn.batch_execute(&barrier).await?;
     Ok(last)
 }
@@ -211,7 +218,11 @@ pub async fn between(
 }
 
 /// Every line about one thing, oldest first.
-pub async fn of_subject(store: StoreId, subject: Uuid, conn: &AsyncPgConnection) -> QueryResult<Vec<Event>> {
+pub async fn of_subject(
+    store: StoreId,
+    subject: Uuid,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<Event>> {
     events::table
         .filter(events::store_id.eq(store))
         .filter(events::subject_id.eq(subject))

@@ -33,8 +33,14 @@ const VISITOR: &str = "visitor:";
 impl Request {
     /// A request of a caller with this name, or of a visitor.
     pub fn new(store: StoreId, caller: Option<String>, key: String, fingerprint: Vec<u8>) -> Self {
-        let caller = caller.unwrap_or_else(|| format!("{VISITOR}{}", BASE64_STANDARD.encode(&fingerprint)));
-        Self { store, caller, key, fingerprint }
+        let caller =
+            caller.unwrap_or_else(|| format!("{VISITOR}{}", BASE64_STANDARD.encode(&fingerprint)));
+        Self {
+            store,
+            caller,
+            key,
+            fingerprint,
+        }
     }
 
     /// Did somebody make it of whom nothing is known?
@@ -141,10 +147,12 @@ pub async fn claim(
         if row.locked_until > now {
             return Ok(Claim::InProgress);
         }
-        return Ok(match take_over(request, row.lock_token, lock_token, locked_until, conn).await? {
-            Some(made) => Claim::Held(Claimed::held(request, lock_token, made)),
-            None => Claim::InProgress,
-        });
+        return Ok(
+            match take_over(request, row.lock_token, lock_token, locked_until, conn).await? {
+                Some(made) => Claim::Held(Claimed::held(request, lock_token, made)),
+                None => Claim::InProgress,
+            },
+        );
     }
     Ok(Claim::InProgress)
 }
@@ -165,7 +173,9 @@ async fn insert(
         idempotency_keys::lock_token.eq(lock_token),
         idempotency_keys::created_at.eq(now),
     );
-    let insert = diesel::insert_into(idempotency_keys::table).values(row).on_conflict_do_nothing();
+    let insert = diesel::insert_into(idempotency_keys::table)
+        .values(row)
+        .on_conflict_do_nothing();
     Ok(super::Cached(insert).execute(conn).await? == 1)
 }
 
@@ -178,7 +188,11 @@ async fn find(request: &Request, conn: &AsyncPgConnection) -> QueryResult<Option
         .optional()
 }
 
-async fn forget(request: &Request, lock_token: Uuid, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+async fn forget(
+    request: &Request,
+    lock_token: Uuid,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
     diesel::delete(idempotency_keys::table.find((request.store, &request.caller, &request.key)))
         .filter(idempotency_keys::lock_token.eq(lock_token))
         .execute(conn)
@@ -200,7 +214,10 @@ async fn take_over(
     diesel::update(idempotency_keys::table.find((request.store, &request.caller, &request.key)))
         .filter(idempotency_keys::lock_token.eq(old))
         .filter(idempotency_keys::status.is_null())
-        .set((idempotency_keys::lock_token.eq(new), idempotency_keys::locked_until.eq(locked_until)))
+        .set((
+            idempotency_keys::lock_token.eq(new),
+            idempotency_keys::locked_until.eq(locked_until),
+        ))
         .returning(idempotency_keys::subject)
         .get_result(conn)
         .await
@@ -209,8 +226,16 @@ async fn take_over(
 
 impl Claimed {
     fn held(request: &Request, lock_token: Uuid, resumed: Option<Uuid>) -> Self {
-        let Request { store, caller, key, .. } = request.clone();
-        Self(Source::Key(Held { store, caller, key, lock_token, resumed }))
+        let Request {
+            store, caller, key, ..
+        } = request.clone();
+        Self(Source::Key(Held {
+            store,
+            caller,
+            key,
+            lock_token,
+            resumed,
+        }))
     }
 
     /// Of a request without a key: every try is the first.
@@ -220,7 +245,12 @@ impl Claimed {
 
     /// For an item of a job: a further try after a crash goes on with what an earlier one wrote down.
     pub fn of_item(store: StoreId, job: JobId, item: &Item) -> Self {
-        Self(Source::Item(HeldItem { store, job, position: item.position, made: item.made }))
+        Self(Source::Item(HeldItem {
+            store,
+            job,
+            position: item.position,
+            made: item.made,
+        }))
     }
 
     /// Does a key stand behind it?
@@ -249,7 +279,10 @@ impl Claimed {
     ///
     /// # Errors
     /// Those of `resume`.
-    pub async fn begin<T>(self, resume: impl AsyncFnOnce(Uuid) -> Result<Option<T>, Error>) -> Result<Begun<T>, Error> {
+    pub async fn begin<T>(
+        self,
+        resume: impl AsyncFnOnce(Uuid) -> Result<Option<T>, Error>,
+    ) -> Result<Begun<T>, Error> {
         if let Some(made) = self.made()
             && let Some(answer) = resume(made).await?
         {
@@ -259,21 +292,49 @@ impl Claimed {
     }
 
     /// Keeps the answer for whoever repeats the request.
-    pub async fn answer(&self, status: i16, sealed: &[u8], conn: &mut AsyncPgConnection) -> QueryResult<()> {
-        let Some(held) = self.key() else { return Ok(()) };
-        let update = diesel::update(idempotency_keys::table.find((held.store, &held.caller, &held.key)))
-            .filter(idempotency_keys::lock_token.eq(held.lock_token))
-            .set((idempotency_keys::status.eq(status), idempotency_keys::answer_sealed.eq(sealed)));
+    pub async fn answer(
+        &self,
+        status: i16,
+        sealed: &[u8],
+        conn: &mut AsyncPgConnection,
+    ) -> QueryResult<()> {
+        let Some(held) = self.key() else {
+            return Ok(());
+        };
+        let update =
+            diesel::update(idempotency_keys::table.find((held.store, &held.caller, &held.key)))
+                .filter(idempotency_keys::lock_token.eq(held.lock_token))
+                .set((
+                    idempotency_keys::status.eq(status),
+                    idempotency_keys::answer_sealed.eq(sealed),
+                ));
         super::Cached(update).execute(conn).await.map(drop)
     }
 
     /// Lets the key go: free for any request if nothing was made, otherwise open to a repeat of the same one.
-    pub async fn release(&self, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-        let Some(held) = self.key() else { return Ok(()) };
+    pub async fn release(
+        &self,
+        now: DateTime<Utc>,
+        conn: &mut AsyncPgConnection,
+    ) -> QueryResult<()> {
+        let Some(held) = self.key() else {
+            return Ok(());
+        };
         let row = idempotency_keys::table.find((held.store, &held.caller, &held.key));
-        let ours = idempotency_keys::lock_token.eq(held.lock_token).and(idempotency_keys::status.is_null());
-        diesel::delete(row).filter(ours).filter(idempotency_keys::subject.is_null()).execute(conn).await?;
-        diesel::update(row).filter(ours).set(idempotency_keys::locked_until.eq(now)).execute(conn).await.map(drop)
+        let ours = idempotency_keys::lock_token
+            .eq(held.lock_token)
+            .and(idempotency_keys::status.is_null());
+        diesel::delete(row)
+            .filter(ours)
+            .filter(idempotency_keys::subject.is_null())
+            .execute(conn)
+            .await?;
+        diesel::update(row)
+            .filter(ours)
+            .set(idempotency_keys::locked_until.eq(now))
+            .execute(conn)
+            .await
+            .map(drop)
     }
 }
 
@@ -290,16 +351,34 @@ impl Ticket {
     pub async fn record(&self, subject: Uuid, conn: &mut AsyncPgConnection) -> Result<(), Error> {
         let ours = match &self.0 {
             Source::None => true,
-            Source::Item(held) => job::set_made(held.store, held.job, held.position, held.made, subject, conn).await?,
+            Source::Item(held) => {
+                job::set_made(
+                    held.store,
+                    held.job,
+                    held.position,
+                    held.made,
+                    subject,
+                    conn,
+                )
+                .await?
+            }
             Source::Key(held) => {
-                let update = diesel::update(idempotency_keys::table.find((held.store, &held.caller, &held.key)))
-                    .filter(idempotency_keys::lock_token.eq(held.lock_token))
-                    .filter(idempotency_keys::status.is_null())
-                    .set(idempotency_keys::subject.eq(subject));
+                let update = diesel::update(idempotency_keys::table.find((
+                    held.store,
+                    &held.caller,
+                    &held.key,
+                )))
+                .filter(idempotency_keys::lock_token.eq(held.lock_token))
+                .filter(idempotency_keys::status.is_null())
+                .set(idempotency_keys::subject.eq(subject));
                 super::Cached(update).execute(conn).await? == 1
             }
         };
-        if ours { Ok(()) } else { Err(Code::RequestInProgress.because("Another try of the same work took over.")) }
+        if ours {
+            Ok(())
+        } else {
+            Err(Code::RequestInProgress.because("Another try of the same work took over."))
+        }
     }
 }
 
@@ -312,12 +391,18 @@ pub async fn forget_answers_about(
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<()> {
     let orders = || {
-        let theirs = orders::table.filter(orders::store_id.eq(store)).filter(orders::member_id.eq(member));
+        let theirs = orders::table
+            .filter(orders::store_id.eq(store))
+            .filter(orders::member_id.eq(member));
         theirs.select(orders::id.nullable())
     };
     let operations = operations::table
         .filter(operations::store_id.eq(store))
-        .filter(operations::member_id.eq(member).or(operations::order_id.eq_any(orders())))
+        .filter(
+            operations::member_id
+                .eq(member)
+                .or(operations::order_id.eq_any(orders())),
+        )
         .select(operations::id.nullable());
     let told = idempotency_keys::caller
         .eq(format!("member:{member}"))

@@ -128,13 +128,21 @@ pub struct Item {
 impl Item {
     /// The same item with an outcome.
     pub fn ended(self, outcome: ItemOutcome, code: Option<&str>) -> Self {
-        Self { outcome, code: code.map(str::to_owned), ..self }
+        Self {
+            outcome,
+            code: code.map(str::to_owned),
+            ..self
+        }
     }
 }
 
 /// Creates a job.
 pub async fn insert(job: &Job, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::insert_into(jobs::table).values(job).execute(conn).await.map(drop)
+    diesel::insert_into(jobs::table)
+        .values(job)
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Gives a job an item for each of these members or orders, in their order.
@@ -179,18 +187,37 @@ pub async fn insert_lines(
 
 /// The job with this id.
 pub async fn find(store: StoreId, id: JobId, conn: &AsyncPgConnection) -> QueryResult<Option<Job>> {
-    jobs::table.find((store, id)).select(Job::as_select()).first(&mut &*conn).await.optional()
+    jobs::table
+        .find((store, id))
+        .select(Job::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
 }
 
 /// The job with this id, locked until the transaction ends.
-pub async fn lock(store: StoreId, id: JobId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Job>> {
-    jobs::table.find((store, id)).select(Job::as_select()).for_update().first(conn).await.optional()
+pub async fn lock(
+    store: StoreId,
+    id: JobId,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Option<Job>> {
+    jobs::table
+        .find((store, id))
+        .select(Job::as_select())
+        .for_update()
+        .first(conn)
+        .await
+        .optional()
 }
 
 /// Writes a changed job.
 pub async fn save(job: &mut Job, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     job.version += 1;
-    diesel::update(jobs::table.find((job.store_id, job.id))).set(&*job).execute(conn).await.map(drop)
+    diesel::update(jobs::table.find((job.store_id, job.id)))
+        .set(&*job)
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Jobs of these kinds, newest first.
@@ -201,26 +228,38 @@ pub async fn list(
     limit: i64,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Vec<Job>> {
-    let mut query = jobs::table.filter(jobs::store_id.eq(store)).filter(jobs::kind.eq_any(kinds)).into_boxed();
+    let mut query = jobs::table
+        .filter(jobs::store_id.eq(store))
+        .filter(jobs::kind.eq_any(kinds))
+        .into_boxed();
     if let Some(before) = before {
         query = query.filter(jobs::id.lt(before));
     }
-    query.order(jobs::id.desc()).limit(limit).select(Job::as_select()).load(&mut &*conn).await
+    query
+        .order(jobs::id.desc())
+        .limit(limit)
+        .select(Job::as_select())
+        .load(&mut &*conn)
+        .await
 }
 
 /// How many jobs of these kinds there are.
-pub async fn count(store: StoreId, kinds: &[JobKind], conn: &AsyncPgConnection) -> QueryResult<i64> {
-    let all = jobs::table.filter(jobs::store_id.eq(store)).filter(jobs::kind.eq_any(kinds));
+pub async fn count(
+    store: StoreId,
+    kinds: &[JobKind],
+    conn: &AsyncPgConnection,
+) -> QueryResult<i64> {
+    let all = jobs::table
+        .filter(jobs::store_id.eq(store))
+        .filter(jobs::kind.eq_any(kinds));
     all.count().get_result(&mut &*conn).await
 }
 
 /// How many jobs still have something to do.
 pub async fn count_open(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<i64> {
-    let open = jobs::table.filter(jobs::store_id.eq(store)).filter(jobs::state.eq_any([
-        JobState::Queued,
-        JobState::Running,
-        JobState::Cancelling,
-    ]));
+    let open = jobs::table
+        .filter(jobs::store_id.eq(store))
+        .filter(jobs::state.eq_any([JobState::Queued, JobState::Running, JobState::Cancelling]));
     open.count().get_result(&mut &*conn).await
 }
 
@@ -233,7 +272,9 @@ pub async fn items(
     limit: i64,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Vec<Item>> {
-    let of_job = job_items::table.filter(job_items::store_id.eq(store)).filter(job_items::job_id.eq(id));
+    let of_job = job_items::table
+        .filter(job_items::store_id.eq(store))
+        .filter(job_items::job_id.eq(id));
     let mut query = of_job.into_boxed();
     if let Some(outcome) = outcome {
         query = query.filter(job_items::outcome.eq(outcome));
@@ -241,7 +282,12 @@ pub async fn items(
     if let Some(after) = after {
         query = query.filter(job_items::position.gt(after));
     }
-    query.order(job_items::position.asc()).limit(limit).select(Item::as_select()).load(&mut &*conn).await
+    query
+        .order(job_items::position.asc())
+        .limit(limit)
+        .select(Item::as_select())
+        .load(&mut &*conn)
+        .await
 }
 
 /// The items of a portion that have no outcome yet, in their order.
@@ -264,10 +310,18 @@ pub async fn to_do(
 }
 
 /// Writes down what became of many items.
-pub async fn set_outcomes(store: StoreId, id: JobId, items: &[Item], conn: &mut AsyncPgConnection) -> QueryResult<()> {
+pub async fn set_outcomes(
+    store: StoreId,
+    id: JobId,
+    items: &[Item],
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
     let (mut positions, mut subjects, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
     let (mut codes, mut errors) = (Vec::new(), Vec::new());
-    for item in items.iter().filter(|item| item.outcome != ItemOutcome::NotStarted) {
+    for item in items
+        .iter()
+        .filter(|item| item.outcome != ItemOutcome::NotStarted)
+    {
         positions.push(item.position);
         subjects.push(item.subject);
         outcomes.push(item.outcome);
@@ -275,7 +329,10 @@ pub async fn set_outcomes(store: StoreId, id: JobId, items: &[Item], conn: &mut 
         errors.push(&item.errors);
     }
     // The bounds keep the planner from reading all items of the job to find those of one portion.
-    let (first, last) = (positions.iter().min().copied(), positions.iter().max().copied());
+    let (first, last) = (
+        positions.iter().min().copied(),
+        positions.iter().max().copied(),
+    );
     diesel::sql_query(
         "UPDATE job_items SET subject = told.subject, outcome = told.outcome, code = told.code, errors = told.errors \
          FROM unnest($3, $4, $5, $6, $7) AS told (position, subject, outcome, code, errors) \
@@ -314,7 +371,12 @@ pub async fn set_made(
 }
 
 /// Notes that a worker took a portion of a job; false if the job is no longer open to that.
-pub async fn begin(store: StoreId, id: JobId, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<bool> {
+pub async fn begin(
+    store: StoreId,
+    id: JobId,
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<bool> {
     let row = diesel::sql_query(
         "UPDATE jobs SET served_at = $3, started_at = coalesce(started_at, $3), state = 'running', \
              version = version + (state = 'queued')::integer \
@@ -327,7 +389,10 @@ pub async fn begin(store: StoreId, id: JobId, now: DateTime<Utc>, conn: &mut Asy
 }
 
 /// Jobs of any store that are to be stopped and that nobody works on any more.
-pub async fn forsaken(now: DateTime<Utc>, conn: &AsyncPgConnection) -> QueryResult<Vec<(StoreId, JobId)>> {
+pub async fn forsaken(
+    now: DateTime<Utc>,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<(StoreId, JobId)>> {
     let held = job_portions::table
         .filter(job_portions::store_id.eq(jobs::store_id))
         .filter(job_portions::job_id.eq(jobs::id))
@@ -348,6 +413,12 @@ pub async fn count_items(
     outcome: ItemOutcome,
     conn: &AsyncPgConnection,
 ) -> QueryResult<i64> {
-    let of_job = job_items::table.filter(job_items::store_id.eq(store)).filter(job_items::job_id.eq(id));
-    of_job.filter(job_items::outcome.eq(outcome)).count().get_result(&mut &*conn).await
+    let of_job = job_items::table
+        .filter(job_items::store_id.eq(store))
+        .filter(job_items::job_id.eq(id));
+    of_job
+        .filter(job_items::outcome.eq(outcome))
+        .count()
+        .get_result(&mut &*conn)
+        .await
 }

@@ -80,7 +80,10 @@ pub fn of_rows(job: &job::Job, number: i32, input: Vec<u8>) -> Portion {
 
 /// Gives a job one portion.
 pub async fn insert(portion: &Portion, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    super::Cached(diesel::insert_into(job_portions::table).values(portion)).execute(conn).await.map(drop)
+    super::Cached(diesel::insert_into(job_portions::table).values(portion))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 #[derive(QueryableByName)]
@@ -155,10 +158,15 @@ pub async fn claim_due(
             if !job::begin(store, id, lease.now, conn).await? {
                 continue;
             }
-            let Some(job) = job::find(store, id, conn).await? else { continue };
+            let Some(job) = job::find(store, id, conn).await? else {
+                continue;
+            };
             let portions = of(store, id).filter(job_portions::lease.eq(lease.token));
-            let portions: Vec<Portion> =
-                portions.order(job_portions::number.asc()).select(Portion::as_select()).load(conn).await?;
+            let portions: Vec<Portion> = portions
+                .order(job_portions::number.asc())
+                .select(Portion::as_select())
+                .load(conn)
+                .await?;
             work.extend(portions.into_iter().map(|portion| (job.clone(), portion)));
         }
         Ok(work)
@@ -168,11 +176,17 @@ pub async fn claim_due(
 
 #[diesel::dsl::auto_type]
 fn of(store: StoreId, job: JobId) -> _ {
-    job_portions::table.filter(job_portions::store_id.eq(store)).filter(job_portions::job_id.eq(job))
+    job_portions::table
+        .filter(job_portions::store_id.eq(store))
+        .filter(job_portions::job_id.eq(job))
 }
 
 /// Keeps a portion for longer. False if it is no longer ours.
-pub async fn renew(portion: &Portion, until: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<bool> {
+pub async fn renew(
+    portion: &Portion,
+    until: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<bool> {
     let ours = job_portions::table.find((portion.store_id, portion.job_id, portion.number));
     let renewed = diesel::update(ours)
         .filter(job_portions::lease.eq(portion.lease))
@@ -198,15 +212,30 @@ pub async fn lock_ours(portion: &Portion, conn: &mut AsyncPgConnection) -> Query
 }
 
 /// A portion of a job.
-pub async fn find(store: StoreId, job: JobId, number: i32, conn: &AsyncPgConnection) -> QueryResult<Option<Portion>> {
+pub async fn find(
+    store: StoreId,
+    job: JobId,
+    number: i32,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<Portion>> {
     let row = job_portions::table.find((store, job, number));
-    row.select(Portion::as_select()).first(&mut &*conn).await.optional()
+    row.select(Portion::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
 }
 
 /// The portions of a job that are to be done, in their order.
-pub async fn numbers(store: StoreId, job: JobId, conn: &AsyncPgConnection) -> QueryResult<Vec<i32>> {
+pub async fn numbers(
+    store: StoreId,
+    job: JobId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<i32>> {
     let left = of(store, job).filter(job_portions::done_at.is_null());
-    left.order(job_portions::number.asc()).select(job_portions::number).load(&mut &*conn).await
+    left.order(job_portions::number.asc())
+        .select(job_portions::number)
+        .load(&mut &*conn)
+        .await
 }
 
 /// Keeps what a portion comes to, until all of its job are written at once: `staged`, and the members that it changes.
@@ -217,21 +246,38 @@ pub async fn stage(
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<()> {
     diesel::update(job_portions::table.find((portion.store_id, portion.job_id, portion.number)))
-        .set((job_portions::staged.eq(staged), job_portions::staged_members.eq(changes)))
+        .set((
+            job_portions::staged.eq(staged),
+            job_portions::staged_members.eq(changes),
+        ))
         .execute(conn)
         .await
         .map(drop)
 }
 
 /// What a portion comes to; empty where it was not judged.
-pub async fn staged(store: StoreId, job: JobId, number: i32, conn: &AsyncPgConnection) -> QueryResult<Vec<u8>> {
-    let row = job_portions::table.find((store, job, number)).select(job_portions::staged);
-    Ok(row.first::<Option<Vec<u8>>>(&mut &*conn).await?.unwrap_or_default())
+pub async fn staged(
+    store: StoreId,
+    job: JobId,
+    number: i32,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<u8>> {
+    let row = job_portions::table
+        .find((store, job, number))
+        .select(job_portions::staged);
+    Ok(row
+        .first::<Option<Vec<u8>>>(&mut &*conn)
+        .await?
+        .unwrap_or_default())
 }
 
 /// Locks the members that the staged portions of a job change until the transaction ends, in the order of their ids, so
 /// that two files that are about the same members wait for each other and not both.
-pub async fn lock_staged_members(store: StoreId, job: JobId, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+pub async fn lock_staged_members(
+    store: StoreId,
+    job: JobId,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
     diesel::sql_query(
         "SELECT FROM members WHERE store_id = $1 AND id IN ( \
              SELECT unnest(staged_members) FROM job_portions WHERE store_id = $1 AND job_id = $2 AND done_at IS NULL \
@@ -245,7 +291,11 @@ pub async fn lock_staged_members(store: StoreId, job: JobId, conn: &mut AsyncPgC
 }
 
 /// Closes a portion: every item of it has an outcome.
-pub async fn close(portion: &Portion, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+pub async fn close(
+    portion: &Portion,
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
     diesel::update(job_portions::table.find((portion.store_id, portion.job_id, portion.number)))
         .set((
             job_portions::done_at.eq(now),
@@ -280,7 +330,9 @@ pub async fn let_go(
 /// Is any portion of a job to be done still?
 pub async fn any_left(store: StoreId, job: JobId, conn: &AsyncPgConnection) -> QueryResult<bool> {
     let left = of(store, job).filter(job_portions::done_at.is_null());
-    diesel::select(diesel::dsl::exists(left)).get_result(&mut &*conn).await
+    diesel::select(diesel::dsl::exists(left))
+        .get_result(&mut &*conn)
+        .await
 }
 
 /// Does anybody work on the job, but for whoever holds `mine`?
@@ -291,7 +343,11 @@ pub async fn any_held(
     now: DateTime<Utc>,
     conn: &AsyncPgConnection,
 ) -> QueryResult<bool> {
-    let held = of(store, job).filter(job_portions::done_at.is_null()).filter(job_portions::lease_until.gt(now));
+    let held = of(store, job)
+        .filter(job_portions::done_at.is_null())
+        .filter(job_portions::lease_until.gt(now));
     let others = held.filter(job_portions::number.ne(mine.unwrap_or(-1)));
-    diesel::select(diesel::dsl::exists(others)).get_result(&mut &*conn).await
+    diesel::select(diesel::dsl::exists(others))
+        .get_result(&mut &*conn)
+        .await
 }

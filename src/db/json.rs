@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Written and read with serde.
-#[derive(Clone, Debug, Default, PartialEq, Eq, AsExpression, FromSqlRow, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, AsExpression, FromSqlRow, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 #[diesel(sql_type = Jsonb)]
 pub struct Json<T: std::fmt::Debug>(pub T);

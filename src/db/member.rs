@@ -22,7 +22,18 @@ use crate::error::{Code, Error};
 pub use bulk::{Names, insert_many, known_emails, known_numbers, named, save_many};
 
 /// A member as stored. The password hash stays out: only a login reads it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    Queryable,
+    Selectable,
+    Insertable,
+    AsChangeset,
+)]
 #[diesel(table_name = members, treat_none_as_null = true)]
 pub struct Member {
     /// Whose member.
@@ -84,7 +95,8 @@ impl Member {
     /// May the member's own wish tick Paid? On one that was ever submitted or linked the tick is the shop's alone: the
     /// shop may have taken it away.
     pub fn may_tick_paid(&self) -> bool {
-        self.has(PaymentMethod::Paid) || (self.customer_number.is_none() && self.submitted_at.is_none())
+        self.has(PaymentMethod::Paid)
+            || (self.customer_number.is_none() && self.submitted_at.is_none())
     }
 
     /// Does Paid know, or may it know, this member under its key: submitted, linked or imported?
@@ -96,38 +108,89 @@ impl Member {
 
 /// Creates a member.
 pub async fn insert(member: &Member, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::insert_into(members::table).values(member).execute(conn).await.map(drop)
+    diesel::insert_into(members::table)
+        .values(member)
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// The member with this id, unless deleted.
-pub async fn find(store: StoreId, id: MemberId, conn: &AsyncPgConnection) -> QueryResult<Option<Member>> {
-    let present = members::table.find((store, id)).filter(members::deleted_at.is_null());
-    present.select(Member::as_select()).first(&mut &*conn).await.optional()
+pub async fn find(
+    store: StoreId,
+    id: MemberId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<Member>> {
+    let present = members::table
+        .find((store, id))
+        .filter(members::deleted_at.is_null());
+    present
+        .select(Member::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
 }
 
 /// The member with this id, unless deleted, locked until the transaction ends.
-pub async fn lock(store: StoreId, id: MemberId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Member>> {
-    let present = members::table.find((store, id)).filter(members::deleted_at.is_null());
-    present.select(Member::as_select()).for_update().first(conn).await.optional()
+pub async fn lock(
+    store: StoreId,
+    id: MemberId,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Option<Member>> {
+    let present = members::table
+        .find((store, id))
+        .filter(members::deleted_at.is_null());
+    present
+        .select(Member::as_select())
+        .for_update()
+        .first(conn)
+        .await
+        .optional()
 }
 
 /// The member with this id, unless deleted, kept from changing until the transaction ends.
-pub async fn share(store: StoreId, id: MemberId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Member>> {
-    let present = members::table.find((store, id)).filter(members::deleted_at.is_null());
-    present.select(Member::as_select()).for_share().first(conn).await.optional()
+pub async fn share(
+    store: StoreId,
+    id: MemberId,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Option<Member>> {
+    let present = members::table
+        .find((store, id))
+        .filter(members::deleted_at.is_null());
+    present
+        .select(Member::as_select())
+        .for_share()
+        .first(conn)
+        .await
+        .optional()
 }
 
 /// Writes a changed member.
-pub async fn save(member: &mut Member, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+pub async fn save(
+    member: &mut Member,
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
     member.version += 1;
     member.updated_at = now;
     let row = members::table.find((member.store_id, member.id));
-    super::Cached(diesel::update(row).set(&*member)).execute(conn).await.map(drop)
+    super::Cached(diesel::update(row).set(&*member))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Those of `ids` that are members and not deleted.
-pub async fn find_many(store: StoreId, ids: &[MemberId], conn: &AsyncPgConnection) -> QueryResult<Vec<Member>> {
-    present(store).filter(members::id.eq_any(ids)).select(Member::as_select()).load(&mut &*conn).await
+pub async fn find_many(
+    store: StoreId,
+    ids: &[MemberId],
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<Member>> {
+    present(store)
+        .filter(members::id.eq_any(ids))
+        .select(Member::as_select())
+        .load(&mut &*conn)
+        .await
 }
 
 /// A member with what is open on its application.
@@ -140,7 +203,11 @@ pub struct MemberView {
 }
 
 /// A member as it is shown.
-pub async fn view(store: StoreId, id: MemberId, conn: &AsyncPgConnection) -> QueryResult<Option<MemberView>> {
+pub async fn view(
+    store: StoreId,
+    id: MemberId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<MemberView>> {
     let Some(member) = find(store, id, conn).await? else {
         return Ok(None);
     };
@@ -172,7 +239,10 @@ pub struct Filter {
 }
 
 fn present<'a>(store: StoreId) -> members::BoxedQuery<'a, Pg> {
-    members::table.filter(members::store_id.eq(store)).filter(members::deleted_at.is_null()).into_boxed()
+    members::table
+        .filter(members::store_id.eq(store))
+        .filter(members::deleted_at.is_null())
+        .into_boxed()
 }
 
 async fn filtered<'a>(
@@ -197,7 +267,11 @@ async fn filtered<'a>(
         };
     }
     if let Some(before) = filter.checked_before {
-        query = query.filter(members::checked_at.is_null().or(members::checked_at.lt(before)));
+        query = query.filter(
+            members::checked_at
+                .is_null()
+                .or(members::checked_at.lt(before)),
+        );
     }
     if let Some(from) = filter.created_from {
         query = query.filter(members::created_at.ge(from));
@@ -231,17 +305,28 @@ pub async fn list(
     if let Some(before) = before {
         query = query.filter(members::id.lt(before));
     }
-    let found: Vec<Member> =
-        query.order(members::id.desc()).limit(limit).select(Member::as_select()).load(&mut &*conn).await?;
+    let found: Vec<Member> = query
+        .order(members::id.desc())
+        .limit(limit)
+        .select(Member::as_select())
+        .load(&mut &*conn)
+        .await?;
     let ids: Vec<MemberId> = found.iter().map(|member| member.id).collect();
     let mut open = operation::open_on_members(store, &ids, conn).await?;
-    let view = |member: Member| MemberView { operation: open.remove(&member.id), member };
+    let view = |member: Member| MemberView {
+        operation: open.remove(&member.id),
+        member,
+    };
     Ok(found.into_iter().map(view).collect())
 }
 
 /// How many there are.
 pub async fn count(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> QueryResult<i64> {
-    filtered(store, filter, conn).await?.count().get_result(&mut &*conn).await
+    filtered(store, filter, conn)
+        .await?
+        .count()
+        .get_result(&mut &*conn)
+        .await
 }
 
 /// How many members have which status and application status.
@@ -253,14 +338,27 @@ pub async fn count_by_status(
         .filter(members::store_id.eq(store))
         .filter(members::deleted_at.is_null())
         .group_by((members::status, members::application_status))
-        .select((members::status, members::application_status, diesel::dsl::count_star()))
+        .select((
+            members::status,
+            members::application_status,
+            diesel::dsl::count_star(),
+        ))
         .load(&mut &*conn)
         .await
 }
 
 /// The ids of the members that a filter takes in, for a bulk job.
-pub async fn ids(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> QueryResult<Vec<MemberId>> {
-    filtered(store, filter, conn).await?.order(members::id.desc()).select(members::id).load(&mut &*conn).await
+pub async fn ids(
+    store: StoreId,
+    filter: &Filter,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<MemberId>> {
+    filtered(store, filter, conn)
+        .await?
+        .order(members::id.desc())
+        .select(members::id)
+        .load(&mut &*conn)
+        .await
 }
 
 /// A member, as far as a file of members shows it.
@@ -295,17 +393,29 @@ pub async fn for_file(
     if let Some(after) = after {
         query = query.filter(members::id.gt(after));
     }
-    query.order(members::id.asc()).limit(limit).select(InFile::as_select()).load(&mut &*conn).await
+    query
+        .order(members::id.asc())
+        .limit(limit)
+        .select(InFile::as_select())
+        .load(&mut &*conn)
+        .await
 }
 
 /// Removes a member of whom nothing is kept; its sessions and tokens go with it.
 pub async fn delete(store: StoreId, id: MemberId, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::delete(members::table.find((store, id))).execute(conn).await.map(drop)
+    diesel::delete(members::table.find((store, id)))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Takes out of a deleted member what names a person or a company. The keys at Paid stay, so that they are never used
 /// again (docs/rules.md, *Whom Paid knows is anonymised and not removed*).
-pub async fn anonymise(member: &mut Member, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+pub async fn anonymise(
+    member: &mut Member,
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
     operation::forget_profile(member.store_id, member.id, conn).await?;
     member.profile = Json(Profile::default());
     // Unique per store, and the address is free for others.
@@ -321,20 +431,41 @@ pub async fn anonymise(member: &mut Member, now: DateTime<Utc>, conn: &mut Async
 }
 
 /// Has the member an order?
-pub async fn has_orders(store: StoreId, id: MemberId, conn: &AsyncPgConnection) -> QueryResult<bool> {
-    let orders = orders::table.filter(orders::store_id.eq(store)).filter(orders::member_id.eq(id));
-    diesel::select(diesel::dsl::exists(orders)).get_result(&mut &*conn).await
+pub async fn has_orders(
+    store: StoreId,
+    id: MemberId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<bool> {
+    let orders = orders::table
+        .filter(orders::store_id.eq(store))
+        .filter(orders::member_id.eq(id));
+    diesel::select(diesel::dsl::exists(orders))
+        .get_result(&mut &*conn)
+        .await
 }
 
 /// Has the member an operation under way, or a payment that somebody must still act on?
-pub async fn has_open_work(store: StoreId, id: MemberId, conn: &AsyncPgConnection) -> QueryResult<bool> {
+pub async fn has_open_work(
+    store: StoreId,
+    id: MemberId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<bool> {
     let open = payments::table
-        .inner_join(orders::table.on(orders::store_id.eq(payments::store_id).and(orders::id.eq(payments::order_id))))
-        .left_join(operations::table.on(
-            operations::store_id.eq(orders::store_id).and(operations::order_id.eq(orders::id.nullable())).and(
-                operations::state.eq_any([OperationState::Open, OperationState::Stuck]).or(operations::looks_again),
-            ),
-        ))
+        .inner_join(
+            orders::table.on(orders::store_id
+                .eq(payments::store_id)
+                .and(orders::id.eq(payments::order_id))),
+        )
+        .left_join(
+            operations::table.on(operations::store_id
+                .eq(orders::store_id)
+                .and(operations::order_id.eq(orders::id.nullable()))
+                .and(
+                    operations::state
+                        .eq_any([OperationState::Open, OperationState::Stuck])
+                        .or(operations::looks_again),
+                )),
+        )
         .filter(payments::store_id.eq(store))
         .filter(orders::member_id.eq(id))
         .filter(
@@ -342,7 +473,9 @@ pub async fn has_open_work(store: StoreId, id: MemberId, conn: &AsyncPgConnectio
                 .eq_any([PaymentStatus::Processing, PaymentStatus::Unconfirmed])
                 .or(operations::id.nullable().is_not_null()),
         );
-    let paying: bool = diesel::select(diesel::dsl::exists(open)).get_result(&mut &*conn).await?;
+    let paying: bool = diesel::select(diesel::dsl::exists(open))
+        .get_result(&mut &*conn)
+        .await?;
     Ok(paying || operation::open_on_member(store, id, conn).await?.is_some())
 }
 
@@ -353,9 +486,14 @@ pub async fn reset_applications(
     now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<usize> {
-    let touched = members::customer_number.is_not_null().or(members::application_status.ne(ApplicationStatus::None));
+    let touched = members::customer_number
+        .is_not_null()
+        .or(members::application_status.ne(ApplicationStatus::None));
     diesel::update(
-        members::table.filter(members::store_id.eq(store)).filter(members::deleted_at.is_null()).filter(touched),
+        members::table
+            .filter(members::store_id.eq(store))
+            .filter(members::deleted_at.is_null())
+            .filter(touched),
     )
     .set((
         members::application_status.eq(ApplicationStatus::None),
@@ -383,9 +521,8 @@ pub fn taken(error: diesel::result::Error) -> Error {
         Some("members_store_id_number_key") => {
             Code::NumberTaken.because("Another member of this store has this number.")
         }
-        Some("members_customer_number") => {
-            Code::NumberTaken.because("Another member of this store has this customer number at Paid.")
-        }
+        Some("members_customer_number") => Code::NumberTaken
+            .because("Another member of this store has this customer number at Paid."),
         _ => error.into(),
     }
 }

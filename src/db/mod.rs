@@ -9,8 +9,12 @@ use std::time::Duration;
 use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool};
-use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
+use diesel_async::pooled_connection::{
+    AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool,
+};
+use diesel_async::{
+    AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _,
+};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::FutureExt as _;
 
@@ -119,7 +123,9 @@ pub fn pool_for(purpose: Purpose, url: &str, size: usize) -> Pool {
     config.custom_setup = Box::new(move |url| {
         async move {
             let mut conn = tls::connect(url).await?;
-            conn.batch_execute(purpose.limits()).await.map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
+            conn.batch_execute(purpose.limits())
+                .await
+                .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
             Ok(conn)
         }
         .boxed()
@@ -142,10 +148,18 @@ pub async fn checkout(pool: &Pool, shares: Option<&share::Shares>) -> Result<Con
     };
     let inner = pool.get().await.map_err(|error| {
         tracing::error!(%error, "no database connection");
-        let problem = Code::Unavailable.problem("The database cannot be reached right now. Try again.");
-        Problem { retry_after: Some(1), ..problem }
+        let problem =
+            Code::Unavailable.problem("The database cannot be reached right now. Try again.");
+        Problem {
+            retry_after: Some(1),
+            ..problem
+        }
     })?;
-    Ok(Connection { inner, _holding: Holding::begin(), _place: place })
+    Ok(Connection {
+        inner,
+        _holding: Holding::begin(),
+        _place: place,
+    })
 }
 
 /// Applies what is missing, and says how many migrations that were. Needs tokio's multi-threaded runtime.
@@ -155,12 +169,18 @@ pub async fn migrate(pool: &Pool) -> anyhow::Result<usize> {
     conn.batch_execute("SET lock_timeout = 0; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
         .await?;
     // Several processes may start at once on an empty database.
-    diesel::sql_query("SELECT pg_advisory_lock(7101)").execute(&mut conn).await?;
+    diesel::sql_query("SELECT pg_advisory_lock(7101)")
+        .execute(&mut conn)
+        .await?;
     let mut harness = AsyncMigrationHarness::new(conn);
-    let applied = harness.run_pending_migrations(MIGRATIONS).map(|applied| applied.len());
+    let applied = harness
+        .run_pending_migrations(MIGRATIONS)
+        .map(|applied| applied.len());
     let applied = applied.map_err(|error| anyhow::anyhow!(error));
     let mut conn = harness.into_inner();
-    diesel::sql_query("SELECT pg_advisory_unlock(7101)").execute(&mut conn).await?;
+    diesel::sql_query("SELECT pg_advisory_unlock(7101)")
+        .execute(&mut conn)
+        .await?;
     applied
 }
 
@@ -214,23 +234,32 @@ const TOO_LONG: [&str; 2] = [
 /// What a caller is told of a statement that the server gave up; `None` for every other error.
 pub fn given_up(error: &diesel::result::Error) -> Option<Problem> {
     use diesel::result::DatabaseErrorKind::Unknown;
-    let diesel::result::Error::DatabaseError(Unknown, info) = error else { return None };
+    let diesel::result::Error::DatabaseError(Unknown, info) = error else {
+        return None;
+    };
     let problem = if NO_LOCK.contains(&info.message()) {
         Code::Busy.problem(
             "Other work holds what this request needs. Try again, under the same Idempotency-Key where one was sent.",
         )
     } else if TOO_LONG.contains(&info.message()) {
-        Code::TookTooLong.problem("The database took too long over this. Ask for less, or try again later.")
+        Code::TookTooLong
+            .problem("The database took too long over this. Ask for less, or try again later.")
     } else {
         return None;
     };
     tracing::warn!(code = %problem.code, "the database gave a statement up");
-    Some(Problem { retry_after: Some(1), ..problem })
+    Some(Problem {
+        retry_after: Some(1),
+        ..problem
+    })
 }
 
 /// The versions of the migrations compiled in.
 pub fn migration_versions() -> Vec<String> {
     use diesel::migration::{Migration, MigrationSource};
     let migrations = MigrationSource::<Pg>::migrations(&MIGRATIONS).unwrap_or_default();
-    migrations.iter().map(|migration| migration.name().version().to_string()).collect()
+    migrations
+        .iter()
+        .map(|migration| migration.name().version().to_string())
+        .collect()
 }

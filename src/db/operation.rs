@@ -75,29 +75,58 @@ impl Operation {
 
     /// The codes and words of the last outcome.
     pub fn last_outcome(&self) -> Outcome {
-        self.outcome.as_ref().map(|outcome| outcome.0.clone()).unwrap_or_default()
+        self.outcome
+            .as_ref()
+            .map(|outcome| outcome.0.clone())
+            .unwrap_or_default()
     }
 }
 
 /// Writes an operation down.
 pub async fn insert(operation: &Operation, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    super::Cached(diesel::insert_into(operations::table).values(operation)).execute(conn).await.map(drop)
+    super::Cached(diesel::insert_into(operations::table).values(operation))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// The operation with this id.
-pub async fn find(store: StoreId, id: OperationId, conn: &AsyncPgConnection) -> QueryResult<Option<Operation>> {
-    operations::table.find((store, id)).select(Operation::as_select()).first(&mut &*conn).await.optional()
+pub async fn find(
+    store: StoreId,
+    id: OperationId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<Operation>> {
+    operations::table
+        .find((store, id))
+        .select(Operation::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
 }
 
 /// The operation with this id, locked until the transaction ends. Lock its order or member first.
-pub async fn lock(store: StoreId, id: OperationId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Operation>> {
-    operations::table.find((store, id)).select(Operation::as_select()).for_update().first(conn).await.optional()
+pub async fn lock(
+    store: StoreId,
+    id: OperationId,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Option<Operation>> {
+    operations::table
+        .find((store, id))
+        .select(Operation::as_select())
+        .for_update()
+        .first(conn)
+        .await
+        .optional()
 }
 
 const UNSETTLED: [OperationState; 2] = [OperationState::Open, OperationState::Stuck];
 
 /// The operation that is open or stuck on an order's payment.
-pub async fn open_on_order(store: StoreId, order: OrderId, conn: &AsyncPgConnection) -> QueryResult<Option<Operation>> {
+pub async fn open_on_order(
+    store: StoreId,
+    order: OrderId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<Operation>> {
     operations::table
         .filter(operations::store_id.eq(store))
         .filter(operations::order_id.eq(order))
@@ -125,7 +154,11 @@ pub async fn orders_with_open(
 }
 
 /// The first operation on an order: the one that asked for its sale.
-pub async fn register_of(store: StoreId, order: OrderId, conn: &AsyncPgConnection) -> QueryResult<Option<Operation>> {
+pub async fn register_of(
+    store: StoreId,
+    order: OrderId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<Operation>> {
     operations::table
         .filter(operations::store_id.eq(store))
         .filter(operations::order_id.eq(order))
@@ -160,7 +193,9 @@ pub async fn submissions(
     key: Option<&PaidKey>,
     conn: &AsyncPgConnection,
 ) -> QueryResult<(Option<Operation>, bool)> {
-    let closed = operations::state.eq(OperationState::Abandoned).and(operations::may_have_arrived);
+    let closed = operations::state
+        .eq(OperationState::Abandoned)
+        .and(operations::may_have_arrived);
     let found: Vec<Operation> = operations::table
         .filter(operations::store_id.eq(store))
         .filter(operations::member_id.eq(member))
@@ -168,8 +203,15 @@ pub async fn submissions(
         .select(Operation::as_select())
         .load(&mut &*conn)
         .await?;
-    let (mut open, closed): (Vec<_>, Vec<_>) = found.into_iter().partition(|operation| operation.state.is_open());
-    Ok((open.pop(), closed.iter().any(|operation| Some(&operation.paid_key) == key)))
+    let (mut open, closed): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|operation| operation.state.is_open());
+    Ok((
+        open.pop(),
+        closed
+            .iter()
+            .any(|operation| Some(&operation.paid_key) == key),
+    ))
 }
 
 /// The operations that are open or stuck on the applications of these members.
@@ -185,18 +227,33 @@ pub async fn open_on_members(
         .select(Operation::as_select())
         .load(&mut &*conn)
         .await?;
-    Ok(open.into_iter().filter_map(|operation| Some((operation.member_id?, operation))).collect())
+    Ok(open
+        .into_iter()
+        .filter_map(|operation| Some((operation.member_id?, operation)))
+        .collect())
 }
 
 /// Was there ever an operation on a member's application?
-pub async fn any_on_member(store: StoreId, member: MemberId, conn: &AsyncPgConnection) -> QueryResult<bool> {
-    let any = operations::table.filter(operations::store_id.eq(store)).filter(operations::member_id.eq(member));
-    diesel::select(diesel::dsl::exists(any)).get_result(&mut &*conn).await
+pub async fn any_on_member(
+    store: StoreId,
+    member: MemberId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<bool> {
+    let any = operations::table
+        .filter(operations::store_id.eq(store))
+        .filter(operations::member_id.eq(member));
+    diesel::select(diesel::dsl::exists(any))
+        .get_result(&mut &*conn)
+        .await
 }
 
 /// Takes what was submitted of a member out of its operations. None of them may be open: what is sent again is sent as
 /// it was.
-pub async fn forget_profile(store: StoreId, member: MemberId, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+pub async fn forget_profile(
+    store: StoreId,
+    member: MemberId,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
     diesel::update(operations::table.filter(operations::store_id.eq(store)))
         .filter(operations::member_id.eq(member))
         .filter(operations::settled_at.is_not_null())
@@ -213,10 +270,12 @@ pub async fn count_own_applications(
     since: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<i64> {
-    diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended('applications of ' || $1::text, 0))")
-        .bind::<diesel::sql_types::Uuid, _>(store)
-        .execute(conn)
-        .await?;
+    diesel::sql_query(
+        "SELECT pg_advisory_xact_lock(hashtextextended('applications of ' || $1::text, 0))",
+    )
+    .bind::<diesel::sql_types::Uuid, _>(store)
+    .execute(conn)
+    .await?;
     operations::table
         .filter(operations::store_id.eq(store))
         .filter(operations::kind.eq(OperationKind::Apply))
@@ -229,15 +288,24 @@ pub async fn count_own_applications(
 
 /// Is any operation of the store open or stuck, or is a sale to be looked for once more?
 pub async fn any_open(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<bool> {
-    let unsettled = operations::state.eq_any(UNSETTLED).or(operations::looks_again);
-    let open = operations::table.filter(operations::store_id.eq(store)).filter(unsettled);
-    diesel::select(diesel::dsl::exists(open)).get_result(&mut &*conn).await
+    let unsettled = operations::state
+        .eq_any(UNSETTLED)
+        .or(operations::looks_again);
+    let open = operations::table
+        .filter(operations::store_id.eq(store))
+        .filter(unsettled);
+    diesel::select(diesel::dsl::exists(open))
+        .get_result(&mut &*conn)
+        .await
 }
 
 /// Writes a changed operation.
 pub async fn save(operation: &Operation, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     let row = operations::table.find((operation.store_id, operation.id));
-    super::Cached(diesel::update(row).set(operation)).execute(conn).await.map(drop)
+    super::Cached(diesel::update(row).set(operation))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Who takes a lease, and until when it holds.
@@ -255,13 +323,21 @@ pub struct Lease {
 /// the lease. From the claim on a send may have arrived, whatever becomes of this process.
 ///
 /// The one query that looks across stores: it only finds work, each piece of which is then done for its store alone.
-pub async fn claim_due(lease: Lease, limit: i64, conn: &mut AsyncPgConnection) -> QueryResult<Vec<Operation>> {
+pub async fn claim_due(
+    lease: Lease,
+    limit: i64,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Vec<Operation>> {
     conn.transaction(async |conn| {
         let due = operations::table
             // As the index has it: with a parameter in the place of the word a prepared statement could not use it.
             .filter(diesel::dsl::sql::<Bool>("(state = 'open' OR looks_again)"))
             .filter(operations::next_try_at.le(lease.now))
-            .filter(operations::lease_until.is_null().or(operations::lease_until.le(lease.now)))
+            .filter(
+                operations::lease_until
+                    .is_null()
+                    .or(operations::lease_until.le(lease.now)),
+            )
             .order(operations::next_try_at.asc())
             .limit(limit)
             .select(Operation::as_select())
@@ -299,10 +375,17 @@ pub async fn claim(
 }
 
 /// Keeps an operation for longer. False if it is no longer in these hands.
-pub async fn renew(operation: &Operation, until: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<bool> {
+pub async fn renew(
+    operation: &Operation,
+    until: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<bool> {
     let row = operations::table.find((operation.store_id, operation.id));
     let ours = diesel::update(row).filter(operations::lease.eq(operation.lease));
-    Ok(super::Cached(ours.set(operations::lease_until.eq(until))).execute(conn).await? == 1)
+    Ok(super::Cached(ours.set(operations::lease_until.eq(until)))
+        .execute(conn)
+        .await?
+        == 1)
 }
 
 /// Makes those of these operations due now that are open and that nobody drives. Their schedule stays as it is.
@@ -312,17 +395,25 @@ pub async fn hasten(
     now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<()> {
-    diesel::update(operations::table.filter(operations::store_id.eq(store)).filter(operations::id.eq_any(ids)))
-        .filter(operations::state.eq(OperationState::Open))
-        .filter(operations::lease.is_null())
-        .filter(operations::next_try_at.gt(now))
-        .set(operations::next_try_at.eq(now))
-        .execute(conn)
-        .await
-        .map(drop)
+    diesel::update(
+        operations::table
+            .filter(operations::store_id.eq(store))
+            .filter(operations::id.eq_any(ids)),
+    )
+    .filter(operations::state.eq(OperationState::Open))
+    .filter(operations::lease.is_null())
+    .filter(operations::next_try_at.gt(now))
+    .set(operations::next_try_at.eq(now))
+    .execute(conn)
+    .await
+    .map(drop)
 }
 
-async fn take(operation: Operation, lease: Lease, conn: &mut AsyncPgConnection) -> QueryResult<Operation> {
+async fn take(
+    operation: Operation,
+    lease: Lease,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Operation> {
     let leased = Operation {
         // Should this process be lost, the operation is due as soon as its lease is over.
         next_try_at: operation.next_try_at.min(lease.now),
@@ -330,7 +421,19 @@ async fn take(operation: Operation, lease: Lease, conn: &mut AsyncPgConnection) 
         lease_until: Some(lease.until),
         ..operation
     };
-    let state = if leased.looks_again { leased.state } else { OperationState::Open };
-    save(&Operation { state, may_have_arrived: true, ..leased.clone() }, conn).await?;
+    let state = if leased.looks_again {
+        leased.state
+    } else {
+        OperationState::Open
+    };
+    save(
+        &Operation {
+            state,
+            may_have_arrived: true,
+            ..leased.clone()
+        },
+        conn,
+    )
+    .await?;
     Ok(leased)
 }

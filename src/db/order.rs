@@ -69,18 +69,38 @@ pub struct Order {
 impl Order {
     /// What the order is made of.
     pub fn content(&self) -> OrderContent {
-        OrderContent { lines: self.lines.0.clone(), shipping_fee: self.shipping_fee, payment_fee: self.payment_fee }
+        OrderContent {
+            lines: self.lines.0.clone(),
+            shipping_fee: self.shipping_fee,
+            payment_fee: self.payment_fee,
+        }
     }
 
     /// What the order says beside that.
     pub fn remarks(&self) -> Remarks {
-        let Self { note, internal_note, handling_status, .. } = self;
-        Remarks { note: note.clone(), internal_note: internal_note.clone(), handling_status: *handling_status }
+        let Self {
+            note,
+            internal_note,
+            handling_status,
+            ..
+        } = self;
+        Remarks {
+            note: note.clone(),
+            internal_note: internal_note.clone(),
+            handling_status: *handling_status,
+        }
     }
 
     /// Takes on an edit. What it does not name stays, and what was changed since it was asked for.
     pub fn take_on(&mut self, edit: OrderEdit) {
-        let OrderEdit { content, totals, note, internal_note, handling_status, before } = edit;
+        let OrderEdit {
+            content,
+            totals,
+            note,
+            internal_note,
+            handling_status,
+            before,
+        } = edit;
         let before = before.unwrap_or_else(|| self.remarks());
         if let Some(note) = note.filter(|_| self.note == before.note) {
             self.note = note;
@@ -88,7 +108,9 @@ impl Order {
         if let Some(note) = internal_note.filter(|_| self.internal_note == before.internal_note) {
             self.internal_note = note;
         }
-        if let Some(label) = handling_status.filter(|_| self.handling_status == before.handling_status) {
+        if let Some(label) =
+            handling_status.filter(|_| self.handling_status == before.handling_status)
+        {
             self.handling_status = label;
         }
         self.lines = Json(content.lines);
@@ -132,26 +154,52 @@ pub struct OrderView {
 impl OrderView {
     /// Do the order's total and the amount at Paid differ, in a state where that matters?
     pub fn amount_mismatch(&self) -> bool {
-        let differs = |payment: &Payment| payment.status.shows_mismatch() && payment.amount != self.order.total;
+        let differs = |payment: &Payment| {
+            payment.status.shows_mismatch() && payment.amount != self.order.total
+        };
         self.payment.as_ref().is_some_and(differs)
     }
 }
 
 /// Creates an order.
 pub async fn insert(order: &Order, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    super::Cached(diesel::insert_into(orders::table).values(order)).execute(conn).await.map(drop)
+    super::Cached(diesel::insert_into(orders::table).values(order))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// The order with this id, discarded ones too, locked until the transaction ends. The first lock to take.
-pub async fn lock(store: StoreId, id: OrderId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Order>> {
-    orders::table.find((store, id)).select(Order::as_select()).for_update().first(conn).await.optional()
+pub async fn lock(
+    store: StoreId,
+    id: OrderId,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Option<Order>> {
+    orders::table
+        .find((store, id))
+        .select(Order::as_select())
+        .for_update()
+        .first(conn)
+        .await
+        .optional()
 }
 
 /// Locks those of these orders that are there until the transaction ends, in the order of their ids, so that two of
 /// these cannot wait for each other. The first locks to take.
-pub async fn lock_many(store: StoreId, ids: &[OrderId], conn: &mut AsyncPgConnection) -> QueryResult<Vec<OrderId>> {
-    let wanted = orders::table.filter(orders::store_id.eq(store)).filter(orders::id.eq_any(ids));
-    wanted.order(orders::id.asc()).select(orders::id).for_update().load(conn).await
+pub async fn lock_many(
+    store: StoreId,
+    ids: &[OrderId],
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Vec<OrderId>> {
+    let wanted = orders::table
+        .filter(orders::store_id.eq(store))
+        .filter(orders::id.eq_any(ids));
+    wanted
+        .order(orders::id.asc())
+        .select(orders::id)
+        .for_update()
+        .load(conn)
+        .await
 }
 
 /// Counts a change of the payments of these orders.
@@ -164,19 +212,33 @@ pub async fn touch_many(
     if ids.is_empty() {
         return Ok(());
     }
-    diesel::update(orders::table.filter(orders::store_id.eq(store)).filter(orders::id.eq_any(ids)))
-        .set((orders::version.eq(orders::version + 1), orders::updated_at.eq(now)))
-        .execute(conn)
-        .await
-        .map(drop)
+    diesel::update(
+        orders::table
+            .filter(orders::store_id.eq(store))
+            .filter(orders::id.eq_any(ids)),
+    )
+    .set((
+        orders::version.eq(orders::version + 1),
+        orders::updated_at.eq(now),
+    ))
+    .execute(conn)
+    .await
+    .map(drop)
 }
 
 /// Writes a changed order.
-pub async fn save(order: &mut Order, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+pub async fn save(
+    order: &mut Order,
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
     order.version += 1;
     order.updated_at = now;
     let row = orders::table.find((order.store_id, order.id));
-    super::Cached(diesel::update(row).set(&*order)).execute(conn).await.map(drop)
+    super::Cached(diesel::update(row).set(&*order))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Orders with what is shown with them. A macro, as the type of the joins has no short name.
@@ -184,16 +246,24 @@ macro_rules! views {
     () => {
         orders::table
             .inner_join(
-                members::table.on(members::store_id.eq(orders::store_id).and(members::id.eq(orders::member_id))),
+                members::table.on(members::store_id
+                    .eq(orders::store_id)
+                    .and(members::id.eq(orders::member_id))),
             )
             .left_join(
-                payments::table.on(payments::store_id.eq(orders::store_id).and(payments::order_id.eq(orders::id))),
+                payments::table.on(payments::store_id
+                    .eq(orders::store_id)
+                    .and(payments::order_id.eq(orders::id))),
             )
             .left_join(
                 operations::table.on(operations::store_id
                     .eq(orders::store_id)
                     .and(operations::order_id.eq(orders::id.nullable()))
-                    .and(operations::state.eq("open").or(operations::state.eq("stuck")))),
+                    .and(
+                        operations::state
+                            .eq("open")
+                            .or(operations::state.eq("stuck")),
+                    )),
             )
             .filter(orders::discarded_at.is_null())
     };
@@ -201,7 +271,11 @@ macro_rules! views {
 pub(super) use views;
 
 /// The order with this id; never a discarded one.
-pub async fn find(store: StoreId, id: OrderId, conn: &AsyncPgConnection) -> QueryResult<Option<OrderView>> {
+pub async fn find(
+    store: StoreId,
+    id: OrderId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<OrderView>> {
     views!()
         .filter(orders::store_id.eq(store))
         .filter(orders::id.eq(id))
@@ -250,7 +324,9 @@ macro_rules! filtered {
             query = query.filter(orders::payment_method.eq(method));
         }
         if let Some(wanted) = filter.amount_mismatch {
-            let shown = payments::status.nullable().eq_any([PaymentStatus::Unconfirmed, PaymentStatus::Confirmed]);
+            let shown = payments::status
+                .nullable()
+                .eq_any([PaymentStatus::Unconfirmed, PaymentStatus::Confirmed]);
             let differs = shown.and(payments::amount.nullable().ne(orders::total.nullable()));
             query = if wanted {
                 query.filter(differs)
@@ -267,9 +343,11 @@ macro_rules! filtered {
         if let Some(wanted) = &filter.q {
             let members = search::members($store, wanted, $conn).await?;
             query = match (search::order_numbers($store, wanted, $conn).await?, members) {
-                (Found::Few(orders), Found::Few(members)) => {
-                    query.filter(orders::id.eq_any(orders).or(orders::member_id.eq_any(members)))
-                }
+                (Found::Few(orders), Found::Few(members)) => query.filter(
+                    orders::id
+                        .eq_any(orders)
+                        .or(orders::member_id.eq_any(members)),
+                ),
                 _ => {
                     let in_member = search::holds!(members::search_text, wanted);
                     query.filter(search::holds!(orders::number, wanted).or(in_member))
@@ -292,21 +370,38 @@ pub async fn list(
     if let Some(before) = before {
         query = query.filter(orders::id.lt(before));
     }
-    query.order(orders::id.desc()).limit(limit).load(&mut &*conn).await
+    query
+        .order(orders::id.desc())
+        .limit(limit)
+        .load(&mut &*conn)
+        .await
 }
 
 /// How many there are.
 pub async fn count(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> QueryResult<i64> {
-    filtered!(views!().select(count_star()), store, filter, conn).first(&mut &*conn).await
+    filtered!(views!().select(count_star()), store, filter, conn)
+        .first(&mut &*conn)
+        .await
 }
 
 /// The ids of the orders that a filter takes in, for a bulk job.
-pub async fn ids(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> QueryResult<Vec<OrderId>> {
-    filtered!(views!().select(orders::id), store, filter, conn).order(orders::id.desc()).load(&mut &*conn).await
+pub async fn ids(
+    store: StoreId,
+    filter: &Filter,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<OrderId>> {
+    filtered!(views!().select(orders::id), store, filter, conn)
+        .order(orders::id.desc())
+        .load(&mut &*conn)
+        .await
 }
 
 /// Of `ids`, those that are orders of the store, with or without a payment.
-pub async fn existing(store: StoreId, ids: &[OrderId], conn: &AsyncPgConnection) -> QueryResult<Vec<OrderId>> {
+pub async fn existing(
+    store: StoreId,
+    ids: &[OrderId],
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<OrderId>> {
     orders::table
         .filter(orders::store_id.eq(store))
         .filter(orders::id.eq_any(ids))
@@ -333,17 +428,27 @@ pub async fn sum_placed(
     later: DateTime<Utc>,
     conn: &AsyncPgConnection,
 ) -> QueryResult<[Placed; 2]> {
-    let accepted = payments::status.nullable().ne_all([PaymentStatus::Processing, PaymentStatus::Failed]);
+    let accepted = payments::status
+        .nullable()
+        .ne_all([PaymentStatus::Processing, PaymentStatus::Failed]);
     let total_later = sql::<Text>("coalesce(sum(orders.total) FILTER (WHERE orders.placed_at >= ")
         .bind::<Timestamptz, _>(later)
         .sql("), 0)::text");
     let sums: (i64, YenSum, i64, YenSum) = orders::table
-        .left_join(payments::table.on(payments::store_id.eq(orders::store_id).and(payments::order_id.eq(orders::id))))
+        .left_join(
+            payments::table.on(payments::store_id
+                .eq(orders::store_id)
+                .and(payments::order_id.eq(orders::id))),
+        )
         .filter(orders::store_id.eq(store))
         .filter(orders::discarded_at.is_null())
         .filter(orders::placed_at.ge(since))
         .filter(orders::handling_status.ne(HandlingStatus::Cancelled))
-        .filter(orders::payment_method.ne(PaymentMethod::Paid).or(accepted.is_not_distinct_from(true)))
+        .filter(
+            orders::payment_method
+                .ne(PaymentMethod::Paid)
+                .or(accepted.is_not_distinct_from(true)),
+        )
         .select((
             count_star(),
             sql::<Text>("coalesce(sum(orders.total), 0)::text"),
@@ -352,5 +457,14 @@ pub async fn sum_placed(
         ))
         .first(&mut &*conn)
         .await?;
-    Ok([Placed { count: sums.0, total: sums.1 }, Placed { count: sums.2, total: sums.3 }])
+    Ok([
+        Placed {
+            count: sums.0,
+            total: sums.1,
+        },
+        Placed {
+            count: sums.2,
+            total: sums.3,
+        },
+    ])
 }

@@ -65,30 +65,56 @@ impl PaidSettings {
 
 /// Stores the settings of a new store.
 pub async fn insert(settings: &PaidSettings, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::insert_into(paid_settings::table).values(settings).execute(conn).await.map(drop)
+    diesel::insert_into(paid_settings::table)
+        .values(settings)
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// The settings of a store.
 pub async fn find(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<PaidSettings> {
-    paid_settings::table.find(store).select(PaidSettings::as_select()).first(&mut &*conn).await
+    paid_settings::table
+        .find(store)
+        .select(PaidSettings::as_select())
+        .first(&mut &*conn)
+        .await
 }
 
 /// The settings of a store, locked until the transaction ends.
 pub async fn lock(store: StoreId, conn: &mut AsyncPgConnection) -> QueryResult<PaidSettings> {
-    paid_settings::table.find(store).select(PaidSettings::as_select()).for_update().first(conn).await
+    paid_settings::table
+        .find(store)
+        .select(PaidSettings::as_select())
+        .for_update()
+        .first(conn)
+        .await
 }
 
 /// The settings of a store, safe from change (not from reading) until the transaction ends: an operation that is
 /// written down under a lock of this kind cannot meet a change of the environment.
 pub async fn share(store: StoreId, conn: &mut AsyncPgConnection) -> QueryResult<PaidSettings> {
-    paid_settings::table.find(store).select(PaidSettings::as_select()).for_key_share().first(conn).await
+    paid_settings::table
+        .find(store)
+        .select(PaidSettings::as_select())
+        .for_key_share()
+        .first(conn)
+        .await
 }
 
 /// Writes changed settings.
-pub async fn save(settings: &mut PaidSettings, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+pub async fn save(
+    settings: &mut PaidSettings,
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
     settings.version += 1;
     settings.updated_at = now;
-    diesel::update(paid_settings::table.find(settings.store_id)).set(&*settings).execute(conn).await.map(drop)
+    diesel::update(paid_settings::table.find(settings.store_id))
+        .set(&*settings)
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Notes what a call said about the credentials; writes only what is new.
@@ -98,9 +124,16 @@ pub async fn set_health(
     now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<()> {
-    diesel::update(paid_settings::table.find(store).filter(paid_settings::health.ne(health)))
-        .set((paid_settings::health.eq(health), paid_settings::health_at.eq(now)))
-        .execute(conn)
-        .await
-        .map(drop)
+    diesel::update(
+        paid_settings::table
+            .find(store)
+            .filter(paid_settings::health.ne(health)),
+    )
+    .set((
+        paid_settings::health.eq(health),
+        paid_settings::health_at.eq(now),
+    ))
+    .execute(conn)
+    .await
+    .map(drop)
 }

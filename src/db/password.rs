@@ -34,7 +34,11 @@ pub async fn of_user(
     admin_users::table
         .filter(admin_users::store_id.eq(store))
         .filter(admin_users::email_key.eq(email_key))
-        .select((admin_users::id, admin_users::role, admin_users::password_hash))
+        .select((
+            admin_users::id,
+            admin_users::role,
+            admin_users::password_hash,
+        ))
         .first(&mut &*conn)
         .await
         .optional()
@@ -48,7 +52,11 @@ pub async fn note_reset(
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<()> {
     let row = members::table.find((store, member));
-    diesel::update(row).set(members::password_reset_at.eq(now)).execute(conn).await.map(drop)
+    diesel::update(row)
+        .set(members::password_reset_at.eq(now))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Whether a member has a password, and when it last asked for a new one. The row stays locked until the transaction
@@ -61,7 +69,10 @@ pub async fn lock_state(
     members::table
         .find((store, member))
         .filter(members::deleted_at.is_null())
-        .select((members::password_hash.is_not_null(), members::password_reset_at))
+        .select((
+            members::password_hash.is_not_null(),
+            members::password_reset_at,
+        ))
         .for_update()
         .first(conn)
         .await
@@ -69,15 +80,33 @@ pub async fn lock_state(
 }
 
 /// The hash of a member's password.
-pub async fn hash_of(store: StoreId, member: MemberId, conn: &AsyncPgConnection) -> QueryResult<Option<String>> {
-    let row = members::table.find((store, member)).select(members::password_hash);
-    Ok(row.first::<Option<String>>(&mut &*conn).await.optional()?.flatten())
+pub async fn hash_of(
+    store: StoreId,
+    member: MemberId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<String>> {
+    let row = members::table
+        .find((store, member))
+        .select(members::password_hash);
+    Ok(row
+        .first::<Option<String>>(&mut &*conn)
+        .await
+        .optional()?
+        .flatten())
 }
 
 /// Has the member a password?
-pub async fn is_set(store: StoreId, member: MemberId, conn: &AsyncPgConnection) -> QueryResult<bool> {
+pub async fn is_set(
+    store: StoreId,
+    member: MemberId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<bool> {
     let row = members::table.find((store, member));
-    let hash: Option<Option<String>> = row.select(members::password_hash).first(&mut &*conn).await.optional()?;
+    let hash: Option<Option<String>> = row
+        .select(members::password_hash)
+        .first(&mut &*conn)
+        .await
+        .optional()?;
     Ok(hash.flatten().is_some())
 }
 

@@ -32,7 +32,11 @@ pub struct PasswordToken {
 /// Keeps a new token, which makes the member's older ones useless.
 pub async fn replace(token: &PasswordToken, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     void_all(token.store_id, &[token.member_id], token.created_at, conn).await?;
-    diesel::insert_into(password_tokens::table).values(token).execute(conn).await.map(drop)
+    diesel::insert_into(password_tokens::table)
+        .values(token)
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Makes every token of these members useless.
@@ -59,8 +63,12 @@ pub async fn is_good(
     now: DateTime<Utc>,
     conn: &AsyncPgConnection,
 ) -> QueryResult<bool> {
-    let good = password_tokens::table.find((store, id)).filter(good(secret_hash, now));
-    diesel::select(diesel::dsl::exists(good)).get_result(&mut &*conn).await
+    let good = password_tokens::table
+        .find((store, id))
+        .filter(good(secret_hash, now));
+    diesel::select(diesel::dsl::exists(good))
+        .get_result(&mut &*conn)
+        .await
 }
 
 /// What a token must be to set a password.

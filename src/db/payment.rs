@@ -112,35 +112,69 @@ impl Payment {
 
     /// What Paid last showed, where it was not adopted.
     pub fn seen(&self) -> Option<Sale> {
-        Some(Sale { status: self.seen_status?, price: self.seen_amount? })
+        Some(Sale {
+            status: self.seen_status?,
+            price: self.seen_amount?,
+        })
     }
 }
 
 /// Creates a payment.
 pub async fn insert(payment: &Payment, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    super::Cached(diesel::insert_into(payments::table).values(payment)).execute(conn).await.map(drop)
+    super::Cached(diesel::insert_into(payments::table).values(payment))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// The payment of an order, locked until the transaction ends. Lock the order first.
-pub async fn lock(store: StoreId, order: OrderId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Payment>> {
-    payments::table.find((store, order)).select(Payment::as_select()).for_update().first(conn).await.optional()
+pub async fn lock(
+    store: StoreId,
+    order: OrderId,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Option<Payment>> {
+    payments::table
+        .find((store, order))
+        .select(Payment::as_select())
+        .for_update()
+        .first(conn)
+        .await
+        .optional()
 }
 
 /// The payments of these orders, locked until the transaction ends. Lock the orders first.
-pub async fn lock_many(store: StoreId, orders: &[OrderId], conn: &mut AsyncPgConnection) -> QueryResult<Vec<Payment>> {
-    let wanted = payments::table.filter(payments::store_id.eq(store)).filter(payments::order_id.eq_any(orders));
-    wanted.order(payments::order_id.asc()).select(Payment::as_select()).for_update().load(conn).await
+pub async fn lock_many(
+    store: StoreId,
+    orders: &[OrderId],
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Vec<Payment>> {
+    let wanted = payments::table
+        .filter(payments::store_id.eq(store))
+        .filter(payments::order_id.eq_any(orders));
+    wanted
+        .order(payments::order_id.asc())
+        .select(Payment::as_select())
+        .for_update()
+        .load(conn)
+        .await
 }
 
 /// Writes a changed payment.
 pub async fn save(payment: &mut Payment, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     payment.version += 1;
     let row = payments::table.find((payment.store_id, payment.order_id));
-    super::Cached(diesel::update(row).set(&*payment)).execute(conn).await.map(drop)
+    super::Cached(diesel::update(row).set(&*payment))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Writes what a refresh changes, for many in one statement.
-pub async fn save_refreshed(store: StoreId, refreshed: &[Payment], conn: &mut AsyncPgConnection) -> QueryResult<()> {
+pub async fn save_refreshed(
+    store: StoreId,
+    refreshed: &[Payment],
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
     use sql_types::{Array, BigInt, Date, Nullable, Text, Timestamptz};
     if refreshed.is_empty() {
         return Ok(());
@@ -180,7 +214,9 @@ pub async fn any_open(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<b
     let open = payments::table
         .filter(payments::store_id.eq(store))
         .filter(payments::status.eq_any([PaymentStatus::Processing, PaymentStatus::Unconfirmed]));
-    diesel::select(diesel::dsl::exists(open)).get_result(&mut &*conn).await
+    diesel::select(diesel::dsl::exists(open))
+        .get_result(&mut &*conn)
+        .await
 }
 
 /// The payments of these orders, each with what is open on it.
@@ -192,7 +228,11 @@ pub async fn find_many(
     let open = operations::store_id
         .eq(payments::store_id)
         .and(operations::order_id.eq(payments::order_id.nullable()))
-        .and(operations::state.eq("open").or(operations::state.eq("stuck")));
+        .and(
+            operations::state
+                .eq("open")
+                .or(operations::state.eq("stuck")),
+        );
     payments::table
         .left_join(operations::table.on(open))
         .filter(payments::store_id.eq(store))
@@ -208,7 +248,11 @@ pub async fn oldest_unconfirmed(
     conn: &AsyncPgConnection,
 ) -> QueryResult<Option<(OrderId, String, DateTime<Utc>)>> {
     payments::table
-        .inner_join(orders::table.on(orders::store_id.eq(payments::store_id).and(orders::id.eq(payments::order_id))))
+        .inner_join(
+            orders::table.on(orders::store_id
+                .eq(payments::store_id)
+                .and(orders::id.eq(payments::order_id))),
+        )
         .filter(payments::store_id.eq(store))
         .filter(payments::status.eq(PaymentStatus::Unconfirmed))
         .order((payments::created_at.asc(), payments::order_id.asc()))

@@ -37,21 +37,48 @@ pub struct Product {
 
 /// Creates a product.
 pub async fn insert(product: &Product, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::insert_into(products::table).values(product).execute(conn).await.map(drop)
+    diesel::insert_into(products::table)
+        .values(product)
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// The product with this id.
-pub async fn find(store: StoreId, id: ProductId, conn: &AsyncPgConnection) -> QueryResult<Option<Product>> {
-    products::table.find((store, id)).select(Product::as_select()).first(&mut &*conn).await.optional()
+pub async fn find(
+    store: StoreId,
+    id: ProductId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<Product>> {
+    products::table
+        .find((store, id))
+        .select(Product::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
 }
 
 /// The product with this id, locked until the transaction ends.
-pub async fn lock(store: StoreId, id: ProductId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Product>> {
-    products::table.find((store, id)).select(Product::as_select()).for_update().first(conn).await.optional()
+pub async fn lock(
+    store: StoreId,
+    id: ProductId,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Option<Product>> {
+    products::table
+        .find((store, id))
+        .select(Product::as_select())
+        .for_update()
+        .first(conn)
+        .await
+        .optional()
 }
 
 /// The products with these codes; unknown codes are left out.
-pub async fn find_by_codes(store: StoreId, codes: &[&str], conn: &AsyncPgConnection) -> QueryResult<Vec<Product>> {
+pub async fn find_by_codes(
+    store: StoreId,
+    codes: &[&str],
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<Product>> {
     products::table
         .filter(products::store_id.eq(store))
         .filter(products::code.eq_any(codes))
@@ -84,30 +111,54 @@ pub async fn list(
 }
 
 /// How many there are.
-pub async fn count(store: StoreId, active_only: bool, conn: &AsyncPgConnection) -> QueryResult<i64> {
+pub async fn count(
+    store: StoreId,
+    active_only: bool,
+    conn: &AsyncPgConnection,
+) -> QueryResult<i64> {
     let all = products::table.filter(products::store_id.eq(store));
     if active_only {
-        all.filter(products::active).count().get_result(&mut &*conn).await
+        all.filter(products::active)
+            .count()
+            .get_result(&mut &*conn)
+            .await
     } else {
         all.count().get_result(&mut &*conn).await
     }
 }
 
 /// Writes a changed product.
-pub async fn save(product: &mut Product, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+pub async fn save(
+    product: &mut Product,
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
     product.version += 1;
     product.updated_at = now;
-    diesel::update(products::table.find((product.store_id, product.id))).set(&*product).execute(conn).await.map(drop)
+    diesel::update(products::table.find((product.store_id, product.id)))
+        .set(&*product)
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Removes a product. Orders keep their own copy of what was bought.
-pub async fn delete(store: StoreId, id: ProductId, conn: &mut AsyncPgConnection) -> QueryResult<bool> {
-    let deleted = diesel::delete(products::table.find((store, id))).execute(conn).await?;
+pub async fn delete(
+    store: StoreId,
+    id: ProductId,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<bool> {
+    let deleted = diesel::delete(products::table.find((store, id)))
+        .execute(conn)
+        .await?;
     Ok(deleted == 1)
 }
 
 /// The codes of products that may not be bought on deferred payment; the first 100.
-pub async fn codes_excluded_from_paid(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<Vec<String>> {
+pub async fn codes_excluded_from_paid(
+    store: StoreId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<String>> {
     products::table
         .filter(products::store_id.eq(store))
         .filter(products::paid_allowed.eq(false))

@@ -38,16 +38,27 @@ pub struct ProviderCall {
 
 /// Writes a call down.
 pub async fn insert(call: &ProviderCall, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    super::Cached(diesel::insert_into(provider_calls::table).values(call)).execute(conn).await.map(drop)
+    super::Cached(diesel::insert_into(provider_calls::table).values(call))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Writes many calls down.
 pub async fn insert_many(calls: &[ProviderCall], conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::insert_into(provider_calls::table).values(calls).execute(conn).await.map(drop)
+    diesel::insert_into(provider_calls::table)
+        .values(calls)
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// The calls about an order, oldest first.
-pub async fn of_order(store: StoreId, order: OrderId, conn: &AsyncPgConnection) -> QueryResult<Vec<ProviderCall>> {
+pub async fn of_order(
+    store: StoreId,
+    order: OrderId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<ProviderCall>> {
     provider_calls::table
         .filter(provider_calls::store_id.eq(store))
         .filter(provider_calls::order_id.eq(order))

@@ -54,7 +54,9 @@ macro_rules! cause {
             .and(payments::status.eq_any([PaymentStatus::Processing, PaymentStatus::Unconfirmed]))
     };
     (processing_too_long, $too_long:expr) => {
-        payments::status.eq(PaymentStatus::Processing).and(payments::created_at.lt($too_long.processing))
+        payments::status
+            .eq(PaymentStatus::Processing)
+            .and(payments::created_at.lt($too_long.processing))
     };
     (unconfirmed_too_long, $too_long:expr) => {
         cause!(fresh)
@@ -65,7 +67,9 @@ macro_rules! cause {
         cause!(fresh).and(payments::flag.is_not_distinct_from($flag))
     };
     (stuck) => {
-        operations::state.nullable().is_not_distinct_from(OperationState::Stuck)
+        operations::state
+            .nullable()
+            .is_not_distinct_from(OperationState::Stuck)
     };
     (unknown_code) => {
         unknown_codes::subject_id.nullable().is_not_null()
@@ -96,7 +100,10 @@ macro_rules! flagged {
 macro_rules! unreconciled {
     ($query:expr, $store:expr, $too_long:expr) => {{
         let too_long: TooLong = $too_long;
-        $query.left_join(flagged!()).filter(orders::store_id.eq($store)).filter(cause!(any, too_long).nullable())
+        $query
+            .left_join(flagged!())
+            .filter(orders::store_id.eq($store))
+            .filter(cause!(any, too_long).nullable())
     }};
 }
 
@@ -118,8 +125,15 @@ pub async fn list(
 }
 
 /// How many orders need a human.
-pub async fn count(store: StoreId, too_long: TooLong, conn: &AsyncPgConnection) -> QueryResult<i64> {
-    unreconciled!(views!(), store, too_long).count().get_result(&mut &*conn).await
+pub async fn count(
+    store: StoreId,
+    too_long: TooLong,
+    conn: &AsyncPgConnection,
+) -> QueryResult<i64> {
+    unreconciled!(views!(), store, too_long)
+        .count()
+        .get_result(&mut &*conn)
+        .await
 }
 
 /// What the payments of one status come to.
@@ -143,15 +157,27 @@ pub struct StatusSums {
 
 /// The payments of a store, counted and summed up by status, in one pass. Those of orders that were never placed are not
 /// among them.
-pub async fn sums(store: StoreId, too_long: TooLong, conn: &AsyncPgConnection) -> QueryResult<Vec<StatusSums>> {
+pub async fn sums(
+    store: StoreId,
+    too_long: TooLong,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<StatusSums>> {
     type Counts = (i64, i64, i64, i64, i64, i64, i64, i64, i64);
     let rows: Vec<(PaymentStatus, i64, YenSum, i64, YenSum, Counts)> = orders::table
-        .inner_join(payments::table.on(payments::store_id.eq(orders::store_id).and(payments::order_id.eq(orders::id))))
+        .inner_join(
+            payments::table.on(payments::store_id
+                .eq(orders::store_id)
+                .and(payments::order_id.eq(orders::id))),
+        )
         .left_join(
             operations::table.on(operations::store_id
                 .eq(orders::store_id)
                 .and(operations::order_id.eq(orders::id.nullable()))
-                .and(operations::state.eq("open").or(operations::state.eq("stuck")))),
+                .and(
+                    operations::state
+                        .eq("open")
+                        .or(operations::state.eq("stuck")),
+                )),
         )
         .left_join(flagged!())
         .filter(orders::store_id.eq(store))
@@ -177,24 +203,25 @@ pub async fn sums(store: StoreId, too_long: TooLong, conn: &AsyncPgConnection) -
         ))
         .load(&mut &*conn)
         .await?;
-    let sums = |(status, count, amount, apart, difference, counts): (_, _, _, _, _, Counts)| StatusSums {
-        status,
-        count,
-        amount,
-        apart,
-        difference,
-        unreconciled: counts.0,
-        causes: [
-            (Cause::AmountMismatch, counts.1),
-            (Cause::CancelledButOpen, counts.2),
-            (Cause::ProcessingTooLong, counts.3),
-            (Cause::UnconfirmedTooLong, counts.4),
-            (Cause::MovedBack, counts.5),
-            (Cause::MissingAtPaid, counts.6),
-            (Cause::Stuck, counts.7),
-            (Cause::UnknownCode, counts.8),
-        ],
-    };
+    let sums =
+        |(status, count, amount, apart, difference, counts): (_, _, _, _, _, Counts)| StatusSums {
+            status,
+            count,
+            amount,
+            apart,
+            difference,
+            unreconciled: counts.0,
+            causes: [
+                (Cause::AmountMismatch, counts.1),
+                (Cause::CancelledButOpen, counts.2),
+                (Cause::ProcessingTooLong, counts.3),
+                (Cause::UnconfirmedTooLong, counts.4),
+                (Cause::MovedBack, counts.5),
+                (Cause::MissingAtPaid, counts.6),
+                (Cause::Stuck, counts.7),
+                (Cause::UnknownCode, counts.8),
+            ],
+        };
     Ok(rows.into_iter().map(sums).collect())
 }
 
@@ -237,10 +264,16 @@ pub async fn applications(
     let mut members = member::find_many(store, &ids, conn).await?;
     members.sort_unstable_by_key(|member| std::cmp::Reverse(member.id));
     let mut open = operation::open_on_members(store, &ids, conn).await?;
-    let mut codes: HashMap<_, _> = unknown_code::on_members(store, &ids, conn).await?.into_iter().collect();
+    let mut codes: HashMap<_, _> = unknown_code::on_members(store, &ids, conn)
+        .await?
+        .into_iter()
+        .collect();
     let row = |member: Member| ApplicationRow {
         unknown_codes: codes.remove(&member.id.0),
-        view: MemberView { operation: open.remove(&member.id), member },
+        view: MemberView {
+            operation: open.remove(&member.id),
+            member,
+        },
     };
     Ok(members.into_iter().map(row).collect())
 }
@@ -266,7 +299,10 @@ pub struct ApplicationCounts {
 }
 
 /// Counts the members whose applications need a human.
-pub async fn count_applications(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<ApplicationCounts> {
+pub async fn count_applications(
+    store: StoreId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<ApplicationCounts> {
     diesel::sql_query(format!(
         "SELECT count(*) AS members, count(stuck.member_id) AS stuck, count(strange.subject_id) AS unknown_code \
          FROM ({APPLICATIONS}) AS found \

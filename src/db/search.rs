@@ -37,14 +37,22 @@ pub(super) enum Found<Id> {
 
 impl<Id> Found<Id> {
     fn of(ids: Vec<Id>) -> Self {
-        if i64::try_from(ids.len()).is_ok_and(|found| found <= FEW) { Self::Few(ids) } else { Self::Many }
+        if i64::try_from(ids.len()).is_ok_and(|found| found <= FEW) {
+            Self::Few(ids)
+        } else {
+            Self::Many
+        }
     }
 }
 
 /// Is a column's text, in the form to look through, what is looked for?
 macro_rules! holds {
     ($text:expr, $wanted:expr) => {
-        $crate::db::search::strpos($text, $crate::db::search::search_form($wanted.as_str().to_owned())).gt(0)
+        $crate::db::search::strpos(
+            $text,
+            $crate::db::search::search_form($wanted.as_str().to_owned()),
+        )
+        .gt(0)
     };
 }
 pub(super) use holds;
@@ -55,8 +63,10 @@ macro_rules! by_index {
     ($table:ident, $text:ident, $store:expr, $wanted:expr) => {
         $table::table
             .filter(
-                search_keys($table::store_id, $table::$text)
-                    .contains(search_keys($store, search_form($wanted.as_str().to_owned()))),
+                search_keys($table::store_id, $table::$text).contains(search_keys(
+                    $store,
+                    search_form($wanted.as_str().to_owned()),
+                )),
             )
             .filter($table::store_id.is_not_distinct_from($store))
             .filter(holds!($table::$text, $wanted))
@@ -66,8 +76,15 @@ macro_rules! by_index {
 }
 
 /// The members, deleted ones too, whose number, company, its reading or e-mail address holds this.
-pub(super) async fn members(store: StoreId, wanted: &Search, conn: &AsyncPgConnection) -> QueryResult<Found<MemberId>> {
-    by_index!(members, search_text, store, wanted).load(&mut &*conn).await.map(Found::of)
+pub(super) async fn members(
+    store: StoreId,
+    wanted: &Search,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Found<MemberId>> {
+    by_index!(members, search_text, store, wanted)
+        .load(&mut &*conn)
+        .await
+        .map(Found::of)
 }
 
 /// The orders, discarded ones too, whose number holds this.
@@ -76,5 +93,8 @@ pub(super) async fn order_numbers(
     wanted: &Search,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Found<OrderId>> {
-    by_index!(orders, number, store, wanted).load(&mut &*conn).await.map(Found::of)
+    by_index!(orders, number, store, wanted)
+        .load(&mut &*conn)
+        .await
+        .map(Found::of)
 }

@@ -35,7 +35,11 @@ pub struct Session {
 
 /// Opens a session.
 pub async fn insert(session: &Session, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::insert_into(sessions::table).values(session).execute(conn).await.map(drop)
+    diesel::insert_into(sessions::table)
+        .values(session)
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Opens a session of a member whose password was just found to be right, unless it has another one by now: a member
@@ -63,8 +67,18 @@ pub async fn insert_verified(
 }
 
 /// The session, locked until the transaction ends.
-pub async fn lock(store: StoreId, id: SessionId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Session>> {
-    sessions::table.find((store, id)).select(Session::as_select()).for_update().first(conn).await.optional()
+pub async fn lock(
+    store: StoreId,
+    id: SessionId,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Option<Session>> {
+    sessions::table
+        .find((store, id))
+        .select(Session::as_select())
+        .for_update()
+        .first(conn)
+        .await
+        .optional()
 }
 
 /// The member behind a session that still stands.
@@ -76,8 +90,9 @@ pub async fn member_of(
 ) -> QueryResult<Option<Member>> {
     members::table
         .inner_join(
-            sessions::table
-                .on(sessions::store_id.eq(members::store_id).and(sessions::member_id.eq(members::id.nullable()))),
+            sessions::table.on(sessions::store_id
+                .eq(members::store_id)
+                .and(sessions::member_id.eq(members::id.nullable()))),
         )
         .filter(members::store_id.eq(store))
         .filter(members::id.eq(member))
@@ -100,8 +115,9 @@ pub async fn user_of(
 ) -> QueryResult<Option<AdminUser>> {
     admin_users::table
         .inner_join(
-            sessions::table
-                .on(sessions::store_id.eq(admin_users::store_id).and(sessions::user_id.eq(admin_users::id.nullable()))),
+            sessions::table.on(sessions::store_id
+                .eq(admin_users::store_id)
+                .and(sessions::user_id.eq(admin_users::id.nullable()))),
         )
         .filter(admin_users::store_id.eq(store))
         .filter(admin_users::id.eq(user))
@@ -115,19 +131,34 @@ pub async fn user_of(
 }
 
 /// Does this session of neither a member nor the staff still stand: a token of the command line?
-pub async fn of_nobody_stands(store: StoreId, id: SessionId, conn: &AsyncPgConnection) -> QueryResult<bool> {
+pub async fn of_nobody_stands(
+    store: StoreId,
+    id: SessionId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<bool> {
     let standing = sessions::table
         .find((store, id))
         .filter(sessions::member_id.is_null())
         .filter(sessions::user_id.is_null())
         .filter(sessions::ended_at.is_null());
-    diesel::select(diesel::dsl::exists(standing)).get_result(&mut &*conn).await
+    diesel::select(diesel::dsl::exists(standing))
+        .get_result(&mut &*conn)
+        .await
 }
 
 /// Refuses a session that was ended.
-pub async fn check_standing(store: StoreId, id: SessionId, conn: &AsyncPgConnection) -> Result<(), Error> {
-    let standing = sessions::table.find((store, id)).filter(sessions::ended_at.is_null());
-    match diesel::select(diesel::dsl::exists(standing)).get_result(&mut &*conn).await? {
+pub async fn check_standing(
+    store: StoreId,
+    id: SessionId,
+    conn: &AsyncPgConnection,
+) -> Result<(), Error> {
+    let standing = sessions::table
+        .find((store, id))
+        .filter(sessions::ended_at.is_null());
+    match diesel::select(diesel::dsl::exists(standing))
+        .get_result(&mut &*conn)
+        .await?
+    {
         true => Ok(()),
         false => Err(Code::TokenInvalid.because("The session has ended. Log in again.")),
     }
@@ -142,14 +173,22 @@ pub async fn set_refresh_hash(
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<()> {
     diesel::update(sessions::table.find((store, id)))
-        .set((sessions::refresh_hash.eq(refresh_hash), sessions::expires_at.eq(expires_at)))
+        .set((
+            sessions::refresh_hash.eq(refresh_hash),
+            sessions::expires_at.eq(expires_at),
+        ))
         .execute(conn)
         .await
         .map(drop)
 }
 
 /// Ends a session.
-pub async fn end(store: StoreId, id: SessionId, now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+pub async fn end(
+    store: StoreId,
+    id: SessionId,
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
     diesel::update(sessions::table.find((store, id)))
         .filter(sessions::ended_at.is_null())
         .set(sessions::ended_at.eq(now))

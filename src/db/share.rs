@@ -49,7 +49,11 @@ pub struct Shares {
 impl Shares {
     /// Each store has at most `size` connections at a time.
     pub fn new(size: usize) -> Self {
-        Self { size, patience: super::CHECKOUT_TIMEOUT, of: Arc::default() }
+        Self {
+            size,
+            patience: super::CHECKOUT_TIMEOUT,
+            of: Arc::default(),
+        }
     }
 
     fn of(&self, store: StoreId) -> Arc<Semaphore> {
@@ -76,13 +80,20 @@ impl Shares {
         // Whoever waits for a second connection while he holds one may wait for himself.
         holding::check_that_none_is_held();
         let waited = tokio::time::timeout(self.patience, self.of(store).acquire_owned()).await;
-        Ok(Some(Place { _permit: waited.map_err(|_| busy())?.map_err(anyhow::Error::from)? }))
+        Ok(Some(Place {
+            _permit: waited.map_err(|_| busy())?.map_err(anyhow::Error::from)?,
+        }))
     }
 }
 
 fn busy() -> Error {
-    let problem = Code::Busy.problem("The store has as many requests under way as it may. Try again.");
-    Problem { retry_after: Some(1), ..problem }.into()
+    let problem =
+        Code::Busy.problem("The store has as many requests under way as it may. Try again.");
+    Problem {
+        retry_after: Some(1),
+        ..problem
+    }
+    .into()
 }
 
 /// A place in a share, free again when it is dropped.
@@ -97,13 +108,30 @@ mod tests {
 
     #[tokio::test]
     async fn a_store_waits_for_itself_and_never_for_another() {
-        let (shares, store) = (Shares { patience: Duration::from_millis(10), ..Shares::new(1) }, StoreId::new());
+        let (shares, store) = (
+            Shares {
+                patience: Duration::from_millis(10),
+                ..Shares::new(1)
+            },
+            StoreId::new(),
+        );
         let first = for_store(store, shares.take()).await.unwrap();
-        assert_eq!(for_store(store, shares.take()).await.unwrap_err().code(), Some(Code::Busy));
-        assert!(for_store(StoreId::new(), shares.take()).await.unwrap().is_some());
+        assert_eq!(
+            for_store(store, shares.take()).await.unwrap_err().code(),
+            Some(Code::Busy)
+        );
+        assert!(
+            for_store(StoreId::new(), shares.take())
+                .await
+                .unwrap()
+                .is_some()
+        );
         drop(first);
         assert!(for_store(store, shares.take()).await.unwrap().is_some());
-        assert!(shares.take().await.unwrap().is_none(), "what is no store's is not counted");
+        assert!(
+            shares.take().await.unwrap().is_none(),
+            "what is no store's is not counted"
+        );
     }
 
     #[tokio::test]

@@ -27,7 +27,9 @@ pub async fn all_or_first(
     conn: &mut AsyncPgConnection,
 ) -> anyhow::Result<Vec<SigningKey>> {
     conn.transaction(async |conn| {
-        diesel::sql_query("LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE").execute(conn).await?;
+        diesel::sql_query("LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE")
+            .execute(conn)
+            .await?;
         let keys: Vec<SigningKey> = signing_keys::table
             .order((signing_keys::created_at.asc(), signing_keys::kid.asc()))
             .select(SigningKey::as_select())
@@ -37,7 +39,10 @@ pub async fn all_or_first(
             return Ok(keys);
         }
         let key = first()?;
-        diesel::insert_into(signing_keys::table).values(&key).execute(conn).await?;
+        diesel::insert_into(signing_keys::table)
+            .values(&key)
+            .execute(conn)
+            .await?;
         Ok(vec![key])
     })
     .await

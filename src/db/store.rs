@@ -64,7 +64,11 @@ pub struct StoreOptions {
 
 /// Creates a store.
 pub async fn insert(store: &Store, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::insert_into(stores::table).values(store).execute(conn).await.map(drop)
+    diesel::insert_into(stores::table)
+        .values(store)
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// A store with nothing set up yet, as of now.
@@ -88,7 +92,11 @@ pub fn fresh(slug: &str, name: &str, now: DateTime<Utc>) -> Store {
 }
 
 /// Opens a store: with its payment settings and its first owner.
-pub async fn open(store: &Store, owner: &AdminUser, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+pub async fn open(
+    store: &Store,
+    owner: &AdminUser,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
     conn.transaction(async |conn| {
         insert(store, conn).await?;
         paid_settings::insert(&PaidSettings::fresh(store.store_id, store.created_at), conn).await?;
@@ -99,28 +107,55 @@ pub async fn open(store: &Store, owner: &AdminUser, conn: &mut AsyncPgConnection
 
 /// The store with this id.
 pub async fn find(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<Option<Store>> {
-    stores::table.find(store).select(Store::as_select()).first(&mut &*conn).await.optional()
+    stores::table
+        .find(store)
+        .select(Store::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
 }
 
 /// The store with this id, locked until the transaction ends.
 pub async fn lock(store: StoreId, conn: &mut AsyncPgConnection) -> QueryResult<Option<Store>> {
-    stores::table.find(store).select(Store::as_select()).for_update().first(conn).await.optional()
+    stores::table
+        .find(store)
+        .select(Store::as_select())
+        .for_update()
+        .first(conn)
+        .await
+        .optional()
 }
 
 /// The store a login names.
 pub async fn find_by_slug(slug: &str, conn: &AsyncPgConnection) -> QueryResult<Option<Store>> {
-    stores::table.filter(stores::slug.eq(slug)).select(Store::as_select()).first(&mut &*conn).await.optional()
+    stores::table
+        .filter(stores::slug.eq(slug))
+        .select(Store::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
 }
 
 /// The store a publishable key names.
-pub async fn find_by_publishable_key(key: &str, conn: &AsyncPgConnection) -> QueryResult<Option<Store>> {
+pub async fn find_by_publishable_key(
+    key: &str,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<Store>> {
     let named = stores::table.filter(stores::publishable_key.eq(key));
-    named.select(Store::as_select()).first(&mut &*conn).await.optional()
+    named
+        .select(Store::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
 }
 
 /// Gives a store another short name.
 pub async fn set_slug(store: StoreId, slug: &str, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::update(stores::table.find(store)).set(stores::slug.eq(slug)).execute(conn).await.map(drop)
+    diesel::update(stores::table.find(store))
+        .set(stores::slug.eq(slug))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Changes a store's options.
@@ -131,7 +166,11 @@ pub async fn set_options(
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<Store> {
     diesel::update(stores::table.find(store))
-        .set((options, stores::updated_at.eq(now), stores::version.eq(stores::version + 1)))
+        .set((
+            options,
+            stores::updated_at.eq(now),
+            stores::version.eq(stores::version + 1),
+        ))
         .returning(Store::as_returning())
         .get_result(conn)
         .await
@@ -166,11 +205,18 @@ const SCHEDULED: &str = "\
 /// The stores with a schedule, and the last refresh that `actor` asked for. The worker's look for what is due: each
 /// refresh is then the store's own.
 pub async fn scheduled(actor: &str, conn: &mut AsyncPgConnection) -> QueryResult<Vec<Scheduled>> {
-    diesel::sql_query(SCHEDULED).bind::<diesel::sql_types::Text, _>(actor).load(conn).await
+    diesel::sql_query(SCHEDULED)
+        .bind::<diesel::sql_types::Text, _>(actor)
+        .load(conn)
+        .await
 }
 
 /// The same of one store.
-pub async fn scheduled_of(id: StoreId, actor: &str, conn: &mut AsyncPgConnection) -> QueryResult<Option<Scheduled>> {
+pub async fn scheduled_of(
+    id: StoreId,
+    actor: &str,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Option<Scheduled>> {
     diesel::sql_query(format!("{SCHEDULED} AND stores.store_id = $2"))
         .bind::<diesel::sql_types::Text, _>(actor)
         .bind::<diesel::sql_types::Uuid, _>(id)

@@ -19,7 +19,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 pub async fn connect(url: &str) -> ConnectionResult<AsyncPgConnection> {
     let config = configure(url)?;
     let is_socket = |host| matches!(host, &Host::Unix(_));
-    let sockets_only = config.get_hostaddrs().is_empty() && config.get_hosts().iter().all(is_socket);
+    let sockets_only =
+        config.get_hostaddrs().is_empty() && config.get_hosts().iter().all(is_socket);
     if sockets_only || config.get_ssl_mode() == SslMode::Disable {
         return plain(&config).await;
     }
@@ -32,7 +33,10 @@ pub async fn connect(url: &str) -> ConnectionResult<AsyncPgConnection> {
         }
         Err(error) => return Err(bad(error)),
     };
-    let (client, connection) = config.connect(MakeRustlsConnect::new(tls)).await.map_err(bad)?;
+    let (client, connection) = config
+        .connect(MakeRustlsConnect::new(tls))
+        .await
+        .map_err(bad)?;
     AsyncPgConnection::try_from_client_and_connection(client, connection).await
 }
 
@@ -41,12 +45,23 @@ fn configure(url: &str) -> ConnectionResult<Config> {
     let mut config: Config = url.parse().map_err(bad)?;
     let named = config.get_hosts().iter().any(|host| match host {
         Host::Unix(_) => false,
-        Host::Tcp(name) => name != "localhost" && !name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
+        Host::Tcp(name) => {
+            name != "localhost"
+                && !name
+                    .parse::<IpAddr>()
+                    .is_ok_and(|address| address.is_loopback())
+        }
     });
     // Where both are given, it is the address that is connected to.
-    let remote = named || config.get_hostaddrs().iter().any(|address| !address.is_loopback());
+    let remote = named
+        || config
+            .get_hostaddrs()
+            .iter()
+            .any(|address| !address.is_loopback());
     // The mode stands nowhere in the parsed settings unless it was given: `prefer` may be the default.
-    let parameters = url.rsplit_once('?').map_or(url, |(_, parameters)| parameters);
+    let parameters = url
+        .rsplit_once('?')
+        .map_or(url, |(_, parameters)| parameters);
     if remote && !parameters.contains("sslmode=") {
         config.ssl_mode(SslMode::Require);
     }
@@ -68,8 +83,8 @@ fn client_config() -> Result<ClientConfig, rustls::Error> {
     if let Some(config) = CONFIG.get() {
         return Ok(config.clone());
     }
-    let builder =
-        ClientConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions()?;
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()?;
     let config = builder.with_platform_verifier()?.with_no_client_auth();
     Ok(CONFIG.get_or_init(|| config).clone())
 }
@@ -83,17 +98,38 @@ mod tests {
         for (url, mode) in [
             ("postgres://app@db.example/shop", SslMode::Require),
             ("postgres://app@10.0.0.7,localhost/shop", SslMode::Require),
-            ("postgres://app@db.example/shop?sslmode=prefer", SslMode::Prefer),
-            ("postgres://app@localhost/shop?hostaddr=10.0.0.7", SslMode::Require),
+            (
+                "postgres://app@db.example/shop?sslmode=prefer",
+                SslMode::Prefer,
+            ),
+            (
+                "postgres://app@localhost/shop?hostaddr=10.0.0.7",
+                SslMode::Require,
+            ),
             ("postgres://app@/shop?hostaddr=10.0.0.7", SslMode::Require),
-            ("postgres://app:sslmode=@db.example/shop?connect_timeout=5", SslMode::Require),
+            (
+                "postgres://app:sslmode=@db.example/shop?connect_timeout=5",
+                SslMode::Require,
+            ),
             ("host=db.example user=app dbname=shop", SslMode::Require),
-            ("host=db.example user=app dbname=shop sslmode=prefer", SslMode::Prefer),
-            ("postgres://app@localhost/shop?hostaddr=127.0.0.1", SslMode::Prefer),
-            ("postgres://app@db.example/shop?sslmode=disable", SslMode::Disable),
+            (
+                "host=db.example user=app dbname=shop sslmode=prefer",
+                SslMode::Prefer,
+            ),
+            (
+                "postgres://app@localhost/shop?hostaddr=127.0.0.1",
+                SslMode::Prefer,
+            ),
+            (
+                "postgres://app@db.example/shop?sslmode=disable",
+                SslMode::Disable,
+            ),
             ("postgres://app@localhost/shop", SslMode::Prefer),
             ("postgres://app@127.0.0.1,[::1]/shop", SslMode::Prefer),
-            ("postgres://app@localhost/shop?host=%2Fvar%2Frun%2Fpostgresql", SslMode::Prefer),
+            (
+                "postgres://app@localhost/shop?host=%2Fvar%2Frun%2Fpostgresql",
+                SslMode::Prefer,
+            ),
         ] {
             assert_eq!(configure(url).unwrap().get_ssl_mode(), mode, "{url}");
         }

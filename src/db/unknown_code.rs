@@ -51,9 +51,17 @@ struct Flagged {
 }
 
 /// Does a flag stand on this order or member?
-pub async fn stands(store: StoreId, subject: Subject, conn: &AsyncPgConnection) -> QueryResult<bool> {
-    let flag = unknown_codes::table.find((store, subject.id())).filter(unknown_codes::accepted_at.is_null());
-    diesel::select(diesel::dsl::exists(flag)).get_result(&mut &*conn).await
+pub async fn stands(
+    store: StoreId,
+    subject: Subject,
+    conn: &AsyncPgConnection,
+) -> QueryResult<bool> {
+    let flag = unknown_codes::table
+        .find((store, subject.id()))
+        .filter(unknown_codes::accepted_at.is_null());
+    diesel::select(diesel::dsl::exists(flag))
+        .get_result(&mut &*conn)
+        .await
 }
 
 /// The codes that are flagged on these members.

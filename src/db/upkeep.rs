@@ -64,11 +64,19 @@ impl Kind {
 }
 
 /// Drops what became useless before a moment, as far as one round goes. Says how many rows that were.
-pub async fn purge(kind: Kind, before: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<usize> {
+pub async fn purge(
+    kind: Kind,
+    before: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<usize> {
     let mut purged = 0;
     for _ in 0..PORTIONS {
         let statement = diesel::sql_query(kind.statement());
-        let gone = statement.bind::<Timestamptz, _>(before).bind::<BigInt, _>(PORTION as i64).execute(conn).await?;
+        let gone = statement
+            .bind::<Timestamptz, _>(before)
+            .bind::<BigInt, _>(PORTION as i64)
+            .execute(conn)
+            .await?;
         purged += gone;
         if gone < PORTION {
             break;

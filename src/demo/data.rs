@@ -74,7 +74,11 @@ impl Company {
 
     /// The application's status before anything is sent.
     pub fn application_status(&self) -> ApplicationStatus {
-        if self.way == Way::None { ApplicationStatus::None } else { ApplicationStatus::Pending }
+        if self.way == Way::None {
+            ApplicationStatus::None
+        } else {
+            ApplicationStatus::Pending
+        }
     }
 }
 
@@ -100,7 +104,13 @@ pub const COMPANIES: [Company; 13] = [
         email: "minato+active",
         name: ["株式会社みなと商会", "カブシキガイシャミナトショウカイ"],
         people: [SATO, SUZUKI],
-        address: ["231-0002", "神奈川県", "横浜市中区", "海岸通4-1", "みなとビル3F"],
+        address: [
+            "231-0002",
+            "神奈川県",
+            "横浜市中区",
+            "海岸通4-1",
+            "みなとビル3F",
+        ],
         phone: "045-000-1001",
         business_type: 12,
         status: MemberStatus::Active,
@@ -148,7 +158,10 @@ pub const COMPANIES: [Company; 13] = [
     },
     Company {
         email: "shinonome+inactive",
-        name: ["東雲インテリア株式会社", "シノノメインテリアカブシキガイシャ"],
+        name: [
+            "東雲インテリア株式会社",
+            "シノノメインテリアカブシキガイシャ",
+        ],
         people: [WATANABE, ITO],
         address: ["135-0062", "東京都", "江東区", "東雲9-99", "東雲倉庫A棟"],
         phone: "03-0000-1006",

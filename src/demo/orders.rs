@@ -35,8 +35,18 @@ struct Demo<'a> {
 }
 
 /// Places all orders. `members` are those of the list, the first three of which may pay with Paid.
-pub async fn place_all(app: &App, store: &Store, shop: &str, members: &[Member]) -> Result<(), Error> {
-    let demo = Demo { app, store, shop, no_key: Ticket::none() };
+pub async fn place_all(
+    app: &App,
+    store: &Store,
+    shop: &str,
+    members: &[Member],
+) -> Result<(), Error> {
+    let demo = Demo {
+        app,
+        store,
+        shop,
+        no_key: Ticket::none(),
+    };
     demo.paid_in_other_ways(&members[9]).await?;
     demo.settled(&members[1], &members[2]).await?;
     demo.given_up(&members[1]).await?;
@@ -46,42 +56,92 @@ pub async fn place_all(app: &App, store: &Store, shop: &str, members: &[Member])
 
 impl Demo<'_> {
     async fn paid_in_other_ways(&self, buyer: &Member) -> Result<(), Error> {
-        let done = self.buy(buyer, PaymentMethod::BankTransfer, &[("TWL-10", 4), ("BAG-50", 1)], "").await?;
+        let done = self
+            .buy(
+                buyer,
+                PaymentMethod::BankTransfer,
+                &[("TWL-10", 4), ("BAG-50", 1)],
+                "",
+            )
+            .await?;
         self.label(done, HandlingStatus::Completed).await?;
-        self.buy(buyer, PaymentMethod::CashOnDelivery, &[("GIFT-5K", 2)], "熨斗をお願いします。").await?;
+        self.buy(
+            buyer,
+            PaymentMethod::CashOnDelivery,
+            &[("GIFT-5K", 2)],
+            "熨斗をお願いします。",
+        )
+        .await?;
         Ok(())
     }
 
     /// Confirmed, cancelled, cancelled with the order.
     async fn settled(&self, first: &Member, second: &Member) -> Result<(), Error> {
         let paid = PaymentMethod::Paid;
-        let shipped = self.buy(first, paid, &[("DSK-01", 1), ("CUP-01", 10)], "").await?;
+        let shipped = self
+            .buy(first, paid, &[("DSK-01", 1), ("CUP-01", 10)], "")
+            .await?;
         self.confirm(shipped, 3).await?;
         self.label(shipped, HandlingStatus::Completed).await?;
 
-        let changed = self.buy(second, paid, &[("RICE-10", 5), ("SOY-1L", 12)], "").await?;
+        let changed = self
+            .buy(second, paid, &[("RICE-10", 5), ("SOY-1L", 12)], "")
+            .await?;
         self.edit(changed, "RICE-10", 4, true).await?;
         self.confirm(changed, 1).await?;
 
         let moved = self.buy(first, paid, &[("TEA-500", 6)], "").await?;
-        payment::cancel(self.app, self.store.store_id, moved, "銀行振込へ変更のご依頼", &self.context()).await?;
-        let to_bank = Edit { payment_method: Some(PaymentMethod::BankTransfer), ..Edit::default() };
-        order::edit(self.app, self.store.store_id, moved, to_bank, &self.context()).await?;
+        payment::cancel(
+            self.app,
+            self.store.store_id,
+            moved,
+            "銀行振込へ変更のご依頼",
+            &self.context(),
+        )
+        .await?;
+        let to_bank = Edit {
+            payment_method: Some(PaymentMethod::BankTransfer),
+            ..Edit::default()
+        };
+        order::edit(
+            self.app,
+            self.store.store_id,
+            moved,
+            to_bank,
+            &self.context(),
+        )
+        .await?;
 
         let out_of_stock = self.buy(second, paid, &[("CUP-01", 40)], "").await?;
-        let wish = CancelOrder { cancel_payment: true, reason: "在庫切れ".into() };
-        order::cancel(self.app, self.store.store_id, out_of_stock, wish, &self.context()).await?;
+        let wish = CancelOrder {
+            cancel_payment: true,
+            reason: "在庫切れ".into(),
+        };
+        order::cancel(
+            self.app,
+            self.store.store_id,
+            out_of_stock,
+            wish,
+            &self.context(),
+        )
+        .await?;
         Ok(())
     }
 
     /// Failed: Paid's answer is lost, and the shop gives the sale up instead of waiting.
     async fn given_up(&self, buyer: &Member) -> Result<(), Error> {
         self.lose_the_next_answer().await?;
-        let lost = self.buy(buyer, PaymentMethod::Paid, &[("BAG-50", 3)], "").await?;
+        let lost = self
+            .buy(buyer, PaymentMethod::Paid, &[("BAG-50", 3)], "")
+            .await?;
         let wish = Resolve {
-            action: Resolution::Abandon, reason: "お客様がご注文を取り下げ".into(), adopt: false
+            action: Resolution::Abandon,
+            reason: "お客様がご注文を取り下げ".into(),
+            adopt: false,
         };
-        match reconciliation::resolve(self.app, self.store.store_id, lost, wish, &self.context()).await {
+        match reconciliation::resolve(self.app, self.store.store_id, lost, wish, &self.context())
+            .await
+        {
             // A sandbox without faults has answered, and there is nothing to give up.
             Err(error) if error.code() == Some(Code::ActionNotAllowed) => Ok(()),
             other => other.map(drop),
@@ -97,8 +157,15 @@ impl Demo<'_> {
             quantity: 1,
             tax_rate: 10,
         };
-        let content = OrderContent { lines: vec![tea], shipping_fee: Yen(1_000), payment_fee: Yen::ZERO };
-        match self.place(buyer, PaymentMethod::Paid, content, Vec::new(), "").await {
+        let content = OrderContent {
+            lines: vec![tea],
+            shipping_fee: Yen(1_000),
+            payment_fee: Yen::ZERO,
+        };
+        match self
+            .place(buyer, PaymentMethod::Paid, content, Vec::new(), "")
+            .await
+        {
             Err(error) if error.code() == Some(Code::CreditDeclined) => Ok(()),
             other => other.map(drop),
         }
@@ -107,11 +174,16 @@ impl Demo<'_> {
     /// Unconfirmed, one of them with another amount here than at Paid.
     async fn open(&self, first: &Member, second: &Member) -> Result<(), Error> {
         let paid = PaymentMethod::Paid;
-        let short = self.buy(second, paid, &[("TEA-100", 24), ("CUP-01", 12)], "").await?;
+        let short = self
+            .buy(second, paid, &[("TEA-100", 24), ("CUP-01", 12)], "")
+            .await?;
         self.edit(short, "CUP-01", 10, false).await?;
-        let sent = self.buy(first, paid, &[("RICE-10", 2), ("SOY-1L", 6)], "").await?;
+        let sent = self
+            .buy(first, paid, &[("RICE-10", 2), ("SOY-1L", 6)], "")
+            .await?;
         self.label(sent, HandlingStatus::InProgress).await?;
-        self.buy(first, paid, &[("TEA-100", 10)], "午前中着でお願いします。").await?;
+        self.buy(first, paid, &[("TEA-100", 10)], "午前中着でお願いします。")
+            .await?;
         Ok(())
     }
 
@@ -123,10 +195,16 @@ impl Demo<'_> {
         lines: &[(&str, i64)],
         note: &str,
     ) -> Result<OrderId, Error> {
-        let wanted: Vec<Wanted> =
-            lines.iter().map(|(code, quantity)| Wanted { product_code: (*code).into(), quantity: *quantity }).collect();
+        let wanted: Vec<Wanted> = lines
+            .iter()
+            .map(|(code, quantity)| Wanted {
+                product_code: (*code).into(),
+                quantity: *quantity,
+            })
+            .collect();
         let cart = checkout::price(self.store, &wanted, &*self.app.db().await?).await?;
-        self.place(buyer, method, cart.content, cart.not_on_paid, note).await
+        self.place(buyer, method, cart.content, cart.not_on_paid, note)
+            .await
     }
 
     async fn place(
@@ -151,25 +229,50 @@ impl Demo<'_> {
         Ok(placed.view.order.id)
     }
 
-    async fn edit(&self, id: OrderId, code: &str, quantity: i64, update_paid_amount: bool) -> Result<(), Error> {
+    async fn edit(
+        &self,
+        id: OrderId,
+        code: &str,
+        quantity: i64,
+        update_paid_amount: bool,
+    ) -> Result<(), Error> {
         let found = db::order::find(self.store.store_id, id, &*self.app.db().await?).await?;
         let mut lines = found.or_not_found()?.order.lines.0;
-        for line in lines.iter_mut().filter(|line| line.product_code.as_deref() == Some(code)) {
+        for line in lines
+            .iter_mut()
+            .filter(|line| line.product_code.as_deref() == Some(code))
+        {
             line.quantity = quantity;
         }
-        let edit = Edit { lines: Some(lines), update_paid_amount: Some(update_paid_amount), ..Edit::default() };
-        order::edit(self.app, self.store.store_id, id, edit, &self.context()).await.map(drop)
+        let edit = Edit {
+            lines: Some(lines),
+            update_paid_amount: Some(update_paid_amount),
+            ..Edit::default()
+        };
+        order::edit(self.app, self.store.store_id, id, edit, &self.context())
+            .await
+            .map(drop)
     }
 
     async fn label(&self, id: OrderId, handling_status: HandlingStatus) -> Result<(), Error> {
-        let edit = Edit { handling_status: Some(handling_status), ..Edit::default() };
-        order::edit(self.app, self.store.store_id, id, edit, &self.context()).await.map(drop)
+        let edit = Edit {
+            handling_status: Some(handling_status),
+            ..Edit::default()
+        };
+        order::edit(self.app, self.store.store_id, id, edit, &self.context())
+            .await
+            .map(drop)
     }
 
     async fn confirm(&self, id: OrderId, days_ago: i64) -> Result<(), Error> {
         let fixed_on = Some(self.app.clock.today() - TimeDelta::days(days_ago));
-        let wish = Confirm { fixed_on, ..Confirm::default() };
-        payment::confirm(self.app, self.store.store_id, id, wish, &self.context()).await.map(drop)
+        let wish = Confirm {
+            fixed_on,
+            ..Confirm::default()
+        };
+        payment::confirm(self.app, self.store.store_id, id, wish, &self.context())
+            .await
+            .map(drop)
     }
 
     fn context(&self) -> Context<'_> {
@@ -184,9 +287,17 @@ impl Demo<'_> {
         let Ok(url) = account.base_url.join(&path) else {
             return Ok(());
         };
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build();
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(2))
+            .build();
         let fault = json!({ "operation": "register", "kind": "drop_answer", "times": 1 });
-        let ordered = client.map_err(anyhow::Error::from)?.post(url).json(&fault).send().await;
+        let ordered = client
+            .map_err(anyhow::Error::from)?
+            .post(url)
+            .json(&fault)
+            .send()
+            .await;
         if let Err(error) = ordered {
             tracing::debug!(%error, "the sandbox takes no faults");
         }

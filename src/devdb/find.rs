@@ -35,10 +35,18 @@ pub(super) struct Search {
 
 impl Search {
     pub fn usual(named: Option<&Path>) -> Self {
-        let path: Vec<_> =
-            env::split_paths(&env::var_os("PATH").unwrap_or_default()).filter(|f| f.is_absolute()).collect();
-        let npm = path.iter().map(|folder| folder.join("npm")).find(|npm| npm.is_file());
-        Self { named: named.map(Into::into), folders: [path, installed()].concat(), npm }
+        let path: Vec<_> = env::split_paths(&env::var_os("PATH").unwrap_or_default())
+            .filter(|f| f.is_absolute())
+            .collect();
+        let npm = path
+            .iter()
+            .map(|folder| folder.join("npm"))
+            .find(|npm| npm.is_file());
+        Self {
+            named: named.map(Into::into),
+            folders: [path, installed()].concat(),
+            npm,
+        }
     }
 }
 
@@ -52,18 +60,33 @@ pub(super) fn binaries(
     account: Option<Account>,
 ) -> Result<PathBuf, Error> {
     let data = server.join("data");
-    let made_by = fs::read_to_string(data.join("PG_VERSION")).ok().map(|major| major.trim().to_owned());
-    let fits = |major: u32| made_by.as_ref().map_or(major >= OLDEST_MAJOR, |made_by| *made_by == major.to_string());
+    let made_by = fs::read_to_string(data.join("PG_VERSION"))
+        .ok()
+        .map(|major| major.trim().to_owned());
+    let fits = |major: u32| {
+        made_by.as_ref().map_or(major >= OLDEST_MAJOR, |made_by| {
+            *made_by == major.to_string()
+        })
+    };
     let usable = |bin: &PathBuf| version(bin, server, account).is_some_and(fits);
 
-    let missing = |otherwise| made_by.clone().map_or(otherwise, |major| Error::OtherMajor { major, data });
+    let missing = |otherwise| {
+        made_by
+            .clone()
+            .map_or(otherwise, |major| Error::OtherMajor { major, data })
+    };
 
     if let Some(named) = &search.named {
         let found = named.canonicalize().ok().filter(usable);
         return found.ok_or_else(|| missing(Error::BadFolder(named.clone())));
     }
     let fetched = npm::folder(server);
-    if let Some(bin) = search.folders.iter().chain(&fetched).find(|bin| usable(bin)) {
+    if let Some(bin) = search
+        .folders
+        .iter()
+        .chain(&fetched)
+        .find(|bin| usable(bin))
+    {
         return Ok(bin.clone());
     }
     if made_by.as_deref().is_none_or(|major| major == npm::MAJOR)
@@ -81,7 +104,10 @@ fn version(bin: &Path, folder: &Path, account: Option<Account>) -> Option<u32> {
     if !TOOLS.iter().all(|tool| bin.join(tool).is_file()) {
         return None;
     }
-    let answer = command(&bin.join("postgres"), folder, account).arg("--version").output().ok()?;
+    let answer = command(&bin.join("postgres"), folder, account)
+        .arg("--version")
+        .output()
+        .ok()?;
     parse_version(&String::from_utf8_lossy(&answer.stdout))
 }
 
@@ -92,7 +118,10 @@ fn parse_version(answer: &str) -> Option<u32> {
 
 /// The folders of [`VERSIONED`] that exist, the newest first within each.
 fn installed() -> Vec<PathBuf> {
-    VERSIONED.iter().flat_map(|(parent, prefix, bin)| versions_in(Path::new(parent), prefix, bin)).collect()
+    VERSIONED
+        .iter()
+        .flat_map(|(parent, prefix, bin)| versions_in(Path::new(parent), prefix, bin))
+        .collect()
 }
 
 fn versions_in(parent: &Path, prefix: &str, bin: &str) -> Vec<PathBuf> {
@@ -109,7 +138,10 @@ fn versions_in(parent: &Path, prefix: &str, bin: &str) -> Vec<PathBuf> {
 }
 
 fn leading_number(text: &str) -> Option<u32> {
-    text.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    text.split(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]
@@ -119,7 +151,10 @@ mod tests {
     #[test]
     fn the_major_version_is_read_from_every_form_of_answer() {
         let cases = [
-            ("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n", Some(15)),
+            (
+                "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n",
+                Some(15),
+            ),
             ("postgres (PostgreSQL) 18.4\n", Some(18)),
             ("postgres (PostgreSQL) 19devel\n", Some(19)),
             ("postgres (PostgreSQL) 9.6.24\n", Some(9)),
@@ -139,6 +174,9 @@ mod tests {
         }
         let found = versions_in(&parent, "", "bin");
         fs::remove_dir_all(&parent).unwrap();
-        assert_eq!(found, ["18", "16", "15", "9.6"].map(|version| parent.join(version).join("bin")));
+        assert_eq!(
+            found,
+            ["18", "16", "15", "9.6"].map(|version| parent.join(version).join("bin"))
+        );
     }
 }

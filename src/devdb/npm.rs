@@ -41,12 +41,19 @@ fn package() -> Option<String> {
 
 /// Where the binaries are once they are fetched.
 pub(super) fn folder(server: &Path) -> Option<PathBuf> {
-    Some(server.join("npm/node_modules").join(package()?).join("native/bin"))
+    Some(
+        server
+            .join("npm/node_modules")
+            .join(package()?)
+            .join("native/bin"),
+    )
 }
 
 /// Fetches the package; `false` if there is none for this machine. Half a download never gets the final name.
 pub(super) fn fetch(npm: &Path, home: &Home, server: &Path) -> Result<bool, Error> {
-    let Some(package) = package() else { return Ok(false) };
+    let Some(package) = package() else {
+        return Ok(false);
+    };
     let (new, done) = (server.join("npm.new"), server.join("npm"));
     for left in [&new, &done] {
         if left.exists() {
@@ -56,8 +63,12 @@ pub(super) fn fetch(npm: &Path, home: &Home, server: &Path) -> Result<bool, Erro
     make_folder(&new, 0o755, None)?;
     let wanted = format!("{package}@{VERSION}");
     tracing::info!("no PostgreSQL found: fetching {wanted} with npm, once (24 MB)");
-    let fetched = run_npm(npm, &wanted, home, &new).and_then(|()| make_links(&new.join("node_modules").join(&package)));
-    fetched.map_err(|e| Error::Fetch { package: wanted, why: e.to_string() })?;
+    let fetched = run_npm(npm, &wanted, home, &new)
+        .and_then(|()| make_links(&new.join("node_modules").join(&package)));
+    fetched.map_err(|e| Error::Fetch {
+        package: wanted,
+        why: e.to_string(),
+    })?;
     fs::rename(&new, &done).at("create", &done)?;
     Ok(true)
 }
@@ -68,7 +79,14 @@ fn run_npm(npm: &Path, wanted: &str, home: &Home, folder: &Path) -> io::Result<(
     let status = Command::new("/bin/sh")
         .args(["-c", r#"umask 022; exec "$@""#, "sh"])
         .arg(npm)
-        .args(["install", "--ignore-scripts", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"])
+        .args([
+            "install",
+            "--ignore-scripts",
+            "--no-save",
+            "--no-package-lock",
+            "--no-audit",
+            "--no-fund",
+        ])
         .args(["--fetch-retries=1", "--fetch-timeout=60000", "--prefix"])
         .args([folder.as_os_str(), wanted.as_ref()])
         .current_dir(folder)
@@ -79,7 +97,9 @@ fn run_npm(npm: &Path, wanted: &str, home: &Home, folder: &Path) -> io::Result<(
     if status.success() {
         Ok(())
     } else {
-        Err(io::Error::other(format!("npm: {status}, see the log in the data folder")))
+        Err(io::Error::other(format!(
+            "npm: {status}, see the log in the data folder"
+        )))
     }
 }
 
@@ -89,9 +109,14 @@ fn make_links(package: &Path) -> io::Result<()> {
         return Ok(());
     };
     for link in serde_json::from_slice::<Vec<Link>>(&list)? {
-        let inside = |path: &Path| path.components().all(|part| matches!(part, Component::Normal(_)));
+        let inside = |path: &Path| {
+            path.components()
+                .all(|part| matches!(part, Component::Normal(_)))
+        };
         if !inside(&link.source) || !inside(&link.target) {
-            return Err(io::Error::other("pg-symlinks.json leads out of the package"));
+            return Err(io::Error::other(
+                "pg-symlinks.json leads out of the package",
+            ));
         }
         match fs::hard_link(package.join(link.source), package.join(link.target)) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),

@@ -6,7 +6,9 @@
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink};
+use std::os::unix::fs::{
+    DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink,
+};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -45,23 +47,38 @@ impl Account {
             return Ok(None);
         }
         if let Ok(data) = fs::metadata(home.file("server/data")) {
-            return Ok(Some(Self { uid: data.uid(), gid: data.gid() }));
+            return Ok(Some(Self {
+                uid: data.uid(),
+                gid: data.gid(),
+            }));
         }
         let accounts = fs::read_to_string("/etc/passwd").at("read", Path::new("/etc/passwd"))?;
         // `nobody` comes last: other services may share it, and could then reach the socket.
-        let found = ["postgres", "_postgres", "nobody"].iter().find_map(|name| Self::parse(&accounts, name));
-        found.ok_or_else(|| Error::NoAccount("not in /etc/passwd".into())).map(Some)
+        let found = ["postgres", "_postgres", "nobody"]
+            .iter()
+            .find_map(|name| Self::parse(&accounts, name));
+        found
+            .ok_or_else(|| Error::NoAccount("not in /etc/passwd".into()))
+            .map(Some)
     }
 
     fn parse(accounts: &str, name: &str) -> Option<Self> {
-        let line = accounts.lines().find(|line| line.split(':').next() == Some(name))?;
+        let line = accounts
+            .lines()
+            .find(|line| line.split(':').next() == Some(name))?;
         let mut ids = line.split(':').skip(2).map(str::parse);
-        Some(Self { uid: ids.next()?.ok()?, gid: ids.next()?.ok()? })
+        Some(Self {
+            uid: ids.next()?.ok()?,
+            gid: ids.next()?.ok()?,
+        })
     }
 
     /// Asks the kernel instead of guessing from modes, so access lists and mount options count as well.
     fn can_enter(self, folder: &Path) -> Result<bool, Error> {
-        match command(Path::new("/bin/sh"), folder, Some(self)).args(["-c", ":"]).status() {
+        match command(Path::new("/bin/sh"), folder, Some(self))
+            .args(["-c", ":"])
+            .status()
+        {
             Ok(_) => Ok(true),
             // A kernel or container that forbids changing the account says so for every folder.
             Err(_) => command(Path::new("/bin/sh"), Path::new("/"), Some(self))
@@ -77,7 +94,12 @@ impl Account {
 pub(super) fn command(program: &Path, folder: &Path, account: Option<Account>) -> Command {
     let mut command = Command::new(program);
     // English messages, see `server::hopeless`.
-    command.current_dir(folder).env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").stdin(Stdio::null());
+    command
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null());
     if let Some(account) = account {
         command.uid(account.uid).gid(account.gid);
     }
@@ -93,12 +115,21 @@ impl Home {
     pub fn claim(path: &Path) -> Result<Self, Error> {
         // Root's homes must let the server's account pass.
         let mode = if geteuid() == 0 { 0o711 } else { 0o700 };
-        DirBuilder::new().recursive(true).mode(mode).create(path).at("create", path)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(mode)
+            .create(path)
+            .at("create", path)?;
         let home = Self(path.canonicalize().at("open", path)?);
         // Only a gate: another process is just about to write the mark, which comes before all else.
-        let ours = |name: io::Result<fs::DirEntry>| name.is_ok_and(|entry| entry.file_name() == "gate");
+        let ours =
+            |name: io::Result<fs::DirEntry>| name.is_ok_and(|entry| entry.file_name() == "gate");
         let strange = !fs::read_dir(&home.0).at("read", &home.0)?.all(ours);
-        if strange && !home.file(MARK).exists() { Err(Error::Foreign(home.0)) } else { Ok(home) }
+        if strange && !home.file(MARK).exists() {
+            Err(Error::Foreign(home.0))
+        } else {
+            Ok(home)
+        }
     }
 
     /// Signs the folder as ours; under the gate, before anything else is made in it.
@@ -108,7 +139,8 @@ impl Home {
             return Ok(());
         }
         let mut mark = self.open(MARK)?;
-        mark.write_all(b"Kakeuri's embedded PostgreSQL. Delete the whole folder to start anew.\n").at("write", &path)
+        mark.write_all(b"Kakeuri's embedded PostgreSQL. Delete the whole folder to start anew.\n")
+            .at("write", &path)
     }
 
     /// Waits for the gate; it is ours until the file is dropped.
@@ -139,7 +171,8 @@ impl Home {
     pub fn server_folder(&self, account: Option<Account>) -> Result<PathBuf, Error> {
         let path = self.file("server");
         if is_missing(&path) {
-            let usable = |account: Account| Ok(fits(&path.join("run")) && account.can_enter(&self.0)?);
+            let usable =
+                |account: Account| Ok(fits(&path.join("run")) && account.can_enter(&self.0)?);
             if account.map_or(Ok(true), usable)? {
                 make_folder(&path, 0o711, None)?;
             } else {
@@ -152,7 +185,10 @@ impl Home {
         }
         let folder = path.canonicalize().at("open", &path)?;
         match account {
-            Some(account) if !account.can_enter(&folder)? => Err(Error::Unreachable { uid: account.uid, folder }),
+            Some(account) if !account.can_enter(&folder)? => Err(Error::Unreachable {
+                uid: account.uid,
+                folder,
+            }),
             _ => Ok(folder),
         }
     }
@@ -160,7 +196,13 @@ impl Home {
 
 /// Opens for appending, mode 0600.
 pub(super) fn open_own(path: &Path) -> Result<File, Error> {
-    OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(path).at("open", path)
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .read(true)
+        .mode(0o600)
+        .open(path)
+        .at("open", path)
 }
 
 /// The private folder of the socket: in the server's folder, or in [`TEMP`] if its path would be too long.
@@ -190,12 +232,19 @@ pub(super) fn run_folder(server: &Path, account: Option<Account>) -> Result<Path
 
 /// Makes a folder that must not exist, whatever the umask says.
 pub(super) fn make_folder(path: &Path, mode: u32, account: Option<Account>) -> Result<(), Error> {
-    DirBuilder::new().mode(0o700).create(path).at("create", path)?;
+    DirBuilder::new()
+        .mode(0o700)
+        .create(path)
+        .at("create", path)?;
     own(path, mode, account)
 }
 
 fn make_folder_if_missing(path: &Path) -> Result<(), Error> {
-    if is_missing(path) { make_folder(path, 0o711, None) } else { Ok(()) }
+    if is_missing(path) {
+        make_folder(path, 0o711, None)
+    } else {
+        Ok(())
+    }
 }
 
 fn own(path: &Path, mode: u32, account: Option<Account>) -> Result<(), Error> {
@@ -208,7 +257,8 @@ fn own(path: &Path, mode: u32, account: Option<Account>) -> Result<(), Error> {
 fn is_private(folder: &Path, account: Option<Account>) -> bool {
     let uid = account.map_or_else(|| geteuid(), |account| account.uid);
     // Of the link itself, not of what it points to.
-    fs::symlink_metadata(folder).is_ok_and(|m| m.is_dir() && m.uid() == uid && m.mode() & 0o077 == 0)
+    fs::symlink_metadata(folder)
+        .is_ok_and(|m| m.is_dir() && m.uid() == uid && m.mode() & 0o077 == 0)
 }
 
 /// Not there at all, not even as a link that leads nowhere.

@@ -49,7 +49,15 @@ impl Server {
         account: Option<Account>,
         durability: Durability,
     ) -> Self {
-        Self { log, folder, run, bin, account, durability, child: Mutex::default() }
+        Self {
+            log,
+            folder,
+            run,
+            bin,
+            account,
+            durability,
+            child: Mutex::default(),
+        }
     }
 
     /// The folder of the socket.
@@ -69,19 +77,33 @@ impl Server {
         make_folder(&new, 0o700, self.account)?;
         let (log, start) = self.log_from_here()?;
         let mut initdb = self.tool("initdb");
-        initdb.arg("-D").arg(&new).args(["-U", ROLE, "--auth=trust", "-E", "UTF8", "--locale=C", "--no-instructions"]);
+        initdb.arg("-D").arg(&new).args([
+            "-U",
+            ROLE,
+            "--auth=trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-instructions",
+        ]);
         if self.durability == Durability::Fast {
             initdb.arg("--no-sync");
         }
         let path = self.bin.join("initdb");
         let streams = (log.try_clone().at("open", &self.log)?, log);
-        let status = initdb.stdout(streams.0).stderr(streams.1).status().at("run", &path)?;
+        let status = initdb
+            .stdout(streams.0)
+            .stderr(streams.1)
+            .status()
+            .at("run", &path)?;
         if !status.success() {
             return Err(self.failed("create its cluster", start));
         }
         fs::rename(&new, &data).at("create", &data)?;
         // Or a crash of the machine could bring the name data.new back, and the next start would remove it.
-        File::open(&self.folder).and_then(|folder| folder.sync_all()).at("write", &self.folder)
+        File::open(&self.folder)
+            .and_then(|folder| folder.sync_all())
+            .at("write", &self.folder)
     }
 
     /// Waits until the server answers, launching it when nobody listens.
@@ -127,9 +149,18 @@ impl Server {
             return;
         }
         let mut pg_ctl = self.tool("pg_ctl");
-        pg_ctl.args(["stop", "-m", "fast", "-s", "-w", "-D"]).arg(self.data());
-        let log = open_own(&self.log).and_then(|log| Ok((log.try_clone().at("open", &self.log)?, log)));
-        let stopped = log.is_ok_and(|log| pg_ctl.stdout(log.0).stderr(log.1).status().is_ok_and(|s| s.success()));
+        pg_ctl
+            .args(["stop", "-m", "fast", "-s", "-w", "-D"])
+            .arg(self.data());
+        let log =
+            open_own(&self.log).and_then(|log| Ok((log.try_clone().at("open", &self.log)?, log)));
+        let stopped = log.is_ok_and(|log| {
+            pg_ctl
+                .stdout(log.0)
+                .stderr(log.1)
+                .status()
+                .is_ok_and(|s| s.success())
+        });
         if stopped && let Some(mut child) = self.child().take() {
             let _ = child.wait();
         }
@@ -151,15 +182,29 @@ impl Server {
     fn launch(&self, log: File) -> Result<Child, Error> {
         let mut postgres = self.tool("postgres");
         postgres.arg("-D").arg(self.data()).arg("-k").arg(&self.run);
-        let mut settings = vec!["listen_addresses=", "port=5432", "max_connections=200", "timezone=UTC"];
+        let mut settings = vec![
+            "listen_addresses=",
+            "port=5432",
+            "max_connections=200",
+            "timezone=UTC",
+        ];
         if self.durability == Durability::Fast {
-            settings.extend(["fsync=off", "full_page_writes=off", "synchronous_commit=off"]);
+            settings.extend([
+                "fsync=off",
+                "full_page_writes=off",
+                "synchronous_commit=off",
+            ]);
         }
         for setting in settings {
             postgres.args(["-c", setting]);
         }
         let second = log.try_clone().at("open", &self.log)?;
-        postgres.stdout(log).stderr(second).process_group(0).spawn().at("run", &self.bin.join("postgres"))
+        postgres
+            .stdout(log)
+            .stderr(second)
+            .process_group(0)
+            .spawn()
+            .at("run", &self.bin.join("postgres"))
     }
 
     /// Sends the packet every client starts with. `R` asks for (no) password; an error other than "starting up" or
@@ -169,7 +214,9 @@ impl Server {
             return Answer::Nobody;
         };
         let body = format!("\0\x03\0\0user\0{ROLE}\0database\0postgres\0\0");
-        let length = u32::try_from(body.len() + 4).unwrap_or_default().to_be_bytes();
+        let length = u32::try_from(body.len() + 4)
+            .unwrap_or_default()
+            .to_be_bytes();
         let mut answer = [0; 256];
         let got = socket
             .set_read_timeout(Some(Duration::from_secs(2)))
@@ -177,7 +224,9 @@ impl Server {
             .and_then(|()| socket.read(&mut answer));
         match got.map(|n| &answer[..n]) {
             Ok([b'R', ..]) => Answer::Ready,
-            Ok(error @ [b'E', ..]) if !error.windows(6).any(|code| code == b"C57P03") => Answer::Ready,
+            Ok(error @ [b'E', ..]) if !error.windows(6).any(|code| code == b"C57P03") => {
+                Answer::Ready
+            }
             _ => Answer::NotYet,
         }
     }
@@ -194,7 +243,8 @@ impl Server {
         };
         let pid = content.lines().next().unwrap_or_default().trim();
         let works_in = fs::read_link(format!("/proc/{pid}/cwd"));
-        if Path::new("/proc/self").exists() && works_in.map_or(true, |folder| folder != self.data()) {
+        if Path::new("/proc/self").exists() && works_in.map_or(true, |folder| folder != self.data())
+        {
             let _ = fs::remove_file(pid_file);
             let _ = fs::remove_file(self.run.join(format!("{SOCKET}.lock")));
         }
@@ -219,15 +269,26 @@ impl Server {
     fn failed(&self, doing: &'static str, start: u64) -> Error {
         let text = self.log_since(start);
         let mut lines = text.lines().filter(|line| !line.trim().is_empty());
-        let fatal = lines.clone().rfind(|line| line.contains("FATAL:") || line.contains("error:"));
-        let why = fatal.or_else(|| lines.next_back()).unwrap_or("no answer in time").to_owned();
-        Error::Failed { doing, why, log: self.log.clone() }
+        let fatal = lines
+            .clone()
+            .rfind(|line| line.contains("FATAL:") || line.contains("error:"));
+        let why = fatal
+            .or_else(|| lines.next_back())
+            .unwrap_or("no answer in time")
+            .to_owned();
+        Error::Failed {
+            doing,
+            why,
+            log: self.log.clone(),
+        }
     }
 }
 
 /// Reaps a child that has ended.
 fn is_running(child: &mut Option<Child>) -> bool {
-    let running = child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)));
+    let running = child
+        .as_mut()
+        .is_some_and(|child| matches!(child.try_wait(), Ok(None)));
     if !running {
         *child = None;
     }
@@ -236,5 +297,11 @@ fn is_running(child: &mut Option<Child>) -> bool {
 
 /// Whether a server that gave up would do so again; not if one before it was only still dying.
 fn hopeless(log: &str) -> bool {
-    !["already exists", "shared memory block", "Address already in use"].iter().any(|passing| log.contains(passing))
+    ![
+        "already exists",
+        "shared memory block",
+        "Address already in use",
+    ]
+    .iter()
+    .any(|passing| log.contains(passing))
 }

@@ -25,7 +25,10 @@ impl Scratch {
     }
 
     fn under(parent: &Path, mode: u32) -> Self {
-        let path = parent.join(format!("kakeuri-test-{}", &Uuid::new_v4().simple().to_string()[..12]));
+        let path = parent.join(format!(
+            "kakeuri-test-{}",
+            &Uuid::new_v4().simple().to_string()[..12]
+        ));
         fs::DirBuilder::new().mode(mode).create(&path).unwrap();
         Self(path.canonicalize().unwrap())
     }
@@ -44,14 +47,24 @@ impl Scratch {
         let path = self.0.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let write = r#"printf '#!/bin/sh\n%s\n' "$1" > "$2" && chmod 755 "$2""#;
-        assert!(Command::new("/bin/sh").args(["-c", write, "sh", text]).arg(path).status().unwrap().success());
+        assert!(
+            Command::new("/bin/sh")
+                .args(["-c", write, "sh", text])
+                .arg(path)
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// Scripts that pass everything on to the real binaries, but for those of `instead`.
     fn fake_binaries(&self, folder: &str, instead: &[(&str, &str)]) -> PathBuf {
         for tool in ["initdb", "pg_ctl", "postgres"] {
             let real = format!("exec '{}' \"$@\"", real_binaries().join(tool).display());
-            let text = instead.iter().find(|(name, _)| *name == tool).map_or(real.as_str(), |(_, text)| text);
+            let text = instead
+                .iter()
+                .find(|(name, _)| *name == tool)
+                .map_or(real.as_str(), |(_, text)| text);
             self.script(&format!("{folder}/{tool}"), text);
         }
         self.0.join(folder)
@@ -74,7 +87,11 @@ fn start(home: &Path) -> Result<DevDb, Error> {
 }
 
 fn search(folders: &[PathBuf]) -> Search {
-    Search { named: None, folders: folders.to_vec(), npm: None }
+    Search {
+        named: None,
+        folders: folders.to_vec(),
+        npm: None,
+    }
 }
 
 /// Those that `serve` would find. If it had to fetch them, that is done once for all tests, below `target`.
@@ -83,8 +100,18 @@ fn real_binaries() -> PathBuf {
     let scratch = Scratch::new();
     let home = Home::claim(&scratch.home()).unwrap();
     let account = Account::for_server(&home).unwrap();
-    let bin = find::binaries(&Search { npm: None, ..usual.clone() }, &home, &scratch.0, account).or_else(|_| {
-        let home = Home::claim(&Path::new(env!("CARGO_MANIFEST_DIR")).join("target/devdb-binaries"))?;
+    let bin = find::binaries(
+        &Search {
+            npm: None,
+            ..usual.clone()
+        },
+        &home,
+        &scratch.0,
+        account,
+    )
+    .or_else(|_| {
+        let home =
+            Home::claim(&Path::new(env!("CARGO_MANIFEST_DIR")).join("target/devdb-binaries"))?;
         let _gate = home.enter_gate()?;
         home.mark()?;
         find::binaries(&usual, &home, &home.server_folder(account)?, account)
@@ -94,14 +121,26 @@ fn real_binaries() -> PathBuf {
 
 fn sql(db: &DevDb, text: &str) {
     let run = async {
-        let mut connection = AsyncPgConnection::establish(&db.url("postgres")).await.unwrap();
+        let mut connection = AsyncPgConnection::establish(&db.url("postgres"))
+            .await
+            .unwrap();
         connection.batch_execute(text).await.unwrap();
     };
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run);
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(run);
 }
 
 fn kill_9(pid: &str) {
-    assert!(Command::new("/bin/sh").args(["-c", r#"kill -9 "$1""#, "sh", pid]).status().unwrap().success());
+    assert!(
+        Command::new("/bin/sh")
+            .args(["-c", r#"kill -9 "$1""#, "sh", pid])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 fn is_listening(home: &Path) -> bool {
@@ -110,7 +149,10 @@ fn is_listening(home: &Path) -> bool {
 
 fn assert_one_line(error: &Error, parts: &[&str]) {
     let text = error.to_string();
-    assert!(!text.contains('\n') && parts.iter().all(|part| text.contains(part)), "{text}");
+    assert!(
+        !text.contains('\n') && parts.iter().all(|part| text.contains(part)),
+        "{text}"
+    );
 }
 
 /// A second process: this very test, run again with a home to hold until its standard input ends.
@@ -119,7 +161,11 @@ struct Holder(Child);
 impl Holder {
     fn spawn(home: &Path) -> Self {
         let child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "devdb::tests::a_process_that_holds_the_database", "--nocapture"])
+            .args([
+                "--exact",
+                "devdb::tests::a_process_that_holds_the_database",
+                "--nocapture",
+            ])
             .env(HOLD, home)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -129,7 +175,12 @@ impl Holder {
 
     fn wait_until_started(&mut self) {
         let lines = BufReader::new(self.0.stdout.as_mut().unwrap()).lines();
-        assert!(lines.map_while(Result::ok).any(|line| line.contains("holding")), "the other process failed");
+        assert!(
+            lines
+                .map_while(Result::ok)
+                .any(|line| line.contains("holding")),
+            "the other process failed"
+        );
     }
 
     fn leave(mut self) {
@@ -145,7 +196,9 @@ impl Holder {
 
 #[test]
 fn a_process_that_holds_the_database() {
-    let Some(home) = env::var_os(HOLD) else { return };
+    let Some(home) = env::var_os(HOLD) else {
+        return;
+    };
     let db = start(Path::new(&home)).unwrap();
     sql(&db, "SELECT 1");
     println!("\nholding");
@@ -158,7 +211,10 @@ fn the_first_start_creates_and_the_next_finds_what_was_written() {
     let db = start(&scratch.home()).unwrap();
     sql(&db, "CREATE TABLE t (x int); INSERT INTO t VALUES (1)");
     drop(db);
-    assert!(!is_listening(&scratch.home()), "the last one out stops the server");
+    assert!(
+        !is_listening(&scratch.home()),
+        "the last one out stops the server"
+    );
     sql(&start(&scratch.home()).unwrap(), "INSERT INTO t VALUES (2)");
 }
 
@@ -176,7 +232,10 @@ fn a_safe_server_waits_for_the_disk() {
 fn nobody_else_reaches_the_socket() {
     let scratch = Scratch::new();
     let db = start(&scratch.home()).unwrap();
-    sql(&db, "DO $$ BEGIN ASSERT current_setting('listen_addresses') = ''; END $$");
+    sql(
+        &db,
+        "DO $$ BEGIN ASSERT current_setting('listen_addresses') = ''; END $$",
+    );
     let run = fs::metadata(scratch.home().join("server/run")).unwrap();
     let data = fs::metadata(scratch.home().join("server/data")).unwrap();
     assert_eq!((run.mode() & 0o777, run.uid()), (0o700, data.uid()));
@@ -196,7 +255,10 @@ fn threads_that_start_at_once_share_one_server() {
 #[test]
 fn processes_that_start_at_once_share_one_server() {
     let scratch = Scratch::new();
-    let mut holders = [Holder::spawn(&scratch.home()), Holder::spawn(&scratch.home())];
+    let mut holders = [
+        Holder::spawn(&scratch.home()),
+        Holder::spawn(&scratch.home()),
+    ];
     holders.iter_mut().for_each(Holder::wait_until_started);
     let [first, second] = holders;
     first.leave();
@@ -252,8 +314,15 @@ fn a_pid_file_that_names_another_process_is_forgotten() {
     drop(start(&scratch.home()).unwrap());
     let data = scratch.home().join("server/data");
     let account = Account::for_server(&Home::claim(&scratch.home()).unwrap()).unwrap();
-    let mut other = place::command(Path::new("/bin/sleep"), Path::new("/"), account).arg("60").spawn().unwrap();
-    fs::write(data.join("postmaster.pid"), format!("{}\n{}\n", other.id(), data.display())).unwrap();
+    let mut other = place::command(Path::new("/bin/sleep"), Path::new("/"), account)
+        .arg("60")
+        .spawn()
+        .unwrap();
+    fs::write(
+        data.join("postmaster.pid"),
+        format!("{}\n{}\n", other.id(), data.display()),
+    )
+    .unwrap();
     let started = start(&scratch.home());
     assert!(other.try_wait().unwrap().is_none(), "not its business");
     other.kill().unwrap();
@@ -264,7 +333,10 @@ fn a_pid_file_that_names_another_process_is_forgotten() {
 #[test]
 fn half_a_cluster_is_thrown_away() {
     let scratch = Scratch::new();
-    let killed = scratch.fake_binaries("bin", &[("initdb", "echo 15 > \"$2/PG_VERSION\"; kill -9 $$")]);
+    let killed = scratch.fake_binaries(
+        "bin",
+        &[("initdb", "echo 15 > \"$2/PG_VERSION\"; kill -9 $$")],
+    );
     assert!(DevDb::start(&scratch.home(), Some(&killed), Durability::Fast).is_err());
     assert!(scratch.home().join("server/data.new/PG_VERSION").exists());
     sql(&start(&scratch.home()).unwrap(), "SELECT 1");
@@ -274,7 +346,10 @@ fn half_a_cluster_is_thrown_away() {
 #[test]
 fn an_early_error_is_told_and_does_not_hang() {
     let scratch = Scratch::new();
-    let bin = scratch.fake_binaries("bin", &[("initdb", "echo 'initdb: error: no space'; exit 1")]);
+    let bin = scratch.fake_binaries(
+        "bin",
+        &[("initdb", "echo 'initdb: error: no space'; exit 1")],
+    );
     let error = DevDb::start(&scratch.home(), Some(&bin), Durability::Fast).unwrap_err();
     assert_one_line(&error, &["no space", "DATABASE_URL"]);
     sql(&start(&scratch.home()).unwrap(), "SELECT 1");
@@ -301,7 +376,10 @@ fn a_folder_of_somebody_else_is_refused_untouched() {
         let error = start(&scratch.home()).unwrap_err();
         assert_one_line(&error, &["left untouched", "KAKEURI_DATA_DIR"]);
         let after = fs::metadata(scratch.home()).unwrap();
-        assert_eq!((before.mode(), before.uid(), before.mtime_nsec()), (after.mode(), after.uid(), after.mtime_nsec()));
+        assert_eq!(
+            (before.mode(), before.uid(), before.mtime_nsec()),
+            (after.mode(), after.uid(), after.mtime_nsec())
+        );
         assert_eq!(fs::read_dir(scratch.home()).unwrap().count(), 1);
     }
 }
@@ -310,8 +388,18 @@ fn a_folder_of_somebody_else_is_refused_untouched() {
 fn a_missing_postgresql_is_one_line_with_the_remedy() {
     let scratch = Scratch::new();
     let error = DevDb::start_with(&scratch.home(), &search(&[]), Durability::Fast).unwrap_err();
-    assert_one_line(&error, &["apt-get install postgresql", "KAKEURI_PG_BIN", "DATABASE_URL"]);
-    let nowhere = Search { named: Some(scratch.0.join("nowhere")), ..search(&[real_binaries()]) };
+    assert_one_line(
+        &error,
+        &[
+            "apt-get install postgresql",
+            "KAKEURI_PG_BIN",
+            "DATABASE_URL",
+        ],
+    );
+    let nowhere = Search {
+        named: Some(scratch.0.join("nowhere")),
+        ..search(&[real_binaries()])
+    };
     let error = DevDb::start_with(&scratch.home(), &nowhere, Durability::Fast).unwrap_err();
     assert_one_line(&error, &["nowhere", "KAKEURI_PG_BIN"]);
 }
@@ -320,18 +408,29 @@ fn a_missing_postgresql_is_one_line_with_the_remedy() {
 fn a_postgresql_that_is_too_old_is_skipped() {
     let scratch = Scratch::new();
     let old = scratch.fake_binaries("old", &[("postgres", "echo 'postgres (PostgreSQL) 14.9'")]);
-    let error = DevDb::start_with(&scratch.home(), &search(std::slice::from_ref(&old)), Durability::Fast);
+    let error = DevDb::start_with(
+        &scratch.home(),
+        &search(std::slice::from_ref(&old)),
+        Durability::Fast,
+    );
     assert_one_line(&error.unwrap_err(), &["15 or newer"]);
     let both = search(&[old, real_binaries()]);
-    sql(&DevDb::start_with(&scratch.home(), &both, Durability::Fast).unwrap(), "SELECT 1");
+    sql(
+        &DevDb::start_with(&scratch.home(), &both, Durability::Fast).unwrap(),
+        "SELECT 1",
+    );
 }
 
 #[test]
 fn a_cluster_is_never_given_to_another_major_version() {
     let scratch = Scratch::new();
     drop(start(&scratch.home()).unwrap());
-    let other = scratch.fake_binaries("other", &[("postgres", "echo 'postgres (PostgreSQL) 99.1'")]);
-    let error = DevDb::start_with(&scratch.home(), &search(&[other]), Durability::Fast).unwrap_err();
+    let other = scratch.fake_binaries(
+        "other",
+        &[("postgres", "echo 'postgres (PostgreSQL) 99.1'")],
+    );
+    let error =
+        DevDb::start_with(&scratch.home(), &search(&[other]), Durability::Fast).unwrap_err();
     assert_one_line(&error, &["server/data", "KAKEURI_PG_BIN"]);
 }
 
@@ -347,20 +446,32 @@ fn without_a_postgresql_the_npm_package_is_fetched_once_and_its_links_made() {
         mkdir -p "$to" && cp -R "${0%/*}/../package/." "$to" && echo fetched >> "${0%/*}/../times""#;
     scratch.script("npm/npm", unpack);
 
-    let with_npm = Search { npm: Some(scratch.0.join("npm/npm")), ..search(&[]) };
+    let with_npm = Search {
+        npm: Some(scratch.0.join("npm/npm")),
+        ..search(&[])
+    };
     for _ in 0..2 {
-        sql(&DevDb::start_with(&scratch.home(), &with_npm, Durability::Fast).unwrap(), "SELECT 1");
+        sql(
+            &DevDb::start_with(&scratch.home(), &with_npm, Durability::Fast).unwrap(),
+            "SELECT 1",
+        );
     }
     let bin = npm::folder(&scratch.home().join("server")).unwrap();
     assert!(bin.join("../lib/libx.so.60").exists());
-    assert_eq!(fs::read_to_string(scratch.0.join("times")).unwrap(), "fetched\n");
+    assert_eq!(
+        fs::read_to_string(scratch.0.join("times")).unwrap(),
+        "fetched\n"
+    );
 }
 
 #[test]
 fn an_npm_without_network_is_one_line_with_the_remedy() {
     let scratch = Scratch::new();
     scratch.script("npm/npm", "exit 1");
-    let with_npm = Search { npm: Some(scratch.0.join("npm/npm")), ..search(&[]) };
+    let with_npm = Search {
+        npm: Some(scratch.0.join("npm/npm")),
+        ..search(&[])
+    };
     let error = DevDb::start_with(&scratch.home(), &with_npm, Durability::Fast).unwrap_err();
     assert_one_line(&error, &["apt-get install postgresql", "DATABASE_URL"]);
 }

@@ -26,7 +26,9 @@ text_enum! {
 impl ApplicationStatus {
     /// May an admin, a CSV row or a wish set `wanted` by hand? Everything else is Paid's.
     pub fn may_be_set_by_hand(self, wanted: Self) -> bool {
-        use ApplicationStatus::{ApprovedActive, ApprovedInactive, Declined, None, Pending, Submitted, UnderReview};
+        use ApplicationStatus::{
+            ApprovedActive, ApprovedInactive, Declined, None, Pending, Submitted, UnderReview,
+        };
         match self {
             None => matches!(wanted, Pending | None),
             Pending => matches!(wanted, None | Pending),
@@ -40,7 +42,11 @@ impl ApplicationStatus {
     /// `pending` is ours: see *Pending gives way only to an approval* in docs/rules.md.
     pub fn after_answer(self, answer: Self) -> Self {
         let approved = matches!(answer, Self::ApprovedActive | Self::ApprovedInactive);
-        if self == Self::Pending && !approved { self } else { answer }
+        if self == Self::Pending && !approved {
+            self
+        } else {
+            answer
+        }
     }
 
     /// What the buyer is told; screening details are not for the storefront.
@@ -118,7 +124,11 @@ pub struct Beginning {
 }
 
 /// How a member begins who registers on the storefront. `paid` is the pattern in force, `None` where Paid is disabled.
-pub fn beginning_of_registration(approval: MemberApproval, paid: Option<Pattern>, wants_paid: bool) -> Beginning {
+pub fn beginning_of_registration(
+    approval: MemberApproval,
+    paid: Option<Pattern>,
+    wants_paid: bool,
+) -> Beginning {
     let wants_paid = wants_paid && paid.is_some();
     let ticked = wants_paid || paid.is_some_and(Pattern::ticks_paid_for_new_members);
     Beginning {
@@ -127,7 +137,11 @@ pub fn beginning_of_registration(approval: MemberApproval, paid: Option<Pattern>
             MemberApproval::Manual => MemberStatus::PendingApproval,
         },
         payment_methods: default_methods(ticked),
-        application_status: if wants_paid { ApplicationStatus::Pending } else { ApplicationStatus::None },
+        application_status: if wants_paid {
+            ApplicationStatus::Pending
+        } else {
+            ApplicationStatus::None
+        },
         submit_at_once: wants_paid && paid.is_some_and(Pattern::submits_at_registration),
     }
 }
@@ -135,7 +149,9 @@ pub fn beginning_of_registration(approval: MemberApproval, paid: Option<Pattern>
 /// The methods of a new member, in a fixed order.
 pub fn default_methods(paid: bool) -> Vec<PaymentMethod> {
     let paid = paid.then_some(PaymentMethod::Paid);
-    paid.into_iter().chain([PaymentMethod::BankTransfer, PaymentMethod::CashOnDelivery]).collect()
+    paid.into_iter()
+        .chain([PaymentMethod::BankTransfer, PaymentMethod::CashOnDelivery])
+        .collect()
 }
 
 #[cfg(test)]
@@ -147,7 +163,12 @@ mod tests {
 
     #[test]
     fn by_hand_only_these_moves_are_allowed() {
-        let allowed = [(Unset, Pending), (Pending, Unset), (Declined, Pending), (Declined, Unset)];
+        let allowed = [
+            (Unset, Pending),
+            (Pending, Unset),
+            (Declined, Pending),
+            (Declined, Unset),
+        ];
         for from in ApplicationStatus::ALL {
             for to in ApplicationStatus::ALL {
                 let expected = from == to || allowed.contains(&(*from, *to));
@@ -177,7 +198,10 @@ mod tests {
                 assert_eq!(wished.application_status, Pending);
                 assert_eq!(wished.submit_at_once, approval == MemberApproval::Automatic);
                 let silent = beginning_of_registration(approval, pattern, false);
-                assert_eq!(silent.payment_methods.contains(&PaymentMethod::Paid), for_new);
+                assert_eq!(
+                    silent.payment_methods.contains(&PaymentMethod::Paid),
+                    for_new
+                );
                 assert_eq!(silent.application_status, Unset);
                 assert!(!silent.submit_at_once);
             }

@@ -24,7 +24,13 @@ pub struct Fault {
 impl Fault {
     /// A fault by Kakeuri's own rules.
     pub fn new(pointer: impl Into<String>, code: &str, message: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), code: code.to_owned(), message: message.into(), paid_code: None, column: None }
+        Self {
+            pointer: pointer.into(),
+            code: code.to_owned(),
+            message: message.into(),
+            paid_code: None,
+            column: None,
+        }
     }
 }
 
@@ -55,7 +61,11 @@ impl Faults {
 
     /// Adds many.
     pub fn extend(&mut self, faults: impl IntoIterator<Item = Fault>) {
-        self.0.extend(faults.into_iter().take(Self::MOST.saturating_sub(self.0.len())));
+        self.0.extend(
+            faults
+                .into_iter()
+                .take(Self::MOST.saturating_sub(self.0.len())),
+        );
     }
 
     /// How many were found.
@@ -92,6 +102,9 @@ pub struct Reason {
 impl Reason {
     /// A reason.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into() }
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+        }
     }
 }

@@ -30,7 +30,9 @@ impl JobKind {
     /// The scope that starts such a job, and shows and cancels it.
     pub fn scope(self) -> Scope {
         match self {
-            Self::MemberSubmission | Self::MemberRefresh | Self::MemberImport => Scope::MembersWrite,
+            Self::MemberSubmission | Self::MemberRefresh | Self::MemberImport => {
+                Scope::MembersWrite
+            }
             Self::PaymentRefresh | Self::PaymentConfirm => Scope::PaymentsWrite,
         }
     }
@@ -48,7 +50,9 @@ impl JobKind {
 }
 
 /// What was asked for beyond the items. Absent where it does not matter to the kind of job.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(default)]
 pub struct JobOptions {
     /// The file is only checked: an item says what would become of its row.

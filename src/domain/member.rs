@@ -77,7 +77,9 @@ text_enum! {
 }
 
 /// A person's name, with its reading.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(deny_unknown_fields, default)]
 pub struct PersonName {
     /// 姓.
@@ -96,7 +98,10 @@ pub struct PersonName {
 
 /// The name of a contact, of which more is needed.
 #[derive(utoipa::ToSchema)]
-#[allow(dead_code, reason = "stands for the contact's PersonName in the document")]
+#[allow(
+    dead_code,
+    reason = "stands for the contact's PersonName in the document"
+)]
 #[serde(deny_unknown_fields)]
 struct ContactName {
     /// 姓.
@@ -119,11 +124,18 @@ struct ContactName {
 ///
 /// Only `company_name`, the contact's names, `email` and `phone` are needed to register; what Paid needs on top is
 /// asked for when Paid is wished.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(deny_unknown_fields, default)]
 pub struct Profile {
     /// 会社名.
-    #[schema(required, min_length = 1, max_length = 200, example = "株式会社みなと商会")]
+    #[schema(
+        required,
+        min_length = 1,
+        max_length = 200,
+        example = "株式会社みなと商会"
+    )]
     pub company_name: String,
     /// 会社名カナ.
     #[schema(max_length = 200, example = "カブシキガイシャミナトショウカイ")]
@@ -158,10 +170,18 @@ pub struct Profile {
     )]
     pub phone: String,
     /// 携帯電話番号, as `999-9999-9999`.
-    #[schema(max_length = 200, pattern = r"^([-+() ]*([0-9][-+() ]*){5,})?$", example = "090-0000-1234")]
+    #[schema(
+        max_length = 200,
+        pattern = r"^([-+() ]*([0-9][-+() ]*){5,})?$",
+        example = "090-0000-1234"
+    )]
     pub mobile_phone: String,
     /// FAX番号.
-    #[schema(max_length = 200, pattern = r"^([-+() ]*([0-9][-+() ]*){5,})?$", example = "045-000-1235")]
+    #[schema(
+        max_length = 200,
+        pattern = r"^([-+() ]*([0-9][-+() ]*){5,})?$",
+        example = "045-000-1235"
+    )]
     pub fax: String,
     /// メールアドレス; unique per store, compared trimmed and case-folded.
     #[schema(
@@ -211,10 +231,13 @@ pub struct Profile {
     pub paid_payment_method: Option<i64>,
 }
 
-fn optional_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+fn optional_number<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<i64>, D::Error> {
     #[derive(serde::Deserialize)]
     struct Number(#[serde(deserialize_with = "whole_number")] i64);
-    <Option<Number> as serde::Deserialize>::deserialize(deserializer).map(|number| number.map(|Number(value)| value))
+    <Option<Number> as serde::Deserialize>::deserialize(deserializer)
+        .map(|number| number.map(|Number(value)| value))
 }
 
 /// The form in which two e-mail addresses are compared: trimmed and case-folded.

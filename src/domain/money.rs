@@ -69,7 +69,10 @@ impl std::iter::Sum for YenSum {
 impl diesel::deserialize::FromSql<diesel::sql_types::Text, diesel::pg::Pg> for YenSum {
     /// PostgreSQL sums 64-bit numbers up as `numeric`, which is read as text.
     fn from_sql(bytes: diesel::pg::PgValue<'_>) -> diesel::deserialize::Result<Self> {
-        let text = <String as diesel::deserialize::FromSql<diesel::sql_types::Text, diesel::pg::Pg>>::from_sql(bytes)?;
+        let text = <String as diesel::deserialize::FromSql<
+            diesel::sql_types::Text,
+            diesel::pg::Pg,
+        >>::from_sql(bytes)?;
         Ok(Self(text.parse()?))
     }
 }
@@ -89,14 +92,20 @@ impl std::fmt::Display for Yen {
 }
 
 impl diesel::serialize::ToSql<diesel::sql_types::BigInt, diesel::pg::Pg> for Yen {
-    fn to_sql<'b>(&'b self, out: &mut diesel::serialize::Output<'b, '_, diesel::pg::Pg>) -> diesel::serialize::Result {
-        <i64 as diesel::serialize::ToSql<diesel::sql_types::BigInt, diesel::pg::Pg>>::to_sql(&self.0, out)
+    fn to_sql<'b>(
+        &'b self,
+        out: &mut diesel::serialize::Output<'b, '_, diesel::pg::Pg>,
+    ) -> diesel::serialize::Result {
+        <i64 as diesel::serialize::ToSql<diesel::sql_types::BigInt, diesel::pg::Pg>>::to_sql(
+            &self.0, out,
+        )
     }
 }
 
 impl diesel::deserialize::FromSql<diesel::sql_types::BigInt, diesel::pg::Pg> for Yen {
     fn from_sql(bytes: diesel::pg::PgValue<'_>) -> diesel::deserialize::Result<Self> {
-        diesel::deserialize::FromSql::<diesel::sql_types::BigInt, diesel::pg::Pg>::from_sql(bytes).map(Self)
+        diesel::deserialize::FromSql::<diesel::sql_types::BigInt, diesel::pg::Pg>::from_sql(bytes)
+            .map(Self)
     }
 }
 
@@ -129,7 +138,9 @@ pub fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D
             }
         }
     }
-    deserializer.deserialize_any(WholeNumber).map_err(D::Error::custom)
+    deserializer
+        .deserialize_any(WholeNumber)
+        .map_err(D::Error::custom)
 }
 
 #[cfg(test)]
@@ -140,8 +151,18 @@ mod tests {
     fn a_fraction_of_a_yen_is_refused_and_an_integral_float_is_not() {
         assert_eq!(serde_json::from_str::<Yen>("990.0").unwrap(), Yen(990));
         assert_eq!(serde_json::from_str::<Yen>("-1").unwrap(), Yen(-1));
-        for bad in ["990.5", "\"990\"", "1e300", "18446744073709551615", "null", "true"] {
-            assert!(serde_json::from_str::<Yen>(bad).is_err(), "{bad} was taken for yen");
+        for bad in [
+            "990.5",
+            "\"990\"",
+            "1e300",
+            "18446744073709551615",
+            "null",
+            "true",
+        ] {
+            assert!(
+                serde_json::from_str::<Yen>(bad).is_err(),
+                "{bad} was taken for yen"
+            );
         }
     }
 
@@ -149,6 +170,9 @@ mod tests {
     fn arithmetic_reports_an_overflow_instead_of_wrapping() {
         assert_eq!(Yen(i64::MAX).plus(Yen(1)), Err(Overflow));
         assert_eq!(Yen(i64::MAX / 2).times(3), Err(Overflow));
-        assert_eq!(Yen(120).times(3).and_then(|sum| sum.plus(Yen(-60))), Ok(Yen(300)));
+        assert_eq!(
+            Yen(120).times(3).and_then(|sum| sum.plus(Yen(-60))),
+            Ok(Yen(300))
+        );
     }
 }

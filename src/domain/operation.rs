@@ -177,12 +177,36 @@ mod tests {
 
     #[test]
     fn an_amend_that_an_older_process_wrote_down_can_be_read() {
-        let content = OrderContent { lines: Vec::new(), shipping_fee: Yen(500), payment_fee: Yen(0) };
-        let totals = Totals { by_rate: Vec::new(), net: Yen(500), tax: Yen(50), total: Yen(550) };
-        let edit = OrderEdit { content, totals, note: None, internal_note: None, handling_status: None, before: None };
-        let plan = Plan::Amend { amount: Yen(550), before: Yen(1100), edit: Some(Box::new(edit)) };
+        let content = OrderContent {
+            lines: Vec::new(),
+            shipping_fee: Yen(500),
+            payment_fee: Yen(0),
+        };
+        let totals = Totals {
+            by_rate: Vec::new(),
+            net: Yen(500),
+            tax: Yen(50),
+            total: Yen(550),
+        };
+        let edit = OrderEdit {
+            content,
+            totals,
+            note: None,
+            internal_note: None,
+            handling_status: None,
+            before: None,
+        };
+        let plan = Plan::Amend {
+            amount: Yen(550),
+            before: Yen(1100),
+            edit: Some(Box::new(edit)),
+        };
         let mut stored = serde_json::to_value(&plan).unwrap();
-        stored["edit"].as_object_mut().unwrap().remove("before").unwrap();
+        stored["edit"]
+            .as_object_mut()
+            .unwrap()
+            .remove("before")
+            .unwrap();
         assert_eq!(serde_json::from_value::<Plan>(stored).unwrap(), plan);
     }
 }

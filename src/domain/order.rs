@@ -47,7 +47,9 @@ pub struct OrderContent {
 }
 
 /// The sums of one tax rate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 pub struct RateTotal {
     /// Percent.
     #[schema(example = 8)]
@@ -88,7 +90,10 @@ impl TaxRounding {
             Self::Round => 50,
             Self::Ceil => 99,
         };
-        hundredths.checked_add(rounding).map(|sum| Yen(sum / 100)).ok_or(Overflow)
+        hundredths
+            .checked_add(rounding)
+            .map(|sum| Yen(sum / 100))
+            .ok_or(Overflow)
     }
 }
 
@@ -114,13 +119,22 @@ impl OrderContent {
         faults.into_result()?;
         sum(by_rate).map_err(|Overflow| {
             let mut faults = Faults::new();
-            faults.add("/lines", "amount_too_large", "The amounts are too large to add up.");
+            faults.add(
+                "/lines",
+                "amount_too_large",
+                "The amounts are too large to add up.",
+            );
             faults
         })
     }
 
     fn check_shape(&self, faults: &mut Faults) {
-        faults.check(!self.lines.is_empty(), "/lines", "required", "An order needs at least one line.");
+        faults.check(
+            !self.lines.is_empty(),
+            "/lines",
+            "required",
+            "An order needs at least one line.",
+        );
         faults.check(
             self.lines.len() <= MAX_LINES,
             "/lines",
@@ -129,22 +143,51 @@ impl OrderContent {
         );
         for (index, line) in self.lines.iter().enumerate() {
             let at = |field: &str| format!("/lines/{index}/{field}");
-            faults.check(line.quantity >= 0, &at("quantity"), "out_of_range", "A quantity is 0 or more.");
+            faults.check(
+                line.quantity >= 0,
+                &at("quantity"),
+                "out_of_range",
+                "A quantity is 0 or more.",
+            );
             faults.check(
                 TAX_RATES.contains(&line.tax_rate),
                 &at("tax_rate"),
                 "out_of_range",
                 "A tax rate is 10, 8 or 0.",
             );
-            faults.check(!line.name.trim().is_empty(), &at("name"), "required", "A line needs a name.");
-            faults.check(line.name.chars().count() <= 200, &at("name"), "too_long", "At most 200 characters.");
+            faults.check(
+                !line.name.trim().is_empty(),
+                &at("name"),
+                "required",
+                "A line needs a name.",
+            );
+            faults.check(
+                line.name.chars().count() <= 200,
+                &at("name"),
+                "too_long",
+                "At most 200 characters.",
+            );
         }
-        faults.check(self.shipping_fee >= Yen::ZERO, "/shipping_fee", "out_of_range", "A fee is 0 yen or more.");
-        faults.check(self.payment_fee >= Yen::ZERO, "/payment_fee", "out_of_range", "A fee is 0 yen or more.");
+        faults.check(
+            self.shipping_fee >= Yen::ZERO,
+            "/shipping_fee",
+            "out_of_range",
+            "A fee is 0 yen or more.",
+        );
+        faults.check(
+            self.payment_fee >= Yen::ZERO,
+            "/payment_fee",
+            "out_of_range",
+            "A fee is 0 yen or more.",
+        );
     }
 
     /// The sums of one rate, `None` if nothing on the order carries it.
-    fn rate_total(&self, tax_rate: i16, rounding: TaxRounding) -> Result<Option<RateTotal>, Overflow> {
+    fn rate_total(
+        &self,
+        tax_rate: i16,
+        rounding: TaxRounding,
+    ) -> Result<Option<RateTotal>, Overflow> {
         let mut net = Yen::ZERO;
         let mut carried = false;
         for line in self.lines.iter().filter(|line| line.tax_rate == tax_rate) {
@@ -159,8 +202,17 @@ impl OrderContent {
         if !carried {
             return Ok(None);
         }
-        let tax = if net < Yen::ZERO { Yen::ZERO } else { rounding.tax_on(net, tax_rate)? };
-        Ok(Some(RateTotal { tax_rate, net, tax, gross: net.plus(tax)? }))
+        let tax = if net < Yen::ZERO {
+            Yen::ZERO
+        } else {
+            rounding.tax_on(net, tax_rate)?
+        };
+        Ok(Some(RateTotal {
+            tax_rate,
+            net,
+            tax,
+            gross: net.plus(tax)?,
+        }))
     }
 }
 
@@ -170,7 +222,12 @@ fn sum(by_rate: Vec<RateTotal>) -> Result<Totals, Overflow> {
         net = net.plus(rate.net)?;
         tax = tax.plus(rate.tax)?;
     }
-    Ok(Totals { by_rate, net, tax, total: net.plus(tax)? })
+    Ok(Totals {
+        by_rate,
+        net,
+        tax,
+        total: net.plus(tax)?,
+    })
 }
 
 /// The number of an order as people see it: at most 15 characters, which is what Paid takes as `code`.
@@ -184,11 +241,21 @@ mod tests {
     use proptest::prelude::*;
 
     fn line(unit_price: i64, quantity: i64, tax_rate: i16) -> OrderLine {
-        OrderLine { product_code: None, name: "品".into(), unit_price: Yen(unit_price), quantity, tax_rate }
+        OrderLine {
+            product_code: None,
+            name: "品".into(),
+            unit_price: Yen(unit_price),
+            quantity,
+            tax_rate,
+        }
     }
 
     fn order(lines: Vec<OrderLine>) -> OrderContent {
-        OrderContent { lines, shipping_fee: Yen::ZERO, payment_fee: Yen::ZERO }
+        OrderContent {
+            lines,
+            shipping_fee: Yen::ZERO,
+            payment_fee: Yen::ZERO,
+        }
     }
 
     #[test]
@@ -203,10 +270,30 @@ mod tests {
 
     #[test]
     fn fees_carry_the_standard_rate() {
-        let content = OrderContent { lines: vec![line(1000, 1, 8)], shipping_fee: Yen(500), payment_fee: Yen(300) };
+        let content = OrderContent {
+            lines: vec![line(1000, 1, 8)],
+            shipping_fee: Yen(500),
+            payment_fee: Yen(300),
+        };
         let totals = content.totals(TaxRounding::Floor).unwrap();
-        assert_eq!(totals.by_rate[0], RateTotal { tax_rate: 10, net: Yen(800), tax: Yen(80), gross: Yen(880) });
-        assert_eq!(totals.by_rate[1], RateTotal { tax_rate: 8, net: Yen(1000), tax: Yen(80), gross: Yen(1080) });
+        assert_eq!(
+            totals.by_rate[0],
+            RateTotal {
+                tax_rate: 10,
+                net: Yen(800),
+                tax: Yen(80),
+                gross: Yen(880)
+            }
+        );
+        assert_eq!(
+            totals.by_rate[1],
+            RateTotal {
+                tax_rate: 8,
+                net: Yen(1000),
+                tax: Yen(80),
+                gross: Yen(1080)
+            }
+        );
         assert_eq!(totals.total, Yen(1960));
     }
 
@@ -215,15 +302,32 @@ mod tests {
         let good = order(vec![line(1000, 1, 10), line(-1000, 1, 10), line(100, 1, 8)]);
         assert_eq!(good.totals(TaxRounding::Floor).unwrap().total, Yen(108));
         let bad = order(vec![line(1000, 1, 10), line(-10, 1, 8)]);
-        assert_eq!(bad.totals(TaxRounding::Floor).unwrap_err().into_vec()[0].code, "negative_total");
+        assert_eq!(
+            bad.totals(TaxRounding::Floor).unwrap_err().into_vec()[0].code,
+            "negative_total"
+        );
     }
 
     #[test]
     fn every_fault_is_reported_at_once() {
-        let bad = order(vec![line(1, -1, 7), OrderLine { name: " ".into(), ..line(i64::MAX, 2, 10) }]);
+        let bad = order(vec![
+            line(1, -1, 7),
+            OrderLine {
+                name: " ".into(),
+                ..line(i64::MAX, 2, 10)
+            },
+        ]);
         let faults = bad.totals(TaxRounding::Floor).unwrap_err().into_vec();
         let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/lines/0/quantity", "/lines/0/tax_rate", "/lines/1/name", "/lines"]);
+        assert_eq!(
+            pointers,
+            [
+                "/lines/0/quantity",
+                "/lines/0/tax_rate",
+                "/lines/1/name",
+                "/lines"
+            ]
+        );
     }
 
     proptest! {

@@ -47,7 +47,11 @@ text_enum! {
 impl Role {
     /// The scopes of a role.
     pub fn scopes(self) -> Vec<Scope> {
-        Scope::ALL.iter().copied().filter(|scope| self.allows(*scope)).collect()
+        Scope::ALL
+            .iter()
+            .copied()
+            .filter(|scope| self.allows(*scope))
+            .collect()
     }
 
     /// Does the role allow this?
@@ -56,7 +60,9 @@ impl Role {
         match scope {
             SettingsRead | MembersRead | OrdersRead | EventsRead => true,
             MembersWrite | ProductsWrite | OrdersWrite | PaymentsWrite => self != Role::Viewer,
-            SettingsWrite | WebhooksWrite | ClientsWrite | UsersWrite | MembersImpersonate => self == Role::Owner,
+            SettingsWrite | WebhooksWrite | ClientsWrite | UsersWrite | MembersImpersonate => {
+                self == Role::Owner
+            }
         }
     }
 }

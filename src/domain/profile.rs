@@ -33,16 +33,29 @@ impl Profile {
             ("/email", &self.email),
             ("/phone", &self.phone),
         ] {
-            faults.check(!text.trim().is_empty(), pointer, "required", "This field is required.");
+            faults.check(
+                !text.trim().is_empty(),
+                pointer,
+                "required",
+                "This field is required.",
+            );
         }
         self.check_lengths(faults);
         let malformed = |text: &str, good: bool| !text.is_empty() && !good;
         if malformed(&self.email, is_email(&self.email)) {
             faults.add("/email", "malformed", "This is not an e-mail address.");
         }
-        for (pointer, text) in [("/phone", &self.phone), ("/mobile_phone", &self.mobile_phone), ("/fax", &self.fax)] {
+        for (pointer, text) in [
+            ("/phone", &self.phone),
+            ("/mobile_phone", &self.mobile_phone),
+            ("/fax", &self.fax),
+        ] {
             if malformed(text, is_phone(text)) {
-                faults.add(pointer, "malformed", "A telephone number has digits, and + - ( ) or spaces between them.");
+                faults.add(
+                    pointer,
+                    "malformed",
+                    "A telephone number has digits, and + - ( ) or spaces between them.",
+                );
             }
         }
         self.check_numbers(faults);
@@ -51,7 +64,11 @@ impl Profile {
     fn check_lengths(&self, faults: &mut Faults) {
         let mut check = |pointer: &str, text: &str, longest: usize| {
             if text.chars().count() > longest {
-                faults.add(pointer, "too_long", format!("At most {longest} characters."));
+                faults.add(
+                    pointer,
+                    "too_long",
+                    format!("At most {longest} characters."),
+                );
             }
         };
         for (pointer, text) in [
@@ -69,7 +86,10 @@ impl Profile {
         ] {
             check(pointer, text, TEXT);
         }
-        for (who, name) in [("representative", &self.representative), ("contact", &self.contact)] {
+        for (who, name) in [
+            ("representative", &self.representative),
+            ("contact", &self.contact),
+        ] {
             for (part, text) in parts(name) {
                 check(&format!("/{who}/{part}"), text, TEXT);
             }
@@ -79,7 +99,12 @@ impl Profile {
         for (index, url) in self.urls.iter().enumerate() {
             check(&format!("/urls/{index}"), url, URL);
         }
-        faults.check(self.urls.len() <= URLS, "/urls", "too_many", "At most three web sites.");
+        faults.check(
+            self.urls.len() <= URLS,
+            "/urls",
+            "too_many",
+            "At most three web sites.",
+        );
     }
 
     fn check_numbers(&self, faults: &mut Faults) {
@@ -93,7 +118,12 @@ impl Profile {
             ("/paid_payment_method", self.paid_payment_method, 9),
         ] {
             let good = number.is_none_or(|number| (0..=most).contains(&number));
-            faults.check(good, pointer, "out_of_range", "This number is out of range.");
+            faults.check(
+                good,
+                pointer,
+                "out_of_range",
+                "This number is out of range.",
+            );
         }
     }
 
@@ -104,7 +134,11 @@ impl Profile {
             _ => serde_json::Map::new(),
         };
         let (before, after) = (fields(self), fields(other));
-        after.iter().filter(|(name, value)| before.get(*name) != Some(value)).map(|(name, _)| name.clone()).collect()
+        after
+            .iter()
+            .filter(|(name, value)| before.get(*name) != Some(value))
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 }
 
@@ -129,7 +163,10 @@ fn is_email(text: &str) -> bool {
 
 fn is_phone(text: &str) -> bool {
     let digits = text.chars().filter(char::is_ascii_digit).count();
-    digits >= 5 && text.chars().all(|c| c.is_ascii_digit() || "+-() ".contains(c))
+    digits >= 5
+        && text
+            .chars()
+            .all(|c| c.is_ascii_digit() || "+-() ".contains(c))
 }
 
 #[cfg(test)]
@@ -140,8 +177,21 @@ mod tests {
     fn everything_that_is_missing_is_named_at_once() {
         let mut faults = Faults::new();
         Profile::default().check(&mut faults);
-        let pointers: Vec<_> = faults.into_vec().into_iter().map(|fault| fault.pointer).collect();
-        assert_eq!(pointers, ["/company_name", "/contact/family_name", "/contact/given_name", "/email", "/phone"]);
+        let pointers: Vec<_> = faults
+            .into_vec()
+            .into_iter()
+            .map(|fault| fault.pointer)
+            .collect();
+        assert_eq!(
+            pointers,
+            [
+                "/company_name",
+                "/contact/family_name",
+                "/contact/given_name",
+                "/email",
+                "/phone"
+            ]
+        );
     }
 
     #[test]
@@ -158,8 +208,15 @@ mod tests {
 
     #[test]
     fn only_the_names_of_changed_fields_are_told() {
-        let before = Profile { city: "横浜市".into(), ..Profile::default() };
-        let after = Profile { city: "川崎市".into(), urls: vec!["https://a.example".into()], ..before.clone() };
+        let before = Profile {
+            city: "横浜市".into(),
+            ..Profile::default()
+        };
+        let after = Profile {
+            city: "川崎市".into(),
+            urls: vec!["https://a.example".into()],
+            ..before.clone()
+        };
         assert_eq!(before.changed_fields(&after), ["city", "urls"]);
     }
 }

@@ -78,15 +78,34 @@ impl Situation {
         };
         let fresh = !self.accepted;
         let processing = self.status == PaymentStatus::Processing;
-        because(fresh && self.status.shows_mismatch() && self.amount != self.total, Cause::AmountMismatch);
+        because(
+            fresh && self.status.shows_mismatch() && self.amount != self.total,
+            Cause::AmountMismatch,
+        );
         let cancelled = self.handling_status == HandlingStatus::Cancelled;
-        because(fresh && cancelled && self.status.is_open(), Cause::CancelledButOpen);
+        because(
+            fresh && cancelled && self.status.is_open(),
+            Cause::CancelledButOpen,
+        );
         because(processing && self.too_long, Cause::ProcessingTooLong);
         let unconfirmed = self.status == PaymentStatus::Unconfirmed;
-        because(fresh && unconfirmed && self.too_long, Cause::UnconfirmedTooLong);
-        because(fresh && self.flag == Some(PaymentFlag::MovedBack), Cause::MovedBack);
-        because(fresh && self.flag == Some(PaymentFlag::MissingAtPaid), Cause::MissingAtPaid);
-        because(self.operation.is_some_and(|(_, state)| state == OperationState::Stuck), Cause::Stuck);
+        because(
+            fresh && unconfirmed && self.too_long,
+            Cause::UnconfirmedTooLong,
+        );
+        because(
+            fresh && self.flag == Some(PaymentFlag::MovedBack),
+            Cause::MovedBack,
+        );
+        because(
+            fresh && self.flag == Some(PaymentFlag::MissingAtPaid),
+            Cause::MissingAtPaid,
+        );
+        because(
+            self.operation
+                .is_some_and(|(_, state)| state == OperationState::Stuck),
+            Cause::Stuck,
+        );
         because(self.unknown_code, Cause::UnknownCode);
         causes
     }
@@ -98,9 +117,13 @@ impl Situation {
             Some((_, OperationState::Stuck)) => vec![Resolution::Retry, Resolution::Accept],
             Some(_) => vec![Resolution::Retry],
             None => {
-                let differs = self.status == PaymentStatus::Unconfirmed && self.amount != self.total;
+                let differs =
+                    self.status == PaymentStatus::Unconfirmed && self.amount != self.total;
                 let push = differs && may_change_amount && self.total >= Yen(1);
-                push.then_some(Resolution::Push).into_iter().chain([Resolution::Accept]).collect()
+                push.then_some(Resolution::Push)
+                    .into_iter()
+                    .chain([Resolution::Accept])
+                    .collect()
             }
         }
     }
@@ -118,7 +141,8 @@ pub struct ApplicationSituation {
 impl ApplicationSituation {
     /// Why it needs a human; empty if it does not.
     pub fn causes(self) -> Vec<Cause> {
-        let stuck = (self.submission == Some(OperationState::Stuck)).then_some(Cause::StuckApplication);
+        let stuck =
+            (self.submission == Some(OperationState::Stuck)).then_some(Cause::StuckApplication);
         let unknown = self.unknown_code.then_some(Cause::UnknownCode);
         unknown.into_iter().chain(stuck).collect()
     }
@@ -128,7 +152,8 @@ impl ApplicationSituation {
         let mut allowed = match self.submission {
             Some(OperationState::Stuck) => vec![Resolution::Retry, Resolution::Close],
             Some(OperationState::Open) => vec![Resolution::Retry],
-            Some(OperationState::Done | OperationState::Refused | OperationState::Abandoned) | None => Vec::new(),
+            Some(OperationState::Done | OperationState::Refused | OperationState::Abandoned)
+            | None => Vec::new(),
         };
         allowed.extend(self.unknown_code.then_some(Resolution::Accept));
         allowed
@@ -158,46 +183,110 @@ mod tests {
 
     #[test]
     fn each_cause_is_told_and_several_at_once() {
-        let differs = Situation { amount: Yen(900), handling_status: HandlingStatus::Cancelled, ..CALM };
-        assert_eq!(differs.causes(), [Cause::AmountMismatch, Cause::CancelledButOpen]);
-        assert_eq!(differs.allowed_actions(true), [Resolution::Push, Resolution::Accept]);
+        let differs = Situation {
+            amount: Yen(900),
+            handling_status: HandlingStatus::Cancelled,
+            ..CALM
+        };
+        assert_eq!(
+            differs.causes(),
+            [Cause::AmountMismatch, Cause::CancelledButOpen]
+        );
+        assert_eq!(
+            differs.allowed_actions(true),
+            [Resolution::Push, Resolution::Accept]
+        );
         assert_eq!(differs.allowed_actions(false), [Resolution::Accept]);
-        let late = Situation { too_long: true, ..CALM };
+        let late = Situation {
+            too_long: true,
+            ..CALM
+        };
         assert_eq!(late.causes(), [Cause::UnconfirmedTooLong]);
-        assert_eq!(Situation { status: PaymentStatus::Processing, ..late }.causes(), [Cause::ProcessingTooLong]);
-        let flagged = Situation { flag: Some(PaymentFlag::MovedBack), ..CALM };
+        assert_eq!(
+            Situation {
+                status: PaymentStatus::Processing,
+                ..late
+            }
+            .causes(),
+            [Cause::ProcessingTooLong]
+        );
+        let flagged = Situation {
+            flag: Some(PaymentFlag::MovedBack),
+            ..CALM
+        };
         assert_eq!(flagged.causes(), [Cause::MovedBack]);
     }
 
     #[test]
     fn what_was_accepted_stays_off_the_list_but_unfinished_work_does_not() {
-        let accepted = Situation { amount: Yen(900), accepted: true, ..CALM };
+        let accepted = Situation {
+            amount: Yen(900),
+            accepted: true,
+            ..CALM
+        };
         assert!(accepted.causes().is_empty());
-        let stuck = Situation { operation: Some((OperationKind::Confirm, OperationState::Stuck)), ..accepted };
+        let stuck = Situation {
+            operation: Some((OperationKind::Confirm, OperationState::Stuck)),
+            ..accepted
+        };
         assert_eq!(stuck.causes(), [Cause::Stuck]);
-        let strange = Situation { unknown_code: true, ..accepted };
+        let strange = Situation {
+            unknown_code: true,
+            ..accepted
+        };
         assert_eq!(strange.causes(), [Cause::UnknownCode]);
     }
 
     #[test]
     fn a_submission_can_be_closed_only_when_it_is_stuck() {
-        let calm = ApplicationSituation { submission: None, unknown_code: false };
+        let calm = ApplicationSituation {
+            submission: None,
+            unknown_code: false,
+        };
         assert!(calm.causes().is_empty() && calm.allowed_actions().is_empty());
-        let open = ApplicationSituation { submission: Some(OperationState::Open), ..calm };
+        let open = ApplicationSituation {
+            submission: Some(OperationState::Open),
+            ..calm
+        };
         assert!(open.causes().is_empty());
         assert_eq!(open.allowed_actions(), [Resolution::Retry]);
-        let stuck = ApplicationSituation { submission: Some(OperationState::Stuck), unknown_code: true };
-        assert_eq!(stuck.causes(), [Cause::UnknownCode, Cause::StuckApplication]);
-        assert_eq!(stuck.allowed_actions(), [Resolution::Retry, Resolution::Close, Resolution::Accept]);
+        let stuck = ApplicationSituation {
+            submission: Some(OperationState::Stuck),
+            unknown_code: true,
+        };
+        assert_eq!(
+            stuck.causes(),
+            [Cause::UnknownCode, Cause::StuckApplication]
+        );
+        assert_eq!(
+            stuck.allowed_actions(),
+            [Resolution::Retry, Resolution::Close, Resolution::Accept]
+        );
     }
 
     #[test]
     fn only_a_sale_that_is_asked_for_can_be_abandoned() {
-        for kind in [OperationKind::Amend, OperationKind::Confirm, OperationKind::Cancel] {
-            let stuck = Situation { operation: Some((kind, OperationState::Stuck)), ..CALM };
-            assert_eq!(stuck.allowed_actions(true), [Resolution::Retry, Resolution::Accept]);
+        for kind in [
+            OperationKind::Amend,
+            OperationKind::Confirm,
+            OperationKind::Cancel,
+        ] {
+            let stuck = Situation {
+                operation: Some((kind, OperationState::Stuck)),
+                ..CALM
+            };
+            assert_eq!(
+                stuck.allowed_actions(true),
+                [Resolution::Retry, Resolution::Accept]
+            );
         }
-        let register = Situation { operation: Some((OperationKind::Register, OperationState::Open)), ..CALM };
-        assert_eq!(register.allowed_actions(true), [Resolution::Retry, Resolution::Abandon]);
+        let register = Situation {
+            operation: Some((OperationKind::Register, OperationState::Open)),
+            ..CALM
+        };
+        assert_eq!(
+            register.allowed_actions(true),
+            [Resolution::Retry, Resolution::Abandon]
+        );
     }
 }

@@ -19,7 +19,9 @@ pub const PROCESSING_TOO_LONG: TimeDelta = TimeDelta::minutes(15);
 pub fn delay_after(drives: i32, scale: f64) -> Option<TimeDelta> {
     let index = usize::try_from(drives - 1).ok()?;
     let seconds = DELAYS.get(index)?;
-    Some(TimeDelta::milliseconds((*seconds as f64 * 1000.0 * scale) as i64))
+    Some(TimeDelta::milliseconds(
+        (*seconds as f64 * 1000.0 * scale) as i64,
+    ))
 }
 
 #[cfg(test)]

@@ -11,18 +11,31 @@ use super::StoreId;
 /// not after `now` makes it due. Before the first refresh `last_started` is when the schedule was switched on, so that
 /// a store waits for at most one interval; `None`, where that is not known either, makes it due at once. Moments that
 /// were missed are made up for once, not one by one. An interval of 0 is off.
-pub fn is_due(store: StoreId, interval_minutes: i32, last_started: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
+pub fn is_due(
+    store: StoreId,
+    interval_minutes: i32,
+    last_started: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> bool {
     last_moment(store, interval_minutes, now)
         .is_some_and(|moment| last_started.is_none_or(|last_started| last_started < moment))
 }
 
 /// The store's last moment up to `now`; `None` where the interval is off.
-pub fn last_moment(store: StoreId, interval_minutes: i32, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let interval = i64::from(interval_minutes).checked_mul(60).filter(|seconds| *seconds > 0)?;
+pub fn last_moment(
+    store: StoreId,
+    interval_minutes: i32,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let interval = i64::from(interval_minutes)
+        .checked_mul(60)
+        .filter(|seconds| *seconds > 0)?;
     // The end of an id is random, so its remainder is spread evenly, and it is the same in every process.
     let offset = i64::try_from(store.0.as_u128() % u128::from(interval.unsigned_abs())).ok()?;
     let since = (now.timestamp() - offset).rem_euclid(interval);
-    now.checked_sub_signed(TimeDelta::seconds(since) + TimeDelta::nanoseconds(now.timestamp_subsec_nanos().into()))
+    now.checked_sub_signed(
+        TimeDelta::seconds(since) + TimeDelta::nanoseconds(now.timestamp_subsec_nanos().into()),
+    )
 }
 
 #[cfg(test)]
@@ -47,19 +60,29 @@ mod tests {
             }
         }
         assert_eq!(started.len(), 8);
-        assert!(started.windows(2).all(|pair| pair[1] - pair[0] == 30), "{started:?}");
+        assert!(
+            started.windows(2).all(|pair| pair[1] - pair[0] == 30),
+            "{started:?}"
+        );
     }
 
     #[test]
     fn stores_with_the_same_interval_are_spread_over_it() {
-        let (begun, now) = (at(1_800_000_000), |minute: i64| at(1_800_000_000 + minute * 60));
+        let (begun, now) = (at(1_800_000_000), |minute: i64| {
+            at(1_800_000_000 + minute * 60)
+        });
         let mut due = [0; 60];
         for _ in 0..6000 {
             let store = StoreId::new();
-            let minute = (1..=60).find(|minute| is_due(store, 60, Some(begun), now(*minute))).unwrap();
+            let minute = (1..=60)
+                .find(|minute| is_due(store, 60, Some(begun), now(*minute)))
+                .unwrap();
             due[usize::try_from(minute).unwrap() - 1] += 1;
         }
-        assert!(due.iter().all(|stores| (40..=180).contains(stores)), "{due:?}");
+        assert!(
+            due.iter().all(|stores| (40..=180).contains(stores)),
+            "{due:?}"
+        );
     }
 
     #[test]

@@ -20,7 +20,11 @@ impl Search {
         if (Self::SHORTEST..=Self::LONGEST).contains(&typed) && looked_for >= Self::SHORTEST {
             Ok(Self(text))
         } else {
-            Err(format!("Look for {} to {} characters.", Self::SHORTEST, Self::LONGEST))
+            Err(format!(
+                "Look for {} to {} characters.",
+                Self::SHORTEST,
+                Self::LONGEST
+            ))
         }
     }
 

@@ -100,9 +100,17 @@ pub fn adoption(status: PaymentStatus, amount: Yen, found: Option<Sale>) -> Adop
     use PaymentStatus::{Cancelled, Confirmed, Failed, Processing, Unconfirmed};
     use SaleStatus::{Canceled, Fixed, Registered};
     let Some(sale) = found else {
-        return if status == Failed { Adoption::Same } else { Adoption::Missing };
+        return if status == Failed {
+            Adoption::Same
+        } else {
+            Adoption::Missing
+        };
     };
-    let same_amount = if sale.price == amount { Adoption::Same } else { Adoption::Adopt(sale) };
+    let same_amount = if sale.price == amount {
+        Adoption::Same
+    } else {
+        Adoption::Adopt(sale)
+    };
     match status {
         Processing | Unconfirmed => match sale.status {
             Registered if status == Unconfirmed => same_amount,
@@ -156,20 +164,44 @@ mod tests {
             (Cancel, sale(Canceled, before), Done),
             (Cancel, None, RefusedMissing),
         ] {
-            assert_eq!(verdict(kind, asked, before, found), expected, "{kind} and {found:?}");
+            assert_eq!(
+                verdict(kind, asked, before, found),
+                expected,
+                "{kind} and {found:?}"
+            );
         }
     }
 
     #[test]
     fn a_refresh_adopts_returns_and_never_a_move_back() {
-        let sale = |status| Some(Sale { status, price: Yen(500) });
+        let sale = |status| {
+            Some(Sale {
+                status,
+                price: Yen(500),
+            })
+        };
         let at = |status, found| adoption(status, Yen(500), found);
-        assert_eq!(at(PaymentStatus::Confirmed, sale(Canceled)), Adoption::Adopt(sale(Canceled).unwrap()));
-        assert_eq!(at(PaymentStatus::Confirmed, sale(Registered)), Adoption::MovedBack);
-        assert_eq!(at(PaymentStatus::Cancelled, sale(Registered)), Adoption::MovedBack);
-        assert_eq!(at(PaymentStatus::Cancelled, sale(Fixed)), Adoption::MovedBack);
+        assert_eq!(
+            at(PaymentStatus::Confirmed, sale(Canceled)),
+            Adoption::Adopt(sale(Canceled).unwrap())
+        );
+        assert_eq!(
+            at(PaymentStatus::Confirmed, sale(Registered)),
+            Adoption::MovedBack
+        );
+        assert_eq!(
+            at(PaymentStatus::Cancelled, sale(Registered)),
+            Adoption::MovedBack
+        );
+        assert_eq!(
+            at(PaymentStatus::Cancelled, sale(Fixed)),
+            Adoption::MovedBack
+        );
         assert_eq!(at(PaymentStatus::Unconfirmed, None), Adoption::Missing);
-        assert_eq!(at(PaymentStatus::Unconfirmed, sale(Registered)), Adoption::Same);
+        assert_eq!(
+            at(PaymentStatus::Unconfirmed, sale(Registered)),
+            Adoption::Same
+        );
         assert_eq!(at(PaymentStatus::Failed, None), Adoption::Same);
     }
 }

@@ -72,7 +72,10 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalBody<T> {
 async fn admitted(request: &HttpRequest, payload: Payload) -> Result<Bytes, Error> {
     let admitted = auth::admitted(request)?;
     if admitted.stranger && !limits::look_before_body(request)? {
-        return Err(anyhow::anyhow!("a stranger may send a body here, and nothing limits how often").into());
+        return Err(anyhow::anyhow!(
+            "a stranger may send a body here, and nothing limits how often"
+        )
+        .into());
     }
     read(request, payload, admitted.stranger).await
 }
@@ -83,8 +86,12 @@ async fn admitted(request: &HttpRequest, payload: Payload) -> Result<Bytes, Erro
 /// `body_too_large`, `body_too_slow`, or `malformed` where it breaks off.
 pub async fn read(request: &HttpRequest, payload: Payload, stranger: bool) -> Result<Bytes, Error> {
     let limit = limit(request, stranger);
-    let too_large = || Code::BodyTooLarge.because(format!("The body may have at most {limit} bytes."));
-    let said = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let too_large =
+        || Code::BodyTooLarge.because(format!("The body may have at most {limit} bytes."));
+    let said = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if said.is_some_and(|said| said > limit as u64) {
         return Err(too_large());
     }
@@ -109,12 +116,19 @@ fn limit(request: &HttpRequest, stranger: bool) -> usize {
 }
 
 fn check_type(request: &HttpRequest) -> Result<(), Error> {
-    let header = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let header = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let (essence, parameters) = header.split_once(';').unwrap_or((header, ""));
     let essence = essence.trim().to_ascii_lowercase();
     let parameters = parameters.trim().to_ascii_lowercase();
-    let json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
-    let utf8 = parameters.strip_prefix("charset=").is_none_or(|charset| charset.trim_matches('"') == "utf-8");
+    let json = essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"));
+    let utf8 = parameters
+        .strip_prefix("charset=")
+        .is_none_or(|charset| charset.trim_matches('"') == "utf-8");
     if json && utf8 {
         return Ok(());
     }

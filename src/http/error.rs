@@ -95,7 +95,9 @@ pub fn status(code: Code) -> StatusCode {
         MethodNotAllowed => 405,
         BodyTooSlow => 408,
         EmailTaken | NumberTaken | ApplicationStatusOwnedByPaid | ApplicationNotPending => 409,
-        ApplicationOperationInProgress | PaidEmailTaken | PaidNumberTaken | CustomerNumberSet => 409,
+        ApplicationOperationInProgress | PaidEmailTaken | PaidNumberTaken | CustomerNumberSet => {
+            409
+        }
         PasswordResetNotRequested
         | PaidNotTicked
         | PaidDisabled
@@ -104,7 +106,11 @@ pub fn status(code: Code) -> StatusCode {
         | MemberHasOpenWork
         | MemberStatusForbids => 409,
         PaidNotAvailable | PaymentMethodNotAvailable | PriceChanged | PaymentNotUnconfirmed => 409,
-        AmountMismatch | CountMismatch | PaymentOperationInProgress | MissingAtPaid | RefusedByPaid => 409,
+        AmountMismatch
+        | CountMismatch
+        | PaymentOperationInProgress
+        | MissingAtPaid
+        | RefusedByPaid => 409,
         OrderStateForbids | ActionNotAllowed | RequestInProgress => 409,
         Stale => 412,
         BodyTooLarge => 413,
@@ -153,10 +159,16 @@ pub(super) fn internal(cause: &anyhow::Error) -> Problem {
 pub(super) fn foreign(error: &actix_web::Error, status: StatusCode) -> Problem {
     match status {
         StatusCode::NOT_FOUND => Code::NotFound.problem("There is nothing at this address."),
-        StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed.problem("This address does not take this method."),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            Code::MethodNotAllowed.problem("This address does not take this method.")
+        }
         StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge.problem("The body is too large."),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMediaType.problem("Send application/json."),
-        status if status.is_client_error() => Code::Malformed.problem("The request cannot be read."),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            Code::UnsupportedMediaType.problem("Send application/json.")
+        }
+        status if status.is_client_error() => {
+            Code::Malformed.problem("The request cannot be read.")
+        }
         _ => internal(&anyhow::anyhow!("{error}")),
     }
 }
@@ -184,11 +196,33 @@ pub fn answer(problem: Problem, asked: &Asked) -> HttpResponse {
     response.content_type(PROBLEM_JSON);
     // Everything outside the admin API gets the form for everybody.
     if asked.admin {
-        let Problem { errors, paid_codes, application_status, .. } = problem;
-        return response.json(AdminProblem { common, errors, paid_codes, application_status });
+        let Problem {
+            errors,
+            paid_codes,
+            application_status,
+            ..
+        } = problem;
+        return response.json(AdminProblem {
+            common,
+            errors,
+            paid_codes,
+            application_status,
+        });
     }
-    let shown = |Fault { pointer, code, message, .. }| FieldFault { pointer, code, message };
-    response.json(StorefrontProblem { common, errors: problem.errors.into_iter().map(shown).collect() })
+    let shown = |Fault {
+                     pointer,
+                     code,
+                     message,
+                     ..
+                 }| FieldFault {
+        pointer,
+        code,
+        message,
+    };
+    response.json(StorefrontProblem {
+        common,
+        errors: problem.errors.into_iter().map(shown).collect(),
+    })
 }
 
 fn common(problem: &Problem, asked: &Asked) -> ProblemBase {
@@ -207,11 +241,13 @@ fn common(problem: &Problem, asked: &Asked) -> ProblemBase {
 fn challenge(code: Code) -> Option<HeaderValue> {
     match code {
         Code::TokenMissing => Some(HeaderValue::from_static("Bearer realm=\"kakeuri\"")),
-        Code::TokenInvalid | Code::TokenExpired => {
-            Some(HeaderValue::from_static("Bearer realm=\"kakeuri\", error=\"invalid_token\""))
-        }
+        Code::TokenInvalid | Code::TokenExpired => Some(HeaderValue::from_static(
+            "Bearer realm=\"kakeuri\", error=\"invalid_token\"",
+        )),
         Code::LoginFailed => Some(HeaderValue::from_static("Bearer realm=\"kakeuri\"")),
-        Code::MissingScope => Some(HeaderValue::from_static("Bearer realm=\"kakeuri\", error=\"insufficient_scope\"")),
+        Code::MissingScope => Some(HeaderValue::from_static(
+            "Bearer realm=\"kakeuri\", error=\"insufficient_scope\"",
+        )),
         _ => None,
     }
 }
@@ -226,7 +262,9 @@ mod tests {
         let request = TestRequest::with_uri(path).to_http_request();
         let response = answer(problem, &Asked::by(&request));
         let bytes = actix_web::body::to_bytes(response.into_body());
-        let bytes = futures_util::FutureExt::now_or_never(bytes).unwrap().unwrap();
+        let bytes = futures_util::FutureExt::now_or_never(bytes)
+            .unwrap()
+            .unwrap();
         serde_json::from_slice(&bytes).unwrap()
     }
 
@@ -235,11 +273,20 @@ mod tests {
         let mut problem = Code::CreditDeclined.problem("No.");
         problem.paid_codes = vec!["B16".into()];
         problem.application_status = Some(ApplicationStatus::ApprovedActive);
-        problem.errors = vec![Fault { paid_code: Some("M01".into()), ..Fault::new("/email", "invalid", "No.") }];
+        problem.errors = vec![Fault {
+            paid_code: Some("M01".into()),
+            ..Fault::new("/email", "invalid", "No.")
+        }];
         let admin = body("/v1/admin/orders", problem.clone()).to_string();
         for path in ["/v1/storefront/orders", "/v1/vocabulary", "/v1/nowhere"] {
             let shown = body(path, problem.clone()).to_string();
-            for secret in ["paid_code", "B16", "M01", "application_status", "approved_active"] {
+            for secret in [
+                "paid_code",
+                "B16",
+                "M01",
+                "application_status",
+                "approved_active",
+            ] {
                 assert!(!shown.contains(secret), "{path}: {shown}");
                 assert!(admin.contains(secret), "{admin}");
             }

@@ -32,7 +32,9 @@ impl Versioned for HttpResponseBuilder {
             Ok(json) => json,
             Err(error) => return HttpResponse::from_error(Error::from(anyhow::Error::from(error))),
         };
-        self.insert_header((ETAG, tag(version, &json))).insert_header((CONTENT_TYPE, "application/json")).body(json)
+        self.insert_header((ETAG, tag(version, &json)))
+            .insert_header((CONTENT_TYPE, "application/json"))
+            .body(json)
     }
 
     fn tagged(&mut self, version: i64, part: &impl serde::Serialize) -> &mut Self {
@@ -45,7 +47,10 @@ impl Versioned for HttpResponseBuilder {
 }
 
 fn tag(version: i64, json: &[u8]) -> String {
-    let hash: String = crypto::hash(json)[..HASH_LEN].iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash: String = crypto::hash(json)[..HASH_LEN]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("\"{version}-{hash}\"")
 }
 
@@ -55,19 +60,31 @@ pub struct IfMatch(pub Precondition);
 
 impl IfMatch {
     fn parse<'a>(values: impl Iterator<Item = &'a str>) -> Self {
-        let tags: Vec<&str> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
+        let tags: Vec<&str> = values
+            .flat_map(|value| value.split(','))
+            .map(str::trim)
+            .collect();
         if tags.is_empty() || tags.contains(&"*") {
             return Self(Precondition::None);
         }
         // Weak tags never match (RFC 9110, 13.1.1), and neither does anything else that is not ours.
-        Self(Precondition::Versions(tags.into_iter().filter_map(version_of).collect()))
+        Self(Precondition::Versions(
+            tags.into_iter().filter_map(version_of).collect(),
+        ))
     }
 }
 
 /// The version that a tag of ours names. One without a hash names a version as well.
 fn version_of(tag: &str) -> Option<i64> {
-    let version = tag.strip_prefix('"')?.strip_suffix('"')?.split('-').next()?;
-    version.bytes().all(|byte| byte.is_ascii_digit()).then(|| version.parse().ok())?
+    let version = tag
+        .strip_prefix('"')?
+        .strip_suffix('"')?
+        .split('-')
+        .next()?;
+    version
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| version.parse().ok())?
 }
 
 impl FromRequest for IfMatch {
@@ -75,7 +92,10 @@ impl FromRequest for IfMatch {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let values = request.headers().get_all(IF_MATCH).map(|value| value.to_str().unwrap_or_default());
+        let values = request
+            .headers()
+            .get_all(IF_MATCH)
+            .map(|value| value.to_str().unwrap_or_default());
         ready(auth::admitted(request).map(|_| Self::parse(values)))
     }
 }
@@ -85,13 +105,16 @@ impl utoipa::IntoParams for IfMatch {
         _: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
     ) -> Vec<utoipa::openapi::path::Parameter> {
         use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
-        let text = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::String);
+        let text = utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String);
         vec![
             ParameterBuilder::new()
                 .name("If-Match")
                 .parameter_in(ParameterIn::Header)
                 .required(utoipa::openapi::Required::False)
-                .description(Some("The `ETag` of the version to change; another version is a 412 `stale`."))
+                .description(Some(
+                    "The `ETag` of the version to change; another version is a 412 `stale`.",
+                ))
                 .schema(Some(text))
                 .build(),
         ]
@@ -106,7 +129,11 @@ mod tests {
     fn only_the_present_version_matches() {
         let check = |headers: &[&str]| IfMatch::parse(headers.iter().copied()).0.check(7).is_ok();
         assert!(
-            check(&[]) && check(&["\"7\""]) && check(&["*"]) && check(&["\"1\", \"7\""]) && check(&["\"1\"", "\"7\""])
+            check(&[])
+                && check(&["\"7\""])
+                && check(&["*"])
+                && check(&["\"1\", \"7\""])
+                && check(&["\"1\"", "\"7\""])
         );
         assert!(check(&["\"7-00ff\""]) && !check(&["\"70-00ff\""]) && !check(&["\"6-7\""]));
         assert!(!check(&["\"6\""]) && !check(&["W/\"7\""]) && !check(&["7"]) && !check(&[""]));

@@ -12,7 +12,10 @@ use crate::error::Code;
 pub async fn nothing_here(request: HttpRequest) -> HttpResponse {
     match routes::operations_at(path_of(&request)) {
         Some(operations) => wrong_method(operations, &request),
-        None => error::answer(Code::NotFound.problem("There is nothing at this address."), &Asked::by(&request)),
+        None => error::answer(
+            Code::NotFound.problem("There is nothing at this address."),
+            &Asked::by(&request),
+        ),
     }
 }
 
@@ -24,7 +27,11 @@ pub fn refused(request: &HttpRequest) -> Option<HttpResponse> {
 }
 
 fn wrong_method(operations: &Operations, request: &HttpRequest) -> HttpResponse {
-    let allowed = operations.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let allowed = operations
+        .keys()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
     let problem = Code::MethodNotAllowed.problem(format!("This address takes {allowed}."));
     let mut response = error::answer(problem, &Asked::by(request));
     if let Ok(value) = allowed.parse() {

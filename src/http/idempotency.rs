@@ -8,7 +8,9 @@ use std::net::IpAddr;
 
 use actix_web::body::{BoxBody, MessageBody, to_bytes};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
+use actix_web::http::header::{
+    AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION,
+};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data};
@@ -67,7 +69,11 @@ impl<B> Once<B> {
 }
 
 fn claimed(request: &HttpRequest) -> Claimed {
-    request.extensions().get::<Claimed>().cloned().unwrap_or_else(Claimed::without_key)
+    request
+        .extensions()
+        .get::<Claimed>()
+        .cloned()
+        .unwrap_or_else(Claimed::without_key)
 }
 
 impl<B: FromRequest + 'static> FromRequest for Once<B> {
@@ -76,7 +82,12 @@ impl<B: FromRequest + 'static> FromRequest for Once<B> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (claimed, body) = (claimed(request), B::from_request(request, payload));
-        Box::pin(async move { Ok(Self { claimed, body: body.await.map_err(Into::into)? }) })
+        Box::pin(async move {
+            Ok(Self {
+                claimed,
+                body: body.await.map_err(Into::into)?,
+            })
+        })
     }
 }
 
@@ -89,8 +100,9 @@ impl<B: FromRequest + 'static> FromRequest for OnceUnderKey<B> {
             let once = Once::from_request(request, payload);
             return Box::pin(async move { once.await.map(Self) });
         }
-        let missing = Code::IdempotencyKeyMissing
-            .because("Send an Idempotency-Key, new for each order, so that a repeat orders nothing twice.");
+        let missing = Code::IdempotencyKeyMissing.because(
+            "Send an Idempotency-Key, new for each order, so that a repeat orders nothing twice.",
+        );
         Box::pin(std::future::ready(Err(missing.into())))
     }
 }
@@ -114,12 +126,20 @@ pub async fn once(
         Err(error) => return Ok(request.error_response(error).map_into_boxed_body()),
     };
     let (app, wanted, claimed) = match looked {
-        Looked::Free => return next.call(request).await.map(ServiceResponse::map_into_boxed_body),
+        Looked::Free => {
+            return next
+                .call(request)
+                .await
+                .map(ServiceResponse::map_into_boxed_body);
+        }
         Looked::Answered(response) => return Ok(request.into_response(response)),
         Looked::Held(app, wanted, claimed) => (app, wanted, claimed),
     };
     request.extensions_mut().insert(claimed.clone());
-    let guard = Held { app: app.clone(), claimed: Some(claimed) };
+    let guard = Held {
+        app: app.clone(),
+        claimed: Some(claimed),
+    };
     let response = next.call(request).await?;
     let response = error::render(response.map_into_boxed_body());
     guard.settle(&wanted, response).await
@@ -145,7 +165,10 @@ async fn claim(request: &mut ServiceRequest) -> Result<Looked, Error> {
     let Some(caller) = auth::caller(request) else {
         return Ok(Looked::Free);
     };
-    let app = request.app_data::<Data<App>>().cloned().ok_or_else(|| anyhow::anyhow!("the service was not set up"))?;
+    let app = request
+        .app_data::<Data<App>>()
+        .cloned()
+        .ok_or_else(|| anyhow::anyhow!("the service was not set up"))?;
     let counted = Counting::begin(request, &app, &caller)?;
     let looked = look_up(request, app, caller, key).await;
     // What is there already, is refused, or cannot be looked up adds nothing to what is kept.
@@ -155,25 +178,35 @@ async fn claim(request: &mut ServiceRequest) -> Result<Looked, Error> {
     looked
 }
 
-async fn look_up(request: &mut ServiceRequest, app: Data<App>, caller: Caller, key: String) -> Result<Looked, Error> {
+async fn look_up(
+    request: &mut ServiceRequest,
+    app: Data<App>,
+    caller: Caller,
+    key: String,
+) -> Result<Looked, Error> {
     let Some(fingerprint) = fingerprint(request, &app).await? else {
         return Ok(Looked::Free);
     };
     let wanted = Request::new(caller.store, caller.name, key, fingerprint);
     let now = app.clock.now();
     let wait = TimeDelta::from_std(app.config.paid_wait).unwrap_or(MARGIN);
-    let claim = idempotency_key::claim(&wanted, now, now + wait + MARGIN, &mut *app.db().await?).await?;
+    let claim =
+        idempotency_key::claim(&wanted, now, now + wait + MARGIN, &mut *app.db().await?).await?;
     match claim {
         Claim::Held(claimed) => Ok(Looked::Held(app, wanted, claimed)),
-        Claim::Answered(status, sealed) => replay(request, &app, &wanted, status, &sealed).map(Looked::Answered),
-        Claim::Reused => {
-            Err(Code::IdempotencyKeyReused
-                .because("This Idempotency-Key was used for another request. Take a new one."))
+        Claim::Answered(status, sealed) => {
+            replay(request, &app, &wanted, status, &sealed).map(Looked::Answered)
         }
+        Claim::Reused => Err(Code::IdempotencyKeyReused
+            .because("This Idempotency-Key was used for another request. Take a new one.")),
         Claim::InProgress => {
-            let problem =
-                Code::RequestInProgress.problem("The first request under this Idempotency-Key still runs. Try again.");
-            Err(Problem { retry_after: Some(1), ..problem }.into())
+            let problem = Code::RequestInProgress
+                .problem("The first request under this Idempotency-Key still runs. Try again.");
+            Err(Problem {
+                retry_after: Some(1),
+                ..problem
+            }
+            .into())
         }
     }
 }
@@ -188,9 +221,16 @@ struct Counting {
 impl Counting {
     fn begin(request: &ServiceRequest, app: &App, caller: &Caller) -> Result<Self, Error> {
         let missing = || anyhow::anyhow!("the service was not set up");
-        let limits = request.app_data::<Data<Limits>>().cloned().ok_or_else(missing)?;
+        let limits = request
+            .app_data::<Data<Limits>>()
+            .cloned()
+            .ok_or_else(missing)?;
         let address = limits::address(request.request(), &app.config);
-        let counting = Self { limits, caller: caller.clone(), address };
+        let counting = Self {
+            limits,
+            caller: caller.clone(),
+            address,
+        };
         counting.limits.new_key(caller.store, counting.owner())?;
         Ok(counting)
     }
@@ -218,7 +258,9 @@ fn checked(header: &HeaderValue) -> Result<String, Error> {
     let text = header.to_str().unwrap_or_default();
     let printable = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
     if text.is_empty() || text.len() > 255 || !printable {
-        return Err(Code::Malformed.because("An Idempotency-Key has 1 to 255 printable ASCII characters."));
+        return Err(
+            Code::Malformed.because("An Idempotency-Key has 1 to 255 printable ASCII characters.")
+        );
     }
     Ok(text.to_owned())
 }
@@ -226,7 +268,11 @@ fn checked(header: &HeaderValue) -> Result<String, Error> {
 /// The keyed hash of method, path and body; the handler finds the body as if nobody had read it. `None` where it would
 /// be refused anyway, and is too large to be read for that.
 async fn fingerprint(request: &mut ServiceRequest, app: &App) -> Result<Option<Vec<u8>>, Error> {
-    let target = request.uri().path_and_query().map_or("", |target| target.as_str()).to_owned();
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or("", |target| target.as_str())
+        .to_owned();
     let payload = request.take_payload();
     if !spool::takes(request.request()) {
         let stranger = auth::caller(request).is_none_or(|caller| caller.name.is_none());
@@ -242,12 +288,17 @@ async fn fingerprint(request: &mut ServiceRequest, app: &App) -> Result<Option<V
         request.set_payload(whole(bytes));
         return Ok(Some(fingerprint));
     }
-    if auth::holds(request, &[Scope::MembersWrite]).is_err() || spool::check(request.request()).is_err() {
+    if auth::holds(request, &[Scope::MembersWrite]).is_err()
+        || spool::check(request.request()).is_err()
+    {
         request.set_payload(payload);
         return Ok(None);
     }
     let mut fingerprint = app.keys.begin_fingerprint(&[b"POST", target.as_bytes()]);
-    let spool = Spool::fill(request.request(), payload, |bytes| fingerprint.update(bytes)).await?;
+    let spool = Spool::fill(request.request(), payload, |bytes| {
+        fingerprint.update(bytes)
+    })
+    .await?;
     request.extensions_mut().insert(spool);
     Ok(Some(fingerprint.finish()))
 }
@@ -255,17 +306,25 @@ async fn fingerprint(request: &mut ServiceRequest, app: &App) -> Result<Option<V
 /// The key by which a visitor names the store, where a token stands beside it: it may be that of another store's member.
 /// Then it names where this is done, and not who asks, so that the caller alone does not tell the two apart.
 fn store_named_beside_a_token(request: &ServiceRequest) -> Option<Vec<u8>> {
-    let key = request.headers().get(PUBLISHABLE_KEY).filter(|_| request.headers().contains_key(AUTHORIZATION))?;
+    let key = request
+        .headers()
+        .get(PUBLISHABLE_KEY)
+        .filter(|_| request.headers().contains_key(AUTHORIZATION))?;
     Some(key.as_bytes().to_owned())
 }
 
 fn whole(bytes: Bytes) -> Payload {
     let stream = futures_util::stream::once(async move { Ok(bytes) });
-    Payload::Stream { payload: Box::pin(stream) }
+    Payload::Stream {
+        payload: Box::pin(stream),
+    }
 }
 
 fn purpose(request: &Request) -> String {
-    format!("answer {} {} {}", request.store, request.caller, request.key)
+    format!(
+        "answer {} {} {}",
+        request.store, request.caller, request.key
+    )
 }
 
 fn replay(
@@ -275,15 +334,23 @@ fn replay(
     status: i16,
     sealed: &[u8],
 ) -> Result<HttpResponse, Error> {
-    let kept: Kept = serde_json::from_slice(&app.keys.open(&purpose(request), sealed)?).map_err(anyhow::Error::from)?;
+    let kept: Kept = serde_json::from_slice(&app.keys.open(&purpose(request), sealed)?)
+        .map_err(anyhow::Error::from)?;
     auth::holds(asked, &kept.scopes)?;
-    let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
-    let mut response = HttpResponse::build(status.ok_or_else(|| anyhow::anyhow!("the status kept is none"))?);
+    let status = u16::try_from(status)
+        .ok()
+        .and_then(|status| StatusCode::from_u16(status).ok());
+    let mut response =
+        HttpResponse::build(status.ok_or_else(|| anyhow::anyhow!("the status kept is none"))?);
     for (name, value) in kept.headers {
         response.insert_header((name, value));
     }
     response.insert_header((IDEMPOTENCY_REPLAYED, "true"));
-    Ok(response.body(BASE64_STANDARD.decode(kept.body).map_err(anyhow::Error::from)?))
+    Ok(response.body(
+        BASE64_STANDARD
+            .decode(kept.body)
+            .map_err(anyhow::Error::from)?,
+    ))
 }
 
 /// A claimed key. Where the request is dropped half way, as when the caller hangs up, the key is let go.
@@ -301,7 +368,9 @@ impl Held {
         let claimed = self.claimed.clone().unwrap_or_else(Claimed::without_key);
         let (asked, response) = response.into_parts();
         let (head, body) = response.into_parts();
-        let bytes = to_bytes(body).await.map_err(|_| Error::from(anyhow::anyhow!("an answer broke off")))?;
+        let bytes = to_bytes(body)
+            .await
+            .map_err(|_| Error::from(anyhow::anyhow!("an answer broke off")))?;
         let settled = if is_kept(&head, &bytes, request.is_strangers()) {
             let kept = Kept {
                 headers: headers(&head),
@@ -310,7 +379,8 @@ impl Held {
             };
             let sealed = self.app.keys.seal(
                 &purpose(request),
-                &serde_json::to_vec(&kept).map_err(|error| Error::from(anyhow::Error::from(error)))?,
+                &serde_json::to_vec(&kept)
+                    .map_err(|error| Error::from(anyhow::Error::from(error)))?,
             );
             self.keep(&claimed, head.status(), &sealed).await
         } else {
@@ -321,12 +391,22 @@ impl Held {
             tracing::error!(%error, "an answer could not be kept under its Idempotency-Key");
         }
         self.claimed = None;
-        Ok(ServiceResponse::new(asked, head.set_body(bytes).map_into_boxed_body()))
+        Ok(ServiceResponse::new(
+            asked,
+            head.set_body(bytes).map_into_boxed_body(),
+        ))
     }
 
-    async fn keep(&self, claimed: &Claimed, status: StatusCode, sealed: &[u8]) -> Result<(), Error> {
+    async fn keep(
+        &self,
+        claimed: &Claimed,
+        status: StatusCode,
+        sealed: &[u8],
+    ) -> Result<(), Error> {
         let status = i16::try_from(status.as_u16()).unwrap_or(i16::MAX);
-        Ok(claimed.answer(status, sealed, &mut *self.app.db().await?).await?)
+        Ok(claimed
+            .answer(status, sealed, &mut *self.app.db().await?)
+            .await?)
     }
 }
 
@@ -343,7 +423,9 @@ impl Drop for Held {
 }
 
 async fn release(app: &App, claimed: &Claimed) -> Result<(), Error> {
-    Ok(claimed.release(app.clock.now(), &mut *app.db().await?).await?)
+    Ok(claimed
+        .release(app.clock.now(), &mut *app.db().await?)
+        .await?)
 }
 
 /// Kept: what a repeat would only get again. Not kept: what may be otherwise a moment later, what is too long, and what
@@ -353,7 +435,11 @@ fn is_kept(head: &HttpResponse<()>, body: &[u8], strangers: bool) -> bool {
     struct WithCode {
         code: Option<Code>,
     }
-    let code = || serde_json::from_slice::<WithCode>(body).ok().and_then(|problem| problem.code);
+    let code = || {
+        serde_json::from_slice::<WithCode>(body)
+            .ok()
+            .and_then(|problem| problem.code)
+    };
     match head.status().as_u16() {
         _ if body.len() > LONGEST_KEPT => false,
         200..300 => true,
@@ -366,6 +452,11 @@ fn is_kept(head: &HttpResponse<()>, body: &[u8], strangers: bool) -> bool {
 
 fn headers(head: &HttpResponse<()>) -> Vec<(String, String)> {
     let kept = [CONTENT_TYPE, ETAG, LOCATION];
-    let pair = |name: HeaderName| Some((name.to_string(), head.headers().get(&name)?.to_str().ok()?.to_owned()));
+    let pair = |name: HeaderName| {
+        Some((
+            name.to_string(),
+            head.headers().get(&name)?.to_str().ok()?.to_owned(),
+        ))
+    };
     kept.into_iter().filter_map(pair).collect()
 }

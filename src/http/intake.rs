@@ -29,13 +29,20 @@ pub struct Intake {
 impl Intake {
     /// The body of a request, of which nothing was read.
     pub fn of(request: &HttpRequest, payload: Payload) -> Result<Self, Error> {
-        let app = request.app_data::<Data<App>>().ok_or_else(|| anyhow::anyhow!("the service was not set up"))?;
+        let app = request
+            .app_data::<Data<App>>()
+            .ok_or_else(|| anyhow::anyhow!("the service was not set up"))?;
         Ok(Self::with(payload, app.config.client_timeout))
     }
 
     /// A body whose next piece is waited for so long.
     pub fn with(payload: Payload, idle: Duration) -> Self {
-        Self { payload, idle, began: Instant::now(), received: 0 }
+        Self {
+            payload,
+            idle,
+            began: Instant::now(),
+            received: 0,
+        }
     }
 
     /// The next piece; `None` at the end.
@@ -46,9 +53,13 @@ impl Intake {
         let allowed = self.idle * BEGINNING + Duration::from_millis(self.received * 1000 / SLOWEST);
         let left = allowed.saturating_sub(self.began.elapsed());
         match timeout(self.idle.min(left), self.payload.next()).await {
-            Err(_) => Err(Code::BodyTooSlow.because("The body came too slowly. Send it again in one go.")),
+            Err(_) => {
+                Err(Code::BodyTooSlow.because("The body came too slowly. Send it again in one go."))
+            }
             Ok(None) => Ok(None),
-            Ok(Some(Err(_))) => Err(Code::Malformed.because("The body ended before it was complete.")),
+            Ok(Some(Err(_))) => {
+                Err(Code::Malformed.because("The body ended before it was complete."))
+            }
             Ok(Some(Ok(piece))) => {
                 self.received += piece.len() as u64;
                 Ok(Some(piece))

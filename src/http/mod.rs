@@ -60,22 +60,40 @@ pub fn configure(config: &mut ServiceConfig) {
 }
 
 /// The server, not yet running. Each of its workers has connections to `database_url` of its own.
-pub fn server(app: &App, database_url: &str, listener: TcpListener, stopping: &Stopping) -> io::Result<Server> {
+pub fn server(
+    app: &App,
+    database_url: &str,
+    listener: TcpListener,
+    stopping: &Stopping,
+) -> io::Result<Server> {
     service::start_metrics();
     routes::prepare();
     let workers = std::thread::available_parallelism().map_or(2, NonZeroUsize::get);
     let connections = (CONNECTIONS / workers).max(4);
     // Of each worker's connections, so that no store has all of one worker.
-    let share = app.config.connections_per_store.map_or(connections / 2, |share| share.get().div_ceil(workers));
+    let share = app
+        .config
+        .connections_per_store
+        .map_or(connections / 2, |share| share.get().div_ceil(workers));
     let share = share.clamp(1, connections - 1);
-    let (app, url, stopping) = (app.clone(), database_url.to_owned(), Data::new(stopping.clone()));
+    let (app, url, stopping) = (
+        app.clone(),
+        database_url.to_owned(),
+        Data::new(stopping.clone()),
+    );
     let limits = Data::new(Limits::new(&app.config, app.clock.clone()));
     let streams = Data::new(Streams::default());
     let horizons = Data::new(Horizons::default());
     let spools = Data::new(Spools::default());
-    let (client_timeout, most) = (app.config.client_timeout, app.config.max_connections.div_ceil(workers));
+    let (client_timeout, most) = (
+        app.config.client_timeout,
+        app.config.max_connections.div_ceil(workers),
+    );
     let server = HttpServer::new(move || {
-        let app = app.with_pool(db::pool_for(Purpose::Requests, &url, connections), Shares::new(share));
+        let app = app.with_pool(
+            db::pool_for(Purpose::Requests, &url, connections),
+            Shares::new(share),
+        );
         ActixApp::new()
             .wrap(from_fn(requests::every_request))
             .wrap(cors(&app.config))
@@ -88,14 +106,23 @@ pub fn server(app: &App, database_url: &str, listener: TcpListener, stopping: &S
             .app_data(spools.clone())
             .configure(configure)
     });
-    let server = server.client_request_timeout(client_timeout).max_connections(most);
-    Ok(server.workers(workers).shutdown_timeout(SHUTDOWN_TIMEOUT).disable_signals().listen(listener)?.run())
+    let server = server
+        .client_request_timeout(client_timeout)
+        .max_connections(most);
+    Ok(server
+        .workers(workers)
+        .shutdown_timeout(SHUTDOWN_TIMEOUT)
+        .disable_signals()
+        .listen(listener)?
+        .run())
 }
 
 /// A server that answers `/metrics` and nothing else: what it tells is for operators, not for whoever reaches the API.
 pub fn metrics_server(listener: TcpListener) -> io::Result<Server> {
     service::start_metrics();
-    let server = HttpServer::new(|| ActixApp::new().service(service::metrics)).workers(1).disable_signals();
+    let server = HttpServer::new(|| ActixApp::new().service(service::metrics))
+        .workers(1)
+        .disable_signals();
     Ok(server.listen(listener)?.run())
 }
 
@@ -110,6 +137,13 @@ fn cors(config: &Config) -> Cors {
         "Idempotency-Replayed",
         "X-Request-Id",
     ];
-    let cors = Cors::default().allow_any_method().allow_any_header().expose_headers(exposed).max_age(3600);
-    config.cors_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+    let cors = Cors::default()
+        .allow_any_method()
+        .allow_any_header()
+        .expose_headers(exposed)
+        .max_age(3600);
+    config
+        .cors_origins
+        .iter()
+        .fold(cors, |cors, origin| cors.allowed_origin(origin))
 }

@@ -29,8 +29,11 @@ impl<'de> Deserializer<'de> for Objects<'de> {
                 items.end().map(|()| value)
             }
             Value::Object(fields) => {
-                let mut fields =
-                    MapDeserializer::new(fields.iter().map(|(name, field)| (name.as_str(), Objects(field))));
+                let mut fields = MapDeserializer::new(
+                    fields
+                        .iter()
+                        .map(|(name, field)| (name.as_str(), Objects(field))),
+                );
                 let value = visitor.visit_map(&mut fields)?;
                 fields.end().map(|()| value)
             }
@@ -51,10 +54,18 @@ impl<'de> Deserializer<'de> for Objects<'de> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+        if self.0.is_null() {
+            visitor.visit_none()
+        } else {
+            visitor.visit_some(self)
+        }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
         visitor.visit_newtype_struct(self)
     }
 

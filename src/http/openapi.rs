@@ -33,7 +33,10 @@ pub struct Documents {
 /// The documents, made once.
 pub fn documents() -> &'static Documents {
     static DOCUMENTS: OnceLock<Documents> = OnceLock::new();
-    DOCUMENTS.get_or_init(|| Documents { storefront: storefront_document(), admin: admin_document() })
+    DOCUMENTS.get_or_init(|| Documents {
+        storefront: storefront_document(),
+        admin: admin_document(),
+    })
 }
 
 const STOREFRONT: &str = "What a shop's front end calls. A visitor names the store with `X-Publishable-Key`; a member logs \
@@ -64,21 +67,38 @@ fn admin_document() -> Value {
         .service(admin::scope())
         .service(vocabulary::get_vocabulary)
         .split_for_parts();
-    complete(document, &[("token", bearer())], "AdminProblem", &|components| {
-        let mut schemas = vec![("AdminProblem".to_owned(), AdminProblem::schema())];
-        AdminProblem::schemas(&mut schemas);
-        components.extend(schemas);
-    })
+    complete(
+        document,
+        &[("token", bearer())],
+        "AdminProblem",
+        &|components| {
+            let mut schemas = vec![("AdminProblem".to_owned(), AdminProblem::schema())];
+            AdminProblem::schemas(&mut schemas);
+            components.extend(schemas);
+        },
+    )
 }
 
 fn base(title: &str, description: &str) -> OpenApi {
-    let info = InfoBuilder::new().title(title).version(env!("CARGO_PKG_VERSION")).description(Some(description));
-    OpenApiBuilder::new().info(info.build()).servers(Some([Server::new("/")])).build()
+    let info = InfoBuilder::new()
+        .title(title)
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(description));
+    OpenApiBuilder::new()
+        .info(info.build())
+        .servers(Some([Server::new("/")]))
+        .build()
 }
 
 fn bearer() -> SecurityScheme {
-    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
-    SecurityScheme::Http(scheme.description(Some("The access token of a session or of a partner.")).build())
+    let scheme = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT");
+    SecurityScheme::Http(
+        scheme
+            .description(Some("The access token of a session or of a partner."))
+            .build(),
+    )
 }
 
 fn publishable_key() -> SecurityScheme {
@@ -124,17 +144,57 @@ fn complete(
 /// The error answers that calls share: name, status, when.
 const SHARED: [(&str, u16, &str); 13] = [
     ("Malformed", 400, "`malformed`: the request cannot be read"),
-    ("Unauthorized", 401, "`token_missing`, `token_invalid` or `token_expired`"),
-    ("Forbidden", 403, "`wrong_audience`, or `missing_scope`: the token does not allow this"),
-    ("NotFound", 404, "`not_found`: nothing there, or somebody else's"),
-    ("TooSlow", 408, "`body_too_slow`: the body did not arrive in time"),
-    ("Conflict", 409, "`request_in_progress`: the first request under this `Idempotency-Key` still runs"),
-    ("Stale", 412, "`stale`: the resource changed since it was read"),
+    (
+        "Unauthorized",
+        401,
+        "`token_missing`, `token_invalid` or `token_expired`",
+    ),
+    (
+        "Forbidden",
+        403,
+        "`wrong_audience`, or `missing_scope`: the token does not allow this",
+    ),
+    (
+        "NotFound",
+        404,
+        "`not_found`: nothing there, or somebody else's",
+    ),
+    (
+        "TooSlow",
+        408,
+        "`body_too_slow`: the body did not arrive in time",
+    ),
+    (
+        "Conflict",
+        409,
+        "`request_in_progress`: the first request under this `Idempotency-Key` still runs",
+    ),
+    (
+        "Stale",
+        412,
+        "`stale`: the resource changed since it was read",
+    ),
     ("TooLarge", 413, "`body_too_large`"),
-    ("UnsupportedMediaType", 415, "`unsupported_media_type`: send `application/json`"),
-    ("Invalid", 422, "`invalid`: `errors` names every wrong field; or `idempotency_key_reused`"),
-    ("RateLimited", 429, "`rate_limited`: wait as `Retry-After` says"),
-    ("Internal", 500, "`internal`: our fault; the log has it under `request_id`"),
+    (
+        "UnsupportedMediaType",
+        415,
+        "`unsupported_media_type`: send `application/json`",
+    ),
+    (
+        "Invalid",
+        422,
+        "`invalid`: `errors` names every wrong field; or `idempotency_key_reused`",
+    ),
+    (
+        "RateLimited",
+        429,
+        "`rate_limited`: wait as `Retry-After` says",
+    ),
+    (
+        "Internal",
+        500,
+        "`internal`: our fault; the log has it under `request_id`",
+    ),
     ("Unavailable", 503, "`unavailable`: try again"),
 ];
 
@@ -149,11 +209,16 @@ fn problem_responses(problem: &str) -> Value {
         let mut response = json!({ "description": description, "content": { "application/problem+json": content } });
         if *status == 429 {
             let number = json!({ "schema": { "type": "integer" } });
-            response["headers"] = ["Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
-                .into_iter()
-                .map(|name| (name.to_owned(), number.clone()))
-                .collect::<Map<_, _>>()
-                .into();
+            response["headers"] = [
+                "Retry-After",
+                "RateLimit-Limit",
+                "RateLimit-Remaining",
+                "RateLimit-Reset",
+            ]
+            .into_iter()
+            .map(|name| (name.to_owned(), number.clone()))
+            .collect::<Map<_, _>>()
+            .into();
         }
         ((*name).to_owned(), response)
     };
@@ -163,13 +228,18 @@ fn problem_responses(problem: &str) -> Value {
 /// Who may call: as the handler says, otherwise by the table. The walk in tests/api/guards.rs compares it with what the
 /// handlers do.
 fn security(path: &str, method: &str) -> Value {
-    if path.ends_with("/vocabulary") || path.ends_with("/sessions/refresh") || path == "/v1/admin/sessions" {
+    if path.ends_with("/vocabulary")
+        || path.ends_with("/sessions/refresh")
+        || path == "/v1/admin/sessions"
+    {
         return json!([{}]);
     }
     if let Some(path) = path.strip_prefix("/v1/storefront/") {
         return match path {
             "config" | "products" => json!([{ "publishable_key": [] }, { "token": [] }]),
-            "members" | "sessions" | "password-resets" | "password" => json!([{ "publishable_key": [] }]),
+            "members" | "sessions" | "password-resets" | "password" => {
+                json!([{ "publishable_key": [] }])
+            }
             _ => json!([{ "token": [] }]),
         };
     }
@@ -203,36 +273,74 @@ fn scope(path: &str, method: &str) -> Option<Scope> {
 
 /// What each tag is about.
 const TAGS: [(&str, &str); 14] = [
-    ("applications", "Applications of members to Paid (Paid申請): submitted, read back, one by one or many at once."),
-    ("config", "What a front end needs to know before anybody logs in."),
-    ("events", "The log of everything that happened, to read and to follow."),
-    ("jobs", "Bulk work: accepted at once, done by the workers, one outcome for each item."),
+    (
+        "applications",
+        "Applications of members to Paid (Paid申請): submitted, read back, one by one or many at once.",
+    ),
+    (
+        "config",
+        "What a front end needs to know before anybody logs in.",
+    ),
+    (
+        "events",
+        "The log of everything that happened, to read and to follow.",
+    ),
+    (
+        "jobs",
+        "Bulk work: accepted at once, done by the workers, one outcome for each item.",
+    ),
     ("me", "The member who is logged in."),
     ("members", "Members (会員): the companies that buy."),
-    ("orders", "Orders (受注): quoted, placed, changed, cancelled."),
-    ("password", "A new password for a member who forgot the old one."),
-    ("payments", "Payments of orders at Paid (決済): confirmed, cancelled, read back."),
+    (
+        "orders",
+        "Orders (受注): quoted, placed, changed, cancelled.",
+    ),
+    (
+        "password",
+        "A new password for a member who forgot the old one.",
+    ),
+    (
+        "payments",
+        "Payments of orders at Paid (決済): confirmed, cancelled, read back.",
+    ),
     ("products", "The store's price list."),
-    ("reconciliation", "What needs a human, and the first screen's figures."),
+    (
+        "reconciliation",
+        "What needs a human, and the first screen's figures.",
+    ),
     ("sessions", "Logging in, staying logged in, logging out."),
-    ("settings", "The payment settings (決済設定) and the store's own options."),
-    ("vocabulary", "Every word that the API uses, with its Japanese and its English label."),
+    (
+        "settings",
+        "The payment settings (決済設定) and the store's own options.",
+    ),
+    (
+        "vocabulary",
+        "Every word that the API uses, with its Japanese and its English label.",
+    ),
 ];
 
 fn describe_tags(document: &mut Value) {
     let operations = document["paths"].as_object().into_iter().flatten();
     let operations = operations.flat_map(|(_, methods)| methods.as_object().into_iter().flatten());
-    let used: Vec<&Value> = operations.map(|(_, operation)| &operation["tags"][0]).collect();
-    let described = TAGS.iter().filter(|(name, _)| used.iter().any(|tag| *tag == name));
-    document["tags"] =
-        described.map(|(name, description)| json!({ "name": name, "description": description })).collect();
+    let used: Vec<&Value> = operations
+        .map(|(_, operation)| &operation["tags"][0])
+        .collect();
+    let described = TAGS
+        .iter()
+        .filter(|(name, _)| used.iter().any(|tag| *tag == name));
+    document["tags"] = described
+        .map(|(name, description)| json!({ "name": name, "description": description }))
+        .collect();
 }
 
 /// The rates that are enforced, wherever a field is one.
 fn state_tax_rates(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
-            if let Some(Value::Object(rate)) = fields.get_mut("properties").and_then(|all| all.get_mut("tax_rate")) {
+            if let Some(Value::Object(rate)) = fields
+                .get_mut("properties")
+                .and_then(|all| all.get_mut("tax_rate"))
+            {
                 rate.insert("enum".into(), json!(TAX_RATES));
             }
             fields.values_mut().for_each(state_tax_rates);
@@ -251,15 +359,19 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, problem: 
     if operation["security"].is_null() {
         operation["security"] = security(path, method);
     }
-    let keyed =
-        method == "post" && path.starts_with("/v1/") && !path.contains("/sessions") && !path.ends_with("/oauth/token");
+    let keyed = method == "post"
+        && path.starts_with("/v1/")
+        && !path.contains("/sessions")
+        && !path.ends_with("/oauth/token");
     add_parameters(path, keyed, operation);
     let has_body = !operation["requestBody"].is_null();
     let parameter_in = |place: &str| {
         let parameters = operation["parameters"].as_array();
         parameters.is_some_and(|all| all.iter().any(|parameter| parameter["in"] == place))
     };
-    let matched = operation["parameters"].as_array().is_some_and(|all| all.iter().any(|one| one["name"] == "If-Match"));
+    let matched = operation["parameters"]
+        .as_array()
+        .is_some_and(|all| all.iter().any(|one| one["name"] == "If-Match"));
     let secured = |scheme: &str| {
         let securities = operation["security"].as_array();
         securities.is_some_and(|all| all.iter().any(|one| one.get(scheme).is_some()))
@@ -276,16 +388,25 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, problem: 
         422 => has_body || keyed || parameter_in("query"),
         _ => path.starts_with("/v1/") && !path.ends_with("/vocabulary"),
     };
-    let wanted: Vec<_> = SHARED.iter().filter(|(_, status, _)| holds(*status)).collect();
-    let responses = operation["responses"].as_object_mut().expect("an operation has answers");
+    let wanted: Vec<_> = SHARED
+        .iter()
+        .filter(|(_, status, _)| holds(*status))
+        .collect();
+    let responses = operation["responses"]
+        .as_object_mut()
+        .expect("an operation has answers");
     for (name, status, _) in wanted {
         let shared = json!({ "$ref": format!("#/components/responses/{name}") });
         responses.entry(status.to_string()).or_insert(shared);
     }
     // A handler that says what its own 409 or 422 means need not repeat what every keyed call can answer.
-    for (status, code) in [("409", "request_in_progress"), ("422", "idempotency_key_reused")] {
-        if let Some(Value::String(text)) =
-            responses.get_mut(status).and_then(|response| response.get_mut("description"))
+    for (status, code) in [
+        ("409", "request_in_progress"),
+        ("422", "idempotency_key_reused"),
+    ] {
+        if let Some(Value::String(text)) = responses
+            .get_mut(status)
+            .and_then(|response| response.get_mut("description"))
             && keyed
             && !text.contains(code)
         {
@@ -306,14 +427,22 @@ fn add_parameters(path: &str, keyed: bool, operation: &mut Value) {
         operation["parameters"] = json!([]);
     }
     let parameters = operation["parameters"].as_array_mut().expect("set above");
-    let names = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+    let names = path
+        .split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split('}').next());
     for name in names {
         if !parameters.iter().any(|parameter| parameter["name"] == name) {
             let schema = json!({ "type": "string", "format": "uuid" });
-            parameters.push(json!({ "name": name, "in": "path", "required": true, "schema": schema }));
+            parameters
+                .push(json!({ "name": name, "in": "path", "required": true, "schema": schema }));
         }
     }
-    if keyed && !parameters.iter().any(|parameter| parameter["name"] == "Idempotency-Key") {
+    if keyed
+        && !parameters
+            .iter()
+            .any(|parameter| parameter["name"] == "Idempotency-Key")
+    {
         let required = path == "/v1/storefront/orders" || path == "/v1/admin/orders";
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "required": required,
@@ -322,18 +451,30 @@ fn add_parameters(path: &str, keyed: bool, operation: &mut Value) {
         }));
     }
     if parameters.is_empty() {
-        operation.as_object_mut().expect("an operation is an object").remove("parameters");
+        operation
+            .as_object_mut()
+            .expect("an operation is an object")
+            .remove("parameters");
     }
 }
 
 /// Adds the Japanese terms to the enumerations.
 fn explain_words(document: &mut Value) {
-    let codes = crate::error::Code::ALL.iter().map(|code| (code.as_str(), code.label().0, code.label().1)).collect();
-    for (name, values) in vocabulary::enumerations().into_iter().chain([("Code", codes)]) {
+    let codes = crate::error::Code::ALL
+        .iter()
+        .map(|code| (code.as_str(), code.label().0, code.label().1))
+        .collect();
+    for (name, values) in vocabulary::enumerations()
+        .into_iter()
+        .chain([("Code", codes)])
+    {
         let Some(schema) = document["components"]["schemas"].get_mut(name) else {
             continue;
         };
-        let words: Vec<_> = values.iter().map(|(word, ja, en)| format!("- `{word}`: {ja} ({en})")).collect();
+        let words: Vec<_> = values
+            .iter()
+            .map(|(word, ja, en)| format!("- `{word}`: {ja} ({en})"))
+            .collect();
         let before = schema["description"].as_str().unwrap_or_default();
         schema["description"] = format!("{before}\n\n{}", words.join("\n")).into();
     }
@@ -342,17 +483,23 @@ fn explain_words(document: &mut Value) {
 /// Every path of the documents: its pattern, its methods in upper case, and whether they take query parameters.
 pub fn operations() -> Vec<(String, BTreeMap<String, bool>)> {
     let documents = documents();
-    let paths =
-        [&documents.storefront, &documents.admin].into_iter().filter_map(|document| document["paths"].as_object());
+    let paths = [&documents.storefront, &documents.admin]
+        .into_iter()
+        .filter_map(|document| document["paths"].as_object());
     let takes_query = |operation: &Value| {
         let parameters = operation["parameters"].as_array();
         parameters.is_some_and(|all| all.iter().any(|parameter| parameter["in"] == "query"))
     };
     let methods = |value: &Value| {
         let operations = value.as_object().into_iter().flatten();
-        operations.map(|(method, operation)| (method.to_uppercase(), takes_query(operation))).collect()
+        operations
+            .map(|(method, operation)| (method.to_uppercase(), takes_query(operation)))
+            .collect()
     };
-    paths.flatten().map(|(path, value)| (path.clone(), methods(value))).collect()
+    paths
+        .flatten()
+        .map(|(path, value)| (path.clone(), methods(value)))
+        .collect()
 }
 
 /// A document as it is committed.

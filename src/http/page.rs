@@ -47,13 +47,34 @@ impl Page {
 
     pub(super) fn checked(params: &PageParams) -> Result<Self, Faults> {
         let mut faults = Faults::new();
-        let limit = params.limit.as_deref().map_or(Some(LIMIT), |text| text.parse().ok());
+        let limit = params
+            .limit
+            .as_deref()
+            .map_or(Some(LIMIT), |text| text.parse().ok());
         let limit = limit.filter(|limit| LIMITS.contains(limit));
-        faults.check(limit.is_some(), "limit", "out_of_range", "Expected a whole number from 1 to 200.");
+        faults.check(
+            limit.is_some(),
+            "limit",
+            "out_of_range",
+            "Expected a whole number from 1 to 200.",
+        );
         let after = params.cursor.as_deref().map(decode);
-        faults.check(after != Some(None), "cursor", "bad_cursor", "This is not a next_cursor of this list.");
-        let include_total = params.include_total.as_deref().map_or(Some(false), |text| text.parse().ok());
-        faults.check(include_total.is_some(), "include_total", "invalid_value", "Expected true or false.");
+        faults.check(
+            after != Some(None),
+            "cursor",
+            "bad_cursor",
+            "This is not a next_cursor of this list.",
+        );
+        let include_total = params
+            .include_total
+            .as_deref()
+            .map_or(Some(false), |text| text.parse().ok());
+        faults.check(
+            include_total.is_some(),
+            "include_total",
+            "invalid_value",
+            "Expected true or false.",
+        );
         faults.into_result()?;
         Ok(Self {
             limit: limit.unwrap_or(LIMIT),
@@ -82,7 +103,10 @@ pub fn cursor(key: Uuid) -> String {
 }
 
 fn decode(text: &str) -> Option<Uuid> {
-    BASE64_URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| Uuid::from_slice(&bytes).ok())
+    BASE64_URL_SAFE_NO_PAD
+        .decode(text)
+        .ok()
+        .and_then(|bytes| Uuid::from_slice(&bytes).ok())
 }
 
 #[cfg(test)]
@@ -91,7 +115,11 @@ mod tests {
 
     #[test]
     fn a_page_ends_with_a_cursor_only_if_more_follows() {
-        let page = Page { limit: 2, after: None, include_total: false };
+        let page = Page {
+            limit: 2,
+            after: None,
+            include_total: false,
+        };
         let ids: Vec<Uuid> = (0..3).map(|_| Uuid::now_v7()).collect();
         let mut rows = ids.clone();
         let next = page.cut(&mut rows, |id| *id).unwrap();

@@ -14,7 +14,11 @@ use crate::error::{Code, Error};
 /// `null` takes a field away, that is, back to its default; where the field has none, it is missing.
 pub fn merge_patch<T: Serialize + DeserializeOwned>(current: &T, patch: Value) -> Result<T, Error> {
     if !patch.is_object() {
-        return Err(Error::invalid("", "wrong_type", "A merge patch is a JSON object."));
+        return Err(Error::invalid(
+            "",
+            "wrong_type",
+            "A merge patch is a JSON object.",
+        ));
     }
     let mut value = serde_json::to_value(current).map_err(anyhow::Error::from)?;
     merge(&mut value, patch);
@@ -29,7 +33,9 @@ fn merge(target: &mut Value, patch: Value) {
     if !target.is_object() {
         *target = Value::Object(Map::new());
     }
-    let Value::Object(fields) = target else { return };
+    let Value::Object(fields) = target else {
+        return;
+    };
     for (name, change) in patch {
         if change.is_null() {
             fields.remove(&name);
@@ -100,7 +106,9 @@ pub fn both<A: Rules, B: Rules>(a: Result<A, Error>, b: Result<B, Error>) -> Res
 fn told<T: Rules>(half: Result<T, Error>, faults: &mut Faults) -> Result<(), Error> {
     match half {
         Ok(read) => read.check(faults),
-        Err(Error::Problem(problem)) if problem.code == Code::Invalid => faults.extend(problem.errors),
+        Err(Error::Problem(problem)) if problem.code == Code::Invalid => {
+            faults.extend(problem.errors)
+        }
         Err(error) => return Err(error),
     }
     Ok(())
@@ -109,9 +117,15 @@ fn told<T: Rules>(half: Result<T, Error>, faults: &mut Faults) -> Result<(), Err
 /// Splits an object by the names of its fields: (the others, those named).
 pub fn split(value: Value, own: &[&str]) -> Result<(Value, Value), Error> {
     let Value::Object(fields) = value else {
-        return Err(Error::invalid("", "wrong_type", "The body is a JSON object."));
+        return Err(Error::invalid(
+            "",
+            "wrong_type",
+            "The body is a JSON object.",
+        ));
     };
-    let (mine, others): (Map<_, _>, Map<_, _>) = fields.into_iter().partition(|(name, _)| own.contains(&name.as_str()));
+    let (mine, others): (Map<_, _>, Map<_, _>) = fields
+        .into_iter()
+        .partition(|(name, _)| own.contains(&name.as_str()));
     Ok((Value::Object(others), Value::Object(mine)))
 }
 
@@ -134,12 +148,35 @@ mod tests {
 
     #[test]
     fn a_merge_patch_changes_what_it_names_and_null_resets() {
-        let current = Outer { name: "a".into(), count: 1, lines: vec![Inner { price: Yen(5) }], note: "n".into() };
-        let patched = merge_patch(&current, json!({ "count": 2, "note": null, "lines": [] })).unwrap();
-        assert_eq!(patched, Outer { name: "a".into(), count: 2, lines: vec![], note: String::new() });
-        assert_eq!(faults(merge_patch(&current, json!({ "name": null }))), pairs(&[("/name", "required")]));
-        assert_eq!(faults(merge_patch(&current, json!([]))), pairs(&[("", "wrong_type")]));
-        assert_eq!(faults(merge_patch(&current, json!({ "nmae": 1 }))), pairs(&[("/nmae", "unknown_field")]));
+        let current = Outer {
+            name: "a".into(),
+            count: 1,
+            lines: vec![Inner { price: Yen(5) }],
+            note: "n".into(),
+        };
+        let patched =
+            merge_patch(&current, json!({ "count": 2, "note": null, "lines": [] })).unwrap();
+        assert_eq!(
+            patched,
+            Outer {
+                name: "a".into(),
+                count: 2,
+                lines: vec![],
+                note: String::new()
+            }
+        );
+        assert_eq!(
+            faults(merge_patch(&current, json!({ "name": null }))),
+            pairs(&[("/name", "required")])
+        );
+        assert_eq!(
+            faults(merge_patch(&current, json!([]))),
+            pairs(&[("", "wrong_type")])
+        );
+        assert_eq!(
+            faults(merge_patch(&current, json!({ "nmae": 1 }))),
+            pairs(&[("/nmae", "unknown_field")])
+        );
     }
 
     #[test]
@@ -147,11 +184,16 @@ mod tests {
         let good = json!({ "price": 5, "password": "x" });
         let (inner, own) = split_body::<Inner, Own>(good, &["password"]).unwrap();
         assert_eq!((inner.price, own.password.as_str()), (Yen(5), "x"));
-        let Err(Error::Problem(problem)) = split_body::<Inner, Own>(json!({ "price": "x", "y": 1 }), &["password"])
+        let Err(Error::Problem(problem)) =
+            split_body::<Inner, Own>(json!({ "price": "x", "y": 1 }), &["password"])
         else {
             panic!()
         };
-        let pointers: Vec<_> = problem.errors.iter().map(|fault| fault.pointer.as_str()).collect();
+        let pointers: Vec<_> = problem
+            .errors
+            .iter()
+            .map(|fault| fault.pointer.as_str())
+            .collect();
         assert_eq!(pointers, ["/price", "/y", "/password"]);
     }
 }

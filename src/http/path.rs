@@ -30,7 +30,10 @@ impl<A: FromStr, B: FromStr> FromRequest for Ids<A, B> {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(auth::admitted(request).and_then(|_| Ok(Self(segment(request, 0)?, segment(request, 1)?))))
+        ready(
+            auth::admitted(request)
+                .and_then(|_| Ok(Self(segment(request, 0)?, segment(request, 1)?))),
+        )
     }
 }
 
@@ -39,5 +42,7 @@ const LENGTH: usize = 36;
 
 fn segment<T: FromStr>(request: &HttpRequest, index: usize) -> Result<T, Error> {
     let text = request.match_info().iter().nth(index).map(|(_, text)| text);
-    text.filter(|text| text.len() == LENGTH).and_then(|text| text.parse().ok()).ok_or_else(Error::not_found)
+    text.filter(|text| text.len() == LENGTH)
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(Error::not_found)
 }

@@ -54,7 +54,11 @@ impl<T: DeserializeOwned> FromRequest for Params<T> {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(admitted(request).and_then(pairs).and_then(|pairs| Ok(Self(read(pairs)?))))
+        ready(
+            admitted(request)
+                .and_then(pairs)
+                .and_then(|pairs| Ok(Self(read(pairs)?))),
+        )
     }
 }
 
@@ -104,13 +108,19 @@ fn parts<A, B>(
     first: impl FnOnce(Pairs) -> Result<A, Faults>,
     second: impl FnOnce(Pairs) -> Result<B, Faults>,
 ) -> Result<(A, B), Error> {
-    let (named, others): (Pairs, Pairs) =
-        pairs(query)?.into_iter().partition(|(name, _)| names.contains(&name.as_str()));
+    let (named, others): (Pairs, Pairs) = pairs(query)?
+        .into_iter()
+        .partition(|(name, _)| names.contains(&name.as_str()));
     match (first(named), second(others)) {
         (Ok(first), Ok(second)) => Ok((first, second)),
         (first, second) => {
             let mut faults = Faults::new();
-            faults.extend([first.err(), second.err()].into_iter().flatten().flat_map(Faults::into_vec));
+            faults.extend(
+                [first.err(), second.err()]
+                    .into_iter()
+                    .flatten()
+                    .flat_map(Faults::into_vec),
+            );
             Err(faults.into())
         }
     }
@@ -118,13 +128,25 @@ fn parts<A, B>(
 
 fn pairs(query: &str) -> Result<Pairs, Error> {
     if query.len() > LONGEST {
-        return Err(Error::invalid("", "too_long", &format!("A query has at most {LONGEST} bytes.")));
+        return Err(Error::invalid(
+            "",
+            "too_long",
+            &format!("A query has at most {LONGEST} bytes."),
+        ));
     }
     if query.bytes().filter(|byte| *byte == b'&').count() >= MOST_PARAMETERS {
-        return Err(Error::invalid("", "too_many", &format!("At most {MOST_PARAMETERS} parameters.")));
+        return Err(Error::invalid(
+            "",
+            "too_many",
+            &format!("At most {MOST_PARAMETERS} parameters."),
+        ));
     }
-    let pairs: Pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    let replaced = pairs.iter().any(|(name, value)| name.contains('\u{fffd}') || value.contains('\u{fffd}'));
+    let pairs: Pairs = url::form_urlencoded::parse(query.as_bytes())
+        .into_owned()
+        .collect();
+    let replaced = pairs
+        .iter()
+        .any(|(name, value)| name.contains('\u{fffd}') || value.contains('\u{fffd}'));
     if replaced && !query.to_ascii_uppercase().contains("%EF%BF%BD") {
         return Err(Code::Malformed.because("The query is not valid UTF-8."));
     }
@@ -135,12 +157,20 @@ fn read<T: DeserializeOwned>(mut pairs: Pairs) -> Result<T, Faults> {
     let mut faults = Faults::new();
     for (name, value) in &pairs {
         let nul = name.contains('\0') || value.contains('\0');
-        faults.check(!nul, &name.replace('\0', ""), "nul_character", "The character U+0000 is not allowed.");
+        faults.check(
+            !nul,
+            &name.replace('\0', ""),
+            "nul_character",
+            "The character U+0000 is not allowed.",
+        );
     }
     let mut clean = faults.clone().into_result().is_ok();
     loop {
-        let encoded = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
-        let source = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(encoded.as_bytes()));
+        let encoded = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(&pairs)
+            .finish();
+        let source =
+            serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(encoded.as_bytes()));
         let error = match serde_path_to_error::deserialize::<_, T>(source) {
             Ok(read) if clean => return Ok(read),
             Ok(_) => return Err(faults),
@@ -150,8 +180,13 @@ fn read<T: DeserializeOwned>(mut pairs: Pairs) -> Result<T, Faults> {
         let message = error.inner().to_string();
         let name = quoted(&message).unwrap_or_else(|| error.path().to_string());
         let (code, text) = match explain(&message) {
-            ("unknown_field", _) => ("unknown_parameter", "There is no such parameter.".to_owned()),
-            _ if message.starts_with("duplicate field") => ("duplicate", "Give this parameter once.".to_owned()),
+            ("unknown_field", _) => (
+                "unknown_parameter",
+                "There is no such parameter.".to_owned(),
+            ),
+            _ if message.starts_with("duplicate field") => {
+                ("duplicate", "Give this parameter once.".to_owned())
+            }
             other => other,
         };
         faults.add(name.clone(), code, text);
@@ -165,18 +200,23 @@ fn read<T: DeserializeOwned>(mut pairs: Pairs) -> Result<T, Faults> {
 
 /// The name in "unknown field `x`", "missing field `x`" and "duplicate field `x`".
 fn quoted(message: &str) -> Option<String> {
-    let about_a_field =
-        ["unknown field", "missing field", "duplicate field"].iter().any(|start| message.starts_with(start));
+    let about_a_field = ["unknown field", "missing field", "duplicate field"]
+        .iter()
+        .any(|start| message.starts_with(start));
     about_a_field.then(|| message.split('`').nth(1).map(str::to_owned))?
 }
 
 /// Reads where a span begins: a time, or a date, which begins at midnight in Japan.
-pub fn from<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+pub fn from<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<DateTime<Utc>>, D::Error> {
     day_or_time(deserializer, Days::new(0))
 }
 
 /// Reads where a span ends: before a time, or with a date, whose day in Japan is the last one taken in.
-pub fn to<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+pub fn to<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<DateTime<Utc>>, D::Error> {
     day_or_time(deserializer, Days::new(1))
 }
 
@@ -184,10 +224,20 @@ fn day_or_time<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
     later: Days,
 ) -> Result<Option<DateTime<Utc>>, D::Error> {
-    let Some(text) = <Option<String> as serde::Deserialize>::deserialize(deserializer)? else { return Ok(None) };
-    let day = NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok().filter(|_| text.len() == "2026-11-24".len());
-    let begin = day.and_then(|day| day.checked_add_days(later)).map(japan_midnight);
-    let moment = begin.or_else(|| DateTime::parse_from_rfc3339(&text).ok().map(|at| at.to_utc()));
+    let Some(text) = <Option<String> as serde::Deserialize>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let day = NaiveDate::parse_from_str(&text, "%Y-%m-%d")
+        .ok()
+        .filter(|_| text.len() == "2026-11-24".len());
+    let begin = day
+        .and_then(|day| day.checked_add_days(later))
+        .map(japan_midnight);
+    let moment = begin.or_else(|| {
+        DateTime::parse_from_rfc3339(&text)
+            .ok()
+            .map(|at| at.to_utc())
+    });
     moment.filter(can_be_kept).map(Some).ok_or_else(|| {
         serde::de::Error::custom(
             "expected a date such as 2026-11-24 or a time such as 2026-11-24T09:00:00+09:00, of the years 1900 to 9999",
@@ -200,10 +250,14 @@ fn can_be_kept(moment: &DateTime<Utc>) -> bool {
 }
 
 /// Reads a moment that PostgreSQL can hold too.
-pub fn moment<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+pub fn moment<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<DateTime<Utc>>, D::Error> {
     let moment = <Option<DateTime<Utc>> as serde::Deserialize>::deserialize(deserializer)?;
     match moment {
-        Some(at) if !can_be_kept(&at) => Err(serde::de::Error::custom("expected a moment of the years 1900 to 9999")),
+        Some(at) if !can_be_kept(&at) => Err(serde::de::Error::custom(
+            "expected a moment of the years 1900 to 9999",
+        )),
         moment => Ok(moment),
     }
 }
@@ -237,26 +291,48 @@ mod tests {
             Ok::<_, Error>([from, to].map(|at| at.map(|at| at.to_rfc3339()).unwrap_or_default()))
         };
         let days = read("from=2026-11-24&to=2026-11-24").unwrap();
-        assert_eq!(days, ["2026-11-23T15:00:00+00:00", "2026-11-24T15:00:00+00:00"]);
+        assert_eq!(
+            days,
+            ["2026-11-23T15:00:00+00:00", "2026-11-24T15:00:00+00:00"]
+        );
         let times = read("from=2026-11-24T00:00:00%2B09:00&to=2026-11-24T01:00:00Z").unwrap();
-        assert_eq!(times, ["2026-11-23T15:00:00+00:00", "2026-11-24T01:00:00+00:00"]);
-        for bad in ["2026-11-31", "2026-1-1", "0001-01-01", "20261124", "", "tomorrow", "2026-11-24T"] {
-            assert_eq!(read(&format!("to={bad}")).unwrap_err().code(), Some(Code::Invalid), "{bad}");
+        assert_eq!(
+            times,
+            ["2026-11-23T15:00:00+00:00", "2026-11-24T01:00:00+00:00"]
+        );
+        for bad in [
+            "2026-11-31",
+            "2026-1-1",
+            "0001-01-01",
+            "20261124",
+            "",
+            "tomorrow",
+            "2026-11-24T",
+        ] {
+            assert_eq!(
+                read(&format!("to={bad}")).unwrap_err().code(),
+                Some(Code::Invalid),
+                "{bad}"
+            );
         }
     }
 
     fn faults(query: &str) -> Vec<(String, String)> {
         match listing::<Filter>(query) {
-            Err(Error::Problem(problem)) => {
-                problem.errors.into_iter().map(|fault| (fault.pointer, fault.code)).collect()
-            }
+            Err(Error::Problem(problem)) => problem
+                .errors
+                .into_iter()
+                .map(|fault| (fault.pointer, fault.code))
+                .collect(),
             other => panic!("{query}: {other:?}"),
         }
     }
 
     #[test]
     fn parameters_are_read_by_their_type() {
-        let read = listing::<Filter>("limit=7&payment_status=unconfirmed&amount_mismatch=true&q=a%26b+c").unwrap();
+        let read =
+            listing::<Filter>("limit=7&payment_status=unconfirmed&amount_mismatch=true&q=a%26b+c")
+                .unwrap();
         assert_eq!(read.page.limit, 7);
         assert_eq!(read.filter.payment_status, Some(PaymentStatus::Unconfirmed));
         assert_eq!(read.filter.amount_mismatch, Some(true));
@@ -266,14 +342,26 @@ mod tests {
     #[test]
     fn every_wrong_parameter_is_named() {
         let pair = |name: &str, code: &str| (name.to_owned(), code.to_owned());
-        assert_eq!(faults("colour=red&limit=0"), [pair("limit", "out_of_range"), pair("colour", "unknown_parameter")]);
-        assert_eq!(faults("payment_status=paid"), [pair("payment_status", "invalid_value")]);
+        assert_eq!(
+            faults("colour=red&limit=0"),
+            [
+                pair("limit", "out_of_range"),
+                pair("colour", "unknown_parameter")
+            ]
+        );
+        assert_eq!(
+            faults("payment_status=paid"),
+            [pair("payment_status", "invalid_value")]
+        );
         assert_eq!(faults("q=a&q=b"), [pair("q", "duplicate")]);
         assert_eq!(faults("q=%00"), [pair("q", "nul_character")]);
         assert_eq!(faults("amount_mismatch=yes&x=1").len(), 2);
         for long in ["x=1&".repeat(16_000), "x".repeat(LONGEST + 1)] {
             assert_eq!(faults(&long).len(), 1);
         }
-        assert_eq!(listing::<Filter>("q=%ff").unwrap_err().code(), Some(Code::Malformed));
+        assert_eq!(
+            listing::<Filter>("q=%ff").unwrap_err().code(),
+            Some(Code::Malformed)
+        );
     }
 }

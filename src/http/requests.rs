@@ -12,8 +12,8 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue,
+    VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, ResponseError};
@@ -57,9 +57,15 @@ impl Asked {
 
 /// The caller's own id if it is a sane one, otherwise a new one.
 fn request_id(request: &HttpRequest) -> String {
-    let given = request.headers().get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
-    let sane = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-    given.filter(sane).map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned)
+    let given = request
+        .headers()
+        .get(X_REQUEST_ID)
+        .and_then(|value| value.to_str().ok());
+    let sane =
+        |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+    given
+        .filter(sane)
+        .map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned)
 }
 
 /// The outermost layer.
@@ -77,20 +83,33 @@ pub async fn every_request(
                 Ok(Ok(response)) => Ok(error::render(response)),
                 Ok(Err(error)) => {
                     let status = error.as_response_error().status_code();
-                    Err(Broken { problem: error::foreign(&error, status), asked: asked.clone() })
+                    Err(Broken {
+                        problem: error::foreign(&error, status),
+                        asked: asked.clone(),
+                    })
                 }
                 Err(panic) => {
                     tracing::error!(message = panic_message(&*panic), "a request panicked");
-                    let problem = Code::Internal
-                        .problem("Something went wrong on our side. The log has it under the request id.");
-                    Err(Broken { problem, asked: asked.clone() })
+                    let problem = Code::Internal.problem(
+                        "Something went wrong on our side. The log has it under the request id.",
+                    );
+                    Err(Broken {
+                        problem,
+                        asked: asked.clone(),
+                    })
                 }
             };
             let (route, status) = match &mut answered {
                 Ok(response) => {
                     guard(response.headers_mut(), &asked);
                     limits::write_headers(response);
-                    (response.request().match_pattern().unwrap_or_else(|| "none".into()), response.status())
+                    (
+                        response
+                            .request()
+                            .match_pattern()
+                            .unwrap_or_else(|| "none".into()),
+                        response.status(),
+                    )
                 }
                 Err(broken) => ("none".into(), broken.status_code()),
             };
@@ -118,16 +137,31 @@ fn observe(method: &str, route: &str, status: StatusCode, started: Instant) {
     let duration = started.elapsed();
     // A made-up method must not make a new time series.
     let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-    let method = if known.contains(&method) { method } else { "OTHER" };
-    let labels = [("method", method.to_owned()), ("route", route.to_owned()), ("status", status.as_str().to_owned())];
+    let method = if known.contains(&method) {
+        method
+    } else {
+        "OTHER"
+    };
+    let labels = [
+        ("method", method.to_owned()),
+        ("route", route.to_owned()),
+        ("status", status.as_str().to_owned()),
+    ];
     metrics::counter!("http_requests_total", &labels).increment(1);
     metrics::histogram!("http_request_duration_seconds", &labels).record(duration.as_secs_f64());
-    tracing::info!(method, route, status = status.as_u16(), ms = duration.as_secs_f64() * 1000.0, "answered");
+    tracing::info!(
+        method,
+        route,
+        status = status.as_u16(),
+        ms = duration.as_secs_f64() * 1000.0,
+        "answered"
+    );
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("of unknown cause")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("of unknown cause")
 }
 
 /// An answer where the request itself is lost, with what was kept of it.
@@ -171,7 +205,10 @@ fn guard(headers: &mut HeaderMap, asked: &Asked) {
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    headers.append(VARY, HeaderValue::from_static("Authorization, X-Publishable-Key"));
+    headers.append(
+        VARY,
+        HeaderValue::from_static("Authorization, X-Publishable-Key"),
+    );
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let policy = if asked.docs { OF_THE_DOCS } else { OF_DATA };
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
@@ -184,14 +221,26 @@ pub fn in_this_span<F: Future>(work: F) -> tracing::instrument::Instrumented<F> 
 
 /// Does the caller prefer Japanese to English (`Accept-Language`)?
 pub fn wants_japanese(request: &HttpRequest) -> bool {
-    let Some(header) = request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()) else {
+    let Some(header) = request
+        .headers()
+        .get(ACCEPT_LANGUAGE)
+        .and_then(|value| value.to_str().ok())
+    else {
         return false;
     };
     let weight = |language: &str| {
         let range = |part: &str| {
             let (tag, parameters) = part.split_once(';').unwrap_or((part, ""));
-            let primary = tag.trim().split('-').next().unwrap_or_default().to_ascii_lowercase();
-            let weight = parameters.trim().strip_prefix("q=").map_or(1.0, |text| text.trim().parse().unwrap_or(0.0));
+            let primary = tag
+                .trim()
+                .split('-')
+                .next()
+                .unwrap_or_default()
+                .to_ascii_lowercase();
+            let weight = parameters
+                .trim()
+                .strip_prefix("q=")
+                .map_or(1.0, |text| text.trim().parse().unwrap_or(0.0));
             (primary == language).then_some(weight)
         };
         header.split(',').filter_map(range).fold(0.0, f32::max)
@@ -214,7 +263,9 @@ mod tests {
             pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4
         };
         crate::http::service::start_metrics();
-        let measure = |times| (0..times).for_each(|_| observe("GET", "/healthz", StatusCode::OK, Instant::now()));
+        let measure = |times| {
+            (0..times).for_each(|_| observe("GET", "/healthz", StatusCode::OK, Instant::now()))
+        };
         measure(50_000);
         let before = resident();
         measure(500_000);
@@ -225,8 +276,13 @@ mod tests {
 
     #[test]
     fn a_sane_request_id_is_kept_and_any_other_replaced() {
-        let id =
-            |given: &str| request_id(&TestRequest::default().insert_header((X_REQUEST_ID, given)).to_http_request());
+        let id = |given: &str| {
+            request_id(
+                &TestRequest::default()
+                    .insert_header((X_REQUEST_ID, given))
+                    .to_http_request(),
+            )
+        };
         assert_eq!(id("abc-123"), "abc-123");
         for bad in ["", "a b", "\u{e9}", &"x".repeat(129)] {
             assert_ne!(id(bad), bad);
@@ -245,7 +301,9 @@ mod tests {
             ("ja;q=0", false),
             ("ja;q=x", false),
         ] {
-            let request = TestRequest::default().insert_header((ACCEPT_LANGUAGE, header)).to_http_request();
+            let request = TestRequest::default()
+                .insert_header((ACCEPT_LANGUAGE, header))
+                .to_http_request();
             assert_eq!(wants_japanese(&request), japanese, "{header}");
         }
     }

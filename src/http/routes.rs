@@ -22,12 +22,19 @@ struct Table {
 fn table() -> &'static Table {
     static TABLE: OnceLock<Table> = OnceLock::new();
     TABLE.get_or_init(|| {
-        let mut table = Table { fixed: HashMap::new(), variable: Vec::new() };
-        let service = service::PATHS.iter().map(|path| ((*path).to_owned(), [("GET".to_owned(), false)].into()));
+        let mut table = Table {
+            fixed: HashMap::new(),
+            variable: Vec::new(),
+        };
+        let service = service::PATHS
+            .iter()
+            .map(|path| ((*path).to_owned(), [("GET".to_owned(), false)].into()));
         for (pattern, operations) in openapi::operations().into_iter().chain(service) {
             let operations: Operations = operations;
             if pattern.contains('{') {
-                table.variable.push((ResourceDef::new(pattern.as_str()), pattern, operations));
+                table
+                    .variable
+                    .push((ResourceDef::new(pattern.as_str()), pattern, operations));
             } else {
                 table.fixed.entry(pattern).or_default().extend(operations);
             }
@@ -53,7 +60,12 @@ pub fn pattern_of(request: &HttpRequest) -> Option<String> {
 
 /// What there is at this path; `None` where there is nothing.
 pub fn operations_at(path: &str) -> Option<&'static Operations> {
-    let variable = || table().variable.iter().find(|(resource, ..)| resource.is_match(path));
+    let variable = || {
+        table()
+            .variable
+            .iter()
+            .find(|(resource, ..)| resource.is_match(path))
+    };
     operations_at_fixed(path).or_else(|| variable().map(|(.., operations)| operations))
 }
 
@@ -64,7 +76,16 @@ pub fn operations_at_fixed(path: &str) -> Option<&'static Operations> {
 
 /// Does this operation take query parameters?
 pub fn takes_query(pattern: &str, method: &str) -> bool {
-    let variable = || table().variable.iter().find(|(_, other, _)| other == pattern).map(|(.., operations)| operations);
+    let variable = || {
+        table()
+            .variable
+            .iter()
+            .find(|(_, other, _)| other == pattern)
+            .map(|(.., operations)| operations)
+    };
     let operations = table().fixed.get(pattern).or_else(variable);
-    operations.and_then(|operations| operations.get(method)).copied().unwrap_or(false)
+    operations
+        .and_then(|operations| operations.get(method))
+        .copied()
+        .unwrap_or(false)
 }

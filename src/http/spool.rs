@@ -66,11 +66,19 @@ impl Room {
             let problem = Code::RateLimited.problem(format!(
                 "{FILES_PER_STORE} files of this store are being taken in. Send one after the other."
             ));
-            return Err(Problem { retry_after: Some(5), ..problem }.into());
+            return Err(Problem {
+                retry_after: Some(5),
+                ..problem
+            }
+            .into());
         }
         *files += 1;
         drop(taken);
-        Ok(Self { spools, store, bytes: 0 })
+        Ok(Self {
+            spools,
+            store,
+            bytes: 0,
+        })
     }
 
     /// Makes the place larger.
@@ -80,8 +88,13 @@ impl Room {
     fn grow(&mut self, by: u64) -> Result<(), Error> {
         let mut taken = self.spools.lock();
         if taken.bytes.saturating_add(by) > MOST_BYTES {
-            let problem = Code::Busy.problem("Too many files are arriving at once. Send this one again later.");
-            return Err(Problem { retry_after: Some(10), ..problem }.into());
+            let problem = Code::Busy
+                .problem("Too many files are arriving at once. Send this one again later.");
+            return Err(Problem {
+                retry_after: Some(10),
+                ..problem
+            }
+            .into());
         }
         taken.bytes += by;
         self.bytes += by;
@@ -146,15 +159,27 @@ impl FromRequest for CsvBody {
                 Some(spool) => spool,
                 None => Spool::fill(&request, payload, |_| ()).await?,
             };
-            Ok(Self { file, said_shift_jis, room })
+            Ok(Self {
+                file,
+                said_shift_jis,
+                room,
+            })
         })
     }
 }
 
 /// Looks at the headers: a file of a wrong type or size is not even begun. Says whether it is said to be Shift_JIS.
 pub fn check(request: &HttpRequest) -> Result<bool, Error> {
-    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let (essence, parameters) = text(CONTENT_TYPE).split_once(';').unwrap_or((text(CONTENT_TYPE), ""));
+    let text = |name| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
+    let (essence, parameters) = text(CONTENT_TYPE)
+        .split_once(';')
+        .unwrap_or((text(CONTENT_TYPE), ""));
     if !essence.trim().eq_ignore_ascii_case("text/csv") {
         return Err(Code::UnsupportedMediaType.because("Send the file as text/csv."));
     }
@@ -162,26 +187,40 @@ pub fn check(request: &HttpRequest) -> Result<bool, Error> {
     if length.is_some_and(|length| length > LIMIT) {
         return Err(too_large());
     }
-    let charset = parameters.split(';').filter_map(|parameter| parameter.split_once('=')).find_map(|(name, value)| {
-        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"').as_bytes())
-    });
+    let charset = parameters
+        .split(';')
+        .filter_map(|parameter| parameter.split_once('='))
+        .find_map(|(name, value)| {
+            name.trim()
+                .eq_ignore_ascii_case("charset")
+                .then(|| value.trim().trim_matches('"').as_bytes())
+        });
     let said = charset.map(|name| name.to_ascii_lowercase());
-    let shift_jis =
-        |name: &Vec<u8>| name == b"cp932" || encoding_rs::Encoding::for_label(name) == Some(encoding_rs::SHIFT_JIS);
+    let shift_jis = |name: &Vec<u8>| {
+        name == b"cp932" || encoding_rs::Encoding::for_label(name) == Some(encoding_rs::SHIFT_JIS)
+    };
     Ok(said.as_ref().is_some_and(shift_jis))
 }
 
 fn too_large() -> Error {
-    Code::BodyTooLarge.because(format!("The file may have at most {LIMIT} bytes. Send it in parts."))
+    Code::BodyTooLarge.because(format!(
+        "The file may have at most {LIMIT} bytes. Send it in parts."
+    ))
 }
 
 impl Spool {
     /// Writes the body of a request of the admin API away, and shows each piece to `see`.
-    pub async fn fill(request: &HttpRequest, payload: Payload, see: impl FnMut(&[u8])) -> Result<Self, Error> {
+    pub async fn fill(
+        request: &HttpRequest,
+        payload: Payload,
+        see: impl FnMut(&[u8]),
+    ) -> Result<Self, Error> {
         let intake = Intake::of(request, payload)?;
         let admin = Admin::<MembersWrite>::extract(request).await?;
         let app = super::auth::app(request)?;
-        let spools = request.app_data::<Data<Spools>>().ok_or_else(|| anyhow::anyhow!("the service was not set up"))?;
+        let spools = request
+            .app_data::<Data<Spools>>()
+            .ok_or_else(|| anyhow::anyhow!("the service was not set up"))?;
         let room = Room::take(spools.clone(), admin.store)?;
         Self::fill_room(room, new_file(app).await?, intake, see).await
     }
@@ -214,11 +253,16 @@ impl Spool {
 async fn new_file(app: &App) -> Result<File, Error> {
     let folder = app.config.spool_dir.clone();
     let make = move || folder.map_or_else(tempfile::tempfile, tempfile::tempfile_in);
-    tokio::task::spawn_blocking(make).await.map_err(broken)?.map_err(broken)
+    tokio::task::spawn_blocking(make)
+        .await
+        .map_err(broken)?
+        .map_err(broken)
 }
 
 fn broken(error: impl Into<io::Error>) -> Error {
-    anyhow::Error::from(error.into()).context("a file that arrived could not be written to a temporary one").into()
+    anyhow::Error::from(error.into())
+        .context("a file that arrived could not be written to a temporary one")
+        .into()
 }
 
 #[cfg(test)]
@@ -233,7 +277,9 @@ mod tests {
     fn pieces(count: usize, size: usize) -> Intake {
         let piece = Bytes::from(vec![b'a'; size]);
         let stream = futures_util::stream::iter(std::iter::repeat_n(piece, count).map(Ok));
-        let payload: Payload = Payload::Stream { payload: Box::pin(stream) };
+        let payload: Payload = Payload::Stream {
+            payload: Box::pin(stream),
+        };
         Intake::with(payload, std::time::Duration::from_secs(10))
     }
 
@@ -246,9 +292,11 @@ mod tests {
                 .to_http_request();
             check(&request).map_err(|error| error.code().unwrap())
         };
-        for shift_jis in
-            ["text/csv; charset=Shift_JIS", "TEXT/CSV;header=present;charset=\"Windows-31J\"", "text/csv;charset=CP932"]
-        {
+        for shift_jis in [
+            "text/csv; charset=Shift_JIS",
+            "TEXT/CSV;header=present;charset=\"Windows-31J\"",
+            "text/csv;charset=CP932",
+        ] {
             assert_eq!(said(shift_jis, 5), Ok(true), "{shift_jis}");
         }
         for other in ["text/csv", "text/csv; charset=utf-8", "text/csv; charset"] {
@@ -267,15 +315,24 @@ mod tests {
             let room = Room::take(spools.clone(), store).unwrap();
             Spool::fill_room(room, tempfile::tempfile().unwrap(), intake, see).await
         };
-        let mut spool = fill(pieces(3, 1000), &mut |bytes| seen += bytes.len()).await.unwrap();
+        let mut spool = fill(pieces(3, 1000), &mut |bytes| seen += bytes.len())
+            .await
+            .unwrap();
         let mut text = String::new();
         spool.file.read_to_string(&mut text).unwrap();
         assert_eq!((text.len(), seen), (3000, 3000));
         let mut seen = 0;
-        let endless = fill(pieces(usize::MAX, 1024 * 1024), &mut |bytes| seen += bytes.len()).await;
+        let endless = fill(pieces(usize::MAX, 1024 * 1024), &mut |bytes| {
+            seen += bytes.len()
+        })
+        .await;
         assert_eq!(endless.unwrap_err().code(), Some(Code::BodyTooLarge));
         assert_eq!(seen as u64, LIMIT);
-        assert_eq!(spools.lock().bytes, 3000, "a file that was refused takes up nothing");
+        assert_eq!(
+            spools.lock().bytes,
+            3000,
+            "a file that was refused takes up nothing"
+        );
         drop(spool);
         assert!(spools.lock().bytes == 0 && spools.lock().files.is_empty());
     }

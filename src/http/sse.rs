@@ -85,12 +85,20 @@ impl Message {
     /// A message after which a client can go on from `id`.
     pub fn new(id: String, event: &str, data: &impl Serialize) -> Result<Self, Error> {
         let data = serde_json::to_string(data).map_err(anyhow::Error::from)?;
-        Ok(Self { id: Some(id), event: event.to_owned(), data })
+        Ok(Self {
+            id: Some(id),
+            event: event.to_owned(),
+            data,
+        })
     }
 
     /// The last message: why the stream ends. Resuming is not touched by it.
     fn farewell(event: &str) -> Self {
-        Self { id: None, event: event.to_owned(), data: "{}".to_owned() }
+        Self {
+            id: None,
+            event: event.to_owned(),
+            data: "{}".to_owned(),
+        }
     }
 
     fn write_to(&self, text: &mut String) {
@@ -109,7 +117,11 @@ pub struct LastEventId(pub Option<String>);
 impl LastEventId {
     /// The answer to an id that is none of this stream's.
     pub fn bad() -> Error {
-        Error::invalid("Last-Event-ID", "bad_cursor", "This is not an id of this stream.")
+        Error::invalid(
+            "Last-Event-ID",
+            "bad_cursor",
+            "This is not an id of this stream.",
+        )
     }
 }
 
@@ -118,7 +130,10 @@ impl FromRequest for LastEventId {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let text = request.headers().get("Last-Event-ID").map(|value| value.to_str().map(str::to_owned));
+        let text = request
+            .headers()
+            .get("Last-Event-ID")
+            .map(|value| value.to_str().map(str::to_owned));
         ready(match text.transpose() {
             Ok(id) => Ok(Self(id.filter(|id| !id.is_empty()))),
             Err(_) => Err(Self::bad()),
@@ -131,13 +146,16 @@ impl utoipa::IntoParams for LastEventId {
         _: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
     ) -> Vec<utoipa::openapi::path::Parameter> {
         use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
-        let text = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::String);
+        let text = utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String);
         vec![
             ParameterBuilder::new()
                 .name("Last-Event-ID")
                 .parameter_in(ParameterIn::Header)
                 .required(utoipa::openapi::Required::False)
-                .description(Some("The last `id` that was received: the stream goes on after it."))
+                .description(Some(
+                    "The last `id` that was received: the stream goes on after it.",
+                ))
                 .schema(Some(text))
                 .build(),
         ]
@@ -165,8 +183,13 @@ impl Slot {
         let mut counts = streams.counts();
         let open = counts.entry(store).or_default();
         if *open >= MOST_STREAMS {
-            let problem = Code::RateLimited.problem("This store has too many streams open. Close some, or wait.");
-            return Err(Problem { retry_after: Some(HEARTBEAT.as_secs()), ..problem }.into());
+            let problem = Code::RateLimited
+                .problem("This store has too many streams open. Close some, or wait.");
+            return Err(Problem {
+                retry_after: Some(HEARTBEAT.as_secs()),
+                ..problem
+            }
+            .into());
         }
         *open += 1;
         drop(counts);
@@ -199,9 +222,18 @@ impl FromRequest for Parts {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         fn part<T: 'static>(request: &HttpRequest) -> Result<Data<T>, Error> {
-            Ok(request.app_data().cloned().ok_or_else(|| anyhow::anyhow!("the service was not set up"))?)
+            Ok(request
+                .app_data()
+                .cloned()
+                .ok_or_else(|| anyhow::anyhow!("the service was not set up"))?)
         }
-        ready((|| Ok(Self { app: part(request)?, streams: part(request)?, stopping: part(request)? }))())
+        ready((|| {
+            Ok(Self {
+                app: part(request)?,
+                streams: part(request)?,
+                stopping: part(request)?,
+            })
+        })())
     }
 }
 
@@ -211,7 +243,11 @@ pub fn pause(app: &App) -> Duration {
 }
 
 /// Answers with a stream, unless the store has too many.
-pub fn answer(parts: Parts, standing: Standing, follow: impl Follow) -> Result<HttpResponse, Error> {
+pub fn answer(
+    parts: Parts,
+    standing: Standing,
+    follow: impl Follow,
+) -> Result<HttpResponse, Error> {
     let slot = Slot::take(parts.streams, standing.store())?;
     let mut greeting = format!("retry: {RETRY}\n");
     // Whoever is cut off before the first message must not miss it either.
@@ -234,7 +270,9 @@ pub fn answer(parts: Parts, standing: Standing, follow: impl Follow) -> Result<H
         over: false,
         _slot: slot,
     };
-    let body = futures_util::stream::unfold(live, async |mut live| live.next().await.map(|bytes| (bytes, live)));
+    let body = futures_util::stream::unfold(live, async |mut live| {
+        live.next().await.map(|bytes| (bytes, live))
+    });
     Ok(HttpResponse::Ok()
         .content_type(EVENT_STREAM)
         .insert_header((CACHE_CONTROL, "no-store"))
@@ -295,11 +333,22 @@ impl<F: Follow> Live<F> {
             Message::farewell(why).write_to(&mut text);
             return Ok(text);
         }
-        let News { messages, then } = share::for_store(self.standing.store(), self.follow.look(&self.app)).await?;
-        self.wait = if then == Then::LookAgain { Duration::ZERO } else { self.pause };
+        let News { messages, then } =
+            share::for_store(self.standing.store(), self.follow.look(&self.app)).await?;
+        self.wait = if then == Then::LookAgain {
+            Duration::ZERO
+        } else {
+            self.pause
+        };
         self.over = then == Then::End;
-        messages.iter().for_each(|message| message.write_to(&mut text));
-        Ok(if text.is_empty() { self.sign_of_life() } else { text })
+        messages
+            .iter()
+            .for_each(|message| message.write_to(&mut text));
+        Ok(if text.is_empty() {
+            self.sign_of_life()
+        } else {
+            text
+        })
     }
 
     async fn must_end(&mut self) -> Result<Option<&'static str>, Error> {
@@ -307,7 +356,9 @@ impl<F: Follow> Live<F> {
             return Ok(Some("token_expired"));
         }
         self.looks += 1;
-        if self.looks.is_multiple_of(LOOKS_PER_SESSION_CHECK) && !self.standing.session_stands(&self.app).await? {
+        if self.looks.is_multiple_of(LOOKS_PER_SESSION_CHECK)
+            && !self.standing.session_stands(&self.app).await?
+        {
             return Ok(Some("session_ended"));
         }
         Ok(None)
@@ -332,10 +383,17 @@ mod tests {
     fn a_message_is_written_as_the_standard_says() {
         let mut text = String::new();
         let data = serde_json::json!({ "note": "一行目\n二行目" });
-        Message::new("e7".into(), "order.placed", &data).unwrap().write_to(&mut text);
+        Message::new("e7".into(), "order.placed", &data)
+            .unwrap()
+            .write_to(&mut text);
         Message::farewell("token_expired").write_to(&mut text);
         let note = r#"{"note":"一行目\n二行目"}"#;
-        assert_eq!(text, format!("id: e7\nevent: order.placed\ndata: {note}\n\nevent: token_expired\ndata: {{}}\n\n"));
+        assert_eq!(
+            text,
+            format!(
+                "id: e7\nevent: order.placed\ndata: {note}\n\nevent: token_expired\ndata: {{}}\n\n"
+            )
+        );
     }
 
     #[test]
@@ -343,7 +401,9 @@ mod tests {
         let streams = Data::new(Streams::default());
         let (ours, theirs) = (StoreId::new(), StoreId::new());
         let take = |store| Slot::take(streams.clone(), store);
-        let mut slots: Vec<_> = (0..MOST_STREAMS).map(|_| take(ours).unwrap_or_else(|_| panic!("too few"))).collect();
+        let mut slots: Vec<_> = (0..MOST_STREAMS)
+            .map(|_| take(ours).unwrap_or_else(|_| panic!("too few")))
+            .collect();
         let refused = take(ours).err().and_then(|error| error.code());
         assert_eq!(refused, Some(Code::RateLimited));
         assert!(take(theirs).is_ok());

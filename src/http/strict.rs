@@ -31,13 +31,16 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     {
         return Ok(read);
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| Code::Malformed.because("The body is not valid UTF-8."))?;
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| Code::Malformed.because("The body is not valid UTF-8."))?;
     if text.trim().is_empty() {
         return Err(Code::Malformed.because("The body is missing: send a JSON object."));
     }
     let value: Value = serde_json::from_str(text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        Code::Malformed.because(format!("The body is not valid JSON (line {line}, column {column})."))
+        Code::Malformed.because(format!(
+            "The body is not valid JSON (line {line}, column {column})."
+        ))
     })?;
     from_value(value)
 }
@@ -64,7 +67,11 @@ pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
         }
         wrong.push(place);
         // Take the fault away and look on, so that the caller learns all of them at once.
-        let next = if fault.missing { finder.fill::<T>(&fault.steps) } else { finder.remove(&fault.steps) };
+        let next = if fault.missing {
+            finder.fill::<T>(&fault.steps)
+        } else {
+            finder.remove(&fault.steps)
+        };
         match next {
             Some(next) => reading = next,
             None => break,
@@ -91,7 +98,11 @@ struct Finder {
 impl Finder {
     fn new(value: Value, size: usize) -> Self {
         let readings_left = (WORK / size.max(1)).clamp(FEWEST_READINGS, MOST_READINGS);
-        Self { value, removed: BTreeMap::new(), readings_left }
+        Self {
+            value,
+            removed: BTreeMap::new(),
+            readings_left,
+        }
     }
 
     fn read<T: DeserializeOwned>(&mut self) -> Result<T, Wrong> {
@@ -101,7 +112,11 @@ impl Finder {
             let missing = backticked(&message, "missing field").map(str::to_owned);
             let mut steps = steps(error.path());
             steps.extend(missing.clone());
-            Wrong { steps, message, missing: missing.is_some() }
+            Wrong {
+                steps,
+                message,
+                missing: missing.is_some(),
+            }
         })
     }
 
@@ -174,7 +189,10 @@ impl Finder {
 }
 
 fn index_as_sent(index: usize, removed: &[usize]) -> usize {
-    removed.iter().fold(index, |index, gone| if *gone <= index { index + 1 } else { index })
+    removed.iter().fold(
+        index,
+        |index, gone| if *gone <= index { index + 1 } else { index },
+    )
 }
 
 /// Finds the NULs, and says about how many bytes the value has.
@@ -191,11 +209,16 @@ fn survey(value: &Value, at: &mut String, faults: &mut Faults) -> usize {
         }
         Value::Array(items) => {
             let items = items.iter().enumerate();
-            1 + items.map(|(index, item)| descend(item, &index.to_string(), at, faults)).sum::<usize>()
+            1 + items
+                .map(|(index, item)| descend(item, &index.to_string(), at, faults))
+                .sum::<usize>()
         }
         Value::Object(fields) => {
             fields.keys().for_each(|name| nul(name, at));
-            1 + fields.iter().map(|(name, field)| name.len() + descend(field, name, at, faults)).sum::<usize>()
+            1 + fields
+                .iter()
+                .map(|(name, field)| name.len() + descend(field, name, at, faults))
+                .sum::<usize>()
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => 1,
     }
@@ -222,7 +245,10 @@ fn steps(path: &serde_path_to_error::Path) -> Vec<String> {
 }
 
 fn pointer(steps: &[String]) -> String {
-    steps.iter().map(|step| format!("/{}", escape(step))).collect()
+    steps
+        .iter()
+        .map(|step| format!("/{}", escape(step)))
+        .collect()
 }
 
 fn escape(step: &str) -> String {
@@ -244,7 +270,13 @@ pub(super) fn explain(message: &str) -> (&'static str, String) {
             message if message.starts_with("out of range") => "out_of_range",
             _ => "invalid_value",
         };
-        return (code, format!("Expected {}.", expected.replace('`', "").trim_end_matches('.')));
+        return (
+            code,
+            format!(
+                "Expected {}.",
+                expected.replace('`', "").trim_end_matches('.')
+            ),
+        );
     }
     let mut text: String = message.chars().take(200).collect();
     text.push_str(if text.ends_with('.') { "" } else { "." });
@@ -252,7 +284,12 @@ pub(super) fn explain(message: &str) -> (&'static str, String) {
 }
 
 fn backticked<'a>(message: &'a str, what: &str) -> Option<&'a str> {
-    message.strip_prefix(what)?.trim_start().strip_prefix('`')?.split('`').next()
+    message
+        .strip_prefix(what)?
+        .trim_start()
+        .strip_prefix('`')?
+        .split('`')
+        .next()
 }
 
 /// The first of the words that serde expects.
@@ -283,13 +320,22 @@ pub(super) mod forms {
     }
 
     pub fn faults(result: Result<Outer, Error>) -> Vec<(String, String)> {
-        let Err(Error::Problem(problem)) = result else { panic!("{result:?}") };
+        let Err(Error::Problem(problem)) = result else {
+            panic!("{result:?}")
+        };
         assert_eq!(problem.code, Code::Invalid);
-        problem.errors.into_iter().map(|fault| (fault.pointer, fault.code)).collect()
+        problem
+            .errors
+            .into_iter()
+            .map(|fault| (fault.pointer, fault.code))
+            .collect()
     }
 
     pub fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
-        expected.iter().map(|(pointer, code)| ((*pointer).to_owned(), (*code).to_owned())).collect()
+        expected
+            .iter()
+            .map(|(pointer, code)| ((*pointer).to_owned(), (*code).to_owned()))
+            .collect()
     }
 }
 
@@ -350,11 +396,24 @@ mod tests {
             name: String,
         }
         let body = json!({ "methods": ["x", "paid", "y", "bank_transfer", 5], "rows": [[1, "a"], 3, ["b", 2, "c"]] });
-        let Err(Error::Problem(problem)) = from_value::<Form>(body) else { panic!() };
-        let mut found: Vec<_> = problem.errors.iter().map(|fault| fault.pointer.as_str()).collect();
+        let Err(Error::Problem(problem)) = from_value::<Form>(body) else {
+            panic!()
+        };
+        let mut found: Vec<_> = problem
+            .errors
+            .iter()
+            .map(|fault| fault.pointer.as_str())
+            .collect();
         found.sort_unstable();
         let lists = ["/methods/0", "/methods/2", "/methods/4"];
-        let rows = ["/on", "/rows/0/1", "/rows/1", "/rows/2/0", "/rows/2/2", "/who"];
+        let rows = [
+            "/on",
+            "/rows/0/1",
+            "/rows/1",
+            "/rows/2/0",
+            "/rows/2/2",
+            "/who",
+        ];
         let mut wanted = [&["/id", "/method"][..], &lists[..], &rows[..]].concat();
         wanted.sort_unstable();
         assert_eq!(found, wanted);
@@ -364,12 +423,24 @@ mod tests {
     fn at_most_twenty_faults_are_named_and_a_hostile_body_is_read_a_few_times_only() {
         let nuls = json!({ "name": vec!["\0"; 100_000], "count": 1, "lines": [] });
         assert_eq!(faults(from_value(nuls)).len(), MOST_FAULTS);
-        let unknown: Map<String, Value> = (0..100_000).map(|n| (format!("x{n}"), Value::from(n))).collect();
-        let size = survey(&Value::Object(unknown.clone()), &mut String::new(), &mut Faults::new());
-        assert_eq!(Finder::new(Value::Null, size).readings_left, FEWEST_READINGS);
+        let unknown: Map<String, Value> = (0..100_000)
+            .map(|n| (format!("x{n}"), Value::from(n)))
+            .collect();
+        let size = survey(
+            &Value::Object(unknown.clone()),
+            &mut String::new(),
+            &mut Faults::new(),
+        );
+        assert_eq!(
+            Finder::new(Value::Null, size).readings_left,
+            FEWEST_READINGS
+        );
         assert!(faults(from_value(Value::Object(unknown))).len() <= FEWEST_READINGS);
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-        assert_eq!(parse::<Outer>(deep.as_bytes()).unwrap_err().code(), Some(Code::Malformed));
+        assert_eq!(
+            parse::<Outer>(deep.as_bytes()).unwrap_err().code(),
+            Some(Code::Malformed)
+        );
         let price = json!({ "price": "x" });
         let lines = json!({ "name": "a", "count": 1, "lines": vec![price; 30] });
         assert_eq!(faults(from_value(lines)).len(), MOST_FAULTS);
@@ -377,15 +448,25 @@ mod tests {
 
     #[test]
     fn a_list_is_no_object() {
-        assert_eq!(faults(parse(br#"["a", 1, []]"#)), pairs(&[("", "wrong_type")]));
+        assert_eq!(
+            faults(parse(br#"["a", 1, []]"#)),
+            pairs(&[("", "wrong_type")])
+        );
         let line = json!({ "name": "a", "count": 1, "lines": [[990], { "price": 990 }] });
-        assert_eq!(faults(parse(line.to_string().as_bytes())), pairs(&[("/lines/0", "wrong_type")]));
+        assert_eq!(
+            faults(parse(line.to_string().as_bytes())),
+            pairs(&[("/lines/0", "wrong_type")])
+        );
     }
 
     #[test]
     fn what_is_not_json_is_malformed() {
         for bad in [&b""[..], b" ", b"{", b"{\"name\":\"\xff\"}", b"{} {}"] {
-            assert_eq!(parse::<Outer>(bad).unwrap_err().code(), Some(Code::Malformed), "{bad:?}");
+            assert_eq!(
+                parse::<Outer>(bad).unwrap_err().code(),
+                Some(Code::Malformed),
+                "{bad:?}"
+            );
         }
     }
 }

@@ -77,7 +77,10 @@ impl<R: Read> Reader<R> {
 
     /// The next records, or `None` at the end.
     pub fn next_chunk(&mut self) -> Result<Option<Chunk>, FileError> {
-        let mut chunk = Chunk { bytes: Vec::new(), lines: Vec::new() };
+        let mut chunk = Chunk {
+            bytes: Vec::new(),
+            lines: Vec::new(),
+        };
         if self.ended {
             return Ok(None);
         }
@@ -126,11 +129,19 @@ impl<R: Read> Reader<R> {
 }
 
 fn too_large() -> Fault {
-    Fault::new("", "record_too_large", "This record is too long for a member. Is a quote missing?")
+    Fault::new(
+        "",
+        "record_too_large",
+        "This record is too long for a member. Is a quote missing?",
+    )
 }
 
 fn unclosed() -> Fault {
-    Fault::new("", "unclosed_quote", "A quote (\") is opened here that is never closed.")
+    Fault::new(
+        "",
+        "unclosed_quote",
+        "A quote (\") is opened here that is never closed.",
+    )
 }
 
 /// Judges records by what came before them.
@@ -151,12 +162,20 @@ impl Judge {
             return;
         }
         if record.len() != header.width {
-            let message = format!("This record has {} cells, the first line has {}.", record.len(), header.width);
+            let message = format!(
+                "This record has {} cells, the first line has {}.",
+                record.len(),
+                header.width
+            );
             let fault = Fault::new("", "wrong_number_of_cells", message);
             return write_unreadable(record.line, &[fault], chunk);
         }
         let faults = self.faults(record, header);
-        let json = if faults.is_empty() { String::new() } else { serde_json::to_string(&faults).unwrap_or_default() };
+        let json = if faults.is_empty() {
+            String::new()
+        } else {
+            serde_json::to_string(&faults).unwrap_or_default()
+        };
         begin_record(record.line, false, &json, chunk);
         self.cells.clear();
         for found in &header.columns {
@@ -186,16 +205,28 @@ impl Judge {
             let cell = record.cell(found.index);
             let mut fault = |code: &str, message: String| {
                 let fault = Fault::new(found.column.pointer(), code, message);
-                faults.push(Fault { column: Some(found.name.clone()), ..fault });
+                faults.push(Fault {
+                    column: Some(found.name.clone()),
+                    ..fault
+                });
             };
             if nul && cell.contains('\0') {
-                fault("nul_character", "The character U+0000 is not allowed.".into());
+                fault(
+                    "nul_character",
+                    "The character U+0000 is not allowed.".into(),
+                );
             }
             if unreadable && cell.contains('\u{fffd}') {
-                fault("undecodable", "These bytes are neither UTF-8 nor Shift_JIS.".into());
+                fault(
+                    "undecodable",
+                    "These bytes are neither UTF-8 nor Shift_JIS.".into(),
+                );
             }
             if let Some(first) = self.seen(found.column, cell, record.line) {
-                fault("duplicate_in_file", format!("Line {first} has the same {}.", found.name));
+                fault(
+                    "duplicate_in_file",
+                    format!("Line {first} has the same {}.", found.name),
+                );
             }
         }
         for (index, first) in &header.again {
@@ -203,7 +234,10 @@ impl Judge {
             if record.cell(*index) != record.cell(found.index) {
                 let message = "This column stands in the file twice, and the two differ here.";
                 let fault = Fault::new(found.column.pointer(), "duplicate_column", message);
-                faults.push(Fault { column: Some(found.name.clone()), ..fault });
+                faults.push(Fault {
+                    column: Some(found.name.clone()),
+                    ..fault
+                });
             }
         }
         faults
@@ -226,7 +260,11 @@ impl Judge {
         let hash = self.hasher.hash_one(value.as_ref());
         let first = seen.get(&hash).copied();
         if first.is_none() {
-            let seen = if column == Column::Number { &mut self.numbers } else { &mut self.emails };
+            let seen = if column == Column::Number {
+                &mut self.numbers
+            } else {
+                &mut self.emails
+            };
             seen.insert(hash, line);
         }
         first
@@ -243,10 +281,18 @@ fn write_layout(header: &Header, out: &mut Vec<u8>) {
 
 fn begin_record(line: u32, unreadable: bool, faults: &str, chunk: &mut Chunk) {
     chunk.lines.push(line);
-    put_number((line as usize) << 1 | usize::from(unreadable), &mut chunk.bytes);
+    put_number(
+        (line as usize) << 1 | usize::from(unreadable),
+        &mut chunk.bytes,
+    );
     put_text(faults, &mut chunk.bytes);
 }
 
 fn write_unreadable(line: u32, faults: &[Fault], chunk: &mut Chunk) {
-    begin_record(line, true, &serde_json::to_string(faults).unwrap_or_default(), chunk);
+    begin_record(
+        line,
+        true,
+        &serde_json::to_string(faults).unwrap_or_default(),
+        chunk,
+    );
 }

@@ -128,7 +128,9 @@ impl Column {
     pub fn named(header: &str) -> Option<Self> {
         let wanted = canonical(header);
         let known = |column: &Self| {
-            [column.english(), column.japanese()].into_iter().any(|name| name == header || canonical(name) == wanted)
+            [column.english(), column.japanese()]
+                .into_iter()
+                .any(|name| name == header || canonical(name) == wanted)
         };
         Self::ALL.iter().copied().find(known)
     }
@@ -169,7 +171,9 @@ pub fn column_pointer(pointer: &str) -> String {
             format!("/url{}", index + 1)
         }
         (Some("payment_methods"), Some(_)) => Column::PaymentMethods.pointer(),
-        (Some(outer @ ("contact" | "representative" | "paid")), Some(inner)) => format!("/{outer}_{inner}"),
+        (Some(outer @ ("contact" | "representative" | "paid")), Some(inner)) => {
+            format!("/{outer}_{inner}")
+        }
         _ => pointer.to_owned(),
     }
 }
@@ -189,8 +193,11 @@ mod tests {
             assert_eq!(bits & column.bit(), 0);
             bits |= column.bit();
         }
-        for (header, column) in [(" Email\u{3000}", Column::Email), ("ＦＡＸ番号", Column::Fax), ("url1", Column::Url1)]
-        {
+        for (header, column) in [
+            (" Email\u{3000}", Column::Email),
+            ("ＦＡＸ番号", Column::Fax),
+            ("url1", Column::Url1),
+        ] {
             assert_eq!(Column::named(header), Some(column), "{header}");
         }
         for header in ["", "password", "会社", "contact/family_name"] {
@@ -215,7 +222,12 @@ mod tests {
         for fault in faults.into_vec() {
             let pointer = column_pointer(&fault.pointer);
             let column = Column::named(pointer.trim_start_matches('/'));
-            assert_eq!(column.map(Column::pointer).as_ref(), Some(&pointer), "{}", fault.pointer);
+            assert_eq!(
+                column.map(Column::pointer).as_ref(),
+                Some(&pointer),
+                "{}",
+                fault.pointer
+            );
             assert_eq!(column_pointer(&pointer), pointer);
         }
     }

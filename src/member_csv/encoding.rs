@@ -22,13 +22,21 @@ const BUFFER: usize = 64 * 1024;
 pub fn detect<R: Read + io::Seek>(file: &mut R, said_shift_jis: bool) -> io::Result<Encoding> {
     let mut start = Vec::with_capacity(3);
     file.by_ref().take(3).read_to_end(&mut start)?;
-    let known = |codec, broken| Encoding { codec, references: codec == SHIFT_JIS, broken };
+    let known = |codec, broken| Encoding {
+        codec,
+        references: codec == SHIFT_JIS,
+        broken,
+    };
     if let Some((codec, _)) = encoding_rs::Encoding::for_bom(&start) {
         return Ok(known(codec, survey(file, codec)?.malformed > 0));
     }
     let utf8 = survey(file, UTF_8)?;
     if utf8.malformed == 0 && utf8.beyond_ascii == 0 {
-        return Ok(Encoding { codec: UTF_8, references: true, broken: false });
+        return Ok(Encoding {
+            codec: UTF_8,
+            references: true,
+            broken: false,
+        });
     }
     if utf8.malformed == 0 && !said_shift_jis {
         return Ok(known(UTF_8, false));
@@ -38,7 +46,11 @@ pub fn detect<R: Read + io::Seek>(file: &mut R, said_shift_jis: bool) -> io::Res
         return Ok(known(UTF_8, true));
     }
     let shift_jis = survey(file, SHIFT_JIS)?;
-    let codec = if shift_jis.malformed > 0 && utf8.malformed == 0 { UTF_8 } else { SHIFT_JIS };
+    let codec = if shift_jis.malformed > 0 && utf8.malformed == 0 {
+        UTF_8
+    } else {
+        SHIFT_JIS
+    };
     Ok(known(codec, codec == SHIFT_JIS && shift_jis.malformed > 0))
 }
 
@@ -50,20 +62,30 @@ struct Survey {
     beyond_ascii: u64,
 }
 
-fn survey<R: Read + io::Seek>(file: &mut R, codec: &'static encoding_rs::Encoding) -> io::Result<Survey> {
+fn survey<R: Read + io::Seek>(
+    file: &mut R,
+    codec: &'static encoding_rs::Encoding,
+) -> io::Result<Survey> {
     file.rewind()?;
     let mut decoder = codec.new_decoder_with_bom_removal();
     let (mut raw, mut text) = (vec![0; BUFFER], vec![0; BUFFER]);
-    let mut survey = Survey { malformed: 0, beyond_ascii: 0 };
+    let mut survey = Survey {
+        malformed: 0,
+        beyond_ascii: 0,
+    };
     loop {
         let length = read(file, &mut raw)?;
         let mut from = 0;
         loop {
-            let (result, taken, written) =
-                decoder.decode_to_utf8_without_replacement(&raw[from..length], &mut text, length == 0);
+            let (result, taken, written) = decoder.decode_to_utf8_without_replacement(
+                &raw[from..length],
+                &mut text,
+                length == 0,
+            );
             from += taken;
             // Of each character beyond ASCII, the first byte.
-            survey.beyond_ascii += text[..written].iter().filter(|byte| **byte >= 0xc0).count() as u64;
+            survey.beyond_ascii +=
+                text[..written].iter().filter(|byte| **byte >= 0xc0).count() as u64;
             match result {
                 DecoderResult::InputEmpty => break,
                 DecoderResult::OutputFull => {}
@@ -132,7 +154,8 @@ impl<R: Read> BufRead for Decoded<R> {
                 last = self.raw_to == 0;
             }
             let raw = &self.raw[self.raw_from..self.raw_to];
-            let (result, taken, written, _) = self.decoder.decode_to_utf8(raw, &mut self.text, last);
+            let (result, taken, written, _) =
+                self.decoder.decode_to_utf8(raw, &mut self.text, last);
             self.raw_from += taken;
             (self.from, self.to) = (0, written);
             self.ended = last && result == CoderResult::InputEmpty;
@@ -191,9 +214,15 @@ mod tests {
                 Ok(first.len())
             }
         }
-        let encoding = Encoding { codec: SHIFT_JIS, references: true, broken: false };
+        let encoding = Encoding {
+            codec: SHIFT_JIS,
+            references: true,
+            broken: false,
+        };
         let mut text = String::new();
-        Decoded::new(Slowly(b"\xfb\xfc\x87\x40,\x83"), encoding).read_to_string(&mut text).unwrap();
+        Decoded::new(Slowly(b"\xfb\xfc\x87\x40,\x83"), encoding)
+            .read_to_string(&mut text)
+            .unwrap();
         assert_eq!(text, "髙①,\u{fffd}");
     }
 }

@@ -30,29 +30,47 @@ pub(super) struct Header {
 
 impl Header {
     pub(super) fn read(record: Record<'_>) -> Self {
-        let mut header = Self { width: record.len(), columns: Vec::new(), again: Vec::new(), faults: Vec::new() };
+        let mut header = Self {
+            width: record.len(),
+            columns: Vec::new(),
+            again: Vec::new(),
+            faults: Vec::new(),
+        };
         for (index, cell) in record.cells().enumerate() {
             let name = shown(cell);
             match Column::named(cell) {
                 // What the export shows and nobody sets here.
                 Some(Column::Status) => {}
                 Some(column) => header.add(index, column, name),
-                None => header.fault(&name, "unknown_column", "There is no such column; it is read over."),
+                None => header.fault(
+                    &name,
+                    "unknown_column",
+                    "There is no such column; it is read over.",
+                ),
             }
         }
         if header.columns.is_empty() {
             header.faults.truncate(MOST_FAULTS - 1);
             let message = "No column is known. The first line must name the columns, in English or in Japanese.";
-            header.faults.push(Fault::new("", "no_known_column", message));
+            header
+                .faults
+                .push(Fault::new("", "no_known_column", message));
         }
         header
     }
 
     fn add(&mut self, index: usize, column: Column, name: String) {
         let Some(first) = self.columns.iter().position(|found| found.column == column) else {
-            return self.columns.push(Found { index, column, name });
+            return self.columns.push(Found {
+                index,
+                column,
+                name,
+            });
         };
-        let message = format!("This column stands here twice, the first time as {:?}.", self.columns[first].name);
+        let message = format!(
+            "This column stands here twice, the first time as {:?}.",
+            self.columns[first].name
+        );
         self.again.push((index, first));
         self.fault(&name, "duplicate_column", &message);
     }
@@ -60,12 +78,19 @@ impl Header {
     fn fault(&mut self, name: &str, code: &str, message: &str) {
         if self.faults.len() < MOST_FAULTS {
             let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
-            self.faults.push(Fault { column: Some(name.to_owned()), ..Fault::new(pointer, code, message) });
+            self.faults.push(Fault {
+                column: Some(name.to_owned()),
+                ..Fault::new(pointer, code, message)
+            });
         }
     }
 }
 
 fn shown(cell: &str) -> String {
     // What the database does not take stands as its replacement.
-    cell.trim().chars().take(MOST_CHARACTERS).map(|c| if c == '\0' { '\u{fffd}' } else { c }).collect()
+    cell.trim()
+        .chars()
+        .take(MOST_CHARACTERS)
+        .map(|c| if c == '\0' { '\u{fffd}' } else { c })
+        .collect()
 }

@@ -56,10 +56,14 @@ mod tests {
     fn what_is_packed_is_unpacked() {
         let numbers = [0, 1, 127, 128, 300, 1 << 20, usize::MAX];
         let mut bytes = Vec::new();
-        numbers.iter().for_each(|number| put_number(*number, &mut bytes));
+        numbers
+            .iter()
+            .for_each(|number| put_number(*number, &mut bytes));
         put_text("髙", &mut bytes);
         let mut packed = Packed(&bytes);
-        numbers.iter().for_each(|number| assert_eq!(packed.number(), Some(*number)));
+        numbers
+            .iter()
+            .for_each(|number| assert_eq!(packed.number(), Some(*number)));
         assert_eq!(packed.text(), Some("髙"));
         assert!(packed.is_empty() && packed.number().is_none());
         for damaged in [&[0x80][..], &[0xff; 20], &[5, b'a'], &[1, 0xff]] {

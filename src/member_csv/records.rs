@@ -73,7 +73,14 @@ struct Progress {
 
 impl<R: BufRead> Records<R> {
     pub(super) fn new(source: R) -> Self {
-        Self { source, csv: csv_core::Reader::new(), line: 1, after_cr: false, text: vec![0; 4096], ends: vec![0; 64] }
+        Self {
+            source,
+            csv: csv_core::Reader::new(),
+            line: 1,
+            after_cr: false,
+            text: vec![0; 4096],
+            ends: vec![0; 64],
+        }
     }
 
     pub(super) fn next(&mut self) -> io::Result<Next<'_>> {
@@ -87,8 +94,11 @@ impl<R: BufRead> Records<R> {
             let at_end = input.is_empty();
             // The last line need not end; within quotes it would not end here either.
             let input = if at_end { b"\n" } else { input };
-            let (result, taken, text, cells) =
-                self.csv.read_record(input, &mut self.text[progress.text..], &mut self.ends[progress.cells..]);
+            let (result, taken, text, cells) = self.csv.read_record(
+                input,
+                &mut self.text[progress.text..],
+                &mut self.ends[progress.cells..],
+            );
             if !at_end {
                 count_lines(&input[..taken], &mut self.line, &mut self.after_cr);
                 self.source.consume(taken);
@@ -98,7 +108,9 @@ impl<R: BufRead> Records<R> {
             match result {
                 ReadRecordResult::InputEmpty if at_end => return Ok(Next::Unclosed { line }),
                 ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => self.make_room(&mut progress),
+                ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => {
+                    self.make_room(&mut progress)
+                }
                 ReadRecordResult::Record | ReadRecordResult::End => break,
             }
         }
@@ -107,14 +119,21 @@ impl<R: BufRead> Records<R> {
         }
         let text = std::str::from_utf8(&self.text[..progress.text])
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))?;
-        Ok(Next::Record(Record { line, text, ends: &self.ends[..progress.cells] }))
+        Ok(Next::Record(Record {
+            line,
+            text,
+            ends: &self.ends[..progress.cells],
+        }))
     }
 
     /// False at the end of the file.
     fn skip_line_breaks(&mut self) -> io::Result<bool> {
         loop {
             let input = self.source.fill_buf()?;
-            let breaks = input.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            let breaks = input
+                .iter()
+                .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+                .count();
             if breaks < input.len() || breaks == 0 {
                 let more = breaks < input.len();
                 count_lines(&input[..breaks], &mut self.line, &mut self.after_cr);
@@ -162,7 +181,11 @@ mod tests {
         loop {
             match records.next().unwrap() {
                 Next::Record(record) => {
-                    found.push(format!("{}:{}", record.line, record.cells().collect::<Vec<_>>().join("|")));
+                    found.push(format!(
+                        "{}:{}",
+                        record.line,
+                        record.cells().collect::<Vec<_>>().join("|")
+                    ));
                 }
                 Next::TooLarge { line } => found.push(format!("{line}:too large")),
                 Next::Unclosed { line } => found.push(format!("{line}:unclosed")),
@@ -173,8 +196,14 @@ mod tests {
 
     #[test]
     fn every_record_knows_its_line() {
-        assert_eq!(read("a,b\r\n\r\n1,\"x\r\ny\"\r\n2,\"\"\"\""), ["1:a|b", "3:1|x\r\ny", "5:2|\""]);
-        assert_eq!(read("a,b\n\n\n1,\"x\ny\"\n2,z\n"), ["1:a|b", "4:1|x\ny", "6:2|z"]);
+        assert_eq!(
+            read("a,b\r\n\r\n1,\"x\r\ny\"\r\n2,\"\"\"\""),
+            ["1:a|b", "3:1|x\r\ny", "5:2|\""]
+        );
+        assert_eq!(
+            read("a,b\n\n\n1,\"x\ny\"\n2,z\n"),
+            ["1:a|b", "4:1|x\ny", "6:2|z"]
+        );
         assert_eq!(read("a,b\r1,2\r\r3,4"), ["1:a|b", "2:1|2", "4:3|4"]);
         assert_eq!(read("\n,\n"), ["2:|"]);
         for empty in ["", "\n", "\r\n\r\n"] {

@@ -74,23 +74,36 @@ fn layout(packed: &mut Packed<'_>) -> Result<Layout, Corrupt> {
     for _ in 0..packed.number().ok_or(Corrupt)? {
         let column = packed.text().and_then(Column::named).ok_or(Corrupt)?;
         let name = packed.text().ok_or(Corrupt)?.to_owned();
-        layout.push(Place { column, name, is_number: column.is_number() });
+        layout.push(Place {
+            column,
+            name,
+            is_number: column.is_number(),
+        });
     }
     Ok(layout)
 }
 
 fn read(packed: &mut Packed<'_>, layout: &Arc<Layout>) -> Result<Result<Row, Unreadable>, Corrupt> {
     let line = packed.number().ok_or(Corrupt)?;
-    let (unreadable, line) = (line & 1 == 1, u32::try_from(line >> 1).map_err(|_| Corrupt)?);
+    let (unreadable, line) = (
+        line & 1 == 1,
+        u32::try_from(line >> 1).map_err(|_| Corrupt)?,
+    );
     let json = packed.text().ok_or(Corrupt)?;
-    let faults: Vec<Fault> =
-        if json.is_empty() { Vec::new() } else { serde_json::from_str(json).map_err(|_| Corrupt)? };
+    let faults: Vec<Fault> = if json.is_empty() {
+        Vec::new()
+    } else {
+        serde_json::from_str(json).map_err(|_| Corrupt)?
+    };
     if unreadable {
         return Ok(Err(Unreadable { line, faults }));
     }
     let (mut ends, mut end) = (Vec::with_capacity(layout.len()), 0_usize);
     for _ in 0..layout.len() {
-        end = packed.number().and_then(|length| end.checked_add(length)).ok_or(Corrupt)?;
+        end = packed
+            .number()
+            .and_then(|length| end.checked_add(length))
+            .ok_or(Corrupt)?;
         ends.push(end);
     }
     let text = packed.text_of(end).ok_or(Corrupt)?;
@@ -177,8 +190,15 @@ impl Row {
     /// The fault with the pointer to its column, and the header as the file has it.
     pub fn located(&self, fault: Fault) -> Fault {
         let pointer = column_pointer(&fault.pointer);
-        let place = self.layout.iter().find(|place| place.column.english() == pointer.trim_start_matches('/'));
-        Fault { column: place.map(|place| place.name.clone()), pointer, ..fault }
+        let place = self
+            .layout
+            .iter()
+            .find(|place| place.column.english() == pointer.trim_start_matches('/'));
+        Fault {
+            column: place.map(|place| place.name.clone()),
+            pointer,
+            ..fault
+        }
     }
 
     fn cell(&self, place: usize) -> &str {
@@ -195,8 +215,12 @@ impl Row {
             Column::PaidCustomerNumber => self.take_key(place, cell),
             _ if known.is_number => match text::number(cell) {
                 Ok(_) => {}
-                Err(BadNumber::NotOne) => self.blame(place, "wrong_type", "Expected a whole number."),
-                Err(BadNumber::TooLarge) => self.blame(place, "invalid_value", "This number is too large."),
+                Err(BadNumber::NotOne) => {
+                    self.blame(place, "wrong_type", "Expected a whole number.")
+                }
+                Err(BadNumber::TooLarge) => {
+                    self.blame(place, "invalid_value", "This number is too large.")
+                }
             },
             _ => {}
         }
@@ -204,12 +228,26 @@ impl Row {
 
     fn take_methods(&mut self, place: usize, cell: &str) {
         let mut methods = Vec::new();
-        for word in cell.split(['|', '｜', '、', ',', '，', '､']).map(str::trim).filter(|word| !word.is_empty()) {
-            match known(word, PaymentMethod::ALL, |method| (method.as_str(), method.label())) {
+        for word in cell
+            .split(['|', '｜', '、', ',', '，', '､'])
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+        {
+            match known(word, PaymentMethod::ALL, |method| {
+                (method.as_str(), method.label())
+            }) {
                 Some(method) => methods.push(method),
                 None => {
-                    let words = words(PaymentMethod::ALL.iter().map(|method| (method.as_str(), method.label().0)));
-                    return self.blame(place, "invalid_value", &format!("Expected any of {words}, separated by |."));
+                    let words = words(
+                        PaymentMethod::ALL
+                            .iter()
+                            .map(|method| (method.as_str(), method.label().0)),
+                    );
+                    return self.blame(
+                        place,
+                        "invalid_value",
+                        &format!("Expected any of {words}, separated by |."),
+                    );
                 }
             }
         }
@@ -219,8 +257,12 @@ impl Row {
     }
 
     fn take_status(&mut self, place: usize, cell: &str) {
-        let Some(word) = Some(cell.trim()).filter(|word| !word.is_empty()) else { return };
-        self.application_status = known(word, ApplicationStatus::ALL, |status| (status.as_str(), status.label()));
+        let Some(word) = Some(cell.trim()).filter(|word| !word.is_empty()) else {
+            return;
+        };
+        self.application_status = known(word, ApplicationStatus::ALL, |status| {
+            (status.as_str(), status.label())
+        });
         if self.application_status.is_none() {
             let message = "Expected pending (申請待ち), the present value, or nothing.";
             self.blame(place, "invalid_value", message);
@@ -234,20 +276,29 @@ impl Row {
         }
         match PaidKey::parse(&key) {
             Ok(key) => self.customer_number = Some(key),
-            Err(error) => self.blame(place, "invalid_value", &format!("Not a customer number: {error}.")),
+            Err(error) => self.blame(
+                place,
+                "invalid_value",
+                &format!("Not a customer number: {error}."),
+            ),
         }
     }
 
     fn blame(&mut self, place: usize, code: &str, message: &str) {
         let Place { column, name, .. } = &self.layout[place];
         self.bad |= column.bit();
-        let fault = Fault { column: Some(name.clone()), ..Fault::new(column.pointer(), code, message) };
+        let fault = Fault {
+            column: Some(name.clone()),
+            ..Fault::new(column.pointer(), code, message)
+        };
         self.faults.push(fault);
     }
 }
 
 fn filled(cell: &str) -> Option<String> {
-    Some(cell.trim()).filter(|cell| !cell.is_empty()).map(str::to_owned)
+    Some(cell.trim())
+        .filter(|cell| !cell.is_empty())
+        .map(str::to_owned)
 }
 
 /// What people type, made uniform where that changes no meaning: in names, in addresses and in the shop's own numbers
@@ -272,13 +323,23 @@ fn known<T: Copy>(
         let (code, (japanese, english)) = names(value);
         [code, japanese, english]
     };
-    let exactly = all.iter().copied().find(|value| names(*value).contains(&word));
+    let exactly = all
+        .iter()
+        .copied()
+        .find(|value| names(*value).contains(&word));
     exactly.or_else(|| {
         let wanted = text::canonical(word);
-        all.iter().copied().find(|value| names(*value).iter().any(|name| text::canonical(name) == wanted))
+        all.iter().copied().find(|value| {
+            names(*value)
+                .iter()
+                .any(|name| text::canonical(name) == wanted)
+        })
     })
 }
 
 fn words<'a>(words: impl Iterator<Item = (&'a str, &'a str)>) -> String {
-    words.map(|(code, japanese)| format!("{code} ({japanese})")).collect::<Vec<_>>().join(", ")
+    words
+        .map(|(code, japanese)| format!("{code} ({japanese})"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -19,7 +19,10 @@ fn read(file: &[u8]) -> Rows {
     while let Some(chunk) = reader.next_chunk().unwrap() {
         assert!(chunk.lines.len() <= CHUNK);
         let part = rows(&chunk.bytes).unwrap();
-        let lines: Vec<u32> = part.iter().map(|row| row.as_ref().map_or_else(|bad| bad.line, |row| row.line)).collect();
+        let lines: Vec<u32> = part
+            .iter()
+            .map(|row| row.as_ref().map_or_else(|bad| bad.line, |row| row.line))
+            .collect();
         assert_eq!(lines, chunk.lines);
         found.extend(part);
     }
@@ -37,8 +40,16 @@ fn faults(file: &[u8]) -> Vec<String> {
     read(file)
         .iter()
         .flat_map(|row| match row {
-            Ok(row) => row.faults.iter().map(|fault| told(row.line, fault)).collect::<Vec<_>>(),
-            Err(bad) => bad.faults.iter().map(|fault| told(bad.line, fault)).collect(),
+            Ok(row) => row
+                .faults
+                .iter()
+                .map(|fault| told(row.line, fault))
+                .collect::<Vec<_>>(),
+            Err(bad) => bad
+                .faults
+                .iter()
+                .map(|fault| told(bad.line, fault))
+                .collect(),
         })
         .collect()
 }
@@ -75,9 +86,14 @@ fn phone() -> impl Strategy<Value = String> {
 }
 
 fn person() -> impl Strategy<Value = PersonName> {
-    (needed(), needed(), text(), text()).prop_map(|(family_name, given_name, family_name_kana, given_name_kana)| {
-        PersonName { family_name, given_name, family_name_kana, given_name_kana }
-    })
+    (needed(), needed(), text(), text()).prop_map(
+        |(family_name, given_name, family_name_kana, given_name_kana)| PersonName {
+            family_name,
+            given_name,
+            family_name_kana,
+            given_name_kana,
+        },
+    )
 }
 
 fn number() -> impl Strategy<Value = Option<i64>> {
@@ -107,7 +123,9 @@ prop_compose! {
 fn written(members: &[Exported<'_>], encoding: CsvEncoding, language: CsvLanguage) -> Vec<u8> {
     let (writer, mut file) = (Writer { encoding, language }, Vec::new());
     writer.header(&mut file);
-    members.iter().for_each(|member| writer.member(member, &mut file));
+    members
+        .iter()
+        .for_each(|member| writer.member(member, &mut file));
     file
 }
 
@@ -173,10 +191,19 @@ fn excels_file_in_shift_jis_is_read_with_its_own_characters() {
     let rows = good(file);
     let row = &rows[0];
     assert_eq!((row.number.as_deref(), row.line), (Some("0012"), 2));
-    assert_eq!(row.payment_methods, Some(vec![PaymentMethod::Paid, PaymentMethod::BankTransfer]));
+    assert_eq!(
+        row.payment_methods,
+        Some(vec![PaymentMethod::Paid, PaymentMethod::BankTransfer])
+    );
     assert_eq!(row.application_status, Some(ApplicationStatus::Pending));
     let profile = applied(row);
-    assert_eq!((profile.company_name.as_str(), profile.contact.family_name.as_str()), ("㈱髙①商店", "髙橋"));
+    assert_eq!(
+        (
+            profile.company_name.as_str(),
+            profile.contact.family_name.as_str()
+        ),
+        ("㈱髙①商店", "髙橋")
+    );
     assert_eq!(profile.founded_year, Some(1998));
 }
 
@@ -188,8 +215,14 @@ fn headers_come_in_either_language_and_any_order() {
         let rows = good(file);
         let row = &rows[0];
         assert!(row.faults.is_empty(), "{:?}", row.faults);
-        assert_eq!(row.payment_methods, Some(vec![PaymentMethod::Paid, PaymentMethod::CashOnDelivery]));
-        assert_eq!((row.number.as_deref(), row.email.as_deref()), (None, Some("a@b.example")));
+        assert_eq!(
+            row.payment_methods,
+            Some(vec![PaymentMethod::Paid, PaymentMethod::CashOnDelivery])
+        );
+        assert_eq!(
+            (row.number.as_deref(), row.email.as_deref()),
+            (None, Some("a@b.example"))
+        );
         assert_eq!(row.application_status, None);
         assert_eq!(applied(row).urls, ["https://a.example"]);
     }
@@ -197,12 +230,22 @@ fn headers_come_in_either_language_and_any_order() {
 
 #[test]
 fn only_the_columns_of_the_file_are_written() {
-    let mut profile =
-        Profile { city: "横浜市".into(), urls: vec!["a".into(), "b".into(), "c".into()], ..Profile::default() };
+    let mut profile = Profile {
+        city: "横浜市".into(),
+        urls: vec!["a".into(), "b".into(), "c".into()],
+        ..Profile::default()
+    };
     profile.contact.family_name = "佐藤".into();
     let before = profile.clone();
     good(b"url2,building,street\n,'=1,\n")[0].apply(&mut profile);
-    assert_eq!(profile, Profile { urls: vec!["a".into(), "c".into()], building: "=1".into(), ..before });
+    assert_eq!(
+        profile,
+        Profile {
+            urls: vec!["a".into(), "c".into()],
+            building: "=1".into(),
+            ..before
+        }
+    );
 }
 
 #[test]
@@ -210,11 +253,23 @@ fn widths_are_made_one_only_where_it_is_safe() {
     let file = "会員番号,郵便番号,電話番号,FAX番号,町名番地,設立年,メールアドレス,Paid顧客番号\nＢ０１,2310002,０４５ー０００ー１２３４,（０４５）０００,海岸通４－１,１９９８,ａ＠b.example,Ａ－１\n";
     let row = &good(file.as_bytes())[0];
     assert_eq!(row.number.as_deref(), Some("Ｂ０１"));
-    assert_eq!(row.customer_number.as_ref().map(PaidKey::as_str), Some("A-1"));
+    assert_eq!(
+        row.customer_number.as_ref().map(PaidKey::as_str),
+        Some("A-1")
+    );
     let profile = applied(row);
-    assert_eq!((profile.postal_code.as_str(), profile.phone.as_str()), ("231-0002", "045-000-1234"));
-    assert_eq!((profile.fax.as_str(), profile.street.as_str()), ("(045)000", "海岸通４－１"));
-    assert_eq!((profile.founded_year, profile.email.as_str()), (Some(1998), "ａ＠b.example"));
+    assert_eq!(
+        (profile.postal_code.as_str(), profile.phone.as_str()),
+        ("231-0002", "045-000-1234")
+    );
+    assert_eq!(
+        (profile.fax.as_str(), profile.street.as_str()),
+        ("(045)000", "海岸通４－１")
+    );
+    assert_eq!(
+        (profile.founded_year, profile.email.as_str()),
+        (Some(1998), "ａ＠b.example")
+    );
 }
 
 #[test]
@@ -240,11 +295,25 @@ fn every_fault_of_a_row_is_told_by_its_column() {
     profile.check(&mut found);
     found.add("/founded_year", "out_of_range", "told already");
     let all = row.with_faults(found.into_vec());
-    let named =
-        |pointer: &str| all.iter().find(|fault| fault.pointer == pointer).and_then(|fault| fault.column.clone());
-    assert_eq!(all.iter().filter(|fault| fault.pointer == "/founded_year").count(), 1);
-    assert_eq!((named("/phone"), named("/contact_family_name")), (Some("phone".into()), None));
-    assert!(all.iter().any(|fault| fault.pointer == "/contact_family_name"));
+    let named = |pointer: &str| {
+        all.iter()
+            .find(|fault| fault.pointer == pointer)
+            .and_then(|fault| fault.column.clone())
+    };
+    assert_eq!(
+        all.iter()
+            .filter(|fault| fault.pointer == "/founded_year")
+            .count(),
+        1
+    );
+    assert_eq!(
+        (named("/phone"), named("/contact_family_name")),
+        (Some("phone".into()), None)
+    );
+    assert!(
+        all.iter()
+            .any(|fault| fault.pointer == "/contact_family_name")
+    );
 }
 
 #[test]
@@ -262,7 +331,11 @@ fn a_wrong_first_line_is_told_and_the_rest_is_judged() {
     );
     assert_eq!(
         faults(b"1,x@y.example\n2,\n"),
-        ["1 /1 unknown_column", "1 /x@y.example unknown_column", "1  no_known_column"]
+        [
+            "1 /1 unknown_column",
+            "1 /x@y.example unknown_column",
+            "1  no_known_column"
+        ]
     );
     assert_eq!(faults(b"\n\n\"number\n1\n"), ["3  unclosed_quote"]);
 }
@@ -270,8 +343,19 @@ fn a_wrong_first_line_is_told_and_the_rest_is_judged() {
 #[test]
 fn a_record_that_cannot_be_told_apart_is_named_by_its_line() {
     let file = b"number,city\n1\n\n\"2\",\"a\nb\"\n3,4,5\n,\n4,\"\n";
-    assert_eq!(faults(file), ["2  wrong_number_of_cells", "6  wrong_number_of_cells", "8  unclosed_quote"]);
-    let lines: Vec<_> = read(file).into_iter().flatten().map(|row| row.line).collect();
+    assert_eq!(
+        faults(file),
+        [
+            "2  wrong_number_of_cells",
+            "6  wrong_number_of_cells",
+            "8  unclosed_quote"
+        ]
+    );
+    let lines: Vec<_> = read(file)
+        .into_iter()
+        .flatten()
+        .map(|row| row.line)
+        .collect();
     assert_eq!(lines, [4]);
     let undecodable = b"number,city,street\n1,\x89\x83\x96{,\x83\xff\n2,\x89\x83,\n";
     assert_eq!(faults(undecodable), ["2 /street undecodable"]);
@@ -284,8 +368,18 @@ fn the_same_number_or_address_twice_is_the_fault_of_the_later_row() {
         file.push_str(&format!("M{number},m{number}@b.example\n"));
     }
     file.push_str("M7,new@b.example\nm7,\" M8@B.example \"\n,\n,x@b.example\n,y@b.example\n");
-    assert_eq!(faults(file.as_bytes()), ["2502 /number duplicate_in_file", "2503 /email duplicate_in_file"]);
-    let last = read(file.as_bytes()).into_iter().flatten().nth(2500).unwrap();
+    assert_eq!(
+        faults(file.as_bytes()),
+        [
+            "2502 /number duplicate_in_file",
+            "2503 /email duplicate_in_file"
+        ]
+    );
+    let last = read(file.as_bytes())
+        .into_iter()
+        .flatten()
+        .nth(2500)
+        .unwrap();
     assert_eq!(last.faults[0].message, "Line 9 has the same number.");
 }
 
@@ -294,7 +388,10 @@ fn an_empty_file_is_none_and_a_first_line_alone_has_no_rows() {
     for empty in [&b""[..], b"\xef\xbb\xbf", b"\r\n\r\n"] {
         let mut file = Cursor::new(empty);
         let encoding = detect(&mut file, false).unwrap();
-        assert!(matches!(Reader::new(file, encoding).next_chunk(), Err(FileError::Empty)));
+        assert!(matches!(
+            Reader::new(file, encoding).next_chunk(),
+            Err(FileError::Empty)
+        ));
     }
     assert!(read(b"number,email\n").is_empty());
 }

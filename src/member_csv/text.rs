@@ -23,7 +23,11 @@ fn digits_and_marks(text: &str) -> String {
 
 /// The form in which words and headers are compared: trimmed, half width, lower case.
 pub(super) fn canonical(word: &str) -> String {
-    word.trim().chars().map(half_width).flat_map(char::to_lowercase).collect()
+    word.trim()
+        .chars()
+        .map(half_width)
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 /// A postal code as `999-9999`, if that is what it is.
@@ -31,14 +35,19 @@ pub(super) fn postal_code(text: &str) -> Option<String> {
     let text = digits_and_marks(text);
     let text = text.strip_prefix('〒').unwrap_or(&text).trim();
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    let plain = text == digits || text.split_once('-').is_some_and(|(a, b)| a.len() == 3 && [a, b].concat() == digits);
+    let plain = text == digits
+        || text
+            .split_once('-')
+            .is_some_and(|(a, b)| a.len() == 3 && [a, b].concat() == digits);
     (plain && digits.len() == 7).then(|| format!("{}-{}", &digits[..3], &digits[3..]))
 }
 
 /// A telephone number in half width, if it consists of what such a number consists of.
 pub(super) fn phone(text: &str) -> Option<String> {
     let text = digits_and_marks(text);
-    text.chars().all(|c| c.is_ascii_digit() || "+-() ".contains(c)).then_some(text)
+    text.chars()
+        .all(|c| c.is_ascii_digit() || "+-() ".contains(c))
+        .then_some(text)
 }
 
 /// A customer number in half width.
@@ -84,12 +93,16 @@ fn ungrouped(text: String) -> String {
 /// Must `'` stand before this text in a file? A spreadsheet would take it for a formula, or it begins with that mark
 /// itself. [`unguarded`] takes the mark away again.
 pub(super) fn needs_guard(text: &str) -> bool {
-    text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠', '\''])
+    text.starts_with([
+        '=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠', '\'',
+    ])
 }
 
 /// The text without the `'` that keeps a spreadsheet from running it.
 pub(super) fn unguarded(cell: &str) -> &str {
-    cell.strip_prefix('\'').filter(|rest| needs_guard(rest)).unwrap_or(cell)
+    cell.strip_prefix('\'')
+        .filter(|rest| needs_guard(rest))
+        .unwrap_or(cell)
 }
 
 /// What Shift_JIS would take, and give back as something else.
@@ -100,7 +113,9 @@ const NOT_GIVEN_BACK: [char; 3] = ['¥', '‾', '−'];
 pub(super) fn write_shift_jis(text: &str, out: &mut Vec<u8>) {
     let mut rest = text;
     while !rest.is_empty() {
-        let stop = rest.find(|c| c == '&' || NOT_GIVEN_BACK.contains(&c)).unwrap_or(rest.len());
+        let stop = rest
+            .find(|c| c == '&' || NOT_GIVEN_BACK.contains(&c))
+            .unwrap_or(rest.len());
         write_mapped(&rest[..stop], out);
         rest = &rest[stop..];
         if let Some(c) = rest.chars().next() {
@@ -123,9 +138,12 @@ fn write_mapped(text: &str, out: &mut Vec<u8>) {
     let mut rest = text;
     while !rest.is_empty() {
         let from = out.len();
-        let room = encoder.max_buffer_length_from_utf8_without_replacement(rest.len()).unwrap_or(rest.len() * 2);
+        let room = encoder
+            .max_buffer_length_from_utf8_without_replacement(rest.len())
+            .unwrap_or(rest.len() * 2);
         out.resize(from + room, 0);
-        let (result, read, written) = encoder.encode_from_utf8_without_replacement(rest, &mut out[from..], true);
+        let (result, read, written) =
+            encoder.encode_from_utf8_without_replacement(rest, &mut out[from..], true);
         out.truncate(from + written);
         rest = &rest[read..];
         if let Unmappable(c) = result {
@@ -151,7 +169,13 @@ fn numbered(text: &str) -> Option<(u32, usize)> {
     let rest = text.strip_prefix('#')?;
     let digits = rest.bytes().take(7).take_while(u8::is_ascii_digit).count();
     let ends = rest[digits..].starts_with(';');
-    ends.then(|| rest[..digits].parse().ok().map(|number| (number, digits + 2))).flatten()
+    ends.then(|| {
+        rest[..digits]
+            .parse()
+            .ok()
+            .map(|number| (number, digits + 2))
+    })
+    .flatten()
 }
 
 /// Puts back what [`write_shift_jis`] wrote as references. Others, which it never writes, stay as they are.
@@ -211,8 +235,14 @@ mod tests {
         ] {
             assert_eq!(postal_code(given).as_deref(), expected, "{given}");
         }
-        assert_eq!(phone("０４５（０００）１２３４").as_deref(), Some("045(000)1234"));
-        assert_eq!(phone("＋81　45ー000‐1234").as_deref(), Some("+81 45-000-1234"));
+        assert_eq!(
+            phone("０４５（０００）１２３４").as_deref(),
+            Some("045(000)1234")
+        );
+        assert_eq!(
+            phone("＋81　45ー000‐1234").as_deref(),
+            Some("+81 45-000-1234")
+        );
         assert_eq!(phone("内線12"), None);
         assert_eq!(canonical("　Ｐａｉｄ "), "paid");
     }
@@ -270,14 +300,26 @@ mod tests {
 
     #[test]
     fn a_text_that_looks_like_a_reference_stays_one() {
-        for text in ["&#9731;", "&#38;", "&#38;#38;", "&#233;é&#38;#é;", "&é", "&&#1;", "&#38;#5", "&#99999999;", "&#;"]
-        {
+        for text in [
+            "&#9731;",
+            "&#38;",
+            "&#38;#38;",
+            "&#233;é&#38;#é;",
+            "&é",
+            "&&#1;",
+            "&#38;#5",
+            "&#99999999;",
+            "&#;",
+        ] {
             let mut bytes = Vec::new();
             write_shift_jis(text, &mut bytes);
             let (written, _, _) = encoding_rs::SHIFT_JIS.decode(&bytes);
             assert_eq!(without_references(&written), text, "{written}");
         }
         // Somebody else's file.
-        assert_eq!(without_references("&#39;A&#65;&amp;&#x41;"), "&#39;A&#65;&amp;&#x41;");
+        assert_eq!(
+            without_references("&#39;A&#65;&amp;&#x41;"),
+            "&#39;A&#65;&amp;&#x41;"
+        );
     }
 }

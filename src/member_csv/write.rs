@@ -96,10 +96,15 @@ impl Writer {
                 methods
             }
             // A blank cell changes nothing, whatever comes meanwhile.
-            Column::PaidApplicationStatus if member.application_status == ApplicationStatus::None => "",
-            Column::PaidApplicationStatus => {
-                word(member.application_status.as_str(), member.application_status.label().0)
+            Column::PaidApplicationStatus
+                if member.application_status == ApplicationStatus::None =>
+            {
+                ""
             }
+            Column::PaidApplicationStatus => word(
+                member.application_status.as_str(),
+                member.application_status.label().0,
+            ),
             Column::PaidCustomerNumber => member.customer_number.map_or("", PaidKey::as_str),
             _ => "",
         }
@@ -115,7 +120,9 @@ impl Writer {
             out.push(b'\'');
         }
         match self.encoding {
-            CsvEncoding::Utf8 => write_doubled(cell, quoted, out, |part, out| out.extend_from_slice(part.as_bytes())),
+            CsvEncoding::Utf8 => write_doubled(cell, quoted, out, |part, out| {
+                out.extend_from_slice(part.as_bytes())
+            }),
             CsvEncoding::ShiftJis => write_doubled(cell, quoted, out, text::write_shift_jis),
         }
         if quoted {
@@ -125,7 +132,8 @@ impl Writer {
 }
 
 fn needs_quotes(cell: &str) -> bool {
-    cell.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\r' | b'\n'))
+    cell.bytes()
+        .any(|byte| matches!(byte, b',' | b'"' | b'\r' | b'\n'))
 }
 
 fn write_doubled(cell: &str, quoted: bool, out: &mut Vec<u8>, write: impl Fn(&str, &mut Vec<u8>)) {

@@ -11,7 +11,13 @@ use crate::domain::{PaidKey, Yen};
 const CONTENTS_MAX: usize = 50;
 
 /// A provisional sale.
-pub fn register(member: &PaidKey, order_number: &str, contents: &str, price: Yen, sale: &PaidKey) -> Value {
+pub fn register(
+    member: &PaidKey,
+    order_number: &str,
+    contents: &str,
+    price: Yen,
+    sale: &PaidKey,
+) -> Value {
     let contents: String = contents.chars().take(CONTENTS_MAX).collect();
     one(json!({
         "b2bMemberId": member,

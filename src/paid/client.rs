@@ -73,7 +73,11 @@ impl Client {
             .http1_only()
             .build()
             .expect("the TLS library can be set up");
-        Self { http, config, runtime: Handle::current() }
+        Self {
+            http,
+            config,
+            runtime: Handle::current(),
+        }
     }
 
     /// How Paid is spoken to.
@@ -85,11 +89,19 @@ impl Client {
     ///
     /// `body` comes from [`super::body`] or from the operation that stored it. `key` is what the answer must be about:
     /// the key of the sale, or for `apply` the customer number.
-    pub async fn send(&self, account: &Account, operation: Operation, key: &PaidKey, body: &Value) -> Call {
+    pub async fn send(
+        &self,
+        account: &Account,
+        operation: Operation,
+        key: &PaidKey,
+        body: &Value,
+    ) -> Call {
         let exchange = self.exchange(account, operation, body, None).await;
         let answer = match exchange.answer {
             Err(unknown) => Answer::Unknown(unknown),
-            Ok(answer) if operation == Operation::Apply => reading::application_outcome(&answer, key),
+            Ok(answer) if operation == Operation::Apply => {
+                reading::application_outcome(&answer, key)
+            }
             Ok(answer) => reading::sale_outcome(&answer, key),
         };
         let mut call = Call {
@@ -136,9 +148,17 @@ impl Client {
         };
         let duration = started.elapsed();
         match answer {
-            Some(answer) => Exchange { answer, http_status, duration },
+            Some(answer) => Exchange {
+                answer,
+                http_status,
+                duration,
+            },
             // A status without the rest of its answer is no answer.
-            None => Exchange { answer: Err(unknown(true, CUT_OFF)), http_status: None, duration },
+            None => Exchange {
+                answer: Err(unknown(true, CUT_OFF)),
+                http_status: None,
+                duration,
+            },
         }
     }
 
@@ -152,22 +172,29 @@ impl Client {
         holding::check_that_nothing_is_held();
         let secret = account.auth_code.expose_secret();
         let not_sent = |reason: &str| unknown(false, reason);
-        let request = Request { header: RequestHeader { auth_code: secret }, body };
-        let bytes = serde_json::to_vec(&request).map_err(|_| not_sent("the request could not be written"))?;
+        let request = Request {
+            header: RequestHeader { auth_code: secret },
+            body,
+        };
+        let bytes = serde_json::to_vec(&request)
+            .map_err(|_| not_sent("the request could not be written"))?;
         let base = account.base_url.as_str().trim_end_matches('/');
         let url = format!("{base}{PREFIX}{}", self.config.path(operation));
         let request = self
             .http
             .post(url)
-            .header(reqwest::header::CONTENT_TYPE, "application/json; charset=UTF-8")
+            .header(
+                reqwest::header::CONTENT_TYPE,
+                "application/json; charset=UTF-8",
+            )
             .header(reqwest::header::ACCEPT, "application/json")
             .body(bytes);
         let (status, text) = self.transport(request).await;
         *http_status = status;
         let text = text?;
         // serde's own error may quote the answer, so it is not passed on.
-        let mut answer: AnswerEnvelope =
-            serde_json::from_slice(&text).map_err(|_| unknown(true, "the answer is not in Paid's format"))?;
+        let mut answer: AnswerEnvelope = serde_json::from_slice(&text)
+            .map_err(|_| unknown(true, "the answer is not in Paid's format"))?;
         scrub(&mut answer, secret);
         Ok(answer)
     }
@@ -177,25 +204,42 @@ impl Client {
     /// A connection ends with the runtime that opened it, whoever uses it by then. A request is served on a runtime of
     /// its HTTP worker, which ends at a stop while calls that move money are still waited for: so every call is made on
     /// the runtime of this client, which ends last. Whoever drops this ends the call.
-    async fn transport(&self, request: reqwest::RequestBuilder) -> (Option<u16>, Result<Vec<u8>, Unknown>) {
+    async fn transport(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> (Option<u16>, Result<Vec<u8>, Unknown>) {
         let call = AbortOnDropHandle::new(self.runtime.spawn(async move {
             let mut status = None;
             let text = answer_to(request, &mut status).await;
             (status, text)
         }));
-        call.await.unwrap_or_else(|_| (None, Err(unknown(true, "the call broke off"))))
+        call.await
+            .unwrap_or_else(|_| (None, Err(unknown(true, "the call broke off"))))
     }
 }
 
-async fn answer_to(request: reqwest::RequestBuilder, http_status: &mut Option<u16>) -> Result<Vec<u8>, Unknown> {
-    let mut response = request.send().await.map_err(|error| transport_failure(&error))?;
+async fn answer_to(
+    request: reqwest::RequestBuilder,
+    http_status: &mut Option<u16>,
+) -> Result<Vec<u8>, Unknown> {
+    let mut response = request
+        .send()
+        .await
+        .map_err(|error| transport_failure(&error))?;
     let status = response.status().as_u16();
     *http_status = Some(status);
     if status != 200 {
-        return Err(unknown(true, &format!("Paid answered with HTTP status {status}")));
+        return Err(unknown(
+            true,
+            &format!("Paid answered with HTTP status {status}"),
+        ));
     }
     let mut text = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| transport_failure(&error))? {
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| transport_failure(&error))?
+    {
         if text.len() + chunk.len() > LONGEST_ANSWER {
             return Err(unknown(true, "the answer is too long"));
         }
@@ -206,20 +250,36 @@ async fn answer_to(request: reqwest::RequestBuilder, http_status: &mut Option<u1
 
 impl Exchange {
     /// What the log of attempts keeps.
-    pub(super) fn attempt(&self, operation: Operation, config: &Config, failure: Option<String>) -> Attempt {
+    pub(super) fn attempt(
+        &self,
+        operation: Operation,
+        config: &Config,
+        failure: Option<String>,
+    ) -> Attempt {
         let (codes, not_understood) = match &self.answer {
-            Ok(answer) => (reading::all_codes(answer), reading::not_understood(answer, config)),
+            Ok(answer) => (
+                reading::all_codes(answer),
+                reading::not_understood(answer, config),
+            ),
             Err(_) => (Codes::none(), Codes::none()),
         };
         report(operation, &not_understood);
-        Attempt { operation, http_status: self.http_status, duration: self.duration, codes, not_understood, failure }
+        Attempt {
+            operation,
+            http_status: self.http_status,
+            duration: self.duration,
+            codes,
+            not_understood,
+            failure,
+        }
     }
 }
 
 /// Tells the operator of words of Paid that have no meaning here.
 fn report(operation: Operation, words: &Codes) {
     for word in words.iter() {
-        metrics::counter!("kakeuri_paid_unknown_codes_total", "operation" => operation.as_str()).increment(1);
+        metrics::counter!("kakeuri_paid_unknown_codes_total", "operation" => operation.as_str())
+            .increment(1);
         tracing::warn!(%operation, word, "Paid answered with a code or a status that has no meaning here");
     }
 }
@@ -238,19 +298,30 @@ struct RequestHeader<'a> {
 }
 
 fn unknown(may_have_arrived: bool, reason: &str) -> Unknown {
-    Unknown { may_have_arrived, reason: reason.to_owned(), codes: Codes::none() }
+    Unknown {
+        may_have_arrived,
+        reason: reason.to_owned(),
+        codes: Codes::none(),
+    }
 }
 
 /// Only where no connection came about is it certain that nothing was sent.
 fn transport_failure(error: &reqwest::Error) -> Unknown {
     if error.is_connect() || error.is_builder() {
-        let reason = if error.is_timeout() { "no connection to Paid in time" } else { "no connection to Paid" };
+        let reason = if error.is_timeout() {
+            "no connection to Paid in time"
+        } else {
+            "no connection to Paid"
+        };
         return unknown(false, reason);
     }
     if error.is_timeout() {
         return unknown(true, "Paid did not answer in time");
     }
-    unknown(true, "the connection to Paid broke before the answer was complete")
+    unknown(
+        true,
+        "the connection to Paid broke before the answer was complete",
+    )
 }
 
 /// Codes and messages are stored and logged, so an answer that echoes the auth code must not carry it there.
@@ -261,14 +332,22 @@ fn scrub(answer: &mut AnswerEnvelope, secret: &str) {
             if hide(code) {
                 "[redacted]".to_owned()
             } else {
-                code.chars().filter(|c| !c.is_control()).take(LONGEST_CODE).collect()
+                code.chars()
+                    .filter(|c| !c.is_control())
+                    .take(LONGEST_CODE)
+                    .collect()
             }
         };
         *codes = codes.iter().map(tidy).collect();
     };
     let clean_item = |item: &mut AnswerItem| {
         clean(&mut item.error);
-        for text in [&mut item.message, &mut item.status, &mut item.paid_id, &mut item.member_status_code] {
+        for text in [
+            &mut item.message,
+            &mut item.status,
+            &mut item.paid_id,
+            &mut item.member_status_code,
+        ] {
             if text.as_deref().is_some_and(hide) {
                 *text = None;
             }

@@ -21,13 +21,18 @@ pub struct Capabilities {
 impl Capabilities {
     /// Reads `change_amount,inquiry`; an empty text means none.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut found = Self { change_amount: false, inquiry: false };
+        let mut found = Self {
+            change_amount: false,
+            inquiry: false,
+        };
         for word in words(text) {
             match word {
                 "change_amount" => found.change_amount = true,
                 "inquiry" => found.inquiry = true,
                 _ => {
-                    return Err(format!("{word:?} is no capability; use change_amount, inquiry, both or neither"));
+                    return Err(format!(
+                        "{word:?} is no capability; use change_amount, inquiry, both or neither"
+                    ));
                 }
             }
         }
@@ -37,7 +42,10 @@ impl Capabilities {
 
 impl Default for Capabilities {
     fn default() -> Self {
-        Self { change_amount: true, inquiry: true }
+        Self {
+            change_amount: true,
+            inquiry: true,
+        }
     }
 }
 
@@ -72,15 +80,23 @@ impl Default for Config {
         Self {
             capabilities: Capabilities::default(),
             paths: Operation::ALL.into_iter().map(path).collect(),
-            status_map: [("1", UnderReview), ("2", ApprovedActive), ("3", ApprovedInactive), ("4", Declined)]
-                .map(status)
-                .into(),
+            status_map: [
+                ("1", UnderReview),
+                ("2", ApprovedActive),
+                ("3", ApprovedInactive),
+                ("4", Declined),
+            ]
+            .map(status)
+            .into(),
             batch: 50,
             concurrency: 4,
             rate: NonZeroU32::new(50),
             timeout: Duration::from_secs(30),
             duplicate_code: codes::DUPLICATE.to_owned(),
-            missing_codes: vec![codes::NOT_FOUND.to_owned(), codes::UNKNOWN_MEMBER.to_owned()],
+            missing_codes: vec![
+                codes::NOT_FOUND.to_owned(),
+                codes::UNKNOWN_MEMBER.to_owned(),
+            ],
         }
     }
 }
@@ -88,20 +104,31 @@ impl Default for Config {
 impl Config {
     /// The path of a call after `/y/coop`.
     pub fn path(&self, operation: Operation) -> &str {
-        self.paths.get(&operation).map_or(operation.default_path(), String::as_str)
+        self.paths
+            .get(&operation)
+            .map_or(operation.default_path(), String::as_str)
     }
 
     /// Those of these codes that have no meaning here, be it by Paid's list or by a setting.
     pub fn not_understood(&self, found: &Codes) -> Codes {
-        let assumed = |code: &str| code == self.duplicate_code || self.missing_codes.iter().any(|known| known == code);
-        found.iter().filter(|code| codes::meaning(code).is_none() && !assumed(code)).collect()
+        let assumed = |code: &str| {
+            code == self.duplicate_code || self.missing_codes.iter().any(|known| known == code)
+        };
+        found
+            .iter()
+            .filter(|code| codes::meaning(code).is_none() && !assumed(code))
+            .collect()
     }
 
     /// Reads `update=/Update/…,search=/Search/…`; operations not named keep their path.
     pub fn parse_paths(text: &str) -> Result<BTreeMap<Operation, String>, String> {
         let mut paths = Self::default().paths;
         for entry in words(text) {
-            let remedy = || format!("{entry:?} is no path; write operation=/path, as update=/Update/ver1.0/p.json");
+            let remedy = || {
+                format!(
+                    "{entry:?} is no path; write operation=/path, as update=/Update/ver1.0/p.json"
+                )
+            };
             let (name, path) = entry.split_once('=').ok_or_else(remedy)?;
             let operation = Operation::from_word(name.trim()).ok_or_else(|| {
                 let known = Operation::ALL.map(Operation::as_str).join(", ");
@@ -149,7 +176,9 @@ impl Config {
     pub fn parse_batch(text: &str) -> Result<usize, String> {
         match text.trim().parse() {
             Ok(batch @ 1..=1000) => Ok(batch),
-            _ => Err(format!("{text:?} is no batch size; use a number from 1 to 1000")),
+            _ => Err(format!(
+                "{text:?} is no batch size; use a number from 1 to 1000"
+            )),
         }
     }
 
@@ -157,7 +186,9 @@ impl Config {
     pub fn parse_concurrency(text: &str) -> Result<usize, String> {
         match text.trim().parse() {
             Ok(concurrency @ 1..=64) => Ok(concurrency),
-            _ => Err(format!("{text:?} is no number of calls at once; use a number from 1 to 64")),
+            _ => Err(format!(
+                "{text:?} is no number of calls at once; use a number from 1 to 64"
+            )),
         }
     }
 
@@ -165,14 +196,20 @@ impl Config {
     pub fn parse_rate(text: &str) -> Result<Option<NonZeroU32>, String> {
         match text.trim().parse() {
             Ok(rate @ 0..=10_000) => Ok(NonZeroU32::new(rate)),
-            _ => Err(format!("{text:?} is no number of calls per second; use one up to 10000, or 0 for no limit")),
+            _ => Err(format!(
+                "{text:?} is no number of calls per second; use one up to 10000, or 0 for no limit"
+            )),
         }
     }
 
     /// Reads the duplicate code.
     pub fn parse_duplicate_code(text: &str) -> Result<String, String> {
         let code = text.trim();
-        if code.is_empty() || code.len() > 40 || !code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        if code.is_empty()
+            || code.len() > 40
+            || !code
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         {
             return Err(format!("{text:?} is no code; use one like C01"));
         }
@@ -181,9 +218,13 @@ impl Config {
 
     /// Reads how long a whole call may take: `30s`, `500ms` or `2m`, from 1 ms to 10 minutes.
     pub fn parse_timeout(text: &str) -> Result<Duration, String> {
-        let remedy = || format!("{text:?} is no timeout; use a number with ms, s or m, as 30s, of at most 10m");
+        let remedy = || {
+            format!("{text:?} is no timeout; use a number with ms, s or m, as 30s, of at most 10m")
+        };
         let text = text.trim();
-        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let digits = text
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
         let number: u64 = number.parse().map_err(|_| remedy())?;
         let factor = match unit {
@@ -205,7 +246,9 @@ impl Config {
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|word| !word.is_empty())
+    text.split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
@@ -216,18 +259,27 @@ mod tests {
     fn the_settings_are_read_in_their_documented_form() {
         let none = Capabilities::parse("").unwrap();
         assert!(!none.change_amount && !none.inquiry);
-        assert_eq!(Capabilities::parse("change_amount, inquiry").unwrap(), Capabilities::default());
+        assert_eq!(
+            Capabilities::parse("change_amount, inquiry").unwrap(),
+            Capabilities::default()
+        );
         let paths = Config::parse_paths("search=/Sales/find.json").unwrap();
         assert_eq!(paths[&Operation::Search], "/Sales/find.json");
         assert_eq!(paths[&Operation::Fix], Operation::Fix.default_path());
         let map = Config::parse_status_map("7:approved_active,8:declined").unwrap();
         assert_eq!(map.get("7"), Some(&ApplicationStatus::ApprovedActive));
         assert_eq!(map.len(), 2);
-        assert_eq!(Config::parse_timeout("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(
+            Config::parse_timeout("500ms"),
+            Ok(Duration::from_millis(500))
+        );
         assert_eq!(Config::parse_timeout("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(Config::parse_batch("10"), Ok(10));
         assert_eq!(Config::parse_concurrency("64"), Ok(64));
-        assert_eq!((Config::parse_rate("0"), Config::parse_rate("7")), (Ok(None), Ok(NonZeroU32::new(7))));
+        assert_eq!(
+            (Config::parse_rate("0"), Config::parse_rate("7")),
+            (Ok(None), Ok(NonZeroU32::new(7)))
+        );
         assert_eq!(Config::parse_duplicate_code("C99").as_deref(), Ok("C99"));
     }
 

@@ -57,23 +57,44 @@ impl Field {
         label: (&'static str, &'static str),
         read: fn(&PaidKey, &Profile) -> String,
     ) -> Self {
-        Self { wire, pointer, label, required: None, max: None, shape: (Shape::Any, ""), range: None, read }
+        Self {
+            wire,
+            pointer,
+            label,
+            required: None,
+            max: None,
+            shape: (Shape::Any, ""),
+            range: None,
+            read,
+        }
     }
 
     const fn required(self, code: &'static str) -> Self {
-        Self { required: Some(code), ..self }
+        Self {
+            required: Some(code),
+            ..self
+        }
     }
 
     const fn max(self, characters: usize, code: &'static str) -> Self {
-        Self { max: Some((characters, code)), ..self }
+        Self {
+            max: Some((characters, code)),
+            ..self
+        }
     }
 
     const fn shape(self, shape: Shape, code: &'static str) -> Self {
-        Self { shape: (shape, code), ..self }
+        Self {
+            shape: (shape, code),
+            ..self
+        }
     }
 
     const fn range(self, from: u32, to: u32, code: &'static str) -> Self {
-        Self { range: Some((from, to, code)), ..self }
+        Self {
+            range: Some((from, to, code)),
+            ..self
+        }
     }
 }
 
@@ -85,7 +106,9 @@ const fn name(
     read: fn(&PaidKey, &Profile) -> String,
     codes: (&'static str, &'static str),
 ) -> Field {
-    Field::new(wire, pointer, label, read).required(codes.0).max(50, codes.1)
+    Field::new(wire, pointer, label, read)
+        .required(codes.0)
+        .max(50, codes.1)
 }
 
 fn digits(number: Option<i64>) -> String {
@@ -171,7 +194,10 @@ impl MemberData {
 /// Everything that Paid would refuse, so that a caller learns all of it at once. Never B45 and B53, which only Paid
 /// can tell.
 pub fn check(data: &MemberData) -> Vec<Fault> {
-    FIELDS.iter().flat_map(|field| faults_of(field, data.get(field.wire))).collect()
+    FIELDS
+        .iter()
+        .flat_map(|field| faults_of(field, data.get(field.wire)))
+        .collect()
 }
 
 fn faults_of(field: &Field, value: &str) -> Vec<Fault> {
@@ -185,16 +211,26 @@ fn faults_of(field: &Field, value: &str) -> Vec<Fault> {
     if let Some((characters, paid_code)) = field.max
         && value.chars().count() > characters
     {
-        let code = if shape == Shape::Digits { "out_of_range" } else { "too_long" };
+        let code = if shape == Shape::Digits {
+            "out_of_range"
+        } else {
+            "too_long"
+        };
         faults.push(fault(field, code, paid_code));
     }
     if !fits {
         let one_of = matches!(shape, Shape::OneOf(_));
-        faults.push(fault(field, if one_of { "out_of_range" } else { "malformed" }, malformed));
+        faults.push(fault(
+            field,
+            if one_of { "out_of_range" } else { "malformed" },
+            malformed,
+        ));
     }
     if let Some((from, to, paid_code)) = field.range
         && fits
-        && !value.parse::<u32>().is_ok_and(|number| (from..=to).contains(&number))
+        && !value
+            .parse::<u32>()
+            .is_ok_and(|number| (from..=to).contains(&number))
     {
         faults.push(fault(field, "out_of_range", paid_code));
     }
@@ -203,7 +239,10 @@ fn faults_of(field: &Field, value: &str) -> Vec<Fault> {
 
 fn fault(field: &Field, code: &str, paid_code: &str) -> Fault {
     let message = meaning(paid_code).map(|(_, en)| en).unwrap_or_default();
-    Fault { paid_code: Some(paid_code.to_owned()), ..Fault::new(field.pointer, code, message) }
+    Fault {
+        paid_code: Some(paid_code.to_owned()),
+        ..Fault::new(field.pointer, code, message)
+    }
 }
 
 /// What a B code means, as (Japanese, English); `None` if it is none of the table's.
@@ -217,9 +256,15 @@ pub fn meaning(code: &str) -> Option<(String, String)> {
         && too_long == code
     {
         return Some(if field.shape.0 == Shape::Digits {
-            (format!("{ja}は{max}桁以内で入力してください"), format!("{en} may have at most {max} digits"))
+            (
+                format!("{ja}は{max}桁以内で入力してください"),
+                format!("{en} may have at most {max} digits"),
+            )
         } else {
-            (format!("{ja}は{max}文字以内で入力してください"), format!("{en} may have at most {max} characters"))
+            (
+                format!("{ja}は{max}文字以内で入力してください"),
+                format!("{en} may have at most {max} characters"),
+            )
         });
     }
     if let Some((from, to, out_of_range)) = field.range
@@ -231,7 +276,10 @@ pub fn meaning(code: &str) -> Option<(String, String)> {
         ));
     }
     let (ja_form, en_form) = form(field.shape.0);
-    Some((format!("{ja}は{ja_form}で入力してください"), format!("{en} must be {en_form}")))
+    Some((
+        format!("{ja}は{ja_form}で入力してください"),
+        format!("{en} must be {en_form}"),
+    ))
 }
 
 /// The field that a B code is about; B45 is about the e-mail address, B53 about the industry number.
@@ -255,12 +303,18 @@ fn form(shape: Shape) -> (String, String) {
         Shape::Any => ("文字", "text"),
         Shape::Key => ("半角英数字と . _ -", "letters, digits, '.', '_' and '-'"),
         Shape::PostalCode => ("半角の 999-9999 の形式", "written as 999-9999"),
-        Shape::Prefecture => ("「東京都」のような正式名称", "one of the 47 names, as 東京都"),
+        Shape::Prefecture => (
+            "「東京都」のような正式名称",
+            "one of the 47 names, as 東京都",
+        ),
         Shape::Phone => ("ハイフン付きの半角数字", "half-width digits with hyphens"),
         Shape::MobilePhone => ("半角の 999-9999-9999 の形式", "written as 999-9999-9999"),
         Shape::Email => ("正しいメールアドレスの形式", "a well-formed address"),
         Shape::Digits => ("半角数字", "half-width digits"),
-        Shape::Url => ("http:// または https:// で始まるURL", "an address that begins with http:// or https://"),
+        Shape::Url => (
+            "http:// または https:// で始まるURL",
+            "an address that begins with http:// or https://",
+        ),
         Shape::OneOf(values) => {
             let (ja, en) = (values.join("か"), values.join(" or "));
             return (ja, en);
@@ -273,7 +327,9 @@ fn fits(shape: Shape, value: &str) -> bool {
     match shape {
         Shape::Any => true,
         // Its length has a code of its own.
-        Shape::Key => value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)),
+        Shape::Key => value
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)),
         Shape::PostalCode => groups(value, &[3, 4]),
         Shape::Prefecture => PREFECTURES.contains(&value),
         Shape::Phone => value.contains('-') && value.split('-').all(is_digits),
@@ -303,10 +359,16 @@ fn is_email(text: &str) -> bool {
     let labels: Vec<_> = domain.split('.').collect();
     let is_label = |label: &&str| {
         let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        !label.is_empty() && label.bytes().all(inner) && !label.starts_with('-') && !label.ends_with('-')
+        !label.is_empty()
+            && label.bytes().all(inner)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
     };
     let plain = |byte: u8| byte.is_ascii_graphic() && !b"@,;:<>()[]\\\"".contains(&byte);
-    !local.is_empty() && local.bytes().all(plain) && labels.len() >= 2 && labels.iter().all(is_label)
+    !local.is_empty()
+        && local.bytes().all(plain)
+        && labels.len() >= 2
+        && labels.iter().all(is_label)
 }
 
 fn is_url(text: &str) -> bool {

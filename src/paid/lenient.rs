@@ -56,28 +56,42 @@ fn code_of(entry: &Value) -> Option<String> {
 }
 
 /// An optional object.
-pub(super) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(super) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     let value = Value::deserialize(deserializer)?;
     // An empty result may stand as null, "" or [].
     if !value.is_object() {
         return Ok(None);
     }
-    serde_json::from_value(value).map(Some).map_err(|_| serde::de::Error::custom("an unexpected shape"))
+    serde_json::from_value(value)
+        .map(Some)
+        .map_err(|_| serde::de::Error::custom("an unexpected shape"))
 }
 
 /// A list of items, also one item alone.
-pub(super) fn items<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<AnswerItem>, D::Error> {
+pub(super) fn items<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<AnswerItem>, D::Error> {
     let entries = match Value::deserialize(deserializer)? {
         Value::Array(entries) => entries,
         single @ Value::Object(_) => vec![single],
         _ => Vec::new(),
     };
-    let items = entries.into_iter().filter(Value::is_object).map(serde_json::from_value);
-    items.collect::<Result<_, _>>().map_err(|_| serde::de::Error::custom("an unexpected shape"))
+    let items = entries
+        .into_iter()
+        .filter(Value::is_object)
+        .map(serde_json::from_value);
+    items
+        .collect::<Result<_, _>>()
+        .map_err(|_| serde::de::Error::custom("an unexpected shape"))
 }
 
 /// Writes a text of digits as a number.
-pub(super) fn number_if_digits<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn number_if_digits<S: Serializer>(
+    text: &Option<String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match text.as_deref().map(|text| (text, text.parse::<i64>())) {
         Some((_, Ok(number))) => serializer.serialize_i64(number),
         Some((text, Err(_))) => serializer.serialize_str(text),

@@ -21,7 +21,8 @@ pub use client::{Account, Client};
 pub use codes::Codes;
 pub use config::{Capabilities, Config};
 pub use outcome::{
-    Answer, Attempt, Call, CreditAnswer, Inquiry, Read, ReadFailure, ReportedStatus, StatusAnswer, Unknown,
+    Answer, Attempt, Call, CreditAnswer, Inquiry, Read, ReadFailure, ReportedStatus, StatusAnswer,
+    Unknown,
 };
 pub use wire::{MemberData, Operation};
 

@@ -29,7 +29,12 @@ pub fn sale_outcome(answer: &AnswerEnvelope, key: &PaidKey) -> Answer {
         [] => return without_item(answer),
         [item] => *item,
         [first, rest @ ..] if rest.iter().all(|other| other == first) => *first,
-        _ => return unknown("the answer contradicts itself about this sale", Codes::none()),
+        _ => {
+            return unknown(
+                "the answer contradicts itself about this sale",
+                Codes::none(),
+            );
+        }
     };
     let status = item.status.as_deref().unwrap_or_default();
     let mut found = whole_codes(answer);
@@ -46,7 +51,10 @@ pub fn sale_outcome(answer: &AnswerEnvelope, key: &PaidKey) -> Answer {
     }
     if found.is_empty() && !status.is_empty() {
         // A word that says neither yes nor no.
-        return unknown("the answer gives this sale a status without a code", Codes::one(status));
+        return unknown(
+            "the answer gives this sale a status without a code",
+            Codes::one(status),
+        );
     }
     refused(found, "the answer says nothing about this sale")
 }
@@ -64,7 +72,9 @@ pub fn application_outcome(answer: &AnswerEnvelope, key: &PaidKey) -> Answer {
     if result.member_id.as_deref() != Some(key.as_str()) {
         return unknown("the answer is about another customer", Codes::none());
     }
-    Answer::Done { paid_id: result.paid_id.clone() }
+    Answer::Done {
+        paid_id: result.paid_id.clone(),
+    }
 }
 
 /// What `check` says of each key, or the codes of the whole request. The codes of a request for one key are those of
@@ -77,7 +87,10 @@ pub fn statuses(
     let lookup = match (Lookup::new(answer, |item| item.member_id.as_deref()), keys) {
         (Ok(lookup), _) => lookup,
         (Err(codes), [key]) if is_about_the_key(&codes) => {
-            return Ok(BTreeMap::from([(key.clone(), StatusAnswer::Refused(codes))]));
+            return Ok(BTreeMap::from([(
+                key.clone(),
+                StatusAnswer::Refused(codes),
+            )]));
         }
         (Err(codes), _) => return Err(codes),
     };
@@ -85,7 +98,9 @@ pub fn statuses(
         Found::Success(item) => item
             .member_status_code
             .as_ref()
-            .map_or(StatusAnswer::Unclear, |raw| StatusAnswer::Reported(reported(raw, config))),
+            .map_or(StatusAnswer::Unclear, |raw| {
+                StatusAnswer::Reported(reported(raw, config))
+            }),
         Found::Error(item) if !item.error.is_empty() => StatusAnswer::Refused(item.error.clone()),
         Found::Error(_) | Found::Nothing => StatusAnswer::Unclear,
     };
@@ -94,12 +109,20 @@ pub fn statuses(
 
 /// What `search` says of each sale, or the codes of the whole request. The codes of a request for one sale are those of
 /// the sale, unless they say that the request itself was not taken.
-pub fn sales(answer: &AnswerEnvelope, keys: &[PaidKey], config: &Config) -> Result<BTreeMap<PaidKey, Inquiry>, Codes> {
+pub fn sales(
+    answer: &AnswerEnvelope,
+    keys: &[PaidKey],
+    config: &Config,
+) -> Result<BTreeMap<PaidKey, Inquiry>, Codes> {
     let missing = |codes: &Codes| config.missing_codes.iter().any(|code| codes.contains(code));
     let lookup = match (Lookup::new(answer, |item| item.credit_id.as_deref()), keys) {
         (Ok(lookup), _) => lookup,
         (Err(codes), [key]) if is_about_the_key(&codes) => {
-            let inquiry = if missing(&codes) { Inquiry::NotFound } else { Inquiry::Unclear(codes) };
+            let inquiry = if missing(&codes) {
+                Inquiry::NotFound
+            } else {
+                Inquiry::Unclear(codes)
+            };
             return Ok(BTreeMap::from([(key.clone(), inquiry)]));
         }
         (Err(codes), _) => return Err(codes),
@@ -108,7 +131,10 @@ pub fn sales(answer: &AnswerEnvelope, keys: &[PaidKey], config: &Config) -> Resu
         Found::Success(item) => {
             let status = item.status.as_deref().and_then(SaleStatus::from_word);
             match status.zip(item.price) {
-                Some((status, price)) if price >= 0 => Inquiry::Found(Sale { status, price: Yen(price) }),
+                Some((status, price)) if price >= 0 => Inquiry::Found(Sale {
+                    status,
+                    price: Yen(price),
+                }),
                 _ => Inquiry::Unclear(item.status.clone().into_iter().collect()),
             }
         }
@@ -132,15 +158,23 @@ pub fn credit(answer: &AnswerEnvelope, config: &Config) -> Result<CreditAnswer, 
         return Err(found);
     }
     Ok(CreditAnswer {
-        available: result.credit_available == Some(true) && answer.header.status == SUCCESS && found.is_empty(),
-        reported: result.member_status_code.as_ref().map(|raw| reported(raw, config)),
+        available: result.credit_available == Some(true)
+            && answer.header.status == SUCCESS
+            && found.is_empty(),
+        reported: result
+            .member_status_code
+            .as_ref()
+            .map(|raw| reported(raw, config)),
         message: result.message,
         codes: found,
     })
 }
 
 fn reported(raw: &str, config: &Config) -> ReportedStatus {
-    ReportedStatus { raw: raw.to_owned(), status: config.status(raw) }
+    ReportedStatus {
+        raw: raw.to_owned(),
+        status: config.status(raw),
+    }
 }
 
 /// The items of a batch read by key.
@@ -158,11 +192,18 @@ enum Found<'a> {
 
 impl<'a> Lookup<'a> {
     /// `Err` if the answer is about no key at all.
-    fn new(answer: &'a AnswerEnvelope, key_of: fn(&AnswerItem) -> Option<&str>) -> Result<Self, Codes> {
+    fn new(
+        answer: &'a AnswerEnvelope,
+        key_of: fn(&AnswerItem) -> Option<&str>,
+    ) -> Result<Self, Codes> {
         let results = answer.body.as_ref().and_then(|body| body.results.as_ref());
         match results {
             Some(results) if !(results.successes.is_empty() && results.errors.is_empty()) => {
-                Ok(Self { successes: &results.successes, errors: &results.errors, key_of })
+                Ok(Self {
+                    successes: &results.successes,
+                    errors: &results.errors,
+                    key_of,
+                })
             }
             _ => Err(whole_codes(answer)),
         }
@@ -208,7 +249,10 @@ pub fn all_codes(answer: &AnswerEnvelope) -> Codes {
     let results = body.and_then(|body| body.results.as_ref());
     let sales = body.and_then(|body| body.detail_results.as_ref());
     let items = results.map_or(&[][..], |results| &results.errors);
-    for item in items.iter().chain(sales.map_or(&[][..], |sales| &sales.detail_result)) {
+    for item in items
+        .iter()
+        .chain(sales.map_or(&[][..], |sales| &sales.detail_result))
+    {
         found.extend(&item.error);
     }
     found
@@ -217,19 +261,35 @@ pub fn all_codes(answer: &AnswerEnvelope) -> Codes {
 /// Every word of the answer to a read that has no meaning here: codes, states of sales, numbers of members' statuses.
 pub fn not_understood(answer: &AnswerEnvelope, config: &Config) -> Codes {
     let mut words = config.not_understood(&all_codes(answer));
-    let Some(body) = &answer.body else { return words };
-    let successes = body.results.as_ref().map_or(&[][..], |results| &results.successes);
+    let Some(body) = &answer.body else {
+        return words;
+    };
+    let successes = body
+        .results
+        .as_ref()
+        .map_or(&[][..], |results| &results.successes);
     for item in successes.iter().chain(&body.result) {
-        let status =
-            item.status.as_deref().filter(|word| item.credit_id.is_some() && SaleStatus::from_word(word).is_none());
-        let number = item.member_status_code.as_deref().filter(|number| config.status(number).is_none());
-        status.into_iter().chain(number).for_each(|word| words.add(word));
+        let status = item
+            .status
+            .as_deref()
+            .filter(|word| item.credit_id.is_some() && SaleStatus::from_word(word).is_none());
+        let number = item
+            .member_status_code
+            .as_deref()
+            .filter(|number| config.status(number).is_none());
+        status
+            .into_iter()
+            .chain(number)
+            .for_each(|word| words.add(word));
     }
     words
 }
 
 fn without_item(answer: &AnswerEnvelope) -> Answer {
-    refused(whole_codes(answer), "the answer says nothing about this sale")
+    refused(
+        whole_codes(answer),
+        "the answer says nothing about this sale",
+    )
 }
 
 /// Refused, unless the codes leave it open.
@@ -244,5 +304,9 @@ fn refused(found: Codes, otherwise: &str) -> Answer {
 }
 
 fn unknown(reason: &str, codes: Codes) -> Answer {
-    Answer::Unknown(Unknown { may_have_arrived: true, reason: reason.to_owned(), codes })
+    Answer::Unknown(Unknown {
+        may_have_arrived: true,
+        reason: reason.to_owned(),
+        codes,
+    })
 }

@@ -33,10 +33,21 @@ impl Client {
         keys: &[PaidKey],
         deadline: Option<Instant>,
     ) -> Read<BTreeMap<PaidKey, StatusAnswer>> {
-        let body = |keys: &[PaidKey]| CheckBody { member_ids: texts(keys) };
-        let read = |answer: &AnswerEnvelope, keys: &[PaidKey]| reading::statuses(answer, keys, self.config());
-        let asking = Asking { client: self, account, operation: Operation::Check, deadline };
-        asking.batches(keys, body, read, || StatusAnswer::Unclear).await
+        let body = |keys: &[PaidKey]| CheckBody {
+            member_ids: texts(keys),
+        };
+        let read = |answer: &AnswerEnvelope, keys: &[PaidKey]| {
+            reading::statuses(answer, keys, self.config())
+        };
+        let asking = Asking {
+            client: self,
+            account,
+            operation: Operation::Check,
+            deadline,
+        };
+        asking
+            .batches(keys, body, read, || StatusAnswer::Unclear)
+            .await
     }
 
     /// Asks for the state and amount of sales, in batches. Needs the capability `inquiry`.
@@ -49,10 +60,18 @@ impl Client {
         keys: &[PaidKey],
         deadline: Option<Instant>,
     ) -> Read<BTreeMap<PaidKey, Inquiry>> {
-        let body = |keys: &[PaidKey]| SearchBody { credit_ids: texts(keys) };
-        let read = |answer: &AnswerEnvelope, keys: &[PaidKey]| reading::sales(answer, keys, self.config());
+        let body = |keys: &[PaidKey]| SearchBody {
+            credit_ids: texts(keys),
+        };
+        let read =
+            |answer: &AnswerEnvelope, keys: &[PaidKey]| reading::sales(answer, keys, self.config());
         let unclear = || Inquiry::Unclear(Codes::none());
-        let asking = Asking { client: self, account, operation: Operation::Search, deadline };
+        let asking = Asking {
+            client: self,
+            account,
+            operation: Operation::Search,
+            deadline,
+        };
         asking.batches(keys, body, read, unclear).await
     }
 
@@ -64,13 +83,23 @@ impl Client {
         price: Yen,
         deadline: Option<Instant>,
     ) -> Read<CreditAnswer> {
-        let credit =
-            CreditItem { member_id: Some(member.as_str().to_owned()), price: Some(price.0), ..CreditItem::default() };
+        let credit = CreditItem {
+            member_id: Some(member.as_str().to_owned()),
+            price: Some(price.0),
+            ..CreditItem::default()
+        };
         let mut attempts = Vec::new();
         let read = |answer: &AnswerEnvelope| reading::credit(answer, self.config());
         let body = CreditCheckBody { credit };
-        let asking = Asking { client: self, account, operation: Operation::CreditCheck, deadline };
-        let result = asking.read(&body, member.as_str(), read, &mut attempts).await;
+        let asking = Asking {
+            client: self,
+            account,
+            operation: Operation::CreditCheck,
+            deadline,
+        };
+        let result = asking
+            .read(&body, member.as_str(), read, &mut attempts)
+            .await;
         Read { result, attempts }
     }
 }
@@ -97,9 +126,20 @@ impl Asking<'_> {
         let mut rest = keys;
         while !rest.is_empty() {
             let batch = &rest[..size.min(rest.len())];
-            let shown = batch.iter().map(PaidKey::as_str).collect::<Vec<_>>().join(",");
+            let shown = batch
+                .iter()
+                .map(PaidKey::as_str)
+                .collect::<Vec<_>>()
+                .join(",");
             let question = body(batch);
-            let answer = self.read(&question, &shown, |answer| read(answer, batch), &mut attempts).await;
+            let answer = self
+                .read(
+                    &question,
+                    &shown,
+                    |answer| read(answer, batch),
+                    &mut attempts,
+                )
+                .await;
             match answer {
                 Ok(items) => found.extend(items),
                 Err(ReadFailure::Rejected(codes)) if codes.is_too_many() && batch.len() > 1 => {
@@ -107,7 +147,10 @@ impl Asking<'_> {
                     continue;
                 }
                 Err(failure) if found.is_empty() => {
-                    return Read { result: Err(failure), attempts };
+                    return Read {
+                        result: Err(failure),
+                        attempts,
+                    };
                 }
                 Err(_) => {
                     found.extend(rest.iter().map(|key| (key.clone(), unclear())));
@@ -116,7 +159,10 @@ impl Asking<'_> {
             }
             rest = &rest[batch.len()..];
         }
-        Read { result: Ok(found), attempts }
+        Read {
+            result: Ok(found),
+            attempts,
+        }
     }
 
     /// One question with its retries. `attempts` holds every try afterwards, one that the deadline cut off too.
@@ -128,15 +174,26 @@ impl Asking<'_> {
         attempts: &mut Vec<Attempt>,
     ) -> Result<T, ReadFailure> {
         let latest = Instant::now() + self.client.config().timeout;
-        let deadline = self.deadline.map_or(latest, |deadline| deadline.min(latest));
-        let mut waits = ExponentialBuilder::default().with_min_delay(FIRST_WAIT).with_max_times(RETRIES).build();
+        let deadline = self
+            .deadline
+            .map_or(latest, |deadline| deadline.min(latest));
+        let mut waits = ExponentialBuilder::default()
+            .with_min_delay(FIRST_WAIT)
+            .with_max_times(RETRIES)
+            .build();
         loop {
             if Instant::now() >= deadline {
-                return Err(unavailable("there was no time left to ask Paid", Codes::none()));
+                return Err(unavailable(
+                    "there was no time left to ask Paid",
+                    Codes::none(),
+                ));
             }
             let result = self.ask(body, keys, &interpret, deadline, attempts).await;
             let again = matches!(result, Err(ReadFailure::Unavailable { .. }));
-            match waits.next().filter(|wait| again && Instant::now() + *wait < deadline) {
+            match waits
+                .next()
+                .filter(|wait| again && Instant::now() + *wait < deadline)
+            {
                 Some(wait) => sleep(wait).await,
                 None => return result,
             }
@@ -152,7 +209,10 @@ impl Asking<'_> {
         deadline: Instant,
         attempts: &mut Vec<Attempt>,
     ) -> Result<T, ReadFailure> {
-        let exchange = self.client.exchange(self.account, self.operation, body, Some(deadline)).await;
+        let exchange = self
+            .client
+            .exchange(self.account, self.operation, body, Some(deadline))
+            .await;
         let result = match &exchange.answer {
             Err(unknown) => Err(unavailable(&unknown.reason, Codes::none())),
             Ok(answer) => interpret(answer).map_err(failure_of),
@@ -169,7 +229,9 @@ impl ReadFailure {
     /// The codes of the answer, if any.
     pub fn codes(&self) -> &Codes {
         match self {
-            Self::AuthFailed(codes) | Self::Rejected(codes) | Self::Unavailable { codes, .. } => codes,
+            Self::AuthFailed(codes) | Self::Rejected(codes) | Self::Unavailable { codes, .. } => {
+                codes
+            }
         }
     }
 }
@@ -191,7 +253,10 @@ fn failure_of(codes: Codes) -> ReadFailure {
 }
 
 fn unavailable(reason: &str, codes: Codes) -> ReadFailure {
-    ReadFailure::Unavailable { reason: reason.to_owned(), codes }
+    ReadFailure::Unavailable {
+        reason: reason.to_owned(),
+        codes,
+    }
 }
 
 fn log_attempt(attempt: &Attempt, keys: &str) {

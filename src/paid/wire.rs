@@ -65,7 +65,9 @@ impl Operation {
 
     /// The call of a word.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|operation| operation.as_str() == word)
+        Self::ALL
+            .into_iter()
+            .find(|operation| operation.as_str() == word)
     }
 
     /// The path after [`PREFIX`]. Those of `update` and `search` are assumed.
@@ -133,7 +135,9 @@ impl std::fmt::Debug for MemberData {
 impl<'de> Deserialize<'de> for MemberData {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let values = BTreeMap::<String, Value>::deserialize(deserializer)?;
-        let texts = values.into_iter().filter_map(|(name, value)| Some((name, as_text(&value)?)));
+        let texts = values
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, as_text(&value)?)));
         Ok(Self(texts.filter(|(_, text)| !text.is_empty()).collect()))
     }
 }
@@ -181,7 +185,11 @@ pub struct Credits {
 #[serde(default)]
 pub struct CreditItem {
     /// The customer number.
-    #[serde(rename = "b2bMemberId", deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "b2bMemberId",
+        deserialize_with = "text",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub member_id: Option<String>,
     /// What was sold, for the buyer's bill.
     #[serde(deserialize_with = "text", skip_serializing_if = "Option::is_none")]
@@ -193,10 +201,18 @@ pub struct CreditItem {
     #[serde(deserialize_with = "number", skip_serializing_if = "Option::is_none")]
     pub price: Option<i64>,
     /// The key of the sale.
-    #[serde(rename = "b2bCreditId", deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "b2bCreditId",
+        deserialize_with = "text",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub credit_id: Option<String>,
     /// The day of fixing, as `YYYY/MM/DD`.
-    #[serde(rename = "fixedAt", deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "fixedAt",
+        deserialize_with = "text",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub fixed_at: Option<String>,
 }
 
@@ -225,12 +241,20 @@ pub struct AnswerEnvelope {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct AnswerHeader {
     /// The path of the request, without `/y`.
-    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "text",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub path: Option<String>,
     /// `SUCCESS`, `CLIENT_ERROR` or `ERROR`.
     pub status: String,
     /// Codes of the request as a whole.
-    #[serde(default, deserialize_with = "codes", skip_serializing_if = "Codes::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "codes",
+        skip_serializing_if = "Codes::is_empty"
+    )]
     pub error: Codes,
 }
 
@@ -278,13 +302,25 @@ pub struct DetailResults {
 #[serde(default)]
 pub struct AnswerItem {
     /// The customer number.
-    #[serde(rename = "b2bMemberId", deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "b2bMemberId",
+        deserialize_with = "text",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub member_id: Option<String>,
     /// The key of the sale.
-    #[serde(rename = "b2bCreditId", deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "b2bCreditId",
+        deserialize_with = "text",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub credit_id: Option<String>,
     /// Paid's own id of the customer.
-    #[serde(rename = "paidId", deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "paidId",
+        deserialize_with = "text",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub paid_id: Option<String>,
     /// The customer's status, a number.
     #[serde(
@@ -295,7 +331,11 @@ pub struct AnswerItem {
     )]
     pub member_status_code: Option<String>,
     /// May the customer buy for the amount?
-    #[serde(rename = "creditAvailable", deserialize_with = "flag", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "creditAvailable",
+        deserialize_with = "flag",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub credit_available: Option<bool>,
     /// How it went, or the state of a sale.
     #[serde(deserialize_with = "text", skip_serializing_if = "Option::is_none")]

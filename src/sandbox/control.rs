@@ -69,7 +69,8 @@ impl ResponseError for Refused {
 
     fn error_response(&self) -> HttpResponse {
         let status = self.status_code();
-        HttpResponse::build(status).json(json!({ "status": status.as_u16(), "message": self.to_string() }))
+        HttpResponse::build(status)
+            .json(json!({ "status": status.as_u16(), "message": self.to_string() }))
     }
 }
 
@@ -117,7 +118,9 @@ struct MemberIn {
 impl MemberIn {
     fn check(&self) -> Result<(), Refused> {
         match self.credit_line {
-            Some(..0) => Err(Refused::Invalid("credit_line must not be negative".to_owned())),
+            Some(..0) => Err(Refused::Invalid(
+                "credit_line must not be negative".to_owned(),
+            )),
             _ => Ok(()),
         }
     }
@@ -160,7 +163,11 @@ const NO_SALE: Refused = Refused::NotFound("no such sale");
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
     serde_json::from_slice(body).map_err(|error| {
-        if error.is_data() { Refused::Invalid(error.to_string()) } else { Refused::BadJson(error.to_string()) }
+        if error.is_data() {
+            Refused::Invalid(error.to_string())
+        } else {
+            Refused::BadJson(error.to_string())
+        }
     })
 }
 
@@ -183,7 +190,12 @@ fn show_sale(state: &State, auth_code: &str, id: &str) -> Answer {
 async fn list_members(path: Path<String>, shared: Data<Shared>) -> Answer {
     let state = shared.lock();
     let merchant = state.merchant(&path);
-    Ok(list(merchant.members.values().map(|member| MemberOut::of(merchant, member))))
+    Ok(list(
+        merchant
+            .members
+            .values()
+            .map(|member| MemberOut::of(merchant, member)),
+    ))
 }
 
 async fn get_member(path: Path<(String, String)>, shared: Data<Shared>) -> Answer {
@@ -195,7 +207,12 @@ async fn put_member(path: Path<(String, String)>, body: Bytes, shared: Data<Shar
     let wanted: MemberIn = read(&body)?;
     wanted.check()?;
     let mut state = shared.lock();
-    let mut member = state.merchant(&auth_code).members.get(&id).cloned().ok_or(NO_MEMBER)?;
+    let mut member = state
+        .merchant(&auth_code)
+        .members
+        .get(&id)
+        .cloned()
+        .ok_or(NO_MEMBER)?;
     wanted.put_into(&mut member);
     state.commit(&auth_code, Change::Member(member))?;
     show_member(&state, &auth_code, &id)
@@ -204,17 +221,32 @@ async fn put_member(path: Path<(String, String)>, body: Bytes, shared: Data<Shar
 /// Many at once; those that are not known are linked. A mistake in one changes none.
 async fn put_members(path: Path<String>, body: Bytes, shared: Data<Shared>) -> Answer {
     let wanted: MembersIn = read(&body)?;
-    let check = |NamedMemberIn { id, status, credit_line }| {
+    let check = |NamedMemberIn {
+                     id,
+                     status,
+                     credit_line,
+                 }| {
         PaidKey::parse(&id).map_err(|error| Refused::Invalid(format!("{id:?}: {error}")))?;
-        let change = MemberIn { status, credit_line };
+        let change = MemberIn {
+            status,
+            credit_line,
+        };
         change.check()?;
         Ok((id, change))
     };
-    let wanted = wanted.data.into_iter().map(check).collect::<Result<Vec<_>, Refused>>()?;
+    let wanted = wanted
+        .data
+        .into_iter()
+        .map(check)
+        .collect::<Result<Vec<_>, Refused>>()?;
     let mut state = shared.lock();
     for (id, change) in &wanted {
         let merchant = state.merchant(&path);
-        let mut member = merchant.members.get(id).cloned().unwrap_or_else(|| merchant.link(id, now()));
+        let mut member = merchant
+            .members
+            .get(id)
+            .cloned()
+            .unwrap_or_else(|| merchant.link(id, now()));
         change.put_into(&mut member);
         state.commit(&path, Change::Member(member))?;
     }
@@ -241,14 +273,27 @@ async fn get_sale(path: Path<(String, String)>, shared: Data<Shared>) -> Answer 
 async fn put_sale(path: Path<(String, String)>, body: Bytes, shared: Data<Shared>) -> Answer {
     let (auth_code, id) = path.into_inner();
     let wanted: SaleIn = read(&body)?;
-    if wanted.price.is_some_and(|price| !(0..=PRICE_MAX).contains(&price)) {
-        return Err(Refused::Invalid(format!("price must be from 0 to {PRICE_MAX}")));
+    if wanted
+        .price
+        .is_some_and(|price| !(0..=PRICE_MAX).contains(&price))
+    {
+        return Err(Refused::Invalid(format!(
+            "price must be from 0 to {PRICE_MAX}"
+        )));
     }
     let mut state = shared.lock();
-    let sale = state.merchant(&auth_code).sales.get(&id).cloned().ok_or(NO_SALE)?;
+    let sale = state
+        .merchant(&auth_code)
+        .sales
+        .get(&id)
+        .cloned()
+        .ok_or(NO_SALE)?;
     let status = wanted.status.unwrap_or(sale.status);
     let price = wanted.price.unwrap_or(sale.price);
-    state.commit(&auth_code, Change::Sale(sale.moved("console", status, price, now())))?;
+    state.commit(
+        &auth_code,
+        Change::Sale(sale.moved("console", status, price, now())),
+    )?;
     show_sale(&state, &auth_code, &id)
 }
 
@@ -267,7 +312,11 @@ async fn list_calls(path: Path<String>, shared: Data<Shared>) -> Answer {
 }
 
 async fn get_load(path: Path<String>, shared: Data<Shared>) -> Answer {
-    let load = shared.lock().loads.get(&*path).map(|load| load.now_and_at_most());
+    let load = shared
+        .lock()
+        .loads
+        .get(&*path)
+        .map(|load| load.now_and_at_most());
     let (in_flight, most) = load.unwrap_or_default();
     Ok(HttpResponse::Ok().json(json!({ "in_flight": in_flight, "most_in_flight": most })))
 }
@@ -282,7 +331,12 @@ async fn create_fault(path: Path<String>, body: Bytes, shared: Data<Shared>) -> 
         return Err(Refused::Invalid(mistake.to_owned()));
     }
     let answer = HttpResponse::Created().json(&fault);
-    shared.lock().faults.entry(path.into_inner()).or_default().push(fault);
+    shared
+        .lock()
+        .faults
+        .entry(path.into_inner())
+        .or_default()
+        .push(fault);
     Ok(answer)
 }
 

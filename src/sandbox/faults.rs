@@ -82,7 +82,10 @@ impl Fault {
         if self.delay_ms.is_some_and(|delay| delay > 600_000) {
             return Some("delay_ms may be at most 600000");
         }
-        if self.share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+        if self
+            .share
+            .is_some_and(|share| !(0.0..=1.0).contains(&share))
+        {
             return Some("share must be from 0 to 1");
         }
         if self.times == Some(0) {
@@ -107,7 +110,9 @@ pub fn take(
     keys: &[String],
     mut luck: impl FnMut() -> f64,
 ) -> Option<Fault> {
-    let hit = |fault: &Fault| fault.is_meant(operation, keys) && fault.share.is_none_or(|share| luck() < share);
+    let hit = |fault: &Fault| {
+        fault.is_meant(operation, keys) && fault.share.is_none_or(|share| luck() < share)
+    };
     let index = faults.iter().position(hit)?;
     let fault = faults[index].clone();
     if let Some(times) = &mut faults[index].times {

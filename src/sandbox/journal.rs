@@ -42,14 +42,24 @@ impl Journal {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let lock = private().create(true).truncate(false).write(true).open(with_suffix(path, "lock"))?;
+        let lock = private()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(with_suffix(path, "lock"))?;
         lock.try_lock().map_err(|_| {
             let used = format!("{} is in use by another sandbox", path.display());
             io::Error::new(io::ErrorKind::WouldBlock, used)
         })?;
         let ledger = read(path)?;
         let (file, lines) = write_anew(path, &ledger)?;
-        let journal = Self { path: path.to_owned(), file, lines, slack_from: lines, _lock: lock };
+        let journal = Self {
+            path: path.to_owned(),
+            file,
+            lines,
+            slack_from: lines,
+            _lock: lock,
+        };
         Ok((journal, ledger))
     }
 
@@ -131,7 +141,11 @@ pub fn name_of(auth_code: &str) -> String {
 
 /// What a line calls a merchant; older files hold the auth codes themselves.
 fn known_as(merchant: &str) -> String {
-    if merchant.starts_with(HASHED) { merchant.to_owned() } else { name_of(merchant) }
+    if merchant.starts_with(HASHED) {
+        merchant.to_owned()
+    } else {
+        name_of(merchant)
+    }
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -134,7 +134,12 @@ impl Sale {
         }
         (self.status, self.price) = (status, price);
         let by = by.to_owned();
-        self.history.push(Moment { at, by, status, price });
+        self.history.push(Moment {
+            at,
+            by,
+            status,
+            price,
+        });
         self
     }
 }
@@ -209,7 +214,10 @@ impl Ledger {
     /// The fewest changes that lead from nothing to here.
     pub fn changes(&self) -> impl Iterator<Item = (&str, Change)> {
         self.0.iter().flat_map(|(auth_code, merchant)| {
-            let gone = merchant.used.iter().filter(|id| !merchant.sales.contains_key(*id));
+            let gone = merchant
+                .used
+                .iter()
+                .filter(|id| !merchant.sales.contains_key(*id));
             let members = merchant.members.values().cloned().map(Change::Member);
             let sales = merchant.sales.values().cloned().map(Change::Sale);
             let changes = members.chain(sales).chain(gone.cloned().map(Change::Gone));
@@ -238,10 +246,17 @@ impl Merchant {
         if self.members.contains_key(id) {
             return Err(Codes::one(codes::DUPLICATE));
         }
-        let mut refused: Codes = fields::check(data).into_iter().filter_map(|fault| fault.paid_code).collect();
+        let mut refused: Codes = fields::check(data)
+            .into_iter()
+            .filter_map(|fault| fault.paid_code)
+            .collect();
         let industry = data.get("businessDetailType");
         let digits = !industry.is_empty() && industry.bytes().all(|byte| byte.is_ascii_digit());
-        if digits && !industry.parse().is_ok_and(|number| INDUSTRIES.contains(&number)) {
+        if digits
+            && !industry
+                .parse()
+                .is_ok_and(|number| INDUSTRIES.contains(&number))
+        {
             refused.add(codes::UNKNOWN_INDUSTRY);
         }
         let email = data.get("email").to_lowercase();
@@ -252,7 +267,13 @@ impl Merchant {
             return Err(refused);
         }
         let (status, verdict) = screening(&email);
-        Ok(Member { slow: local_part_ends(&email, "+slow"), status, verdict, email, ..self.new_member(id, at) })
+        Ok(Member {
+            slow: local_part_ends(&email, "+slow"),
+            status,
+            verdict,
+            email,
+            ..self.new_member(id, at)
+        })
     }
 
     /// A member linked on Paid's side: it exists and may buy, even if it never applied.
@@ -281,7 +302,10 @@ impl Merchant {
     /// May the member buy for this amount? `Err` holds the code and what to tell people.
     pub fn credit(&self, member: &Member, price: i64) -> Result<(), (&'static str, &'static str)> {
         if member.status != MemberStatus::ApprovedActive {
-            return Err((codes::MEMBER_NOT_ACTIVE, "この会員は現在Paidを利用できません"));
+            return Err((
+                codes::MEMBER_NOT_ACTIVE,
+                "この会員は現在Paidを利用できません",
+            ));
         }
         let owed = self.credit_used(&member.id);
         if ends_in_402(price) || owed.saturating_add(price) > member.credit_line {
@@ -293,17 +317,25 @@ impl Merchant {
     /// A provisional sale, or why it is refused.
     pub fn register(&self, item: &CreditItem, at: DateTime<Utc>) -> Result<Sale, &'static str> {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        let (id, code, contents) = (text(&item.credit_id), text(&item.code), text(&item.contents));
+        let (id, code, contents) = (
+            text(&item.credit_id),
+            text(&item.code),
+            text(&item.contents),
+        );
         let price = item.price.unwrap_or_default();
         let short = !code.is_empty() && code.chars().count() <= CODE_MAX;
-        if PaidKey::parse(&id).is_err() || !short || contents.is_empty() || !PRICES.contains(&price) {
+        if PaidKey::parse(&id).is_err() || !short || contents.is_empty() || !PRICES.contains(&price)
+        {
             return Err(codes::MALFORMED_SALE);
         }
         // Before everything that may have changed since, so that a repeated call always hears that it landed.
         if self.used.contains(&id) {
             return Err(codes::DUPLICATE);
         }
-        let member = self.members.get(&text(&item.member_id)).ok_or(codes::UNKNOWN_MEMBER)?;
+        let member = self
+            .members
+            .get(&text(&item.member_id))
+            .ok_or(codes::UNKNOWN_MEMBER)?;
         self.credit(member, price).map_err(|(code, _)| code)?;
         let status = SaleStatus::Registered;
         let by = "protocol".to_owned();
@@ -318,7 +350,12 @@ impl Merchant {
             fixed_times: 0,
             canceled_times: 0,
             fixed_at: None,
-            history: vec![Moment { at, by, status, price }],
+            history: vec![Moment {
+                at,
+                by,
+                status,
+                price,
+            }],
         })
     }
 
@@ -343,7 +380,10 @@ impl Merchant {
 
     /// A sale with another amount, or why not. Only a raise needs credit.
     pub fn update(&self, item: &CreditItem, at: DateTime<Utc>) -> Result<Sale, &'static str> {
-        let price = item.price.filter(|price| PRICES.contains(price)).ok_or(codes::MALFORMED_SALE)?;
+        let price = item
+            .price
+            .filter(|price| PRICES.contains(price))
+            .ok_or(codes::MALFORMED_SALE)?;
         let sale = self.open_sale(item)?;
         let member = self.members.get(&sale.member_id).ok_or(codes::NOT_FOUND)?;
         let others = self.credit_used(&member.id).saturating_sub(sale.price);
@@ -379,7 +419,9 @@ fn screening(email: &str) -> (MemberStatus, Option<MemberStatus>) {
 }
 
 fn local_part_ends(email: &str, ending: &str) -> bool {
-    email.rsplit_once('@').is_some_and(|(local, _)| local.ends_with(ending))
+    email
+        .rsplit_once('@')
+        .is_some_and(|(local, _)| local.ends_with(ending))
 }
 
 fn ends_in_402(price: i64) -> bool {

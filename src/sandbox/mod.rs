@@ -16,7 +16,10 @@ mod work;
 pub use server::{Options, Sandbox, start};
 
 /// The only clock of the sandbox: like Paid's, it is nobody's to set.
-#[expect(clippy::disallowed_methods, reason = "the stand-in has a clock of its own, as Paid has")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the stand-in has a clock of its own, as Paid has"
+)]
 fn now() -> chrono::DateTime<chrono::Utc> {
     chrono::Utc::now()
 }

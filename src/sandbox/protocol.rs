@@ -58,18 +58,30 @@ struct Taken {
     under_way: Option<UnderWay>,
 }
 
-async fn call(operation: Operation, request: HttpRequest, body: Bytes, shared: Data<Shared>) -> HttpResponse {
-    let Taken { ending, wait, under_way } = take(operation, &body, &shared);
+async fn call(
+    operation: Operation,
+    request: HttpRequest,
+    body: Bytes,
+    shared: Data<Shared>,
+) -> HttpResponse {
+    let Taken {
+        ending,
+        wait,
+        under_way,
+    } = take(operation, &body, &shared);
     if !wait.is_zero() {
         tokio::time::sleep(wait).await;
     }
     drop(under_way);
     match ending {
-        Ending::Answer(answer) => HttpResponse::Ok().content_type("application/json; charset=UTF-8").json(&*answer),
+        Ending::Answer(answer) => HttpResponse::Ok()
+            .content_type("application/json; charset=UTF-8")
+            .json(&*answer),
         Ending::Malformed => HttpResponse::Ok()
             .content_type("application/json; charset=UTF-8")
             .body(r#"{"header":{"path":"/coop","status":"SUCC"#),
-        Ending::Http500 => HttpResponse::InternalServerError().body("<html><body>Internal Server Error</body></html>"),
+        Ending::Http500 => HttpResponse::InternalServerError()
+            .body("<html><body>Internal Server Error</body></html>"),
         Ending::Drop => {
             if let Some(Socket(socket)) = request.conn_data::<Socket>() {
                 // Whatever the server writes from here on reaches nobody.
@@ -93,25 +105,44 @@ impl Received {
         let Ok(Value::Object(request)) = serde_json::from_slice(body) else {
             return None;
         };
-        let auth_code = request.get("header").and_then(|header| header.get("apiAuthCode"));
-        let question = Question::read(operation, request.get("body").unwrap_or(&Value::Null), max_items);
+        let auth_code = request
+            .get("header")
+            .and_then(|header| header.get("apiAuthCode"));
+        let question = Question::read(
+            operation,
+            request.get("body").unwrap_or(&Value::Null),
+            max_items,
+        );
         Some(Self {
             operation,
-            auth_code: auth_code.and_then(Value::as_str).unwrap_or_default().to_owned(),
+            auth_code: auth_code
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
             keys: question.as_ref().map(Question::keys).unwrap_or_default(),
             question,
         })
     }
 
     fn log(&self, state: &mut State, codes: Codes, fault: Option<Kind>) {
-        let call = ReceivedCall { operation: self.operation, keys: self.keys.clone(), codes, fault, at: now() };
+        let call = ReceivedCall {
+            operation: self.operation,
+            keys: self.keys.clone(),
+            codes,
+            fault,
+            at: now(),
+        };
         state.log(&self.auth_code, call);
     }
 }
 
 /// Reads the request, does the work, and says how the call ends and how late.
 fn take(operation: Operation, body: &[u8], shared: &Shared) -> Taken {
-    let at_once = |code| Taken { ending: refused(operation, code), wait: Duration::ZERO, under_way: None };
+    let at_once = |code| Taken {
+        ending: refused(operation, code),
+        wait: Duration::ZERO,
+        under_way: None,
+    };
     let Some(received) = Received::read(operation, body, shared.max_items) else {
         return at_once(codes::UNREADABLE);
     };
@@ -125,7 +156,11 @@ fn take(operation: Operation, body: &[u8], shared: &Shared) -> Taken {
     }
     let under_way = Some(state.begin(&received.auth_code));
     let (ending, wait) = treat(&mut state, &received);
-    Taken { ending, wait, under_way }
+    Taken {
+        ending,
+        wait,
+        under_way,
+    }
 }
 
 /// The call of a merchant: what an ordered fault makes of it, or the work.
@@ -157,7 +192,10 @@ fn treat(state: &mut State, received: &Received) -> (Ending, Duration) {
         Some(Kind::DropAnswer) => Ending::Drop,
         Some(Kind::Malformed) => Ending::Malformed,
         Some(Kind::LeaveOut) => {
-            leave_out(&mut answer, fault.as_ref().and_then(|fault| fault.key.as_deref()));
+            leave_out(
+                &mut answer,
+                fault.as_ref().and_then(|fault| fault.key.as_deref()),
+            );
             Ending::Answer(Box::new(answer))
         }
         _ => Ending::Answer(Box::new(answer)),
@@ -165,12 +203,20 @@ fn treat(state: &mut State, received: &Received) -> (Ending, Duration) {
     (ending, if slow { delay.max(SLOW) } else { delay })
 }
 
-fn do_work(state: &mut State, received: &Received, fault: Option<&Fault>) -> std::io::Result<AnswerEnvelope> {
+fn do_work(
+    state: &mut State,
+    received: &Received,
+    fault: Option<&Fault>,
+) -> std::io::Result<AnswerEnvelope> {
     let question = match &received.question {
         Ok(question) => question.clone(),
         Err(code) => return Ok(whole_refusal(received.operation, code)),
     };
-    let mut work = Work { state, auth_code: &received.auth_code, refusal: fault.and_then(refusal_of) };
+    let mut work = Work {
+        state,
+        auth_code: &received.auth_code,
+        refusal: fault.and_then(refusal_of),
+    };
     work.answer(received.operation, question)
 }
 
@@ -180,7 +226,9 @@ fn refused(operation: Operation, code: &str) -> Ending {
 
 /// A code that is refused because it begins with `bad` is still one whose calls somebody may want to see.
 fn is_bad_on_purpose(auth_code: &str) -> bool {
-    auth_code.starts_with("bad") && auth_code.len() <= 100 && auth_code.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    auth_code.starts_with("bad")
+        && auth_code.len() <= 100
+        && auth_code.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// How a call ends that a fault hits before any work.
@@ -205,14 +253,21 @@ fn is_whole(code: &str) -> bool {
 
 fn refusal_of(fault: &Fault) -> Option<Refusal> {
     let code = fault.code.clone().filter(|_| fault.kind == Kind::Refuse)?;
-    Some(Refusal { code, key: fault.key.clone() })
+    Some(Refusal {
+        code,
+        key: fault.key.clone(),
+    })
 }
 
 /// Takes the items about a key, or all, out of an answer.
 fn leave_out(answer: &mut AnswerEnvelope, key: Option<&str>) {
     let Some(body) = &mut answer.body else { return };
-    let about =
-        |item: &AnswerItem| key.is_none() || [&item.member_id, &item.credit_id].iter().any(|id| id.as_deref() == key);
+    let about = |item: &AnswerItem| {
+        key.is_none()
+            || [&item.member_id, &item.credit_id]
+                .iter()
+                .any(|id| id.as_deref() == key)
+    };
     if body.result.as_ref().is_some_and(about) {
         body.result = None;
     }
@@ -230,16 +285,24 @@ fn is_slow(state: &State, received: &Received) -> bool {
     let merchant = state.merchant(&received.auth_code);
     received.keys.iter().any(|key| {
         let owner = merchant.sales.get(key).map_or(key, |sale| &sale.member_id);
-        merchant.members.get(owner).is_some_and(|member| member.slow)
+        merchant
+            .members
+            .get(owner)
+            .is_some_and(|member| member.slow)
     })
 }
 
 /// The codes of an answer, for the log of calls.
 fn codes_of(answer: &AnswerEnvelope) -> Codes {
     let mut found = Codes::none();
-    let Some(body) = &answer.body else { return found };
+    let Some(body) = &answer.body else {
+        return found;
+    };
     let results = body.results.iter().flat_map(|results| &results.errors);
-    let sales = body.detail_results.iter().flat_map(|results| &results.detail_result);
+    let sales = body
+        .detail_results
+        .iter()
+        .flat_map(|results| &results.detail_result);
     for item in body.result.iter().chain(results).chain(sales) {
         found.extend(&item.error);
         if item.status.as_deref() == Some(codes::NOT_FOUND) {

@@ -30,7 +30,11 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8081)), state: None, max_items: 100 }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            state: None,
+            max_items: 100,
+        }
     }
 }
 
@@ -64,7 +68,11 @@ pub fn start(options: Options) -> io::Result<Sandbox> {
         .disable_signals()
         .listen(listener)?
         .run();
-    Ok(Sandbox { address, server, shared })
+    Ok(Sandbox {
+        address,
+        server,
+        shared,
+    })
 }
 
 impl Sandbox {

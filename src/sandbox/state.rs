@@ -44,7 +44,10 @@ pub struct Load {
 impl Load {
     /// Calls that were received and are not answered yet, and the most there ever were.
     pub fn now_and_at_most(&self) -> (u32, u32) {
-        (self.in_flight.load(Ordering::SeqCst), self.most.load(Ordering::SeqCst))
+        (
+            self.in_flight.load(Ordering::SeqCst),
+            self.most.load(Ordering::SeqCst),
+        )
     }
 }
 
@@ -83,7 +86,9 @@ pub struct State {
 impl State {
     /// A merchant's side of the ledger; an empty one for a merchant not seen yet.
     pub fn merchant(&self, auth_code: &str) -> &Merchant {
-        self.ledger.merchant(&journal::name_of(auth_code)).unwrap_or(&self.nobody)
+        self.ledger
+            .merchant(&journal::name_of(auth_code))
+            .unwrap_or(&self.nobody)
     }
 
     /// Carries out a change, after it is in the journal.
@@ -132,7 +137,10 @@ impl Shared {
             let (journal, ledger) = Journal::open(file)?;
             (state.journal, state.ledger) = (Some(journal), ledger);
         }
-        Ok(Self { state: Mutex::new(state), max_items })
+        Ok(Self {
+            state: Mutex::new(state),
+            max_items,
+        })
     }
 
     /// Gives the file free for the next sandbox. A call that is still running changes nothing any more.

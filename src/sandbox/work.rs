@@ -11,8 +11,8 @@ use super::now;
 use super::state::State;
 use crate::paid::codes::{self, Codes};
 use crate::paid::wire::{
-    AnswerBody, AnswerEnvelope, AnswerHeader, AnswerItem, ApplyBody, CheckBody, CreditCheckBody, CreditItem,
-    CreditsBody, DetailResults, Operation, Results, SUCCESS, SearchBody,
+    AnswerBody, AnswerEnvelope, AnswerHeader, AnswerItem, ApplyBody, CheckBody, CreditCheckBody,
+    CreditItem, CreditsBody, DetailResults, Operation, Results, SUCCESS, SearchBody,
 };
 
 /// A request whose shape is right.
@@ -32,7 +32,11 @@ pub enum Question {
 
 impl Question {
     /// Reads the body of a request; `Err` is the code of a request that is not taken.
-    pub fn read(operation: Operation, body: &Value, max_items: usize) -> Result<Self, &'static str> {
+    pub fn read(
+        operation: Operation,
+        body: &Value,
+        max_items: usize,
+    ) -> Result<Self, &'static str> {
         if body.is_null() || body.as_object().is_some_and(serde_json::Map::is_empty) {
             return Err(codes::EMPTY);
         }
@@ -60,7 +64,11 @@ impl Question {
 
     /// Every customer number and key of a sale in it.
     pub fn keys(&self) -> Vec<String> {
-        let of_item = |item: &CreditItem| [item.member_id.clone(), item.credit_id.clone()].into_iter().flatten();
+        let of_item = |item: &CreditItem| {
+            [item.member_id.clone(), item.credit_id.clone()]
+                .into_iter()
+                .flatten()
+        };
         match self {
             Self::Apply(body) => vec![body.member_data.get("b2bMemberId").to_owned()],
             Self::Check(body) => body.member_ids.clone(),
@@ -91,7 +99,9 @@ pub struct Refusal {
 
 impl Refusal {
     fn hits(&self, keys: &[Option<&str>]) -> bool {
-        self.key.as_deref().is_none_or(|key| keys.contains(&Some(key)))
+        self.key
+            .as_deref()
+            .is_none_or(|key| keys.contains(&Some(key)))
     }
 }
 
@@ -107,27 +117,42 @@ pub struct Work<'a> {
 
 impl Work<'_> {
     /// Does it and answers. An error is one of the journal.
-    pub fn answer(&mut self, operation: Operation, question: Question) -> io::Result<AnswerEnvelope> {
+    pub fn answer(
+        &mut self,
+        operation: Operation,
+        question: Question,
+    ) -> io::Result<AnswerEnvelope> {
         let body = match question {
-            Question::Apply(body) => AnswerBody { result: Some(self.apply(&body)?), ..AnswerBody::default() },
-            Question::CreditCheck(body) => {
-                AnswerBody { result: Some(self.credit_check(&body.credit)?), ..AnswerBody::default() }
-            }
-            Question::Check(body) => {
-                AnswerBody { results: Some(self.check(&body.member_ids)?), ..AnswerBody::default() }
-            }
-            Question::Search(body) => {
-                AnswerBody { results: Some(self.search(&body.credit_ids)), ..AnswerBody::default() }
-            }
+            Question::Apply(body) => AnswerBody {
+                result: Some(self.apply(&body)?),
+                ..AnswerBody::default()
+            },
+            Question::CreditCheck(body) => AnswerBody {
+                result: Some(self.credit_check(&body.credit)?),
+                ..AnswerBody::default()
+            },
+            Question::Check(body) => AnswerBody {
+                results: Some(self.check(&body.member_ids)?),
+                ..AnswerBody::default()
+            },
+            Question::Search(body) => AnswerBody {
+                results: Some(self.search(&body.credit_ids)),
+                ..AnswerBody::default()
+            },
             Question::Credits(items) => {
                 let items = items.iter().map(|item| self.credit(operation, item));
                 AnswerBody {
-                    detail_results: Some(DetailResults { detail_result: items.collect::<io::Result<_>>()? }),
+                    detail_results: Some(DetailResults {
+                        detail_result: items.collect::<io::Result<_>>()?,
+                    }),
                     ..AnswerBody::default()
                 }
             }
         };
-        Ok(AnswerEnvelope { header: header(operation, header_status(&body)), body: Some(body) })
+        Ok(AnswerEnvelope {
+            header: header(operation, header_status(&body)),
+            body: Some(body),
+        })
     }
 
     fn merchant(&self) -> &Merchant {
@@ -153,9 +178,16 @@ impl Work<'_> {
             Ok(member) => {
                 let paid_id = Some(member.paid_id.to_string());
                 self.commit(Change::Member(member))?;
-                Ok(AnswerItem { paid_id, member_id: Some(id), ..AnswerItem::default() })
+                Ok(AnswerItem {
+                    paid_id,
+                    member_id: Some(id),
+                    ..AnswerItem::default()
+                })
             }
-            Err(error) => Ok(AnswerItem { error, ..AnswerItem::default() }),
+            Err(error) => Ok(AnswerItem {
+                error,
+                ..AnswerItem::default()
+            }),
         }
     }
 
@@ -177,11 +209,15 @@ impl Work<'_> {
     fn check(&mut self, ids: &[String]) -> io::Result<Results> {
         let mut results = Results::default();
         for id in ids {
-            let item = AnswerItem { member_id: Some(id.clone()), ..AnswerItem::default() };
+            let item = AnswerItem {
+                member_id: Some(id.clone()),
+                ..AnswerItem::default()
+            };
             match self.checked(id)? {
-                Ok(member) => results
-                    .successes
-                    .push(AnswerItem { member_status_code: Some(member.status.code().to_owned()), ..item }),
+                Ok(member) => results.successes.push(AnswerItem {
+                    member_status_code: Some(member.status.code().to_owned()),
+                    ..item
+                }),
                 Err(error) => results.errors.push(AnswerItem { error, ..item }),
             }
         }
@@ -193,7 +229,10 @@ impl Work<'_> {
         let member = match self.checked(id)? {
             Ok(member) => member,
             Err(error) => {
-                return Ok(AnswerItem { error, ..AnswerItem::default() });
+                return Ok(AnswerItem {
+                    error,
+                    ..AnswerItem::default()
+                });
             }
         };
         let price = question.price.unwrap_or_default();
@@ -210,7 +249,10 @@ impl Work<'_> {
     fn search(&self, ids: &[String]) -> Results {
         let mut results = Results::default();
         for id in ids {
-            let item = AnswerItem { credit_id: Some(id.clone()), ..AnswerItem::default() };
+            let item = AnswerItem {
+                credit_id: Some(id.clone()),
+                ..AnswerItem::default()
+            };
             let sale = self.merchant().sales.get(id);
             let refused = self.refused(&[Some(id), sale.map(|sale| sale.member_id.as_str())]);
             match sale.ok_or_else(|| Codes::one(codes::NOT_FOUND)) {
@@ -219,8 +261,14 @@ impl Work<'_> {
                     price: Some(sale.price),
                     ..item
                 }),
-                Ok(_) => results.errors.push(AnswerItem { error: refused.unwrap_or_default(), ..item }),
-                Err(unknown) => results.errors.push(AnswerItem { error: refused.unwrap_or(unknown), ..item }),
+                Ok(_) => results.errors.push(AnswerItem {
+                    error: refused.unwrap_or_default(),
+                    ..item
+                }),
+                Err(unknown) => results.errors.push(AnswerItem {
+                    error: refused.unwrap_or(unknown),
+                    ..item
+                }),
             }
         }
         results
@@ -245,7 +293,11 @@ impl Work<'_> {
             Err(codes) if codes.is_not_found() => (codes::NOT_FOUND, Codes::none()),
             Err(codes) => ("ERROR", codes),
         };
-        Ok(AnswerItem { status: Some(status.to_owned()), error, ..answer })
+        Ok(AnswerItem {
+            status: Some(status.to_owned()),
+            error,
+            ..answer
+        })
     }
 
     fn judge(&self, operation: Operation, item: &CreditItem) -> Result<Sale, &'static str> {
@@ -255,18 +307,30 @@ impl Work<'_> {
             Operation::Fix => merchant.fix(item, now()),
             Operation::Cancel => merchant.cancel(item, now()),
             Operation::Update => merchant.update(item, now()),
-            Operation::Apply | Operation::Check | Operation::CreditCheck | Operation::Search => Err(codes::UNREADABLE),
+            Operation::Apply | Operation::Check | Operation::CreditCheck | Operation::Search => {
+                Err(codes::UNREADABLE)
+            }
         }
     }
 }
 
 /// The answer to a request that is not taken as a whole.
 pub fn whole_refusal(operation: Operation, code: &str) -> AnswerEnvelope {
-    let status = if code == codes::SERVER_FAILURE { "ERROR" } else { "CLIENT_ERROR" };
-    let result = AnswerItem { error: Codes::one(code), ..AnswerItem::default() };
+    let status = if code == codes::SERVER_FAILURE {
+        "ERROR"
+    } else {
+        "CLIENT_ERROR"
+    };
+    let result = AnswerItem {
+        error: Codes::one(code),
+        ..AnswerItem::default()
+    };
     AnswerEnvelope {
         header: header(operation, status),
-        body: Some(AnswerBody { result: Some(result), ..AnswerBody::default() }),
+        body: Some(AnswerBody {
+            result: Some(result),
+            ..AnswerBody::default()
+        }),
     }
 }
 
@@ -279,10 +343,19 @@ fn header(operation: Operation, status: &str) -> AnswerHeader {
 }
 
 fn header_status(body: &AnswerBody) -> &'static str {
-    let failed_result = body.result.as_ref().is_some_and(|result| !result.error.is_empty());
-    let failed_item = body.results.as_ref().is_some_and(|results| !results.errors.is_empty());
+    let failed_result = body
+        .result
+        .as_ref()
+        .is_some_and(|result| !result.error.is_empty());
+    let failed_item = body
+        .results
+        .as_ref()
+        .is_some_and(|results| !results.errors.is_empty());
     let bad = |item: &AnswerItem| item.status.as_deref() != Some(SUCCESS);
-    let failed_sale = body.detail_results.as_ref().is_some_and(|all| all.detail_result.iter().any(bad));
+    let failed_sale = body
+        .detail_results
+        .as_ref()
+        .is_some_and(|all| all.detail_result.iter().any(bad));
     if failed_result || failed_item {
         "CLIENT_ERROR"
     } else if failed_sale {

@@ -33,7 +33,10 @@ where
         async move {
             let _pass = app.throttle.enter(store).await;
             if let Some(failure) = auth_failure.get() {
-                return Read { result: Err(ReadFailure::clone(failure)), attempts: Vec::new() };
+                return Read {
+                    result: Err(ReadFailure::clone(failure)),
+                    attempts: Vec::new(),
+                };
             }
             let read = question(batch).await;
             if let Err(failure @ ReadFailure::AuthFailed(_)) = &read.result {
@@ -48,7 +51,9 @@ where
         calls.note_read(&read.attempts);
         match read.result {
             Ok(found) => answers.extend(found.into_iter().map(|(key, answer)| (key, Ok(answer)))),
-            Err(failure) => answers.extend(batch.iter().map(|key| (key.clone(), Err(failure.clone())))),
+            Err(failure) => {
+                answers.extend(batch.iter().map(|key| (key.clone(), Err(failure.clone()))))
+            }
         }
     }
     answers

@@ -33,19 +33,38 @@ pub struct Cart {
 }
 
 /// Prices what a buyer wants from the store's list. Products off sale count as unknown.
-pub async fn price(store: &Store, wanted: &[Wanted], conn: &AsyncPgConnection) -> Result<Cart, Error> {
-    let codes: Vec<&str> = wanted.iter().map(|line| line.product_code.as_str()).collect();
+pub async fn price(
+    store: &Store,
+    wanted: &[Wanted],
+    conn: &AsyncPgConnection,
+) -> Result<Cart, Error> {
+    let codes: Vec<&str> = wanted
+        .iter()
+        .map(|line| line.product_code.as_str())
+        .collect();
     let products = product::find_by_codes(store.store_id, &codes, conn).await?;
-    let on_sale: HashMap<&str, _> =
-        products.iter().filter(|product| product.active).map(|product| (product.code.as_str(), product)).collect();
+    let on_sale: HashMap<&str, _> = products
+        .iter()
+        .filter(|product| product.active)
+        .map(|product| (product.code.as_str(), product))
+        .collect();
     let mut faults = Faults::new();
     let mut lines = Vec::with_capacity(wanted.len());
     let mut not_on_paid = Vec::new();
     for (index, line) in wanted.iter().enumerate() {
         let at = |field: &str| format!("/lines/{index}/{field}");
-        faults.check(line.quantity >= 1, &at("quantity"), "out_of_range", "A quantity is 1 or more.");
+        faults.check(
+            line.quantity >= 1,
+            &at("quantity"),
+            "out_of_range",
+            "A quantity is 1 or more.",
+        );
         let Some(product) = on_sale.get(line.product_code.as_str()) else {
-            faults.add(at("product_code"), "unknown_product", "There is no such product on sale.");
+            faults.add(
+                at("product_code"),
+                "unknown_product",
+                "There is no such product on sale.",
+            );
             continue;
         };
         if !product.paid_allowed {
@@ -60,7 +79,14 @@ pub async fn price(store: &Store, wanted: &[Wanted], conn: &AsyncPgConnection) -
         });
     }
     faults.into_result()?;
-    Ok(Cart { content: OrderContent { lines, shipping_fee: Yen::ZERO, payment_fee: Yen::ZERO }, not_on_paid })
+    Ok(Cart {
+        content: OrderContent {
+            lines,
+            shipping_fee: Yen::ZERO,
+            payment_fee: Yen::ZERO,
+        },
+        not_on_paid,
+    })
 }
 
 /// The codes among these lines whose products exclude Paid.
@@ -69,12 +95,19 @@ pub async fn excluded_from_paid(
     lines: &[OrderLine],
     conn: &AsyncPgConnection,
 ) -> Result<Vec<String>, Error> {
-    let codes: Vec<&str> = lines.iter().filter_map(|line| line.product_code.as_deref()).collect();
+    let codes: Vec<&str> = lines
+        .iter()
+        .filter_map(|line| line.product_code.as_deref())
+        .collect();
     if codes.is_empty() {
         return Ok(Vec::new());
     }
     let products = product::find_by_codes(store.store_id, &codes, conn).await?;
-    Ok(products.into_iter().filter(|product| !product.paid_allowed).map(|product| product.code).collect())
+    Ok(products
+        .into_iter()
+        .filter(|product| !product.paid_allowed)
+        .map(|product| product.code)
+        .collect())
 }
 
 /// Why Paid cannot be chosen, apart from what Paid itself says: see *Only an approved member buys on Paid* in
@@ -86,15 +119,36 @@ pub fn hindrances(settings: &PaidSettings, member: &Member, not_on_paid: &[Strin
             reasons.push(Reason::new(code, message));
         }
     };
-    hinder(!settings.enabled, "paid_disabled", "The store does not offer Paid at present.");
-    hinder(member.status != MemberStatus::Active, "member_not_active", "The member is not active.");
-    hinder(!member.has(PaymentMethod::Paid), "paid_not_ticked", "Paid is not among the member's payment methods.");
-    hinder(!not_on_paid.is_empty(), "product_excluded", "A product in the cart cannot be bought on Paid.");
+    hinder(
+        !settings.enabled,
+        "paid_disabled",
+        "The store does not offer Paid at present.",
+    );
+    hinder(
+        member.status != MemberStatus::Active,
+        "member_not_active",
+        "The member is not active.",
+    );
+    hinder(
+        !member.has(PaymentMethod::Paid),
+        "paid_not_ticked",
+        "Paid is not among the member's payment methods.",
+    );
+    hinder(
+        !not_on_paid.is_empty(),
+        "product_excluded",
+        "A product in the cart cannot be bought on Paid.",
+    );
     reasons
 }
 
 /// Why the status of the application forbids Paid, if it does.
 pub fn status_hindrance(status: ApplicationStatus) -> Option<Reason> {
     let approved = status == ApplicationStatus::ApprovedActive;
-    (!approved).then(|| Reason::new("not_approved", "Paid has not approved the member for trading."))
+    (!approved).then(|| {
+        Reason::new(
+            "not_approved",
+            "Paid has not approved the member for trading.",
+        )
+    })
 }

@@ -19,7 +19,12 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     /// Of work that was allowed when it was accepted, on whatever version it finds.
     pub fn unconditional(actor: &'a str, ticket: &'a Ticket) -> Self {
-        Self { actor, payments_write: true, precondition: &Precondition::None, ticket }
+        Self {
+            actor,
+            payments_write: true,
+            precondition: &Precondition::None,
+            ticket,
+        }
     }
 
     /// To be asked under the lock of what is changed.
@@ -38,7 +43,8 @@ impl<'a> Context<'a> {
         if self.payments_write {
             return Ok(());
         }
-        Err(Code::MissingScope.because("This sends a call to Paid, which needs the scope payments:write."))
+        Err(Code::MissingScope
+            .because("This sends a call to Paid, which needs the scope payments:write."))
     }
 }
 
@@ -59,10 +65,9 @@ impl Precondition {
     /// `stale` if this is none of the versions named.
     pub fn check(&self, version: i64) -> Result<(), Error> {
         match self {
-            Self::Versions(versions) if !versions.contains(&version) => {
-                Err(Code::Stale
-                    .because("The resource has changed since you read it. Read it again and repeat the change."))
-            }
+            Self::Versions(versions) if !versions.contains(&version) => Err(Code::Stale.because(
+                "The resource has changed since you read it. Read it again and repeat the change.",
+            )),
             Self::None | Self::Versions(_) => Ok(()),
         }
     }

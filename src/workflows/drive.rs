@@ -32,24 +32,40 @@ pub async fn drive(app: &App, operation: Operation) -> Result<Operation, Error> 
 async fn unpanicked<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let caught = AssertUnwindSafe(work).catch_unwind().await;
     caught.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
+        let text = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or(panic.downcast_ref::<String>().map(String::as_str));
         Err(anyhow::anyhow!("panicked: {}", text.unwrap_or("without a word")).into())
     })
 }
 
 async fn drive_once(app: &App, operation: &Operation) -> Result<Operation, Error> {
     let store = operation.store_id;
-    let about = About { order: operation.order_id, member: operation.member_id, operation: Some(operation.id) };
+    let about = About {
+        order: operation.order_id,
+        member: operation.member_id,
+        operation: Some(operation.id),
+    };
     let settings = paid_settings::find(store, &*app.db().await?).await?;
     let mut calls = Calls::new(app, store, about);
     let hold = Hold::new(app, operation);
     match operation.kind {
         OperationKind::Apply => {
-            let finding = hold.during(application::find_out(app, &settings, &hold, &mut calls)).await;
+            let finding = hold
+                .during(application::find_out(app, &settings, &hold, &mut calls))
+                .await;
             application::settle(app, operation.clone(), finding, &calls).await
         }
-        OperationKind::Register | OperationKind::Amend | OperationKind::Confirm | OperationKind::Cancel => {
-            let finding = hold.during(payment::find_out::find_out(app, &settings, &hold, &mut calls)).await;
+        OperationKind::Register
+        | OperationKind::Amend
+        | OperationKind::Confirm
+        | OperationKind::Cancel => {
+            let finding = hold
+                .during(payment::find_out::find_out(
+                    app, &settings, &hold, &mut calls,
+                ))
+                .await;
             payment::settle::settle(app, operation.clone(), finding, &calls).await
         }
     }
@@ -57,7 +73,11 @@ async fn drive_once(app: &App, operation: &Operation) -> Result<Operation, Error
 
 /// Drives an operation that the caller has just written down, and waits for its end until `deadline`. The drive goes
 /// on by itself when nobody waits any more. `None`: not settled yet.
-pub async fn drive_until(app: &App, operation: Operation, deadline: Instant) -> Result<Option<Operation>, Error> {
+pub async fn drive_until(
+    app: &App,
+    operation: Operation,
+    deadline: Instant,
+) -> Result<Option<Operation>, Error> {
     holding::check_that_nothing_is_held();
     let id = operation.id;
     let driven = app.spawn(|app| async move {
@@ -99,8 +119,10 @@ async fn is_open(app: &App, store: StoreId, id: OperationId) -> Result<bool, Err
 pub async fn drive_due(app: &App, limit: i64) -> Result<usize, Error> {
     let due = operation::claim_due(lease::new(app), limit, &mut *app.db().await?).await?;
     let count = due.len();
-    let drives: Vec<_> =
-        due.into_iter().map(|operation| app.spawn(|app| async move { drive(&app, operation).await })).collect();
+    let drives: Vec<_> = due
+        .into_iter()
+        .map(|operation| app.spawn(|app| async move { drive(&app, operation).await }))
+        .collect();
     for driven in drives {
         match driven.await {
             Ok(Ok(_)) => {}

@@ -16,7 +16,10 @@ use crate::error::{Code, Error, Problem};
 /// Where to go on. Once all that matched was read, what did not match need not be looked at again.
 pub fn place_after(events: &[Event], end: i64, limit: i64) -> i64 {
     let full = events.len() as i64 >= limit;
-    events.last().filter(|_| full).map_or(end, |event| event.seq)
+    events
+        .last()
+        .filter(|_| full)
+        .map_or(end, |event| event.seq)
 }
 
 /// How often a read of the log is tried while writers hold it up.
@@ -30,8 +33,13 @@ pub async fn end(app: &App, store: StoreId, known: i64) -> Result<i64, Error> {
             end => return Ok(end?),
         }
     }
-    let problem = Code::Unavailable.problem("The event log is being written to at length. Try again.");
-    Err(Problem { retry_after: Some(1), ..problem }.into())
+    let problem =
+        Code::Unavailable.problem("The event log is being written to at length. Try again.");
+    Err(Problem {
+        retry_after: Some(1),
+        ..problem
+    }
+    .into())
 }
 
 /// The horizons of the stores whose log is followed in this process: all who follow one share the question how far it is
@@ -67,7 +75,13 @@ impl Horizon {
         if let Ok(mut looked) = self.looked.try_lock()
             && looked.is_none_or(|at| at.elapsed() >= rest)
         {
-            match event::end(store, self.place.load(Ordering::SeqCst), &mut *app.db().await?).await {
+            match event::end(
+                store,
+                self.place.load(Ordering::SeqCst),
+                &mut *app.db().await?,
+            )
+            .await
+            {
                 // Writers are at work; the next look will tell.
                 Err(error) if event::was_held_up(&error) => {}
                 end => drop(self.place.fetch_max(end?, Ordering::SeqCst)),

@@ -20,25 +20,40 @@ use crate::domain::store::{Environment, Health};
 use crate::domain::{MemberId, OperationId, OrderId, PaidKey, StoreId, Yen};
 use crate::error::{Code, Error};
 use crate::holding;
-use crate::paid::{Account, Attempt, Call, Client, Codes, CreditAnswer, Inquiry, Read, ReadFailure, StatusAnswer};
+use crate::paid::{
+    Account, Attempt, Call, Client, Codes, CreditAnswer, Inquiry, Read, ReadFailure, StatusAnswer,
+};
 
 /// The account under which `settings` speak to Paid in `environment`.
 ///
 /// A payment or operation of another environment than the present one cannot be driven: its auth code is gone.
-pub fn account(app: &App, settings: &PaidSettings, environment: Environment) -> Result<Account, Error> {
+pub fn account(
+    app: &App,
+    settings: &PaidSettings,
+    environment: Environment,
+) -> Result<Account, Error> {
     if settings.environment != environment {
         return Err(Code::OrderStateForbids.because(format!(
             "This belongs to Paid's {environment} environment, and the store is now set to {}.",
             settings.environment
         )));
     }
-    let base_url = app.config.paid_url(environment).ok_or_else(|| live_not_configured(environment))?;
+    let base_url = app
+        .config
+        .paid_url(environment)
+        .ok_or_else(|| live_not_configured(environment))?;
     let sealed = settings.auth_code_sealed.as_deref().ok_or_else(|| {
-        Code::PaidDisabled.because("The store has no credentials for Paid yet; set them in the payment settings.")
+        Code::PaidDisabled
+            .because("The store has no credentials for Paid yet; set them in the payment settings.")
     })?;
-    let auth_code = app.keys.open(&auth_code_purpose(settings.store_id), sealed)?;
+    let auth_code = app
+        .keys
+        .open(&auth_code_purpose(settings.store_id), sealed)?;
     let auth_code = String::from_utf8(auth_code).map_err(anyhow::Error::from)?;
-    Ok(Account { base_url: base_url.clone(), auth_code: SecretString::from(auth_code) })
+    Ok(Account {
+        base_url: base_url.clone(),
+        auth_code: SecretString::from(auth_code),
+    })
 }
 
 /// What a store's auth code is sealed for: it opens for no other store.
@@ -48,8 +63,9 @@ pub fn auth_code_purpose(store: StoreId) -> String {
 
 /// The operator has not set the address of an environment.
 pub fn live_not_configured(environment: Environment) -> Error {
-    Code::LiveNotConfigured
-        .because(format!("The operator of this service has not set an address for Paid's {environment} environment."))
+    Code::LiveNotConfigured.because(format!(
+        "The operator of this service has not set an address for Paid's {environment} environment."
+    ))
 }
 
 /// What a call is about.
@@ -66,12 +82,18 @@ pub struct About {
 impl About {
     /// An order and its buyer.
     pub fn order(order: OrderId) -> Self {
-        Self { order: Some(order), ..Self::default() }
+        Self {
+            order: Some(order),
+            ..Self::default()
+        }
     }
 
     /// A member.
     pub fn member(member: MemberId) -> Self {
-        Self { member: Some(member), ..Self::default() }
+        Self {
+            member: Some(member),
+            ..Self::default()
+        }
     }
 }
 
@@ -97,9 +119,19 @@ struct Made {
 impl Calls {
     /// None yet.
     pub fn new(app: &App, store: StoreId, about: About) -> Self {
-        let made =
-            Made { store, about, at: app.clock.now(), rows: Vec::new(), health: None, not_understood: Codes::none() };
-        Self { app: app.clone(), made, written: AtomicBool::new(false) }
+        let made = Made {
+            store,
+            about,
+            at: app.clock.now(),
+            rows: Vec::new(),
+            health: None,
+            not_understood: Codes::none(),
+        };
+        Self {
+            app: app.clone(),
+            made,
+            written: AtomicBool::new(false),
+        }
     }
 
     /// None yet, of the same piece of work.
@@ -110,16 +142,24 @@ impl Calls {
     /// The same calls, which turn out to be about an order that is only now written down.
     pub fn about_order(mut self, order: OrderId) -> Self {
         self.made.about.order = Some(order);
-        self.made.rows.iter_mut().for_each(|row| row.order_id = Some(order));
+        self.made
+            .rows
+            .iter_mut()
+            .for_each(|row| row.order_id = Some(order));
         self
     }
 
     /// Notes a call that moved money or submitted an application.
     pub fn note(&mut self, name: &str, call: &Call) {
-        self.made.health = Some(health(call.http_status, call.codes().is_auth_failure(), call.outcome() == "unknown"));
+        self.made.health = Some(health(
+            call.http_status,
+            call.codes().is_auth_failure(),
+            call.outcome() == "unknown",
+        ));
         self.made.not_understood.extend(&call.not_understood);
         let codes = call.codes().into_vec();
-        self.made.push(name, call.outcome(), codes, call.http_status, call.duration);
+        self.made
+            .push(name, call.outcome(), codes, call.http_status, call.duration);
     }
 
     /// Notes every send of a read.
@@ -133,11 +173,21 @@ impl Calls {
             };
             self.made.not_understood.extend(&attempt.not_understood);
             let auth_failed = attempt.codes.is_auth_failure();
-            self.made.health = Some(health(attempt.http_status, auth_failed, attempt.failure.is_some()));
+            self.made.health = Some(health(
+                attempt.http_status,
+                auth_failed,
+                attempt.failure.is_some(),
+            ));
             let mut codes = attempt.codes.clone();
             codes.extend(&attempt.not_understood);
             let codes = codes.into_vec();
-            self.made.push(attempt.operation.as_str(), outcome, codes, attempt.http_status, attempt.duration);
+            self.made.push(
+                attempt.operation.as_str(),
+                outcome,
+                codes,
+                attempt.http_status,
+                attempt.duration,
+            );
         }
     }
 
@@ -156,7 +206,11 @@ impl Drop for Calls {
             return;
         }
         let rows = std::mem::take(&mut self.made.rows);
-        let made = Made { rows, not_understood: self.made.not_understood.clone(), ..self.made };
+        let made = Made {
+            rows,
+            not_understood: self.made.not_understood.clone(),
+            ..self.made
+        };
         self.app.spawn(|app| async move {
             if let Err(error) = made.write_alone(&app).await {
                 tracing::error!(%error, "calls to Paid could not be written down");
@@ -166,7 +220,14 @@ impl Drop for Calls {
 }
 
 impl Made {
-    fn push(&mut self, call: &str, outcome: &str, codes: Vec<String>, status: Option<u16>, took: std::time::Duration) {
+    fn push(
+        &mut self,
+        call: &str,
+        outcome: &str,
+        codes: Vec<String>,
+        status: Option<u16>,
+        took: std::time::Duration,
+    ) {
         self.rows.push(ProviderCall {
             store_id: self.store,
             id: Uuid::now_v7(),
@@ -191,7 +252,11 @@ impl Made {
         if let Some(health) = self.health {
             paid_settings::set_health(self.store, health, self.at, conn).await?;
         }
-        Ok(Unflagged::new(self.store, self.not_understood.clone(), self.at))
+        Ok(Unflagged::new(
+            self.store,
+            self.not_understood.clone(),
+            self.at,
+        ))
     }
 
     /// Nobody is left to do it with the result of the work.
@@ -227,12 +292,22 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// For a request whose clock runs already.
     pub fn until(deadline: Instant, app: &'a App, account: Account, calls: Calls) -> Self {
-        Self { app, account, deadline, calls }
+        Self {
+            app,
+            account,
+            deadline,
+            calls,
+        }
     }
 
     /// Starts the clock of one request.
     pub fn new(app: &'a App, account: Account, calls: Calls) -> Self {
-        Self { app, account, deadline: Instant::now() + app.config.paid_wait, calls }
+        Self {
+            app,
+            account,
+            deadline: Instant::now() + app.config.paid_wait,
+            calls,
+        }
     }
 
     /// When the caller must have an answer.
@@ -241,22 +316,40 @@ impl<'a> Reader<'a> {
     }
 
     /// The state of the sales under these keys.
-    pub async fn sales(&mut self, keys: &[PaidKey]) -> Result<BTreeMap<PaidKey, Inquiry>, ReadFailure> {
+    pub async fn sales(
+        &mut self,
+        keys: &[PaidKey],
+    ) -> Result<BTreeMap<PaidKey, Inquiry>, ReadFailure> {
         let keys = keys.to_vec();
-        self.ask(|paid, account, deadline| async move { paid.sales(&account, &keys, deadline).await }).await
+        self.ask(
+            |paid, account, deadline| async move { paid.sales(&account, &keys, deadline).await },
+        )
+        .await
     }
 
     /// The status of the members under these keys.
-    pub async fn statuses(&mut self, keys: &[PaidKey]) -> Result<BTreeMap<PaidKey, StatusAnswer>, ReadFailure> {
+    pub async fn statuses(
+        &mut self,
+        keys: &[PaidKey],
+    ) -> Result<BTreeMap<PaidKey, StatusAnswer>, ReadFailure> {
         let keys = keys.to_vec();
-        self.ask(|paid, account, deadline| async move { paid.status(&account, &keys, deadline).await }).await
+        self.ask(
+            |paid, account, deadline| async move { paid.status(&account, &keys, deadline).await },
+        )
+        .await
     }
 
     /// May this member buy for this amount now?
-    pub async fn credit(&mut self, member: &PaidKey, price: Yen) -> Result<CreditAnswer, ReadFailure> {
+    pub async fn credit(
+        &mut self,
+        member: &PaidKey,
+        price: Yen,
+    ) -> Result<CreditAnswer, ReadFailure> {
         let member = member.clone();
-        self.ask(|paid, account, deadline| async move { paid.credit_check(&account, &member, price, deadline).await })
-            .await
+        self.ask(|paid, account, deadline| async move {
+            paid.credit_check(&account, &member, price, deadline).await
+        })
+        .await
     }
 
     /// Asks, and notes what was asked. What is under way ends by itself, at the deadline at the latest, and is noted even
@@ -270,7 +363,11 @@ impl<'a> Reader<'a> {
         F: Future<Output = Read<T>> + Send + 'static,
     {
         holding::check_that_nothing_is_held();
-        let asked = question(self.app.paid.clone(), self.account.clone(), Some(self.deadline));
+        let asked = question(
+            self.app.paid.clone(),
+            self.account.clone(),
+            Some(self.deadline),
+        );
         let mut unheard = self.calls.further();
         let (tell, told) = oneshot::channel();
         self.app.spawn(|_| async move {
@@ -278,7 +375,10 @@ impl<'a> Reader<'a> {
                 unheard.note_read(&read.attempts);
             }
         });
-        let broken_off = |_| ReadFailure::Unavailable { reason: "the read broke off".into(), codes: Codes::none() };
+        let broken_off = |_| ReadFailure::Unavailable {
+            reason: "the read broke off".into(),
+            codes: Codes::none(),
+        };
         let read = told.await.map_err(broken_off)?;
         self.calls.note_read(&read.attempts);
         read.result
@@ -286,7 +386,8 @@ impl<'a> Reader<'a> {
 }
 
 fn unavailable() -> Error {
-    let mut problem = Code::ProviderUnavailable.problem("Paid gave no answer; nothing was changed. Try again.");
+    let mut problem =
+        Code::ProviderUnavailable.problem("Paid gave no answer; nothing was changed. Try again.");
     problem.retry_after = Some(5);
     problem.into()
 }
@@ -306,7 +407,8 @@ impl From<ReadFailure> for Error {
 
 /// Paid refused the store's auth code.
 pub fn auth_failed() -> crate::error::Problem {
-    Code::ProviderAuthFailed.problem("Paid refused the store's auth code. Check the payment settings.")
+    Code::ProviderAuthFailed
+        .problem("Paid refused the store's auth code. Check the payment settings.")
 }
 
 /// Paid could not read what was sent.

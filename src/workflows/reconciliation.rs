@@ -64,14 +64,22 @@ pub async fn row(app: &App, store: StoreId, id: Uuid) -> Result<Row, Error> {
     if order::find(store, OrderId(id), conn).await?.is_some() {
         return Ok(Row::Order(OrderId(id)));
     }
-    member::find(store, MemberId(id), conn).await?.or_not_found()?;
+    member::find(store, MemberId(id), conn)
+        .await?
+        .or_not_found()?;
     Ok(Row::Member(MemberId(id)))
 }
 
 /// What is known of an order's payment; `None` for an order that is not paid with Paid. `unknown_code`: has Paid
 /// answered something that is not understood?
 pub fn situation(view: &OrderView, too_long: TooLong, unknown_code: bool) -> Option<Situation> {
-    Some(situation_of(&view.order, view.payment.as_ref()?, view.operation.as_ref(), too_long, unknown_code))
+    Some(situation_of(
+        &view.order,
+        view.payment.as_ref()?,
+        view.operation.as_ref(),
+        too_long,
+        unknown_code,
+    ))
 }
 
 fn situation_of(
@@ -94,7 +102,8 @@ fn situation_of(
         flag: payment.flag,
         operation: operation.map(|operation| (operation.kind, operation.state)),
         too_long: limit.is_some_and(|limit| payment.created_at < limit),
-        accepted: payment.accepted_total == Some(order.total) && payment.accepted_amount == Some(payment.amount),
+        accepted: payment.accepted_total == Some(order.total)
+            && payment.accepted_amount == Some(payment.amount),
         unknown_code,
     }
 }
@@ -127,14 +136,16 @@ pub async fn resolve(
         }
         (Resolution::Push, None) => push(app, store, id, &wish, context).await,
         (Resolution::Accept, _) => accept(app, store, id, &wish, context).await,
-        (Resolution::Retry | Resolution::Abandon, None) | (Resolution::Push, Some(_)) | (Resolution::Close, _) => {
-            Err(not_allowed(wish.action))
-        }
+        (Resolution::Retry | Resolution::Abandon, None)
+        | (Resolution::Push, Some(_))
+        | (Resolution::Close, _) => Err(not_allowed(wish.action)),
     }
 }
 
 fn not_allowed(action: Resolution) -> Error {
-    Code::ActionNotAllowed.because(format!("{action} is not among the allowed actions of this order now."))
+    Code::ActionNotAllowed.because(format!(
+        "{action} is not among the allowed actions of this order now."
+    ))
 }
 
 async fn note(
@@ -147,7 +158,16 @@ async fn note(
 ) -> Result<(), Error> {
     let data = json!({ "action": wish.action, "reason": wish.reason });
     let subject = Subject::Order(id);
-    Ok(event::append(store, EventType::PaymentResolved, subject, context.actor, data, app.clock.now(), conn).await?)
+    Ok(event::append(
+        store,
+        EventType::PaymentResolved,
+        subject,
+        context.actor,
+        data,
+        app.clock.now(),
+        conn,
+    )
+    .await?)
 }
 
 /// A register is from now on driven to `cancelled` at Paid, then to `failed`.
@@ -163,8 +183,12 @@ async fn give_up(
     conn.transaction(async |conn| {
         let mut order = order::lock(store, id, conn).await?.or_not_found()?;
         context.check_version(order.version)?;
-        let open = operation::open_on_order(store, id, conn).await?.ok_or_else(|| not_allowed(wish.action))?;
-        let mut open = operation::lock(store, open.id, conn).await?.or_not_found()?;
+        let open = operation::open_on_order(store, id, conn)
+            .await?
+            .ok_or_else(|| not_allowed(wish.action))?;
+        let mut open = operation::lock(store, open.id, conn)
+            .await?
+            .or_not_found()?;
         if !matches!(open.plan.0, Plan::Register { .. }) {
             return Err(not_allowed(wish.action));
         }
@@ -185,7 +209,16 @@ async fn give_up(
         order::save(&mut order, now, conn).await?;
         context.ticket.record(open.id.0, conn).await?;
         let data = json!({ "action": wish.action, "reason": wish.reason, "operation_id": open.id });
-        event::append(store, EventType::PaymentResolved, Subject::Order(id), context.actor, data, now, conn).await?;
+        event::append(
+            store,
+            EventType::PaymentResolved,
+            Subject::Order(id),
+            context.actor,
+            data,
+            now,
+            conn,
+        )
+        .await?;
         Ok(open)
     })
     .await
@@ -208,19 +241,29 @@ async fn push(
             let settings = paid_settings::share(store, conn).await?;
             let mut order = order::lock(store, id, conn).await?.or_not_found()?;
             context.check_version(order.version)?;
-            let payment = payment::lock(store, id, conn).await?.ok_or_else(|| not_allowed(wish.action))?;
+            let payment = payment::lock(store, id, conn)
+                .await?
+                .ok_or_else(|| not_allowed(wish.action))?;
             if operation::open_on_order(store, id, conn).await?.is_some() {
                 return Err(payments::in_progress());
             }
-            payment.status.after(PaymentAction::Amend).map_err(payments::not_unconfirmed)?;
+            payment
+                .status
+                .after(PaymentAction::Amend)
+                .map_err(payments::not_unconfirmed)?;
             if payment.amount == order.total || order.total.0 < 1 {
                 return Err(not_allowed(wish.action));
             }
             check_account(&settings, &payment)?;
             let (amount, before) = (order.total, payment.amount);
             let body = paid::body::amend(&payment.customer_number, &payment.credit_key, amount);
-            let plan = Plan::Amend { amount, before, edit: None };
-            let intent = payments::open(app, &mut order, &payment, plan, body, context, conn).await?;
+            let plan = Plan::Amend {
+                amount,
+                before,
+                edit: None,
+            };
+            let intent =
+                payments::open(app, &mut order, &payment, plan, body, context, conn).await?;
             note(wish, app, store, id, context, conn).await?;
             Ok(intent)
         })
@@ -246,7 +289,9 @@ async fn accept(
         let mut order = order::lock(store, id, conn).await?.or_not_found()?;
         context.check_version(order.version)?;
         let open = operation::open_on_order(store, id, conn).await?;
-        let mut payment = payment::lock(store, id, conn).await?.ok_or_else(|| not_allowed(wish.action))?;
+        let mut payment = payment::lock(store, id, conn)
+            .await?
+            .ok_or_else(|| not_allowed(wish.action))?;
         let options = store::find(store, conn).await?.or_not_found()?;
         let unknown_code = unknown_code::stands(store, Subject::Order(id), conn).await?;
         let too_long = too_long(app, &options);
@@ -258,11 +303,13 @@ async fn accept(
             close_stuck(store, open, wish, now, conn).await?;
         }
         if wish.adopt && payment.status == PaymentStatus::Failed {
-            return Err(Code::ActionNotAllowed.because("Nothing leaves failed. Cancel the sale in Paid's console."));
+            return Err(Code::ActionNotAllowed
+                .because("Nothing leaves failed. Cancel the sale in Paid's console."));
         }
         if wish.adopt {
             let seen = payment.seen().ok_or_else(|| {
-                Code::ActionNotAllowed.because("Paid has shown nothing that was not taken over; refresh the payment.")
+                Code::ActionNotAllowed
+                    .because("Paid has shown nothing that was not taken over; refresh the payment.")
             })?;
             check_account(&settings, &payment)?;
             payment.adopt(seen, now);
@@ -286,12 +333,24 @@ async fn accept(
             "amount": payment.amount,
             "status": payment.status,
         });
-        event::append(store, EventType::PaymentResolved, Subject::Order(id), context.actor, data, now, conn).await?;
+        event::append(
+            store,
+            EventType::PaymentResolved,
+            Subject::Order(id),
+            context.actor,
+            data,
+            now,
+            conn,
+        )
+        .await?;
         Ok::<_, Error>(())
     })
     .await?;
     drop(conn);
-    Ok(Progress { view: view(app, store, id).await?, processing: false })
+    Ok(Progress {
+        view: view(app, store, id).await?,
+        processing: false,
+    })
 }
 
 async fn close_stuck(
@@ -301,12 +360,17 @@ async fn close_stuck(
     now: chrono::DateTime<chrono::Utc>,
     conn: &mut diesel_async::AsyncPgConnection,
 ) -> Result<(), Error> {
-    let mut open = operation::lock(store, open.id, conn).await?.or_not_found()?;
+    let mut open = operation::lock(store, open.id, conn)
+        .await?
+        .or_not_found()?;
     let register = matches!(open.plan.0, Plan::Register { .. });
     if open.state != OperationState::Stuck || register {
         return Err(not_allowed(wish.action));
     }
-    let outcome = Outcome { message: format!("closed by a human: {}", wish.reason), ..open.last_outcome() };
+    let outcome = Outcome {
+        message: format!("closed by a human: {}", wish.reason),
+        ..open.last_outcome()
+    };
     end::close(&mut open, OperationState::Abandoned, Some(outcome), now);
     Ok(operation::save(&open, conn).await?)
 }

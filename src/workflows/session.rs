@@ -54,16 +54,33 @@ pub async fn open(app: &App, store: StoreId, who: Who) -> Result<SessionOut, Err
 }
 
 /// Opens a session of a member who has just shown its password, of which this is the hash.
-pub async fn open_verified(app: &App, store: StoreId, member: MemberId, hash: &str) -> Result<SessionOut, Error> {
+pub async fn open_verified(
+    app: &App,
+    store: StoreId,
+    member: MemberId,
+    hash: &str,
+) -> Result<SessionOut, Error> {
     let (who, secret) = (Who::Member(member), random_secret());
     let session = fresh(app, store, who, secret.expose_secret());
     if !sessions::insert_verified(&session, hash, &mut *app.db().await?).await? {
         return Err(failed());
     }
-    tokens(app, store, session.id, who, secret.expose_secret(), token_ttl(app))
+    tokens(
+        app,
+        store,
+        session.id,
+        who,
+        secret.expose_secret(),
+        token_ttl(app),
+    )
 }
 
-async fn open_for(app: &App, store: StoreId, who: Who, ttl: TimeDelta) -> Result<SessionOut, Error> {
+async fn open_for(
+    app: &App,
+    store: StoreId,
+    who: Who,
+    ttl: TimeDelta,
+) -> Result<SessionOut, Error> {
     let secret = random_secret();
     let session = fresh(app, store, who, secret.expose_secret());
     sessions::insert(&session, &mut *app.db().await?).await?;
@@ -75,8 +92,16 @@ fn fresh(app: &App, store: StoreId, who: Who, secret: &str) -> Session {
     Session {
         store_id: store,
         id: SessionId::new(),
-        member_id: if let Who::Member(id) = who { Some(id) } else { None },
-        user_id: if let Who::User(id, _) = who { Some(id) } else { None },
+        member_id: if let Who::Member(id) = who {
+            Some(id)
+        } else {
+            None
+        },
+        user_id: if let Who::User(id, _) = who {
+            Some(id)
+        } else {
+            None
+        },
         refresh_hash: hash_secret(secret),
         created_at: now,
         expires_at: now + SESSION_TTL,
@@ -101,7 +126,8 @@ fn tokens(
         Who::Member(id) => (Audience::Storefront, format!("member:{id}"), Vec::new()),
         Who::User(id, role) => (Audience::Admin, format!("user:{id}"), role.scopes()),
     };
-    let claims = Claims::new(audience, store, subject, session.0, app.clock.now(), ttl).allowing(&scopes);
+    let claims =
+        Claims::new(audience, store, subject, session.0, app.clock.now(), ttl).allowing(&scopes);
     Ok(SessionOut {
         access_token: app.tokens.sign(&claims)?,
         token_type: "Bearer",
@@ -113,7 +139,9 @@ fn tokens(
 /// The next tokens of a session.
 pub async fn refresh(app: &App, audience: Audience, token: &str) -> Result<SessionOut, Error> {
     let refused = || {
-        Code::TokenInvalid.because("The refresh token is not valid, was used, or its session has ended. Log in again.")
+        Code::TokenInvalid.because(
+            "The refresh token is not valid, was used, or its session has ended. Log in again.",
+        )
     };
     let (store, id, given) = parse(token).ok_or_else(refused)?;
     let next = random_secret();
@@ -140,7 +168,11 @@ pub async fn refresh(app: &App, audience: Audience, token: &str) -> Result<Sessi
 
 fn parse(token: &str) -> Option<(StoreId, SessionId, &str)> {
     let mut parts = token.splitn(3, '.');
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?))
+    Some((
+        parts.next()?.parse().ok()?,
+        parts.next()?.parse().ok()?,
+        parts.next()?,
+    ))
 }
 
 fn audience_of(who: Who) -> Audience {
@@ -151,12 +183,19 @@ fn audience_of(who: Who) -> Audience {
 }
 
 /// Whoever the session is of, if he may still log in.
-async fn present(session: &Session, conn: &diesel_async::AsyncPgConnection) -> Result<Option<Who>, Error> {
+async fn present(
+    session: &Session,
+    conn: &diesel_async::AsyncPgConnection,
+) -> Result<Option<Who>, Error> {
     if let Some(id) = session.member_id {
         let member = member::find(session.store_id, id, conn).await?;
-        return Ok(member.filter(|member| member.status.may_log_in()).map(|_| Who::Member(id)));
+        return Ok(member
+            .filter(|member| member.status.may_log_in())
+            .map(|_| Who::Member(id)));
     }
-    let Some(id) = session.user_id else { return Ok(None) };
+    let Some(id) = session.user_id else {
+        return Ok(None);
+    };
     let user = admin_user::find(session.store_id, id, conn).await?;
     Ok(user.map(|user| Who::User(id, user.role)))
 }
@@ -171,7 +210,12 @@ const LONGEST_COMMAND_LINE_TOKEN: TimeDelta = TimeDelta::hours(24);
 
 /// A token of the admin API for a developer (`kakeuri token admin`), good for `ttl` and at most a day. It stands in the
 /// log, and has a session that [`revoke`] can end.
-pub async fn developer_token(app: &App, store: StoreId, scopes: &[Scope], ttl: TimeDelta) -> Result<String, Error> {
+pub async fn developer_token(
+    app: &App,
+    store: StoreId,
+    scopes: &[Scope],
+    ttl: TimeDelta,
+) -> Result<String, Error> {
     let (now, ttl) = (app.clock.now(), ttl.min(LONGEST_COMMAND_LINE_TOKEN));
     let session = Session {
         store_id: store,
@@ -184,24 +228,57 @@ pub async fn developer_token(app: &App, store: StoreId, scopes: &[Scope], ttl: T
         expires_at: now + ttl,
         ended_at: None,
     };
-    let claims = Claims::new(Audience::Admin, store, COMMAND_LINE.into(), session.id.0, now, ttl).allowing(scopes);
-    let data = json!({ "session_id": session.id, "scopes": scopes, "expires_at": session.expires_at });
+    let claims = Claims::new(
+        Audience::Admin,
+        store,
+        COMMAND_LINE.into(),
+        session.id.0,
+        now,
+        ttl,
+    )
+    .allowing(scopes);
+    let data =
+        json!({ "session_id": session.id, "scopes": scopes, "expires_at": session.expires_at });
     let mut conn = app.db().await?;
     conn.transaction(async |conn| {
         sessions::insert(&session, conn).await?;
-        event::append(store, EventType::TokenCreated, Subject::Store(store), &actor(), data, now, conn).await
+        event::append(
+            store,
+            EventType::TokenCreated,
+            Subject::Store(store),
+            &actor(),
+            data,
+            now,
+            conn,
+        )
+        .await
     })
     .await?;
     Ok(app.tokens.sign(&claims)?)
 }
 
 /// An access token of a member for a developer (`kakeuri token member`), good for at most a day. It stands in the log.
-pub async fn developer_token_of_member(app: &App, store: StoreId, member: MemberId) -> Result<String, Error> {
+pub async fn developer_token_of_member(
+    app: &App,
+    store: StoreId,
+    member: MemberId,
+) -> Result<String, Error> {
     let ttl = token_ttl(app).min(LONGEST_COMMAND_LINE_TOKEN);
-    let token = open_for(app, store, Who::Member(member), ttl).await?.access_token;
+    let token = open_for(app, store, Who::Member(member), ttl)
+        .await?
+        .access_token;
     let (subject, now) = (Subject::Member(member), app.clock.now());
     let conn = &mut *app.db().await?;
-    event::append(store, EventType::TokenCreated, subject, &actor(), json!({}), now, conn).await?;
+    event::append(
+        store,
+        EventType::TokenCreated,
+        subject,
+        &actor(),
+        json!({}),
+        now,
+        conn,
+    )
+    .await?;
     Ok(token)
 }
 
@@ -210,13 +287,25 @@ pub async fn developer_token_of_member(app: &App, store: StoreId, member: Member
 /// # Errors
 /// `token_invalid` if the token is not one of ours, or has expired.
 pub async fn revoke(app: &App, token: &str) -> Result<SessionId, Error> {
-    let claims = app.tokens.verify(token).map_err(|bad| Code::TokenInvalid.because(bad.to_string()))?;
+    let claims = app
+        .tokens
+        .verify(token)
+        .map_err(|bad| Code::TokenInvalid.because(bad.to_string()))?;
     let (store, id, now) = (claims.store, SessionId(claims.jti), app.clock.now());
     let data = json!({ "session_id": id, "subject": claims.sub });
     let mut conn = app.db().await?;
     conn.transaction(async |conn| {
         sessions::end(store, id, now, conn).await?;
-        event::append(store, EventType::TokenRevoked, Subject::Store(store), &actor(), data, now, conn).await
+        event::append(
+            store,
+            EventType::TokenRevoked,
+            Subject::Store(store),
+            &actor(),
+            data,
+            now,
+            conn,
+        )
+        .await
     })
     .await?;
     Ok(id)

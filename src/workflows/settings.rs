@@ -15,8 +15,8 @@ use crate::db::store::{self, Store, StoreOptions};
 use crate::db::{member, operation, payment};
 use crate::domain::events::EventType;
 use crate::domain::store::{
-    APPLICATIONS_PER_HOUR, Environment, Health, NAME_LENGTH, STATUS_REFRESH_MINUTES, UNCONFIRMED_ALERT_DAYS,
-    is_invoice_registration_number,
+    APPLICATIONS_PER_HOUR, Environment, Health, NAME_LENGTH, STATUS_REFRESH_MINUTES,
+    UNCONFIRMED_ALERT_DAYS, is_invoice_registration_number,
 };
 use crate::domain::{Faults, PaidKey, StoreId};
 use crate::error::{Code, Error, OrNotFound};
@@ -62,7 +62,10 @@ pub async fn change_paid(
         };
         if let Some(code) = &wanted.api_auth_code {
             let code = code.expose_secret();
-            after.auth_code_sealed = Some(app.keys.seal(&provider::auth_code_purpose(store), code.as_bytes()));
+            after.auth_code_sealed = Some(
+                app.keys
+                    .seal(&provider::auth_code_purpose(store), code.as_bytes()),
+            );
             after.auth_code_last4 = Some(last4(code));
         }
         if wanted.api_auth_code.is_some() || reset.is_some() {
@@ -77,7 +80,16 @@ pub async fn change_paid(
             "fields": fields, "environment": after.environment, "enabled": after.enabled,
             "applications_reset": reset,
         });
-        event::append(store, EventType::PaidSettingsChanged, Subject::Store(store), actor, data, now, conn).await?;
+        event::append(
+            store,
+            EventType::PaidSettingsChanged,
+            Subject::Store(store),
+            actor,
+            data,
+            now,
+            conn,
+        )
+        .await?;
         Ok(after)
     })
     .await
@@ -86,17 +98,34 @@ pub async fn change_paid(
 fn check(app: &App, before: &PaidSettings, wanted: &PaidChange) -> Result<(), Error> {
     let mut faults = Faults::new();
     if let Some(merchant) = &wanted.merchant_id {
-        let good = (1..=50).contains(&merchant.chars().count()) && merchant.chars().all(|c| c.is_ascii_graphic());
-        faults.check(good, "/merchant_id", "malformed", "A merchant id has 1 to 50 letters, digits or signs.");
+        let good = (1..=50).contains(&merchant.chars().count())
+            && merchant.chars().all(|c| c.is_ascii_graphic());
+        faults.check(
+            good,
+            "/merchant_id",
+            "malformed",
+            "A merchant id has 1 to 50 letters, digits or signs.",
+        );
     }
     if let Some(code) = &wanted.api_auth_code {
         let code = code.expose_secret();
-        let good = (8..=200).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic());
-        faults.check(good, "/api_auth_code", "malformed", "An auth code has 8 to 200 letters, digits or signs.");
+        let good =
+            (8..=200).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic());
+        faults.check(
+            good,
+            "/api_auth_code",
+            "malformed",
+            "An auth code has 8 to 200 letters, digits or signs.",
+        );
     }
     if wanted.enabled {
         let needed = "Paid can be enabled only with both credentials.";
-        faults.check(wanted.merchant_id.is_some(), "/merchant_id", "required", needed);
+        faults.check(
+            wanted.merchant_id.is_some(),
+            "/merchant_id",
+            "required",
+            needed,
+        );
         let has_code = wanted.api_auth_code.is_some() || before.auth_code_sealed.is_some();
         faults.check(has_code, "/api_auth_code", "required", needed);
     }
@@ -118,7 +147,8 @@ async fn move_account(
 ) -> Result<Option<usize>, Error> {
     // Without an auth code nothing was ever asked, so there is nothing to lose.
     let had_account = before.auth_code_sealed.is_some();
-    let moves = wanted.merchant_id != before.merchant_id || wanted.environment != before.environment;
+    let moves =
+        wanted.merchant_id != before.merchant_id || wanted.environment != before.environment;
     if !had_account || !moves {
         return Ok(None);
     }
@@ -143,10 +173,20 @@ fn changed(before: &PaidSettings, after: &PaidSettings, new_code: bool) -> Vec<&
         (new_code, "api_auth_code"),
         (before.environment != after.environment, "environment"),
         (before.enabled != after.enabled, "enabled"),
-        (before.enable_for_new_members != after.enable_for_new_members, "enable_for_new_members"),
-        (before.show_member_banner != after.show_member_banner, "show_member_banner"),
+        (
+            before.enable_for_new_members != after.enable_for_new_members,
+            "enable_for_new_members",
+        ),
+        (
+            before.show_member_banner != after.show_member_banner,
+            "show_member_banner",
+        ),
     ];
-    fields.into_iter().filter(|(changed, _)| *changed).map(|(_, name)| name).collect()
+    fields
+        .into_iter()
+        .filter(|(changed, _)| *changed)
+        .map(|(_, name)| name)
+        .collect()
 }
 
 /// What a connection test found.
@@ -166,14 +206,21 @@ pub async fn test_connection(app: &App, store: StoreId) -> Result<Tested, Error>
     let settings = paid_settings::find(store, &*app.db().await?).await?;
     let account = provider::account(app, &settings, settings.environment)?;
     let key = PaidKey::from_random(crypto::random());
-    let mut reader = Reader::until(deadline, app, account, Calls::new(app, store, About::default()));
+    let mut reader = Reader::until(
+        deadline,
+        app,
+        account,
+        Calls::new(app, store, About::default()),
+    );
     let (health, codes) = match reader.statuses(std::slice::from_ref(&key)).await {
         Ok(mut answers) => match answers.remove(&key) {
             Some(StatusAnswer::Reported(_)) => (Health::Ok, Codes::none()),
             Some(StatusAnswer::Refused(codes)) => (Health::Ok, codes),
             Some(StatusAnswer::Unclear) | None => (Health::Unreachable, Codes::none()),
         },
-        Err(failure) if failure.codes().is_auth_failure() => (Health::AuthFailed, failure.codes().clone()),
+        Err(failure) if failure.codes().is_auth_failure() => {
+            (Health::AuthFailed, failure.codes().clone())
+        }
         Err(failure) => (Health::Unreachable, failure.codes().clone()),
     };
     let at = app.clock.now();
@@ -215,15 +262,38 @@ fn check_options(options: &StoreOptions) -> Result<(), Error> {
     let mut faults = Faults::new();
     let name = NAME_LENGTH.contains(&options.name.chars().count());
     faults.check(name, "/name", "out_of_range", "1 to 100 characters.");
-    let number = options.invoice_registration_number.as_deref().is_none_or(is_invoice_registration_number);
-    faults.check(number, "/invoice_registration_number", "malformed", "T and 13 digits, as T1234567890123.");
+    let number = options
+        .invoice_registration_number
+        .as_deref()
+        .is_none_or(is_invoice_registration_number);
+    faults.check(
+        number,
+        "/invoice_registration_number",
+        "malformed",
+        "T and 13 digits, as T1234567890123.",
+    );
     let minutes = options.status_refresh_minutes;
     let minutes = minutes == 0 || STATUS_REFRESH_MINUTES.contains(&minutes);
-    faults.check(minutes, "/status_refresh_minutes", "out_of_range", "0 (off), or 15 to 10080 minutes.");
+    faults.check(
+        minutes,
+        "/status_refresh_minutes",
+        "out_of_range",
+        "0 (off), or 15 to 10080 minutes.",
+    );
     let days = UNCONFIRMED_ALERT_DAYS.contains(&options.unconfirmed_alert_days);
-    faults.check(days, "/unconfirmed_alert_days", "out_of_range", "1 to 3650 days.");
+    faults.check(
+        days,
+        "/unconfirmed_alert_days",
+        "out_of_range",
+        "1 to 3650 days.",
+    );
     let applications = APPLICATIONS_PER_HOUR.contains(&options.applications_per_hour);
-    faults.check(applications, "/applications_per_hour", "out_of_range", "0 to 10000 an hour.");
+    faults.check(
+        applications,
+        "/applications_per_hour",
+        "out_of_range",
+        "0 to 10000 an hour.",
+    );
     Ok(faults.into_result()?)
 }
 
@@ -231,14 +301,30 @@ fn changed_options(before: &Store, after: &StoreOptions) -> Vec<&'static str> {
     let number = before.invoice_registration_number != after.invoice_registration_number;
     let fields = [
         (before.name != after.name, "name"),
-        (before.member_approval != after.member_approval, "member_approval"),
+        (
+            before.member_approval != after.member_approval,
+            "member_approval",
+        ),
         (before.tax_rounding != after.tax_rounding, "tax_rounding"),
         (number, "invoice_registration_number"),
-        (before.status_refresh_minutes != after.status_refresh_minutes, "status_refresh_minutes"),
-        (before.unconfirmed_alert_days != after.unconfirmed_alert_days, "unconfirmed_alert_days"),
-        (before.applications_per_hour != after.applications_per_hour, "applications_per_hour"),
+        (
+            before.status_refresh_minutes != after.status_refresh_minutes,
+            "status_refresh_minutes",
+        ),
+        (
+            before.unconfirmed_alert_days != after.unconfirmed_alert_days,
+            "unconfirmed_alert_days",
+        ),
+        (
+            before.applications_per_hour != after.applications_per_hour,
+            "applications_per_hour",
+        ),
     ];
-    fields.into_iter().filter(|(changed, _)| *changed).map(|(_, name)| name).collect()
+    fields
+        .into_iter()
+        .filter(|(changed, _)| *changed)
+        .map(|(_, name)| name)
+        .collect()
 }
 
 #[cfg(test)]

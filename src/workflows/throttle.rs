@@ -58,7 +58,10 @@ impl Throttle {
             }
             pace.until_key_ready(&store).await;
         }
-        Pass { _permit: permit, _place: place }
+        Pass {
+            _permit: permit,
+            _place: place,
+        }
     }
 
     /// How many stores are remembered.
@@ -91,12 +94,19 @@ impl Place {
     fn take(shared: Arc<Shared>, store: StoreId) -> Self {
         let slots = {
             let mut lanes = shared.lanes();
-            let fresh = || Lane { users: 0, slots: Arc::new(Semaphore::new(shared.concurrency)) };
+            let fresh = || Lane {
+                users: 0,
+                slots: Arc::new(Semaphore::new(shared.concurrency)),
+            };
             let lane = lanes.entry(store).or_insert_with(fresh);
             lane.users += 1;
             lane.slots.clone()
         };
-        Self { shared, store, slots }
+        Self {
+            shared,
+            store,
+            slots,
+        }
     }
 }
 
@@ -122,7 +132,11 @@ mod tests {
     use super::*;
 
     fn throttle(concurrency: usize, rate: u32) -> Throttle {
-        let config = paid::Config { concurrency, rate: NonZeroU32::new(rate), ..paid::Config::default() };
+        let config = paid::Config {
+            concurrency,
+            rate: NonZeroU32::new(rate),
+            ..paid::Config::default()
+        };
         Throttle::new(&config)
     }
 
@@ -151,7 +165,11 @@ mod tests {
         let throttle = throttle(64, 100);
         let (store, begun) = (StoreId::new(), std::time::Instant::now());
         join_all((0..11).map(|_| throttle.enter(store))).await;
-        assert!(begun.elapsed() >= Duration::from_millis(95), "{:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() >= Duration::from_millis(95),
+            "{:?}",
+            begun.elapsed()
+        );
     }
 
     #[tokio::test]
@@ -164,7 +182,10 @@ mod tests {
         assert!(throttle.0.pace.as_ref().unwrap().len() <= MOST_PACES + 1);
         let store = StoreId::new();
         let pass = throttle.enter(store).await;
-        assert!(throttle.enter(store).now_or_never().is_none(), "gives up waiting");
+        assert!(
+            throttle.enter(store).now_or_never().is_none(),
+            "gives up waiting"
+        );
         assert_eq!(throttle.remembered(), 1);
         drop(pass);
         assert_eq!(throttle.remembered(), 0);

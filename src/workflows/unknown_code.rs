@@ -30,13 +30,22 @@ impl Unflagged {
     }
 
     /// Flags `subject` in the caller's transaction, before its events; gives the event, where the flag is news.
-    pub async fn flag(self, subject: Subject, conn: &mut AsyncPgConnection) -> QueryResult<Option<News>> {
+    pub async fn flag(
+        self,
+        subject: Subject,
+        conn: &mut AsyncPgConnection,
+    ) -> QueryResult<Option<News>> {
         let mut news = flag_many(self.store, vec![(subject, self.codes)], self.at, conn).await?;
         Ok(news.pop())
     }
 
     /// Flags `subject` with its event, as the last thing in the caller's transaction or in one of its own.
-    pub async fn raise(self, subject: Subject, actor: &str, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    pub async fn raise(
+        self,
+        subject: Subject,
+        actor: &str,
+        conn: &mut AsyncPgConnection,
+    ) -> QueryResult<()> {
         if self.codes.is_empty() {
             return Ok(());
         }
@@ -60,7 +69,10 @@ pub(super) async fn flag_many(
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<Vec<News>> {
     found.retain(|(_, codes)| !codes.is_empty());
-    let rows: Vec<_> = found.iter().map(|(subject, codes)| (*subject, codes.clone().into_vec())).collect();
+    let rows: Vec<_> = found
+        .iter()
+        .map(|(subject, codes)| (*subject, codes.clone().into_vec()))
+        .collect();
     let fresh = unknown_code::flag(store, &rows, now, conn).await?;
     let news = |(subject, codes): (Subject, Codes)| News {
         kind: match subject {
@@ -70,5 +82,9 @@ pub(super) async fn flag_many(
         subject,
         data: json!({ "flag": Cause::UnknownCode, "codes": codes }),
     };
-    Ok(found.into_iter().filter(|(subject, _)| fresh.contains(&subject.id())).map(news).collect())
+    Ok(found
+        .into_iter()
+        .filter(|(subject, _)| fresh.contains(&subject.id()))
+        .map(news)
+        .collect())
 }

@@ -19,7 +19,10 @@ struct Works {
 
 impl Works {
     async fn start(name: &str) -> Self {
-        Self { app: TestApp::with_paid_and(&[("KAKEURI_PAID_WAIT", "30s")]).await, log: empty_folder(name) }
+        Self {
+            app: TestApp::with_paid_and(&[("KAKEURI_PAID_WAIT", "30s")]).await,
+            log: empty_folder(name),
+        }
     }
 
     fn worker(&self) -> Process {
@@ -32,7 +35,12 @@ impl Works {
             ("KAKEURI_PAID_TIMEOUT", "3s"),
             ("KAKEURI_PAID_WAIT", "5s"),
         ];
-        Process::start(&settings, &["work"], &self.log.join("worker.log"), "Kakeuri works")
+        Process::start(
+            &settings,
+            &["work"],
+            &self.log.join("worker.log"),
+            "Kakeuri works",
+        )
     }
 
     async fn done(&self, job: &str) -> i64 {
@@ -43,7 +51,9 @@ impl Works {
     /// the last portion, however slowly this test comes to look.
     async fn kill_at_half(&self, job: &str) -> Value {
         let total = self.app.job(job).await["total"].as_i64().unwrap();
-        let mut keeper = AsyncPgConnection::establish(self.app.database_url()).await.unwrap();
+        let mut keeper = AsyncPgConnection::establish(self.app.database_url())
+            .await
+            .unwrap();
         let last = "BEGIN; SELECT FROM job_portions ORDER BY number DESC LIMIT 1 FOR UPDATE";
         keeper.batch_execute(last).await.unwrap();
         let first = self.worker();
@@ -63,7 +73,9 @@ impl Works {
 /// Waits for what other processes bring about; on a busy machine that may take a while.
 async fn until(come_about: impl AsyncFn() -> bool) {
     let waiting = async { while !come_about().await {} };
-    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it never came about");
+    tokio::time::timeout(Duration::from_secs(60), waiting)
+        .await
+        .expect("it never came about");
 }
 
 impl Drop for Works {
@@ -76,16 +88,33 @@ impl Drop for Works {
 async fn an_import_goes_on_after_its_worker_was_killed_at_half() {
     let works = Works::start("import").await;
     let app = &works.app;
-    let mut file = String::from("number,company_name,contact_family_name,contact_given_name,email,phone\n");
+    let mut file =
+        String::from("number,company_name,contact_family_name,contact_given_name,email,phone\n");
     for row in 0..5000 {
-        file += &format!("K-{row},株式会社みなと{row},佐藤,健一,k{row}@minato.example,045-000-{row:04}\n");
+        file += &format!(
+            "K-{row},株式会社みなと{row},佐藤,健一,k{row}@minato.example,045-000-{row:04}\n"
+        );
     }
     let import = "/v1/admin/members/import";
-    let job = app.admin().send_raw(reqwest::Method::POST, import, Some(("text/csv", file.into_bytes()))).await;
+    let job = app
+        .admin()
+        .send_raw(
+            reqwest::Method::POST,
+            import,
+            Some(("text/csv", file.into_bytes())),
+        )
+        .await;
     let id = job.expect(202).text_at("/id");
     let job = works.kill_at_half(&id).await;
-    assert_eq!((&job["state"], counts(&job)), (&json!("succeeded"), [5000, 5000, 5000, 0, 0, 0]));
-    let members = app.admin().get("/v1/admin/members?include_total=true&limit=1").await.expect(200);
+    assert_eq!(
+        (&job["state"], counts(&job)),
+        (&json!("succeeded"), [5000, 5000, 5000, 0, 0, 0])
+    );
+    let members = app
+        .admin()
+        .get("/v1/admin/members?include_total=true&limit=1")
+        .await
+        .expect(200);
     assert_eq!(members.body["total"], 5000);
     assert_eq!(app.count_events("member.created").await, 5000);
 }
@@ -99,12 +128,23 @@ async fn confirmations_go_on_after_their_worker_was_killed_at_half() {
     for _ in 0..60 {
         orders.push(app.place(member, 1000).await.expect(201).text_at("/id"));
     }
-    app.sandbox.fault_with(json!({ "operation": "fix", "kind": "delay", "share": 1.0, "delay_ms": 50 })).await;
+    app.sandbox
+        .fault_with(json!({ "operation": "fix", "kind": "delay", "share": 1.0, "delay_ms": 50 }))
+        .await;
     let nobody: Vec<String> = (0..3).map(|_| MemberId::new().to_string()).collect();
     let ids = [orders.as_slice(), &nobody].concat();
-    let id = app.bulk("/v1/admin/orders/payments/confirm", json!({ "order_ids": ids })).await.text_at("/id");
+    let id = app
+        .bulk(
+            "/v1/admin/orders/payments/confirm",
+            json!({ "order_ids": ids }),
+        )
+        .await
+        .text_at("/id");
     let job = works.kill_at_half(&id).await;
-    assert_eq!((&job["state"], counts(&job)), (&json!("succeeded"), [63, 63, 60, 0, 0, 3]));
+    assert_eq!(
+        (&job["state"], counts(&job)),
+        (&json!("succeeded"), [63, 63, 60, 0, 0, 3])
+    );
     for order in &orders {
         assert_eq!(app.order(order).await["payment"]["status"], "confirmed");
         assert_eq!(app.sale_of(order).await["fixed_times"], 1);

@@ -19,12 +19,22 @@ struct Call {
 
 impl Call {
     fn post(client: &Client, path: impl Into<String>, body: Value) -> Self {
-        Self { client: client.key(&new_key()), method: Method::POST, path: path.into(), body }
+        Self {
+            client: client.key(&new_key()),
+            method: Method::POST,
+            path: path.into(),
+            body,
+        }
     }
 
     async fn make(&self) -> (&str, Answer) {
         let body = Some(self.body.clone()).filter(|body| !body.is_null());
-        (&self.path, self.client.send(self.method.clone(), &self.path, body).await)
+        (
+            &self.path,
+            self.client
+                .send(self.method.clone(), &self.path, body)
+                .await,
+        )
     }
 }
 
@@ -38,23 +48,52 @@ async fn one_of_each(app: &TestApp, member: MemberId) -> Vec<Call> {
         Call::post(&app.visitor(), "/v1/storefront/members", wishing),
         Call::post(&buyer, "/v1/storefront/orders", cart),
         Call::post(&admin, "/v1/admin/orders", order_body(member, 1000)),
-        Call::post(&admin, format!("/v1/admin/members/{pending}/paid/application"), Value::Null),
-        Call::post(&admin, format!("/v1/admin/members/{member}/paid/refresh"), Value::Null),
+        Call::post(
+            &admin,
+            format!("/v1/admin/members/{pending}/paid/application"),
+            Value::Null,
+        ),
+        Call::post(
+            &admin,
+            format!("/v1/admin/members/{member}/paid/refresh"),
+            Value::Null,
+        ),
         Call::post(&admin, "/v1/admin/settings/paid/test", Value::Null),
     ];
-    for action in ["payment/confirm", "payment/cancel", "cancel", "payment/refresh"] {
+    for action in [
+        "payment/confirm",
+        "payment/cancel",
+        "cancel",
+        "payment/refresh",
+    ] {
         let order = app.place(member, 1000).await.expect(201).text_at("/id");
-        calls.push(Call::post(&admin, format!("/v1/admin/orders/{order}/{action}"), Value::Null));
+        calls.push(Call::post(
+            &admin,
+            format!("/v1/admin/orders/{order}/{action}"),
+            Value::Null,
+        ));
     }
     let order = app.place(member, 1000).await.expect(201).text_at("/id");
     let path = format!("/v1/admin/orders/{order}");
     let body = json!({ "lines": lines(2000), "update_paid_amount": true });
-    calls.push(Call { client: admin.clone(), method: Method::PATCH, path, body });
+    calls.push(Call {
+        client: admin.clone(),
+        method: Method::PATCH,
+        path,
+        body,
+    });
     let order = app.place(member, 1000).await.expect(201).text_at("/id");
     let edit = json!({ "lines": lines(2000), "update_paid_amount": false });
-    admin.patch(&format!("/v1/admin/orders/{order}"), edit).await.expect(200);
+    admin
+        .patch(&format!("/v1/admin/orders/{order}"), edit)
+        .await
+        .expect(200);
     let push = json!({ "action": "push", "reason": "確認済み" });
-    calls.push(Call::post(&admin, format!("/v1/admin/reconciliation/{order}/resolve"), push));
+    calls.push(Call::post(
+        &admin,
+        format!("/v1/admin/reconciliation/{order}/resolve"),
+        push,
+    ));
     calls
 }
 
@@ -62,26 +101,45 @@ async fn one_of_each(app: &TestApp, member: MemberId) -> Vec<Call> {
 async fn whoever_waits_for_paid_holds_no_connection() {
     // All workers together have 16 connections.
     let app = TestApp::with_paid_and(&[("KAKEURI_PAID_WAIT", "20s")]).await;
-    app.put_paid(json!({ "enable_for_new_members": true })).await.expect(200);
-    app.put_store(json!({ "member_approval": "automatic" })).await.expect(200);
+    app.put_paid(json!({ "enable_for_new_members": true }))
+        .await
+        .expect(200);
+    app.put_store(json!({ "member_approval": "automatic" }))
+        .await
+        .expect(200);
     app.product("TEA-100", 1000).await;
     let member = app.approved_member().await;
     let mut calls = one_of_each(&app, member).await;
     calls.extend(one_of_each(&app, member).await);
-    app.sandbox.fault_with(json!({ "operation": "any", "kind": "delay", "delay_ms": 8000 })).await;
+    app.sandbox
+        .fault_with(json!({ "operation": "any", "kind": "delay", "delay_ms": 8000 }))
+        .await;
     let all = calls.len() as u64;
     let look = async {
-        app.when(async || app.sandbox.in_flight().await == all).await;
+        app.when(async || app.sandbox.in_flight().await == all)
+            .await;
         let admin = app.admin();
         for _ in 0..16 {
-            let looked = tokio::time::timeout(Duration::from_secs(4), admin.get("/v1/admin/products")).await;
-            looked.expect("nobody answered while Paid was waited for").expect(200);
+            let looked =
+                tokio::time::timeout(Duration::from_secs(4), admin.get("/v1/admin/products")).await;
+            looked
+                .expect("nobody answered while Paid was waited for")
+                .expect(200);
         }
-        assert_eq!(app.sandbox.in_flight().await, all, "Paid had answered some already");
+        assert_eq!(
+            app.sandbox.in_flight().await,
+            all,
+            "Paid had answered some already"
+        );
         app.sandbox.heal().await;
     };
-    let (answers, ()) = futures_util::future::join(join_all(calls.iter().map(Call::make)), look).await;
+    let (answers, ()) =
+        futures_util::future::join(join_all(calls.iter().map(Call::make)), look).await;
     for (path, answer) in answers {
-        assert!((200..=202).contains(&answer.status), "{path}: {}", answer.text);
+        assert!(
+            (200..=202).contains(&answer.status),
+            "{path}: {}",
+            answer.text
+        );
     }
 }

@@ -24,7 +24,10 @@ struct Limits {
 async fn limits(pool: &db::Pool) -> [String; 3] {
     let sql = "SELECT current_setting('lock_timeout') AS lock, current_setting('statement_timeout') AS statement, \
                current_setting('idle_in_transaction_session_timeout') AS idle";
-    let limits: Limits = diesel::sql_query(sql).get_result(&mut pool.get().await.unwrap()).await.unwrap();
+    let limits: Limits = diesel::sql_query(sql)
+        .get_result(&mut pool.get().await.unwrap())
+        .await
+        .unwrap();
     [limits.lock, limits.statement, limits.idle]
 }
 
@@ -36,7 +39,11 @@ async fn every_connection_has_its_limits_and_a_migration_has_none() {
     let background = db::pool(app.database_url(), 1);
     assert_eq!(limits(&background).await, ["30s", "10min", "1min"]);
     db::migrate(&background).await.unwrap();
-    assert_eq!(limits(&background).await, ["30s", "10min", "1min"], "the migration's connection is not given on");
+    assert_eq!(
+        limits(&background).await,
+        ["30s", "10min", "1min"],
+        "the migration's connection is not given on"
+    );
 }
 
 #[actix_web::test]
@@ -44,24 +51,50 @@ async fn a_row_that_somebody_holds_is_a_503_to_try_again() {
     let app = TestApp::start().await;
     let member = app.member().await;
     let mut other = app.app.db().await.unwrap();
-    other.batch_execute(&format!("BEGIN; SELECT FROM members WHERE id = '{member}' FOR UPDATE")).await.unwrap();
+    other
+        .batch_execute(&format!(
+            "BEGIN; SELECT FROM members WHERE id = '{member}' FOR UPDATE"
+        ))
+        .await
+        .unwrap();
     let path = format!("/v1/admin/members/{member}");
     let begun = Instant::now();
-    let refused = app.admin().patch(&path, json!({ "city": "川崎市" })).await.problem(503, "busy");
-    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+    let refused = app
+        .admin()
+        .patch(&path, json!({ "city": "川崎市" }))
+        .await
+        .problem(503, "busy");
+    assert!(
+        begun.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        begun.elapsed()
+    );
     assert_eq!(refused.header("retry-after"), Some("1"));
     other.batch_execute("ROLLBACK").await.unwrap();
-    app.admin().patch(&path, json!({ "city": "川崎市" })).await.expect(200);
+    app.admin()
+        .patch(&path, json!({ "city": "川崎市" }))
+        .await
+        .expect(200);
 }
 
 #[actix_web::test]
 async fn a_statement_that_takes_too_long_is_cut_and_said_to_be() {
     let app = TestApp::start().await;
     let mut conn = app.app.db().await.unwrap();
-    conn.batch_execute("SET statement_timeout = '20ms'").await.unwrap();
-    let cut = diesel::sql_query("SELECT pg_sleep(60)").execute(&mut conn).await.unwrap_err();
-    let Error::Problem(problem) = Error::from(cut) else { panic!("not told apart from a fault of ours") };
-    assert_eq!((problem.code, problem.retry_after), (Code::TookTooLong, Some(1)));
+    conn.batch_execute("SET statement_timeout = '20ms'")
+        .await
+        .unwrap();
+    let cut = diesel::sql_query("SELECT pg_sleep(60)")
+        .execute(&mut conn)
+        .await
+        .unwrap_err();
+    let Error::Problem(problem) = Error::from(cut) else {
+        panic!("not told apart from a fault of ours")
+    };
+    assert_eq!(
+        (problem.code, problem.retry_after),
+        (Code::TookTooLong, Some(1))
+    );
 }
 
 /// How long `calls` of a store take, the median.
@@ -83,13 +116,23 @@ async fn a_store_whose_requests_all_hang_keeps_no_connection_from_another() {
     let (member, other) = (app.member().await, app.another_store().await);
     let alone = median(&app, &other, 9).await;
     let mut holder = app.app.db().await.unwrap();
-    holder.batch_execute(&format!("BEGIN; SELECT FROM members WHERE id = '{member}' FOR UPDATE")).await.unwrap();
+    holder
+        .batch_execute(&format!(
+            "BEGIN; SELECT FROM members WHERE id = '{member}' FOR UPDATE"
+        ))
+        .await
+        .unwrap();
     // Each of these holds a connection until its lock is refused: five seconds, and far more of them than connections.
     let path = format!("/v1/admin/members/{member}");
     let hanging: Vec<_> = (0..120)
         .map(|_| {
             let (client, path) = (app.admin(), path.clone());
-            tokio::spawn(async move { client.patch(&path, json!({ "city": "川崎市" })).await.status })
+            tokio::spawn(async move {
+                client
+                    .patch(&path, json!({ "city": "川崎市" }))
+                    .await
+                    .status
+            })
         })
         .collect();
     app.when(async || waiting_for_locks(&app).await >= 4).await;
@@ -97,13 +140,23 @@ async fn a_store_whose_requests_all_hang_keeps_no_connection_from_another() {
     holder.batch_execute("ROLLBACK").await.unwrap();
     let bound = Duration::from_millis(100).max(alone * 10);
     assert!(beside < bound, "alone {alone:?}, beside {beside:?}");
-    let answers: Vec<u16> = join_all(hanging).await.into_iter().map(Result::unwrap).collect();
-    assert!(answers.iter().all(|status| [200, 503].contains(status)), "{answers:?}");
+    let answers: Vec<u16> = join_all(hanging)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    assert!(
+        answers.iter().all(|status| [200, 503].contains(status)),
+        "{answers:?}"
+    );
 }
 
 async fn waiting_for_locks(app: &TestApp) -> usize {
     let sql = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    diesel::sql_query(sql).execute(&mut app.app.db().await.unwrap()).await.unwrap()
+    diesel::sql_query(sql)
+        .execute(&mut app.app.db().await.unwrap())
+        .await
+        .unwrap()
 }
 
 #[actix_web::test]
@@ -117,17 +170,32 @@ async fn one_store_s_many_searches_leave_another_store_s_requests_quick() {
              n || '@minato.example', '{{bank_transfer}}', now(), now() FROM generate_series(1, 20000) AS n",
         app.store.store_id
     );
-    app.app.db().await.unwrap().batch_execute(&format!("{seed}; ANALYZE members")).await.unwrap();
+    app.app
+        .db()
+        .await
+        .unwrap()
+        .batch_execute(&format!("{seed}; ANALYZE members"))
+        .await
+        .unwrap();
     let alone = median(&app, &other, 21).await;
     let admin = app.admin();
     let searches: Vec<_> = (0..120)
         .map(|n| {
             let admin = admin.clone();
-            tokio::spawn(async move { admin.get(&format!("/v1/admin/orders?q={n:03}abcdef")).await.status })
+            tokio::spawn(async move {
+                admin
+                    .get(&format!("/v1/admin/orders?q={n:03}abcdef"))
+                    .await
+                    .status
+            })
         })
         .collect();
     let beside = median(&app, &other, 21).await;
-    let answers: Vec<u16> = join_all(searches).await.into_iter().map(Result::unwrap).collect();
+    let answers: Vec<u16> = join_all(searches)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
     assert!(answers.iter().all(|status| *status == 200), "{answers:?}");
     let bound = Duration::from_millis(100).max(alone * 10);
     assert!(beside < bound, "alone {alone:?}, beside {beside:?}");

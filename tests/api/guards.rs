@@ -29,7 +29,9 @@ fn operations(document: &Value) -> Vec<Operation> {
         for (method, operation) in methods.as_object().unwrap() {
             let securities = operation["security"].as_array().unwrap();
             let named = |scheme: &str| securities.iter().find_map(|security| security.get(scheme));
-            let scope = named("token").and_then(|scopes| scopes[0].as_str()).map(|word| word.parse().unwrap());
+            let scope = named("token")
+                .and_then(|scopes| scopes[0].as_str())
+                .map(|word| word.parse().unwrap());
             found.push(Operation {
                 method: method.to_uppercase().parse().unwrap(),
                 path: filled(path),
@@ -45,30 +47,53 @@ fn operations(document: &Value) -> Vec<Operation> {
 /// The path with some id in each place.
 fn filled(path: &str) -> String {
     let segment = |segment: &str| {
-        if segment.starts_with('{') { uuid::Uuid::now_v7().to_string() } else { segment.to_owned() }
+        if segment.starts_with('{') {
+            uuid::Uuid::now_v7().to_string()
+        } else {
+            segment.to_owned()
+        }
     };
     path.split('/').map(segment).collect::<Vec<_>>().join("/")
 }
 
 async fn call(client: &Client, operation: &Operation) -> Answer {
-    let body = (operation.method != Method::GET && operation.method != Method::DELETE).then(|| json!({}));
-    client.key(&uuid::Uuid::new_v4().to_string()).send(operation.method.clone(), &operation.path, body).await
+    let body =
+        (operation.method != Method::GET && operation.method != Method::DELETE).then(|| json!({}));
+    client
+        .key(&uuid::Uuid::new_v4().to_string())
+        .send(operation.method.clone(), &operation.path, body)
+        .await
 }
 
 #[track_caller]
 fn refused(answer: Answer, operation: &Operation, status: u16, code: &str) {
-    let got = (answer.status, answer.body["code"].as_str().unwrap_or_default().to_owned());
-    assert_eq!(got, (status, code.to_owned()), "{} {}: {}", operation.method, operation.path, answer.text);
+    let got = (
+        answer.status,
+        answer.body["code"].as_str().unwrap_or_default().to_owned(),
+    );
+    assert_eq!(
+        got,
+        (status, code.to_owned()),
+        "{} {}: {}",
+        operation.method,
+        operation.path,
+        answer.text
+    );
 }
 
 /// Tokens that nobody should take.
 fn forged(app: &TestApp, audience: Audience, subject: &str) -> Vec<(&'static str, String)> {
     let now = app.app.clock.now();
     let id = uuid::Uuid::new_v4();
-    let claims = |ttl| Claims::new(audience, app.store.store_id, subject.into(), id, now, ttl).allowing(Scope::ALL);
+    let claims = |ttl| {
+        Claims::new(audience, app.store.store_id, subject.into(), id, now, ttl).allowing(Scope::ALL)
+    };
     let good = claims(TimeDelta::hours(1));
     let jwks = app.app.tokens.jwks();
-    let (kid, public) = (jwks["keys"][0]["kid"].as_str().unwrap(), jwks["keys"][0]["x"].as_str().unwrap());
+    let (kid, public) = (
+        jwks["keys"][0]["kid"].as_str().unwrap(),
+        jwks["keys"][0]["x"].as_str().unwrap(),
+    );
     let encode = |text: String| BASE64_URL_SAFE_NO_PAD.encode(text);
     let none = format!(
         "{}.{}.",
@@ -79,8 +104,17 @@ fn forged(app: &TestApp, audience: Audience, subject: &str) -> Vec<(&'static str
     header.kid = Some(kid.to_owned());
     let secret = BASE64_URL_SAFE_NO_PAD.decode(public).unwrap();
     let hmac = jsonwebtoken::encode(&header, &good, &EncodingKey::from_secret(&secret)).unwrap();
-    let expired = app.app.tokens.sign(&claims(TimeDelta::seconds(-1))).unwrap();
-    vec![("token_invalid", none), ("token_invalid", hmac), ("token_expired", expired), ("token_invalid", "x".into())]
+    let expired = app
+        .app
+        .tokens
+        .sign(&claims(TimeDelta::seconds(-1)))
+        .unwrap();
+    vec![
+        ("token_invalid", none),
+        ("token_invalid", hmac),
+        ("token_expired", expired),
+        ("token_invalid", "x".into()),
+    ]
 }
 
 #[actix_web::test]
@@ -89,18 +123,54 @@ async fn nobody_gets_into_the_admin_api_without_the_right_token() {
     let member = app.member().await;
     let (stranger, buyer) = (app.stranger(), app.buyer(member).await);
     let forged = forged(&app, Audience::Admin, "cli");
-    for operation in operations(&openapi::documents().admin).into_iter().filter(|operation| operation.token) {
-        refused(call(&stranger, &operation).await, &operation, 401, "token_missing");
-        refused(call(&app.visitor(), &operation).await, &operation, 401, "token_missing");
-        refused(call(&buyer, &operation).await, &operation, 403, "wrong_audience");
+    for operation in operations(&openapi::documents().admin)
+        .into_iter()
+        .filter(|operation| operation.token)
+    {
+        refused(
+            call(&stranger, &operation).await,
+            &operation,
+            401,
+            "token_missing",
+        );
+        refused(
+            call(&app.visitor(), &operation).await,
+            &operation,
+            401,
+            "token_missing",
+        );
+        refused(
+            call(&buyer, &operation).await,
+            &operation,
+            403,
+            "wrong_audience",
+        );
         for (code, token) in &forged {
-            refused(call(&stranger.bearer(token), &operation).await, &operation, 401, code);
+            refused(
+                call(&stranger.bearer(token), &operation).await,
+                &operation,
+                401,
+                code,
+            );
         }
         if let Some(scope) = operation.scope {
-            let others: Vec<Scope> = Scope::ALL.iter().copied().filter(|other| *other != scope).collect();
-            refused(call(&app.admin_with(&others), &operation).await, &operation, 403, "missing_scope");
+            let others: Vec<Scope> = Scope::ALL
+                .iter()
+                .copied()
+                .filter(|other| *other != scope)
+                .collect();
+            refused(
+                call(&app.admin_with(&others), &operation).await,
+                &operation,
+                403,
+                "missing_scope",
+            );
             let enough = call(&app.admin_with(&[scope]), &operation).await;
-            assert_ne!(enough.status, 403, "{} {}: {}", operation.method, operation.path, enough.text);
+            assert_ne!(
+                enough.status, 403,
+                "{} {}: {}",
+                operation.method, operation.path, enough.text
+            );
         }
     }
 }
@@ -109,21 +179,50 @@ async fn nobody_gets_into_the_admin_api_without_the_right_token() {
 async fn nobody_gets_into_the_storefront_api_without_the_right_token() {
     let app = TestApp::start().await;
     let (stranger, admin) = (app.stranger(), app.admin());
-    let forged = forged(&app, Audience::Storefront, &format!("member:{}", app.member().await));
+    let forged = forged(
+        &app,
+        Audience::Storefront,
+        &format!("member:{}", app.member().await),
+    );
     for operation in operations(&openapi::documents().storefront) {
         if operation.key || operation.token {
-            refused(call(&stranger, &operation).await, &operation, 401, "token_missing");
+            refused(
+                call(&stranger, &operation).await,
+                &operation,
+                401,
+                "token_missing",
+            );
         }
         if operation.key {
             let wrong = stranger.with("X-Publishable-Key", "pk_wrong");
-            refused(call(&wrong, &operation).await, &operation, 401, "token_invalid");
+            refused(
+                call(&wrong, &operation).await,
+                &operation,
+                401,
+                "token_invalid",
+            );
         } else if operation.token {
-            refused(call(&app.visitor(), &operation).await, &operation, 401, "token_missing");
+            refused(
+                call(&app.visitor(), &operation).await,
+                &operation,
+                401,
+                "token_missing",
+            );
         }
         if operation.token {
-            refused(call(&admin, &operation).await, &operation, 403, "wrong_audience");
+            refused(
+                call(&admin, &operation).await,
+                &operation,
+                403,
+                "wrong_audience",
+            );
             for (code, token) in &forged {
-                refused(call(&stranger.bearer(token), &operation).await, &operation, 401, code);
+                refused(
+                    call(&stranger.bearer(token), &operation).await,
+                    &operation,
+                    401,
+                    code,
+                );
             }
         }
     }
@@ -134,17 +233,28 @@ async fn another_stores_rows_are_not_there() {
     let app = TestApp::start().await;
     let theirs = app.admin_of(&app.another_store().await, Scope::ALL);
     let product = json!({ "code": "TEA", "name": "煎茶", "unit_price": 1200, "tax_rate": 8 });
-    let id = theirs.post("/v1/admin/products", product).await.expect(201).text_at("/id");
+    let id = theirs
+        .post("/v1/admin/products", product)
+        .await
+        .expect(201)
+        .text_at("/id");
     let ours = app.admin();
     let path = format!("/v1/admin/products/{id}");
     theirs.get(&path).await.expect(200);
-    let missing = ours.get(&format!("/v1/admin/products/{}", uuid::Uuid::now_v7())).await.problem(404, "not_found");
+    let missing = ours
+        .get(&format!("/v1/admin/products/{}", uuid::Uuid::now_v7()))
+        .await
+        .problem(404, "not_found");
     let hidden = ours.get(&path).await.problem(404, "not_found");
     assert_eq!(missing.body["detail"], hidden.body["detail"]);
-    ours.patch(&path, json!({ "name": "x" })).await.problem(404, "not_found");
+    ours.patch(&path, json!({ "name": "x" }))
+        .await
+        .problem(404, "not_found");
     ours.delete(&path).await.problem(404, "not_found");
     for nonsense in ["x", "0", "%ff", &id.replace('-', "")] {
-        ours.get(&format!("/v1/admin/products/{nonsense}")).await.problem(404, "not_found");
+        ours.get(&format!("/v1/admin/products/{nonsense}"))
+            .await
+            .problem(404, "not_found");
     }
 }
 
@@ -160,10 +270,22 @@ fn readable_body(path: &str) -> Value {
 async fn every_path_hides_the_rows_of_another_store() {
     let app = TestApp::with_paid().await;
     let order = app.unconfirmed_order().await;
-    let member = app.order(&order).await["member"]["id"].as_str().unwrap().to_owned();
+    let member = app.order(&order).await["member"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     app.product("TEA-100", 1000).await;
-    let product = app.admin().get("/v1/admin/products").await.text_at("/data/0/id");
-    let job = app.admin().post("/v1/admin/members/paid/refresh", json!({})).await.expect(202).text_at("/id");
+    let product = app
+        .admin()
+        .get("/v1/admin/products")
+        .await
+        .text_at("/data/0/id");
+    let job = app
+        .admin()
+        .post("/v1/admin/members/paid/refresh", json!({}))
+        .await
+        .expect(202)
+        .text_at("/id");
     let stranger = app.admin_of(&app.another_store().await, Scope::ALL);
     let mut walked = 0;
     for (path, methods) in openapi::documents().admin["paths"].as_object().unwrap() {
@@ -180,9 +302,14 @@ async fn every_path_hides_the_rows_of_another_store() {
         let path = format!("{before}{id}{}", after.split_once('}').unwrap().1);
         for method in methods.as_object().unwrap().keys() {
             let method: Method = method.to_uppercase().parse().unwrap();
-            let body = matches!(method, Method::POST | Method::PATCH | Method::PUT).then(|| readable_body(&path));
+            let body = matches!(method, Method::POST | Method::PATCH | Method::PUT)
+                .then(|| readable_body(&path));
             let answer = stranger.send(method.clone(), &path, body).await;
-            assert_eq!((answer.status, answer.body["code"].as_str()), (404, Some("not_found")), "{method} {path}");
+            assert_eq!(
+                (answer.status, answer.body["code"].as_str()),
+                (404, Some("not_found")),
+                "{method} {path}"
+            );
             walked += 1;
         }
     }

@@ -35,22 +35,75 @@ const FORBIDDEN: [(&str, &[&str]); 10] = [
             "reqwest",
         ],
     ),
-    ("db", &["crate::paid::", "crate::workflows", "crate::http", "crate::app", "actix_web", "reqwest"]),
-    ("paid", &["crate::db", "crate::workflows", "crate::http", "crate::app", "crate::sandbox", "actix_web", "diesel"]),
-    ("workflows", &["crate::http", "crate::sandbox", "actix_web", "reqwest"]),
+    (
+        "db",
+        &[
+            "crate::paid::",
+            "crate::workflows",
+            "crate::http",
+            "crate::app",
+            "actix_web",
+            "reqwest",
+        ],
+    ),
+    (
+        "paid",
+        &[
+            "crate::db",
+            "crate::workflows",
+            "crate::http",
+            "crate::app",
+            "crate::sandbox",
+            "actix_web",
+            "diesel",
+        ],
+    ),
+    (
+        "workflows",
+        &["crate::http", "crate::sandbox", "actix_web", "reqwest"],
+    ),
     (
         "workflows/durable",
-        &["workflows::payment", "workflows::application", "workflows::order", "workflows::drive", "super::super"],
+        &[
+            "workflows::payment",
+            "workflows::application",
+            "workflows::order",
+            "workflows::drive",
+            "super::super",
+        ],
     ),
-    ("sandbox", &["crate::db", "crate::workflows", "crate::http", "crate::app", "crate::error", "diesel"]),
-    ("devdb", &["crate::db", "crate::workflows", "crate::http", "crate::app", "crate::config", "actix_web", "tokio::"]),
+    (
+        "sandbox",
+        &[
+            "crate::db",
+            "crate::workflows",
+            "crate::http",
+            "crate::app",
+            "crate::error",
+            "diesel",
+        ],
+    ),
+    (
+        "devdb",
+        &[
+            "crate::db",
+            "crate::workflows",
+            "crate::http",
+            "crate::app",
+            "crate::config",
+            "actix_web",
+            "tokio::",
+        ],
+    ),
     ("worker.rs", &["crate::http", "actix_web"]),
     ("http", &["crate::sandbox", "reqwest"]),
 ];
 
 fn sources(path: &Path, found: &mut Vec<PathBuf>) {
     if path.is_dir() {
-        fs::read_dir(path).unwrap().for_each(|entry| sources(&entry.unwrap().path(), found));
+        fs::read_dir(path)
+            .unwrap()
+            .for_each(|entry| sources(&entry.unwrap().path(), found));
     } else if path.extension().is_some_and(|extension| extension == "rs") {
         found.push(path.to_owned());
     }
@@ -58,26 +111,40 @@ fn sources(path: &Path, found: &mut Vec<PathBuf>) {
 
 fn under(place: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(place), &mut found);
+    sources(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join(place),
+        &mut found,
+    );
     found
 }
 
 /// The code without comments and without its tests.
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
-    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    let text = text
+        .split("#[cfg(test)]\nmod tests {")
+        .next()
+        .unwrap_or_default();
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]
 fn dependencies_point_one_way() {
     let mut wrong = Vec::new();
     for (place, forbidden) in FORBIDDEN {
-        for path in under(&format!("src/{place}")).into_iter().filter(|path| !path.to_string_lossy().contains("/tests"))
+        for path in under(&format!("src/{place}"))
+            .into_iter()
+            .filter(|path| !path.to_string_lossy().contains("/tests"))
         {
             let code = code(&path);
             wrong.extend(
-                forbidden.iter().filter(|name| code.contains(**name)).map(|name| format!("{}: {name}", path.display())),
+                forbidden
+                    .iter()
+                    .filter(|name| code.contains(**name))
+                    .map(|name| format!("{}: {name}", path.display())),
             );
         }
     }
@@ -90,7 +157,11 @@ fn every_module_says_what_it_is_for() {
         path.starts_with(Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
             && path.to_string_lossy().contains("/tests/")
     };
-    for path in under("src").into_iter().chain(under("tests")).filter(|path| !own_tests(path)) {
+    for path in under("src")
+        .into_iter()
+        .chain(under("tests"))
+        .filter(|path| !own_tests(path))
+    {
         let text = fs::read_to_string(&path).unwrap();
         assert!(
             text.starts_with("//!") || path.ends_with("db/schema.rs"),
@@ -105,42 +176,69 @@ const NOTHING_TO_RESUME: [&str; 6] = [
     "quote_order",            // only looks
     "test_paid_settings",     // only looks
     "request_password_reset", // says the same whoever asks
-    "create_password_token",  // a new token makes the older one useless, and only its hash is there to be shown again
-    "create_session",         // sessions take no key
+    "create_password_token", // a new token makes the older one useless, and only its hash is there to be shown again
+    "create_session",        // sessions take no key
     "refresh_session",
 ];
 
 #[test]
 fn whatever_acts_asks_first_what_an_earlier_try_has_made() {
     let mut wrong = Vec::new();
-    for path in under("src/http/admin").into_iter().chain(under("src/http/storefront")) {
+    for path in under("src/http/admin")
+        .into_iter()
+        .chain(under("src/http/storefront"))
+    {
         for handler in code(&path).split("#[post(").skip(1) {
             let signature = handler.split(") -> ").next().unwrap_or_default();
-            let name = signature.split("async fn ").nth(1).and_then(|rest| rest.split('(').next()).unwrap_or_default();
-            let asks =
-                signature.contains("Once<") || signature.contains("Once,") || signature.contains("OnceUnderKey<");
+            let name = signature
+                .split("async fn ")
+                .nth(1)
+                .and_then(|rest| rest.split('(').next())
+                .unwrap_or_default();
+            let asks = signature.contains("Once<")
+                || signature.contains("Once,")
+                || signature.contains("OnceUnderKey<");
             if !asks && !NOTHING_TO_RESUME.contains(&name) {
                 wrong.push(format!("{}: {name}", path.display()));
             }
         }
     }
-    assert!(wrong.is_empty(), "these POST handlers take no Once:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "these POST handlers take no Once:\n{}",
+        wrong.join("\n")
+    );
 }
 
 /// utoipa drops what is said beside a reference to another schema.
 #[test]
 fn no_limit_is_said_where_it_would_be_lost() {
-    const LIMITS: [&str; 6] = ["minimum", "maximum", "min_length", "max_length", "pattern", "multiple_of"];
+    const LIMITS: [&str; 6] = [
+        "minimum",
+        "maximum",
+        "min_length",
+        "max_length",
+        "pattern",
+        "multiple_of",
+    ];
     const PLAIN: [&str; 8] = ["String", "Vec<", "i16", "i32", "i64", "u32", "u64", "usize"];
     let mut lost = Vec::new();
     for file in under("src") {
         let text = fs::read_to_string(&file).unwrap();
         for part in text.split("#[schema(").skip(1) {
-            let Some((attribute, after)) = part.split_once(")]") else { continue };
-            let field = after.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with(['/', '#']));
-            let Some((_, kind)) = field.and_then(|field| field.split_once(": ")) else { continue };
+            let Some((attribute, after)) = part.split_once(")]") else {
+                continue;
+            };
+            let field = after
+                .lines()
+                .map(str::trim)
+                .find(|line| !line.is_empty() && !line.starts_with(['/', '#']));
+            let Some((_, kind)) = field.and_then(|field| field.split_once(": ")) else {
+                continue;
+            };
             let kind = kind.trim_start_matches("Option<");
-            let plain = PLAIN.iter().any(|plain| kind.starts_with(plain)) || attribute.contains("value_type");
+            let plain = PLAIN.iter().any(|plain| kind.starts_with(plain))
+                || attribute.contains("value_type");
             if !plain && LIMITS.iter().any(|limit| attribute.contains(limit)) {
                 lost.push(format!("{}: {}", file.display(), field.unwrap_or_default()));
             }
@@ -167,7 +265,9 @@ fn comments(text: &str) -> Vec<String> {
 
 /// Is it a letter and a number up to 12, as rules once were called? Paid's codes have two digits, the first often 0.
 fn is_number_of_a_rule(word: &str) -> bool {
-    let Some(number) = word.strip_prefix(['S', 'O', 'A', 'R', 'P']) else { return false };
+    let Some(number) = word.strip_prefix(['S', 'O', 'A', 'R', 'P']) else {
+        return false;
+    };
     !number.starts_with('0') && number.parse::<u8>().is_ok_and(|number| number <= 12)
 }
 
@@ -177,34 +277,60 @@ fn no_rule_is_cited_by_a_number() {
     for path in under("src").into_iter().chain(under("tests")) {
         for comment in comments(&fs::read_to_string(&path).unwrap()) {
             let mut words = comment.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-            cited
-                .extend(words.find(|word| is_number_of_a_rule(word)).map(|word| format!("{}: {word}", path.display())));
+            cited.extend(
+                words
+                    .find(|word| is_number_of_a_rule(word))
+                    .map(|word| format!("{}: {word}", path.display())),
+            );
         }
     }
     let published = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi");
     for document in ["admin.json", "storefront.json"] {
         let text = fs::read_to_string(published.join(document)).unwrap();
         let in_brackets = text.split('(').filter_map(|part| part.split(')').next());
-        cited.extend(in_brackets.filter(|word| is_number_of_a_rule(word)).map(|word| format!("{document}: {word}")));
+        cited.extend(
+            in_brackets
+                .filter(|word| is_number_of_a_rule(word))
+                .map(|word| format!("{document}: {word}")),
+        );
     }
-    assert!(cited.is_empty(), "cite rules by their names in docs/rules.md:\n{}", cited.join("\n"));
+    assert!(
+        cited.is_empty(),
+        "cite rules by their names in docs/rules.md:\n{}",
+        cited.join("\n")
+    );
 }
 
 /// A rule of docs/rules.md: its name and what stands below it.
 fn rules() -> Vec<(String, String)> {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md")).unwrap();
-    let sections = text.split("\n## ").flat_map(|group| group.split("\n### ").skip(1));
-    sections.filter_map(|rule| rule.split_once('\n')).map(|(name, rule)| (name.into(), rule.into())).collect()
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md")).unwrap();
+    let sections = text
+        .split("\n## ")
+        .flat_map(|group| group.split("\n### ").skip(1));
+    sections
+        .filter_map(|rule| rule.split_once('\n'))
+        .map(|(name, rule)| (name.into(), rule.into()))
+        .collect()
 }
 
 /// Is there a test of this name in the file? The attributes before it say so.
 fn has_test(text: &str, name: &str) -> bool {
-    text.split_once(&format!("fn {name}(")).is_some_and(|(before, _)| {
-        let attributes = before.rsplit('\n').skip(1).map(str::trim).take_while(|line| line.starts_with('#'));
-        attributes.map(|line| line.trim_start_matches("#[")).any(|line| {
-            line.starts_with("test") || line.starts_with("tokio::test") || line.starts_with("actix_web::test")
+    text.split_once(&format!("fn {name}("))
+        .is_some_and(|(before, _)| {
+            let attributes = before
+                .rsplit('\n')
+                .skip(1)
+                .map(str::trim)
+                .take_while(|line| line.starts_with('#'));
+            attributes
+                .map(|line| line.trim_start_matches("#["))
+                .any(|line| {
+                    line.starts_with("test")
+                        || line.starts_with("tokio::test")
+                        || line.starts_with("actix_web::test")
+                })
         })
-    })
 }
 
 #[test]
@@ -212,9 +338,13 @@ fn every_rule_says_why_and_names_tests_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut wrong = Vec::new();
     for (name, rule) in rules() {
-        let shown = rule.split("\n\n").find_map(|part| part.strip_prefix("Shown by "));
+        let shown = rule
+            .split("\n\n")
+            .find_map(|part| part.strip_prefix("Shown by "));
         if !rule.contains("\nWhy: ") || shown.is_none() {
-            wrong.push(format!("{name}: says not why it is so, or not what shows it"));
+            wrong.push(format!(
+                "{name}: says not why it is so, or not what shows it"
+            ));
         }
         let (mut file, mut text, mut tests) = (String::new(), String::new(), 0);
         for word in shown.unwrap_or_default().split('`').skip(1).step_by(2) {
@@ -249,7 +379,11 @@ fn every_rule_that_is_cited_stands_in_the_rules() {
             }
             for name in comment.split('*').skip(1).step_by(2) {
                 cited += 1;
-                assert!(names.iter().any(|rule| rule == name), "{}: docs/rules.md has no {name:?}", path.display());
+                assert!(
+                    names.iter().any(|rule| rule == name),
+                    "{}: docs/rules.md has no {name:?}",
+                    path.display()
+                );
             }
         }
     }

@@ -29,7 +29,10 @@ const AUTH_CODE: &str = "killed9times";
 
 /// A number of the environment, so that a failed run can be repeated.
 fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    std::env::var(variable)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }
 
 #[test]
@@ -41,7 +44,11 @@ fn no_kill_loses_a_sale_or_makes_one_twice() {
     let buyers: Vec<_> = (0..BUYERS)
         .map(|number| {
             let members = shop.members.clone();
-            let buyer = Buyer::new(shop.api.clone(), members, Luck::new(seed.wrapping_add(number + 1)));
+            let buyer = Buyer::new(
+                shop.api.clone(),
+                members,
+                Luck::new(seed.wrapping_add(number + 1)),
+            );
             shop.runtime.spawn(buyer.shop_until(stop.clone()))
         })
         .collect();
@@ -52,7 +59,10 @@ fn no_kill_loses_a_sale_or_makes_one_twice() {
         shop.kill_and_start_again();
     }
     stop.store(true, Ordering::Relaxed);
-    let mut bought: Vec<Bought> = buyers.into_iter().flat_map(|buyer| shop.wait_for(buyer).unwrap()).collect();
+    let mut bought: Vec<Bought> = buyers
+        .into_iter()
+        .flat_map(|buyer| shop.wait_for(buyer).unwrap())
+        .collect();
     shop.heal_paid();
     shop.wait_for_rest();
     shop.wait_for(repeat_all(&shop.api, &mut bought));
@@ -63,14 +73,29 @@ fn no_kill_loses_a_sale_or_makes_one_twice() {
 
 /// Whoever got no answer asks again under the same key; whoever got one does so too, and gets the same order.
 async fn repeat_all(api: &Api, bought: &mut [Bought]) {
-    let interrupted = bought.iter().filter(|order| order.id.is_none() || order.unanswered.is_some()).count();
-    println!("{} orders wanted, {interrupted} with an answer that never came", bought.len());
-    assert!(bought.len() > 50 && interrupted > 5, "nothing much was interrupted");
+    let interrupted = bought
+        .iter()
+        .filter(|order| order.id.is_none() || order.unanswered.is_some())
+        .count();
+    println!(
+        "{} orders wanted, {interrupted} with an answer that never came",
+        bought.len()
+    );
+    assert!(
+        bought.len() > 50 && interrupted > 5,
+        "nothing much was interrupted"
+    );
     for order in bought {
-        let answer = api.until_answered("/v1/admin/orders", &order.key, &order.body).await;
+        let answer = api
+            .until_answered("/v1/admin/orders", &order.key, &order.body)
+            .await;
         assert!(matches!(answer.0, 201 | 202), "{answer:?}");
         let id = answer.1["id"].as_str().unwrap().to_owned();
-        assert_eq!(*order.id.get_or_insert_with(|| id.clone()), id, "another order under the same key");
+        assert_eq!(
+            *order.id.get_or_insert_with(|| id.clone()),
+            id,
+            "another order under the same key"
+        );
         if let Some(act) = order.unanswered.take() {
             let answer = api.until_answered(&act.path, &act.key, &act.body).await;
             assert!(matches!(answer.0, 200 | 202), "{answer:?} to {}", act.path);
@@ -81,10 +106,16 @@ async fn repeat_all(api: &Api, bought: &mut [Bought]) {
 
 /// What the buyers were told, what the service says and what Paid holds is the same.
 fn check(bought: &[Bought], orders: &BTreeMap<String, Value>, sales: &BTreeMap<String, Value>) {
-    let wanted: BTreeSet<&str> = bought.iter().filter_map(|order| order.id.as_deref()).collect();
+    let wanted: BTreeSet<&str> = bought
+        .iter()
+        .filter_map(|order| order.id.as_deref())
+        .collect();
     assert_eq!(wanted.len(), bought.len(), "two keys led to one order");
     let there: BTreeSet<&str> = orders.keys().map(String::as_str).collect();
-    assert_eq!(there, wanted, "an order that nobody wanted, or one that is gone");
+    assert_eq!(
+        there, wanted,
+        "an order that nobody wanted, or one that is gone"
+    );
     let mut unexplained: BTreeSet<&str> = sales.keys().map(String::as_str).collect();
     for mine in bought {
         let order = &orders[mine.id.as_deref().unwrap()];
@@ -94,7 +125,9 @@ fn check(bought: &[Bought], orders: &BTreeMap<String, Value>, sales: &BTreeMap<S
         let total = order["totals"]["total"].as_i64().unwrap();
         assert!(mine.totals.contains(&total), "{mine:?}: {order}");
         let key = payment["provider_reference"].as_str().unwrap();
-        let sale = sales.get(key).unwrap_or_else(|| panic!("no sale at Paid for {order}"));
+        let sale = sales
+            .get(key)
+            .unwrap_or_else(|| panic!("no sale at Paid for {order}"));
         unexplained.remove(key);
         let at_paid = match status {
             "unconfirmed" => "REGISTERED",
@@ -106,12 +139,32 @@ fn check(bought: &[Bought], orders: &BTreeMap<String, Value>, sales: &BTreeMap<S
         assert_eq!(sale["price"], total, "{order}: {sale}");
         assert_eq!(payment["amount"], total, "{order}");
         assert_eq!(sale["registered_times"], 1, "{sale}");
-        assert_eq!(sale["fixed_times"], i64::from(status == "confirmed"), "{sale}");
-        assert_eq!(sale["canceled_times"], i64::from(status == "cancelled"), "{sale}");
-        assert_eq!(order["cancelled_at"].is_string(), status == "cancelled", "{order}");
+        assert_eq!(
+            sale["fixed_times"],
+            i64::from(status == "confirmed"),
+            "{sale}"
+        );
+        assert_eq!(
+            sale["canceled_times"],
+            i64::from(status == "cancelled"),
+            "{sale}"
+        );
+        assert_eq!(
+            order["cancelled_at"].is_string(),
+            status == "cancelled",
+            "{order}"
+        );
     }
-    assert!(unexplained.is_empty(), "sales without an order: {unexplained:?}");
-    let count = |status: &str| orders.values().filter(|order| order["payment"]["status"] == status).count();
+    assert!(
+        unexplained.is_empty(),
+        "sales without an order: {unexplained:?}"
+    );
+    let count = |status: &str| {
+        orders
+            .values()
+            .filter(|order| order["payment"]["status"] == status)
+            .count()
+    };
     println!(
         "{} unconfirmed, {} confirmed, {} cancelled",
         count("unconfirmed"),
@@ -148,12 +201,26 @@ impl Shop {
         let (folder, database) = (empty_folder("kill"), Database::create());
         let (listen, sandbox_listen) = (free_address(), free_address());
         let state = folder.join("sandbox.jsonl");
-        let arguments = ["sandbox", "--listen", &sandbox_listen, "--state", state.to_str().unwrap()];
-        let sandbox = Process::start(&[], &arguments, &folder.join("sandbox.log"), "The Paid sandbox answers");
+        let arguments = [
+            "sandbox",
+            "--listen",
+            &sandbox_listen,
+            "--state",
+            state.to_str().unwrap(),
+        ];
+        let sandbox = Process::start(
+            &[],
+            &arguments,
+            &folder.join("sandbox.log"),
+            "The Paid sandbox answers",
+        );
         let sandbox_url = format!("http://{sandbox_listen}");
         let settings = vec![
             ("DATABASE_URL", database.url.clone()),
-            ("KAKEURI_MASTER_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned()),
+            (
+                "KAKEURI_MASTER_KEY",
+                "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned(),
+            ),
             ("KAKEURI_LISTEN", listen.clone()),
             ("KAKEURI_PAID_SANDBOX_URL", sandbox_url.clone()),
             ("KAKEURI_RETRY_SCALE", "0.01".to_owned()),
@@ -163,8 +230,22 @@ impl Shop {
             ("KAKEURI_TOKEN_TTL", "120m".to_owned()),
             ("RUST_LOG", "warn".to_owned()),
         ];
-        let given: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        process::run(&given, &["store", "create", "--slug", "kill", "--name", "みなと商店", "--json"]);
+        let given: Vec<_> = settings
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        process::run(
+            &given,
+            &[
+                "store",
+                "create",
+                "--slug",
+                "kill",
+                "--name",
+                "みなと商店",
+                "--json",
+            ],
+        );
         let token = process::run(&given, &["token", "admin", "--store", "kill"]);
         let mut shop = Self {
             runtime: Runtime::new().unwrap(),
@@ -187,9 +268,18 @@ impl Shop {
     }
 
     fn start(&mut self) {
-        let settings: Vec<_> = self.settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let settings: Vec<_> = self
+            .settings
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         let log = self.folder.join("service.log");
-        self.service = Some(Process::start(&settings, &["serve"], &log, "Kakeuri answers"));
+        self.service = Some(Process::start(
+            &settings,
+            &["serve"],
+            &log,
+            "Kakeuri answers",
+        ));
     }
 
     fn kill_and_start_again(&mut self) {
@@ -230,11 +320,22 @@ impl Shop {
     fn disturb_paid(&self, luck: &mut Luck) {
         self.heal_paid();
         let operations = ["any", "register", "fix", "cancel", "update", "search"];
-        for kind in ["drop_answer", "drop_connection", "http_500", "malformed", "delay"] {
+        for kind in [
+            "drop_answer",
+            "drop_connection",
+            "http_500",
+            "malformed",
+            "delay",
+        ] {
             let operation = operations[luck.below(operations.len() as u64) as usize];
             let share = luck.between(0, 20) as f64 / 100.0;
-            let delay = if kind == "delay" { luck.between(200, 1500) } else { luck.between(0, 30) };
-            let fault = json!({ "operation": operation, "kind": kind, "share": share, "delay_ms": delay });
+            let delay = if kind == "delay" {
+                luck.between(200, 1500)
+            } else {
+                luck.between(0, 30)
+            };
+            let fault =
+                json!({ "operation": operation, "kind": kind, "share": share, "delay_ms": delay });
             self.wait_for(self.control("POST", "/faults", Some(fault)));
         }
     }
@@ -249,7 +350,8 @@ impl Shop {
         loop {
             let orders = self.wait_for(self.api.orders());
             let payment = |order: &&Value| {
-                order["payment"]["status"] == "processing" || !order["payment"]["open_operation"].is_null()
+                order["payment"]["status"] == "processing"
+                    || !order["payment"]["open_operation"].is_null()
             };
             let Some(open) = orders.values().find(payment) else {
                 return orders;
@@ -262,13 +364,20 @@ impl Shop {
     fn sales(&self) -> BTreeMap<String, Value> {
         let list = self.wait_for(self.control("GET", "/sales", None));
         let key = |sale: &Value| sale["b2bCreditId"].as_str().unwrap().to_owned();
-        list["data"].as_array().unwrap().iter().map(|sale| (key(sale), sale.clone())).collect()
+        list["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|sale| (key(sale), sale.clone()))
+            .collect()
     }
 
     async fn control(&self, method: &str, path: &str, body: Option<Value>) -> Value {
         let url = format!("{}/_sandbox/{AUTH_CODE}{path}", self.sandbox_url);
         let request = reqwest::Client::new().request(method.parse().unwrap(), url);
-        let request = body.into_iter().fold(request, |request, body| request.json(&body));
+        let request = body
+            .into_iter()
+            .fold(request, |request, body| request.json(&body));
         let answer = request.send().await.unwrap().error_for_status().unwrap();
         serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default()
     }

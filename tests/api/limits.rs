@@ -25,7 +25,10 @@ async fn limited() -> TestApp {
 }
 
 async fn limited_with(settings: &[(&str, &str)]) -> TestApp {
-    let own = [("KAKEURI_RATE_LIMITS", "on"), ("KAKEURI_TRUSTED_PROXIES", "127.0.0.0/8")];
+    let own = [
+        ("KAKEURI_RATE_LIMITS", "on"),
+        ("KAKEURI_TRUSTED_PROXIES", "127.0.0.0/8"),
+    ];
     TestApp::start_with(&[&own, settings].concat()).await
 }
 
@@ -35,7 +38,9 @@ fn from(client: &Client, address: &str) -> Client {
 }
 
 async fn log_in(visitor: &Client, address: &str, email: &str, password: &str) -> Answer {
-    from(visitor, address).post(BUYERS, json!({ "email": email, "password": password })).await
+    from(visitor, address)
+        .post(BUYERS, json!({ "email": email, "password": password }))
+        .await
 }
 
 async fn staff_logs_in(app: &TestApp, address: &str, password: &str) -> Answer {
@@ -49,24 +54,43 @@ async fn whoever_guesses_a_password_is_held_off_and_its_owner_is_not() {
     let visitor = app.visitor();
     let email = app.email_of(app.member().await).await;
     for _ in 0..10 {
-        log_in(&visitor, "192.0.2.1", &email.to_uppercase(), "wrong").await.problem(401, "login_failed");
+        log_in(&visitor, "192.0.2.1", &email.to_uppercase(), "wrong")
+            .await
+            .problem(401, "login_failed");
     }
-    let refused = log_in(&visitor, "192.0.2.1:4711", &email, PASSWORD).await.problem(429, "rate_limited");
+    let refused = log_in(&visitor, "192.0.2.1:4711", &email, PASSWORD)
+        .await
+        .problem(429, "rate_limited");
     let header = |name| refused.header(name).unwrap().parse::<u64>().unwrap();
-    assert_eq!((header("ratelimit-limit"), header("ratelimit-remaining")), (10, 0));
+    assert_eq!(
+        (header("ratelimit-limit"), header("ratelimit-remaining")),
+        (10, 0)
+    );
     assert_eq!((header("retry-after"), header("ratelimit-reset")), (15, 15));
-    log_in(&visitor, "192.0.2.2", &email, PASSWORD).await.expect(201);
-    log_in(&visitor, "::ffff:192.0.2.1", &email, PASSWORD).await.problem(429, "rate_limited");
+    log_in(&visitor, "192.0.2.2", &email, PASSWORD)
+        .await
+        .expect(201);
+    log_in(&visitor, "::ffff:192.0.2.1", &email, PASSWORD)
+        .await
+        .problem(429, "rate_limited");
     // Each further failure doubles the wait.
     app.let_time_pass(TimeDelta::seconds(15)).await;
-    log_in(&visitor, "192.0.2.1", &email, "wrong").await.problem(401, "login_failed");
+    log_in(&visitor, "192.0.2.1", &email, "wrong")
+        .await
+        .problem(401, "login_failed");
     app.let_time_pass(TimeDelta::seconds(29)).await;
-    log_in(&visitor, "192.0.2.1", &email, PASSWORD).await.problem(429, "rate_limited");
+    log_in(&visitor, "192.0.2.1", &email, PASSWORD)
+        .await
+        .problem(429, "rate_limited");
     app.let_time_pass(TimeDelta::seconds(1)).await;
-    log_in(&visitor, "192.0.2.1", &email, PASSWORD).await.expect(201);
+    log_in(&visitor, "192.0.2.1", &email, PASSWORD)
+        .await
+        .expect(201);
     // The right password forgives the wrong ones.
     for _ in 0..3 {
-        log_in(&visitor, "192.0.2.1", &email, "wrong").await.problem(401, "login_failed");
+        log_in(&visitor, "192.0.2.1", &email, "wrong")
+            .await
+            .problem(401, "login_failed");
     }
 }
 
@@ -81,9 +105,19 @@ async fn many_guesses_at_once_are_no_more_than_many_in_a_row() {
         async move { log_in(visitor, &address, email, "wrong").await.status }
     });
     let answers = join_all(guesses).await;
-    assert_eq!(answers.iter().filter(|status| **status == 401).count(), 10, "{answers:?}");
-    assert_eq!(answers.iter().filter(|status| **status == 429).count(), 30, "{answers:?}");
-    log_in(&visitor, "2001:db8:0:2::1", &email, PASSWORD).await.expect(201);
+    assert_eq!(
+        answers.iter().filter(|status| **status == 401).count(),
+        10,
+        "{answers:?}"
+    );
+    assert_eq!(
+        answers.iter().filter(|status| **status == 429).count(),
+        30,
+        "{answers:?}"
+    );
+    log_in(&visitor, "2001:db8:0:2::1", &email, PASSWORD)
+        .await
+        .expect(201);
 }
 
 #[actix_web::test]
@@ -91,26 +125,45 @@ async fn only_failures_count_and_staff_buyers_and_refreshes_do_so_apart() {
     let app = limited().await;
     let visitor = app.visitor();
     let email = app.email_of(app.member().await).await;
-    let mut session = log_in(&visitor, "192.0.2.1", &email, PASSWORD).await.expect(201);
+    let mut session = log_in(&visitor, "192.0.2.1", &email, PASSWORD)
+        .await
+        .expect(201);
     let stranger = from(&app.stranger(), "192.0.2.1");
     let refresh = |token: String| {
         let client = stranger.clone();
-        async move { client.post("/v1/storefront/sessions/refresh", json!({ "refresh_token": token })).await }
+        async move {
+            client
+                .post(
+                    "/v1/storefront/sessions/refresh",
+                    json!({ "refresh_token": token }),
+                )
+                .await
+        }
     };
     for _ in 0..40 {
         session = refresh(session.text_at("/refresh_token")).await.expect(200);
     }
     for _ in 0..30 {
-        refresh("made up".into()).await.problem(401, "token_invalid");
+        refresh("made up".into())
+            .await
+            .problem(401, "token_invalid");
     }
-    refresh(session.text_at("/refresh_token")).await.problem(429, "rate_limited");
+    refresh(session.text_at("/refresh_token"))
+        .await
+        .problem(429, "rate_limited");
     for _ in 0..12 {
-        log_in(&visitor, "192.0.2.1", &email, PASSWORD).await.expect(201);
+        log_in(&visitor, "192.0.2.1", &email, PASSWORD)
+            .await
+            .expect(201);
     }
     for _ in 0..10 {
-        log_in(&visitor, "192.0.2.1", OWNER, "wrong").await.problem(401, "login_failed");
+        log_in(&visitor, "192.0.2.1", OWNER, "wrong")
+            .await
+            .problem(401, "login_failed");
     }
-    log_in(&visitor, "192.0.2.1", OWNER, "wrong").await.problem(429, "rate_limited");
+    log_in(&visitor, "192.0.2.1", OWNER, "wrong")
+        .await
+        .problem(429, "rate_limited");
     staff_logs_in(&app, "192.0.2.1", PASSWORD).await.expect(201);
 }
 
@@ -120,14 +173,22 @@ async fn names_longer_than_any_are_refused_before_they_are_counted() {
     let visitor = app.visitor();
     let long = format!("{}@minato.example", "a".repeat(240));
     for _ in 0..40 {
-        let refused = log_in(&visitor, "192.0.2.1", &long, PASSWORD).await.problem(422, "invalid");
+        let refused = log_in(&visitor, "192.0.2.1", &long, PASSWORD)
+            .await
+            .problem(422, "invalid");
         assert_eq!(refused.pointers(), ["/email"]);
     }
     let body = json!({ "store": "m".repeat(41), "email": long, "password": PASSWORD });
-    let refused = from(&app.stranger(), "192.0.2.1").post(STAFF, body).await.problem(422, "invalid");
+    let refused = from(&app.stranger(), "192.0.2.1")
+        .post(STAFF, body)
+        .await
+        .problem(422, "invalid");
     assert_eq!(refused.pointers(), ["/store", "/email"]);
     let reset = from(&app.visitor(), "192.0.2.1");
-    let refused = reset.post("/v1/storefront/password-resets", json!({ "email": long })).await.problem(422, "invalid");
+    let refused = reset
+        .post("/v1/storefront/password-resets", json!({ "email": long }))
+        .await
+        .problem(422, "invalid");
     assert_eq!(refused.pointers(), ["/email"]);
     staff_logs_in(&app, "192.0.2.1", PASSWORD).await.expect(201);
 }
@@ -137,11 +198,21 @@ async fn names_longer_than_any_are_refused_before_they_are_counted() {
 async fn an_address_that_has_used_its_tries_up_has_no_body_read() {
     let app = limited().await;
     let garbage = |client: Client, path: &'static str| async move {
-        client.send_raw(reqwest::Method::POST, path, Some(("application/json", b"{".to_vec()))).await
+        client
+            .send_raw(
+                reqwest::Method::POST,
+                path,
+                Some(("application/json", b"{".to_vec())),
+            )
+            .await
     };
     let wrong = json!({ "refresh_token": "made up", "email": "nobody@minato.example", "password": "wrong" });
-    let with =
-        |fields: &[&str]| fields.iter().map(|name| ((*name).to_owned(), wrong[*name].clone())).collect::<Value>();
+    let with = |fields: &[&str]| {
+        fields
+            .iter()
+            .map(|name| ((*name).to_owned(), wrong[*name].clone()))
+            .collect::<Value>()
+    };
     let staff = |n: u32| json!({ "store": "minato", "email": format!("{n}@minato.example"), "password": "wrong" });
     let buyer = |n: u32| json!({ "email": format!("{n}@minato.example"), "password": "wrong" });
     let (refresh, reset) = (with(&["refresh_token"]), with(&["email"]));
@@ -151,20 +222,32 @@ async fn an_address_that_has_used_its_tries_up_has_no_body_read() {
         (STAFF, &anybody, &staff),
         (BUYERS, &visitor, &buyer),
         ("/v1/admin/sessions/refresh", &anybody, &|_| refresh.clone()),
-        ("/v1/storefront/sessions/refresh", &anybody, &|_| refresh.clone()),
+        ("/v1/storefront/sessions/refresh", &anybody, &|_| {
+            refresh.clone()
+        }),
         ("/v1/storefront/members", &visitor, &|_| json!({})),
-        ("/v1/storefront/password-resets", &visitor, &|_| reset.clone()),
+        ("/v1/storefront/password-resets", &visitor, &|_| {
+            reset.clone()
+        }),
     ];
     for (at, (path, client, body)) in routes.into_iter().enumerate() {
         let client = from(client, &format!("192.0.2.{at}"));
-        garbage(client.clone(), path).await.problem(400, "malformed");
+        garbage(client.clone(), path)
+            .await
+            .problem(400, "malformed");
         for n in 0..30 {
             client.post(path, body(n)).await;
         }
-        let refused = garbage(client.clone(), path).await.problem(429, "rate_limited");
+        let refused = garbage(client.clone(), path)
+            .await
+            .problem(429, "rate_limited");
         assert_eq!(refused.header("ratelimit-limit"), Some("30"), "{path}");
-        garbage(client.key("a key"), path).await.problem(429, "rate_limited");
-        garbage(from(&client, "192.0.2.99"), path).await.problem(400, "malformed");
+        garbage(client.key("a key"), path)
+            .await
+            .problem(429, "rate_limited");
+        garbage(from(&client, "192.0.2.99"), path)
+            .await
+            .problem(400, "malformed");
     }
 }
 
@@ -174,7 +257,10 @@ async fn an_account_is_asked_about_a_new_password_so_often_and_nobody_can_tell()
     let email = app.email_of(app.member().await).await;
     for n in 0..12 {
         let client = from(&app.visitor(), &format!("192.0.2.{n}"));
-        client.post("/v1/storefront/password-resets", json!({ "email": email })).await.expect(202);
+        client
+            .post("/v1/storefront/password-resets", json!({ "email": email }))
+            .await
+            .expect(202);
     }
     app.app.finish().await;
     assert_eq!(app.count_events("member.password_reset_requested").await, 5);
@@ -187,13 +273,27 @@ async fn a_flood_of_logins_is_sent_away_and_everything_else_is_answered() {
     let email = app.email_of(app.member().await).await;
     let flood = join_all((0..150).map(|_| log_in(&visitor, "192.0.2.1", &email, PASSWORD)));
     let admin = app.admin();
-    let others = join_all((0..20).map(|_| async { admin.get("/v1/admin/orders").await.expect(200) }));
+    let others =
+        join_all((0..20).map(|_| async { admin.get("/v1/admin/orders").await.expect(200) }));
     let (answers, _) = futures_util::join!(flood, others);
-    let with = |status| answers.iter().filter(move |answer| answer.status == status).collect::<Vec<_>>();
+    let with = |status| {
+        answers
+            .iter()
+            .filter(move |answer| answer.status == status)
+            .collect::<Vec<_>>()
+    };
     let (right, busy) = (with(201), with(503));
     assert_eq!(right.len() + busy.len(), 150);
-    assert!(right.len() >= 64 && !busy.is_empty(), "{} and {}", right.len(), busy.len());
-    assert_eq!((busy[0].body["code"].as_str(), busy[0].header("retry-after")), (Some("unavailable"), Some("1")));
+    assert!(
+        right.len() >= 64 && !busy.is_empty(),
+        "{} and {}",
+        right.len(),
+        busy.len()
+    );
+    assert_eq!(
+        (busy[0].body["code"].as_str(), busy[0].header("retry-after")),
+        (Some("unavailable"), Some("1"))
+    );
 }
 
 #[actix_web::test]
@@ -206,21 +306,49 @@ async fn every_principal_has_calls_of_its_own() {
         let header = |name| answer.header(name).map(str::to_owned);
         assert_eq!(header("ratelimit-limit").as_deref(), Some("5"));
         assert_eq!(header("ratelimit-remaining"), Some(left.to_string()));
-        assert_eq!(header("ratelimit-reset"), Some((60 - left * 12).to_string()));
+        assert_eq!(
+            header("ratelimit-reset"),
+            Some((60 - left * 12).to_string())
+        );
     }
     let refused = admin.get(orders).await.problem(429, "rate_limited");
     let header = |name| refused.header(name).map(str::to_owned);
-    assert_eq!((header("ratelimit-remaining").as_deref(), header("retry-after").as_deref()), (Some("0"), Some("12")));
-    from(&app.admin(), "192.0.2.9").get("/v1/admin/nowhere").await.problem(429, "rate_limited");
-    from(&member, "192.0.2.1").get("/v1/storefront/me").await.expect(200);
+    assert_eq!(
+        (
+            header("ratelimit-remaining").as_deref(),
+            header("retry-after").as_deref()
+        ),
+        (Some("0"), Some("12"))
+    );
+    from(&app.admin(), "192.0.2.9")
+        .get("/v1/admin/nowhere")
+        .await
+        .problem(429, "rate_limited");
+    from(&member, "192.0.2.1")
+        .get("/v1/storefront/me")
+        .await
+        .expect(200);
     // Whoever shows no good token is known by his address, whatever he makes up.
     let stranger = from(&app.stranger(), "192.0.2.1");
     for n in 0..5 {
         let answer = stranger.bearer(&format!("made.up.{n}")).get(orders).await;
-        assert!(answer.problem(401, "token_invalid").header("ratelimit-limit") == Some("5"));
+        assert!(
+            answer
+                .problem(401, "token_invalid")
+                .header("ratelimit-limit")
+                == Some("5")
+        );
     }
-    stranger.bearer("made.up.again").get(orders).await.problem(429, "rate_limited");
-    from(&app.stranger(), "192.0.2.2").bearer("made.up.again").get(orders).await.problem(401, "token_invalid");
+    stranger
+        .bearer("made.up.again")
+        .get(orders)
+        .await
+        .problem(429, "rate_limited");
+    from(&app.stranger(), "192.0.2.2")
+        .bearer("made.up.again")
+        .get(orders)
+        .await
+        .problem(401, "token_invalid");
     app.let_time_pass(TimeDelta::seconds(12)).await;
     admin.get(orders).await.expect(200);
     admin.get(orders).await.problem(429, "rate_limited");
@@ -234,7 +362,10 @@ fn counters() -> Limits {
 fn tries(limits: &Limits, store: &str, email: &str, address: IpAddr) -> Result<(), Code> {
     let account = Account::claimed(store, email).unwrap();
     let wrong = async { Err::<(), Error>(session::failed()) };
-    let tried = limits.log_in(Realm::Buyers, &account, address, wrong).now_or_never().expect("nobody is held back");
+    let tried = limits
+        .log_in(Realm::Buyers, &account, address, wrong)
+        .now_or_never()
+        .expect("nobody is held back");
     tried.map_err(|error| error.code().unwrap())
 }
 
@@ -246,13 +377,25 @@ fn network(n: u64) -> IpAddr {
 #[test]
 fn a_million_names_take_no_more_memory_and_erase_no_count() {
     let limits = counters();
-    let victim = || tries(&limits, "minato", "buyer@minato.example", IpAddr::from([192, 0, 2, 1]));
+    let victim = || {
+        tries(
+            &limits,
+            "minato",
+            "buyer@minato.example",
+            IpAddr::from([192, 0, 2, 1]),
+        )
+    };
     for _ in 0..10 {
         assert_eq!(victim(), Err(Code::LoginFailed));
     }
     let count = |names: std::ops::Range<u64>| {
         for n in names {
-            let outcome = tries(&limits, &format!("store-{n}"), &format!("{n}@minato.example"), network(n));
+            let outcome = tries(
+                &limits,
+                &format!("store-{n}"),
+                &format!("{n}@minato.example"),
+                network(n),
+            );
             assert_eq!(outcome, Err(Code::LoginFailed), "the {n}th");
         }
     };
@@ -270,12 +413,29 @@ fn a_million_names_take_no_more_memory_and_erase_no_count() {
 async fn a_store_that_many_attack_is_slowed_and_never_shut() {
     let limits = counters();
     for n in 0..300 {
-        assert_eq!(tries(&limits, "minato", &format!("{n}@minato.example"), network(n)), Err(Code::LoginFailed));
+        assert_eq!(
+            tries(
+                &limits,
+                "minato",
+                &format!("{n}@minato.example"),
+                network(n)
+            ),
+            Err(Code::LoginFailed)
+        );
     }
-    let (started, account) = (Instant::now(), Account::claimed("minato", "buyer@minato.example").unwrap());
+    let (started, account) = (
+        Instant::now(),
+        Account::claimed("minato", "buyer@minato.example").unwrap(),
+    );
     let right = async { Ok::<(), Error>(()) };
-    limits.log_in(Realm::Buyers, &account, IpAddr::from([192, 0, 2, 1]), right).await.unwrap();
+    limits
+        .log_in(Realm::Buyers, &account, IpAddr::from([192, 0, 2, 1]), right)
+        .await
+        .unwrap();
     assert!(started.elapsed() >= Duration::from_millis(200));
     // Another store does not notice.
-    assert_eq!(tries(&limits, "hokuto", "buyer@hokuto.example", network(0)), Err(Code::LoginFailed));
+    assert_eq!(
+        tries(&limits, "hokuto", "buyer@hokuto.example", network(0)),
+        Err(Code::LoginFailed)
+    );
 }

@@ -26,25 +26,53 @@ impl TestApp {
     pub async fn import(&self, query: &str, file: &str) -> (Value, Vec<String>) {
         let path = format!("/v1/admin/members/import{query}");
         let body = Some(("text/csv", file.as_bytes().to_vec()));
-        let job = self.admin().send_raw(Method::POST, &path, body).await.expect(202).text_at("/id");
+        let job = self
+            .admin()
+            .send_raw(Method::POST, &path, body)
+            .await
+            .expect(202)
+            .text_at("/id");
         self.work().await;
-        let items = self.admin().get(&format!("/v1/admin/jobs/{job}/items?limit=200")).await.expect(200).body;
+        let items = self
+            .admin()
+            .get(&format!("/v1/admin/jobs/{job}/items?limit=200"))
+            .await
+            .expect(200)
+            .body;
         let told = |item: &Value| {
             let faults = item["errors"].as_array().unwrap().iter();
-            let faults: Vec<_> =
-                faults.map(|fault| format!("{}:{}", text(fault, "pointer"), text(fault, "code"))).collect();
-            let what = if faults.is_empty() { text(item, "code").to_owned() } else { faults.join(" ") };
+            let faults: Vec<_> = faults
+                .map(|fault| format!("{}:{}", text(fault, "pointer"), text(fault, "code")))
+                .collect();
+            let what = if faults.is_empty() {
+                text(item, "code").to_owned()
+            } else {
+                faults.join(" ")
+            };
             format!("{} {} {what}", item["line"], text(item, "outcome"))
         };
-        (self.job(&job).await, items["data"].as_array().unwrap().iter().map(told).collect())
+        (
+            self.job(&job).await,
+            items["data"].as_array().unwrap().iter().map(told).collect(),
+        )
     }
 
     pub async fn total(&self) -> i64 {
-        self.admin().get("/v1/admin/members?include_total=true").await.expect(200).body["total"].as_i64().unwrap()
+        self.admin()
+            .get("/v1/admin/members?include_total=true")
+            .await
+            .expect(200)
+            .body["total"]
+            .as_i64()
+            .unwrap()
     }
 
     pub async fn by_number(&self, number: &str) -> Value {
-        let found = self.admin().get(&format!("/v1/admin/members?q={number}")).await.expect(200);
+        let found = self
+            .admin()
+            .get(&format!("/v1/admin/members?q={number}"))
+            .await
+            .expect(200);
         found.body["data"][0].clone()
     }
 
@@ -65,8 +93,10 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 #[actix_web::test]
 async fn a_row_is_about_the_member_with_its_number_or_its_address() {
     let app = TestApp::start().await;
-    let (first, second) =
-        (app.numbered("A-1", "a@minato.example").await, app.numbered("A-2", "b@minato.example").await);
+    let (first, second) = (
+        app.numbered("A-1", "a@minato.example").await,
+        app.numbered("A-2", "b@minato.example").await,
+    );
     let rows = [
         row("A-1", "new@minato.example"),
         row("A-9", "B@minato.example"),
@@ -75,8 +105,19 @@ async fn a_row_is_about_the_member_with_its_number_or_its_address() {
     ];
     let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
     let (job, lines) = app.import("", &file("", &rows)).await;
-    assert_eq!(lines, ["2 succeeded updated", "3 succeeded updated", "4 succeeded created", "5 succeeded created"]);
-    assert_eq!((&job["state"], counts(&job)), (&json!("succeeded"), [4, 4, 4, 0, 0, 0]));
+    assert_eq!(
+        lines,
+        [
+            "2 succeeded updated",
+            "3 succeeded updated",
+            "4 succeeded created",
+            "5 succeeded created"
+        ]
+    );
+    assert_eq!(
+        (&job["state"], counts(&job)),
+        (&json!("succeeded"), [4, 4, 4, 0, 0, 0])
+    );
     assert_eq!(app.seen(first).await["email"], "new@minato.example");
     assert_eq!(app.seen(second).await["number"], "A-9");
     assert_eq!(app.by_number("c@minato.example").await["number"], "M000001");
@@ -94,8 +135,17 @@ async fn a_row_that_could_mean_two_members_or_one_that_is_gone_is_refused() {
     app.numbered("A-1", "a@minato.example").await;
     app.numbered("A-2", "b@minato.example").await;
     let gone = app.approved_member().await;
-    app.admin().patch(&format!("/v1/admin/members/{gone}"), json!({ "number": "A-3" })).await.expect(200);
-    app.admin().delete(&format!("/v1/admin/members/{gone}")).await.expect(204);
+    app.admin()
+        .patch(
+            &format!("/v1/admin/members/{gone}"),
+            json!({ "number": "A-3" }),
+        )
+        .await
+        .expect(200);
+    app.admin()
+        .delete(&format!("/v1/admin/members/{gone}"))
+        .await
+        .expect(204);
     let rows = [
         row("A-1", "b@minato.example"),
         row("A-3", "x@minato.example"),
@@ -121,7 +171,9 @@ async fn an_address_that_an_earlier_row_took_is_taken_however_it_is_written() {
     let app = TestApp::start().await;
     let known = app.numbered("A-1", "a@minato.example").await;
     app.numbered("A-2", "b@minato.example").await;
-    let row = |number: &str, email: &str| row(number, email).replace("株式会社みなと,佐藤,健一", "Minato,Sato,Kenichi");
+    let row = |number: &str, email: &str| {
+        row(number, email).replace("株式会社みなと,佐藤,健一", "Minato,Sato,Kenichi")
+    };
     let rows = [
         row("A-1", "&#233;@minato.example"),
         row("A-2", "&#201;@minato.example"),
@@ -143,19 +195,40 @@ async fn an_address_that_an_earlier_row_took_is_taken_however_it_is_written() {
 #[actix_web::test]
 async fn an_address_that_a_file_changes_is_told_of_without_naming_the_old_one() {
     let app = TestApp::start().await;
-    let (by_hand, by_file) = (app.numbered("A-1", "old@minato.example").await, app.member().await);
+    let (by_hand, by_file) = (
+        app.numbered("A-1", "old@minato.example").await,
+        app.member().await,
+    );
     let buyer = app.buyer(by_hand).await;
-    app.import("", &file("", &[&row("A-1", "new@minato.example")])).await;
-    buyer.get("/v1/storefront/me").await.problem(401, "token_invalid");
+    app.import("", &file("", &[&row("A-1", "new@minato.example")]))
+        .await;
+    buyer
+        .get("/v1/storefront/me")
+        .await
+        .problem(401, "token_invalid");
     // Another member takes and leaves the old address: the hash is that of the address, by whatever way it changed.
     let path = format!("/v1/admin/members/{by_file}");
-    app.admin().patch(&path, json!({ "email": "Old@minato.example" })).await.expect(200);
-    app.admin().patch(&path, json!({ "email": "other@minato.example" })).await.expect(200);
-    let events = app.admin().get("/v1/admin/events?type=member.email_changed").await.expect(200).body;
+    app.admin()
+        .patch(&path, json!({ "email": "Old@minato.example" }))
+        .await
+        .expect(200);
+    app.admin()
+        .patch(&path, json!({ "email": "other@minato.example" }))
+        .await
+        .expect(200);
+    let events = app
+        .admin()
+        .get("/v1/admin/events?type=member.email_changed")
+        .await
+        .expect(200)
+        .body;
     let told = |member: MemberId| {
         let events = events["data"].as_array().unwrap().iter();
         let hash = |event: &Value| event["data"]["old_email_hash"].as_str().unwrap().to_owned();
-        events.filter(|event| event["subject"]["id"] == json!(member)).map(hash).collect::<Vec<_>>()
+        events
+            .filter(|event| event["subject"]["id"] == json!(member))
+            .map(hash)
+            .collect::<Vec<_>>()
     };
     assert_eq!((told(by_hand).len(), told(by_hand)[0].len()), (1, 44));
     assert!(told(by_file).contains(&told(by_hand)[0]), "{events}");
@@ -167,19 +240,39 @@ async fn a_file_with_faults_is_taken_over_whole_or_not_at_all_where_that_is_aske
     let app = TestApp::start().await;
     let known = app.numbered("A-1", "a@minato.example").await;
     let before = app.seen(known).await;
-    let rows = [row("A-1", "a@minato.example"), row("A-2", "no address"), row("A-3", "c@minato.example")];
+    let rows = [
+        row("A-1", "a@minato.example"),
+        row("A-2", "no address"),
+        row("A-3", "c@minato.example"),
+    ];
     let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-    let left_out = ["2 skipped not_imported", "3 refused /email:malformed", "4 skipped not_imported"];
+    let left_out = [
+        "2 skipped not_imported",
+        "3 refused /email:malformed",
+        "4 skipped not_imported",
+    ];
     for query in ["?atomic=true", "?atomic=true&dry_run=true"] {
         let (job, lines) = app.import(query, &file("", &rows)).await;
-        assert_eq!((lines.as_slice(), &job["state"]), (left_out.map(str::to_owned).as_slice(), &json!("succeeded")));
+        assert_eq!(
+            (lines.as_slice(), &job["state"]),
+            (left_out.map(str::to_owned).as_slice(), &json!("succeeded"))
+        );
         assert_eq!(counts(&job), [3, 3, 0, 1, 0, 2]);
     }
     let (_, lines) = app.import("?dry_run=true", &file("", &rows)).await;
-    assert_eq!(lines, ["2 succeeded updated", "3 refused /email:malformed", "4 succeeded created"]);
+    assert_eq!(
+        lines,
+        [
+            "2 succeeded updated",
+            "3 refused /email:malformed",
+            "4 succeeded created"
+        ]
+    );
     assert_eq!((app.total().await, app.seen(known).await), (1, before));
     assert_eq!(app.count_events("member.changed").await, 0);
-    let (job, _) = app.import("?atomic=true", &file("", &[rows[0], rows[2]])).await;
+    let (job, _) = app
+        .import("?atomic=true", &file("", &[rows[0], rows[2]]))
+        .await;
     assert_eq!((counts(&job), app.total().await), ([2, 2, 2, 0, 0, 0], 2));
     let (job, _) = app.import("", &file("", &rows)).await;
     assert_eq!(counts(&job), [3, 3, 0, 1, 0, 2]);
@@ -188,13 +281,21 @@ async fn a_file_with_faults_is_taken_over_whole_or_not_at_all_where_that_is_aske
 #[actix_web::test]
 async fn a_long_file_is_taken_over_whole_too() {
     let app = TestApp::start().await;
-    let mut rows: Vec<String> = (0..2500).map(|at| row(&format!("L-{at}"), &format!("l{at}@minato.example"))).collect();
+    let mut rows: Vec<String> = (0..2500)
+        .map(|at| row(&format!("L-{at}"), &format!("l{at}@minato.example")))
+        .collect();
     rows.push(row("L-bad", "no address"));
     let refs: Vec<&str> = rows.iter().map(String::as_str).collect();
     let (job, _) = app.import("?atomic=true", &file("", &refs)).await;
-    assert_eq!((counts(&job), app.total().await), ([2501, 2501, 0, 1, 0, 2500], 0));
+    assert_eq!(
+        (counts(&job), app.total().await),
+        ([2501, 2501, 0, 1, 0, 2500], 0)
+    );
     let (job, _) = app.import("?atomic=true", &file("", &refs[..2500])).await;
-    assert_eq!((counts(&job), app.total().await), ([2500, 2500, 2500, 0, 0, 0], 2500));
+    assert_eq!(
+        (counts(&job), app.total().await),
+        ([2500, 2500, 2500, 0, 0, 0], 2500)
+    );
 }
 
 #[actix_web::test]
@@ -213,13 +314,31 @@ async fn a_file_may_ask_for_an_application_and_nothing_else() {
         })
         .await;
     let file = |rows: &str| format!("会員番号,決済方法,Paid申請\n{rows}\n");
-    let (_, lines) =
-        app.import("", &file("P-1,Paid、銀行振込,利用可能-取引中\nP-2,Paid|cash_on_delivery,申請待ち")).await;
+    let (_, lines) = app
+        .import(
+            "",
+            &file("P-1,Paid、銀行振込,利用可能-取引中\nP-2,Paid|cash_on_delivery,申請待ち"),
+        )
+        .await;
     assert_eq!(lines, ["2 succeeded updated", "3 succeeded updated"]);
     assert_eq!(app.application_of(declined).await, "pending");
-    assert_eq!(app.seen(declined).await["payment_methods"], json!(["paid", "cash_on_delivery"]));
-    let (_, lines) = app.import("", &file("P-1,paid|bank_transfer,\nP-2,Paid|代金引換,審査中")).await;
-    assert_eq!(lines, ["2 skipped unchanged", "3 refused /paid_application_status:application_status_owned_by_paid"]);
+    assert_eq!(
+        app.seen(declined).await["payment_methods"],
+        json!(["paid", "cash_on_delivery"])
+    );
+    let (_, lines) = app
+        .import(
+            "",
+            &file("P-1,paid|bank_transfer,\nP-2,Paid|代金引換,審査中"),
+        )
+        .await;
+    assert_eq!(
+        lines,
+        [
+            "2 skipped unchanged",
+            "3 refused /paid_application_status:application_status_owned_by_paid"
+        ]
+    );
     let (_, lines) = app.import("", &file("P-1,Paid,申請待ち\nP-2,現金,")).await;
     let refused = [
         "2 refused /paid_application_status:application_status_owned_by_paid",
@@ -248,24 +367,39 @@ async fn members_who_are_linked_at_paid_come_with_their_numbers_there() {
     let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
     let (_, lines) = app.import("", &file(columns, &rows)).await;
     let taken = |line: u32| format!("{line} refused /paid_customer_number:number_taken");
-    assert_eq!(lines, ["2 succeeded created".to_owned(), taken(3), taken(4)]);
+    assert_eq!(
+        lines,
+        ["2 succeeded created".to_owned(), taken(3), taken(4)]
+    );
     app.bulk("/v1/admin/members/paid/refresh", json!({})).await;
     app.work().await;
-    assert_eq!(app.by_number("K-1").await["paid"]["application_status"], "approved_active");
-    let (_, lines) = app.import("", "number,paid_customer_number\nK-1,OLD-2\nK-1,\n").await;
-    assert_eq!(lines[0], "2 refused /paid_customer_number:customer_number_set");
+    assert_eq!(
+        app.by_number("K-1").await["paid"]["application_status"],
+        "approved_active"
+    );
+    let (_, lines) = app
+        .import("", "number,paid_customer_number\nK-1,OLD-2\nK-1,\n")
+        .await;
+    assert_eq!(
+        lines[0],
+        "2 refused /paid_customer_number:customer_number_set"
+    );
 }
 
 #[actix_web::test]
 async fn a_number_that_is_drawn_is_nobody_elses() {
     let app = TestApp::start().await;
     app.numbered("M000001", "a@minato.example").await;
-    let rows = [row("", "b@minato.example"), row("", "c@minato.example"), row("", "d@minato.example")];
+    let rows = [
+        row("", "b@minato.example"),
+        row("", "c@minato.example"),
+        row("", "d@minato.example"),
+    ];
     let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
     let (job, _) = app.import("", &file("", &rows)).await;
     assert_eq!(counts(&job), [3, 3, 3, 0, 0, 0]);
-    let numbers =
-        ["b", "c", "d"].map(async |name| app.by_number(&format!("{name}@minato.example")).await["number"].clone());
+    let numbers = ["b", "c", "d"]
+        .map(async |name| app.by_number(&format!("{name}@minato.example")).await["number"].clone());
     let numbers = futures_util::future::join_all(numbers).await;
     assert_eq!(numbers, ["M000002", "M000003", "M000004"]);
 }

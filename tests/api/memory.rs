@@ -30,7 +30,12 @@ async fn five_hundred_logins_and_a_hundred_thousand_cheap_requests_leave_little_
         ("KAKEURI_RATE_LIMITS", "off"),
         ("RUST_LOG", "warn"),
     ];
-    let service = Process::start(&settings, &["serve", "--no-worker"], &folder.join("log"), "Kakeuri");
+    let service = Process::start(
+        &settings,
+        &["serve", "--no-worker"],
+        &folder.join("log"),
+        "Kakeuri",
+    );
     let client = app.stranger_at(&format!("http://{address}"));
     client.get("/readyz").await.expect(200);
     let at_the_start = process::resident(service.id());
@@ -38,16 +43,27 @@ async fn five_hundred_logins_and_a_hundred_thousand_cheap_requests_leave_little_
     let after_logins = process::resident(service.id());
     join_all((0..4).map(|_| ask(&address, CHEAP_REQUESTS / 4))).await;
     let at_the_end = process::resident(service.id());
-    println!("resident: {at_the_start} KiB, after the logins {after_logins} KiB, at the end {at_the_end} KiB");
-    assert!(after_logins < at_the_start + FOR_LOGINS, "{at_the_start} KiB, then {after_logins} KiB");
-    assert!(at_the_end < after_logins + FOR_CHEAP_REQUESTS, "{after_logins} KiB, then {at_the_end} KiB");
+    println!(
+        "resident: {at_the_start} KiB, after the logins {after_logins} KiB, at the end {at_the_end} KiB"
+    );
+    assert!(
+        after_logins < at_the_start + FOR_LOGINS,
+        "{at_the_start} KiB, then {after_logins} KiB"
+    );
+    assert!(
+        at_the_end < after_logins + FOR_CHEAP_REQUESTS,
+        "{after_logins} KiB, then {at_the_end} KiB"
+    );
     service.stop();
 }
 
 async fn log_in(client: &Client, times: usize) {
     let login = json!({ "store": "minato", "email": "owner@minato.example", "password": PASSWORD });
     for _ in 0..times {
-        client.post("/v1/admin/sessions", login.clone()).await.expect(201);
+        client
+            .post("/v1/admin/sessions", login.clone())
+            .await
+            .expect(201);
     }
 }
 
@@ -64,7 +80,10 @@ async fn ask(address: &str, times: usize) {
         while answered < PORTION {
             let length = connection.read(&mut buffer).await.unwrap();
             assert!(length > 0, "the connection was closed");
-            answered += buffer[..length].iter().filter(|byte| **byte == b'}').count();
+            answered += buffer[..length]
+                .iter()
+                .filter(|byte| **byte == b'}')
+                .count();
         }
     }
 }

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, Bool, Nullable, Text};
-use diesel_async::{AsyncConnection as _, AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl as _};
+use diesel_async::{
+    AsyncConnection as _, AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl as _,
+};
 use diesel_migrations::MigrationHarness as _;
 use kakeuri::db;
 
@@ -14,7 +16,10 @@ use crate::support::Database;
 
 /// Tables whose keys do not begin with the store, and why.
 const WITHOUT_STORE: [(&str, &str); 3] = [
-    ("stores", "the directory of stores: asked before a store is known"),
+    (
+        "stores",
+        "the directory of stores: asked before a store is known",
+    ),
     ("signing_keys", "the keys of the service"),
     ("__diesel_schema_migrations", "the migrations' own"),
 ];
@@ -51,7 +56,10 @@ async fn connect(database: &Database) -> AsyncPgConnection {
 async fn the_migrations_go_up_and_down_and_up_again() {
     let database = Database::empty();
     let mut harness = AsyncMigrationHarness::new(connect(&database).await);
-    let up = harness.run_pending_migrations(db::MIGRATIONS).unwrap().len();
+    let up = harness
+        .run_pending_migrations(db::MIGRATIONS)
+        .unwrap()
+        .len();
     let down = harness.revert_all_migrations(db::MIGRATIONS).unwrap().len();
     assert_eq!(up, down);
     let mut conn = connect(&database).await;
@@ -63,9 +71,19 @@ async fn the_migrations_go_up_and_down_and_up_again() {
     .load(&mut conn)
     .await
     .unwrap();
-    let left: Vec<_> = left.into_iter().map(|row| row.name).filter(|name| !name.starts_with("diesel_")).collect();
+    let left: Vec<_> = left
+        .into_iter()
+        .map(|row| row.name)
+        .filter(|name| !name.starts_with("diesel_"))
+        .collect();
     assert!(left.is_empty(), "left over after going down: {left:?}");
-    assert_eq!(harness.run_pending_migrations(db::MIGRATIONS).unwrap().len(), up);
+    assert_eq!(
+        harness
+            .run_pending_migrations(db::MIGRATIONS)
+            .unwrap()
+            .len(),
+        up
+    );
 }
 
 #[actix_web::test]
@@ -86,7 +104,11 @@ async fn every_key_begins_with_the_store() {
     assert!(rows.len() > 20);
     let excused = |table: &str| WITHOUT_STORE.iter().any(|(name, _)| *name == table);
     for row in rows.iter().filter(|row| !excused(&row.table)) {
-        assert_eq!(row.first, "store_id", "{} of {} does not begin with store_id", row.name, row.table);
+        assert_eq!(
+            row.first, "store_id",
+            "{} of {} does not begin with store_id",
+            row.name, row.table
+        );
     }
 }
 
@@ -104,7 +126,10 @@ const COLUMNS: &str = "
 #[actix_web::test]
 async fn the_schema_in_the_code_is_the_schema_of_the_database() {
     let database = Database::create();
-    let columns: Vec<Column> = diesel::sql_query(COLUMNS).load(&mut connect(&database).await).await.unwrap();
+    let columns: Vec<Column> = diesel::sql_query(COLUMNS)
+        .load(&mut connect(&database).await)
+        .await
+        .unwrap();
     let mut tables: BTreeMap<String, Vec<Column>> = BTreeMap::new();
     for column in columns {
         tables.entry(column.table.clone()).or_default().push(column);
@@ -116,7 +141,9 @@ async fn the_schema_in_the_code_is_the_schema_of_the_database() {
         text.push_str(&table_text(table, columns));
     }
     text.push_str("\ndiesel::allow_tables_to_appear_in_same_query!(\n");
-    tables.keys().for_each(|table| text.push_str(&format!("    {table},\n")));
+    tables
+        .keys()
+        .for_each(|table| text.push_str(&format!("    {table},\n")));
     text.push_str(");\n");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/db/schema.rs");
     if std::env::var_os("KAKEURI_UPDATE").is_some() {
@@ -143,7 +170,11 @@ fn table_text(table: &str, columns: &[Column]) -> String {
             Some(item) => format!("Array<{}>", kind(item)),
             None => kind(&column.kind).to_owned(),
         };
-        let kind = if column.nullable { format!("Nullable<{kind}>") } else { kind };
+        let kind = if column.nullable {
+            format!("Nullable<{kind}>")
+        } else {
+            kind
+        };
         text.push_str(&format!("        {name} -> {kind},\n"));
     }
     text.push_str("    }\n}\n");

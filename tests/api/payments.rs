@@ -24,9 +24,18 @@ pub async fn has_effect(app: &TestApp, ask: Ask, order: &str) {
     assert_eq!(shown["payment"]["status"], status_when_done(ask), "{ask:?}");
     assert_eq!(shown["payment"]["open_operation"], json!(null));
     match ask {
-        Ask::Amend => assert_eq!((&shown["totals"]["total"], &sale["price"]), (&json!(2200), &json!(2200))),
-        Ask::Confirm => assert_eq!((&sale["status"], &sale["fixed_times"]), (&json!("FIXED"), &json!(1))),
-        Ask::Cancel => assert_eq!((&sale["status"], &sale["canceled_times"]), (&json!("CANCELED"), &json!(1))),
+        Ask::Amend => assert_eq!(
+            (&shown["totals"]["total"], &sale["price"]),
+            (&json!(2200), &json!(2200))
+        ),
+        Ask::Confirm => assert_eq!(
+            (&sale["status"], &sale["fixed_times"]),
+            (&json!("FIXED"), &json!(1))
+        ),
+        Ask::Cancel => assert_eq!(
+            (&sale["status"], &sale["canceled_times"]),
+            (&json!("CANCELED"), &json!(1))
+        ),
     }
 }
 
@@ -34,7 +43,10 @@ pub async fn has_effect(app: &TestApp, ask: Ask, order: &str) {
 pub async fn has_no_effect(app: &TestApp, order: &str) {
     let (shown, sale) = (app.order(order).await, app.sale_of(order).await);
     assert_eq!(shown["payment"]["status"], "unconfirmed");
-    assert_eq!((&shown["totals"]["total"], &sale["price"]), (&json!(1100), &json!(1100)));
+    assert_eq!(
+        (&shown["totals"]["total"], &sale["price"]),
+        (&json!(1100), &json!(1100))
+    );
     assert_eq!(sale["status"], "REGISTERED");
 }
 
@@ -62,7 +74,8 @@ async fn what_paid_refuses_changes_nothing_and_shows_the_codes() {
     let app = TestApp::with_paid().await;
     for ask in ASKS {
         let order = app.unconfirmed_order().await;
-        let fault = json!({ "operation": ask.at_paid(), "kind": "refuse", "code": "E77", "times": 1 });
+        let fault =
+            json!({ "operation": ask.at_paid(), "kind": "refuse", "code": "E77", "times": 1 });
         app.sandbox.fault_with(fault).await;
         let answer = ask.ask(&app.admin(), &order).await;
         let answer = match ask {
@@ -83,14 +96,19 @@ async fn wrong_credentials_are_a_502_and_settle_nothing_that_was_sent_before() {
     for ask in ASKS {
         let order = app.unconfirmed_order().await;
         app.sandbox.fault(ask.at_paid(), "auth", 1).await;
-        ask.ask(&app.admin(), &order).await.problem(502, "provider_auth_failed");
+        ask.ask(&app.admin(), &order)
+            .await
+            .problem(502, "provider_auth_failed");
         has_no_effect(&app, &order).await;
         // Unanswered first, then refused for its credentials: the operation stays open until they are good again.
         app.sandbox.fault(ask.at_paid(), "drop_connection", 1).await;
         ask.ask(&app.admin(), &order).await.expect(202);
         app.sandbox.fault(ask.at_paid(), "auth", 1).await;
         app.recover_after(1).await;
-        assert_eq!(app.order(&order).await["payment"]["open_operation"]["state"], "open");
+        assert_eq!(
+            app.order(&order).await["payment"]["open_operation"]["state"],
+            "open"
+        );
         app.recover_after(5).await;
         has_effect(&app, ask, &order).await;
     }
@@ -106,7 +124,10 @@ async fn an_action_that_paid_left_unanswered_is_finished_later_exactly_once() {
             let answer = ask.ask(&app.admin(), &order).await.expect(202);
             assert_eq!(answer.body["payment"]["status"], "unconfirmed");
             assert_eq!(answer.body["payment"]["open_operation"]["state"], "open");
-            assert_eq!(answer.header("location"), Some(format!("/v1/admin/orders/{order}").as_str()));
+            assert_eq!(
+                answer.header("location"),
+                Some(format!("/v1/admin/orders/{order}").as_str())
+            );
             app.recover_after(1).await;
             has_effect(&app, ask, &order).await;
         }
@@ -125,8 +146,15 @@ async fn a_repeat_under_the_same_key_gets_the_same_answer_and_does_nothing_again
         let second = client.act(&path).await.expect(200);
         assert_eq!(first.text, second.text);
         assert_eq!(second.header("idempotency-replayed"), Some("true"));
-        assert_eq!(app.sandbox.calls().await.len(), calls, "Paid was asked again");
-        client.post(&path, json!({ "reason": "x" })).await.expect(422);
+        assert_eq!(
+            app.sandbox.calls().await.len(),
+            calls,
+            "Paid was asked again"
+        );
+        client
+            .post(&path, json!({ "reason": "x" }))
+            .await
+            .expect(422);
     }
 }
 
@@ -140,7 +168,10 @@ async fn of_two_at_once_one_takes_effect_and_the_other_is_told_so() {
         let mut statuses = [one.status, other.status];
         statuses.sort_unstable();
         // An amend that comes second may find nothing left to change.
-        assert!(statuses == [200, 409] || (ask == Ask::Amend && statuses == [200, 200]), "{ask:?}: {statuses:?}");
+        assert!(
+            statuses == [200, 409] || (ask == Ask::Amend && statuses == [200, 200]),
+            "{ask:?}: {statuses:?}"
+        );
         has_effect(&app, ask, &order).await;
     }
 }
@@ -150,14 +181,31 @@ async fn while_an_operation_is_open_every_other_action_waits() {
     let app = TestApp::with_paid().await;
     for open in ASKS {
         let order = app.unconfirmed_order().await;
-        app.sandbox.fault(open.at_paid(), "drop_connection", 1).await;
+        app.sandbox
+            .fault(open.at_paid(), "drop_connection", 1)
+            .await;
         open.ask(&app.admin(), &order).await.expect(202);
         for other in ASKS {
-            other.ask(&app.admin(), &order).await.problem(409, "payment_operation_in_progress");
+            other
+                .ask(&app.admin(), &order)
+                .await
+                .problem(409, "payment_operation_in_progress");
         }
         let path = format!("/v1/admin/orders/{order}");
-        app.admin().patch(&path, json!({ "lines": lines(5), "update_paid_amount": false })).await.expect(409);
-        let noted = app.admin().patch(&path, json!({ "note": "電話済み", "handling_status": "in_progress" })).await;
+        app.admin()
+            .patch(
+                &path,
+                json!({ "lines": lines(5), "update_paid_amount": false }),
+            )
+            .await
+            .expect(409);
+        let noted = app
+            .admin()
+            .patch(
+                &path,
+                json!({ "note": "電話済み", "handling_status": "in_progress" }),
+            )
+            .await;
         assert_eq!(noted.expect(200).body["note"], "電話済み");
     }
 }
@@ -169,14 +217,26 @@ async fn a_payment_in_the_wrong_state_refuses_every_action() {
         let order = app.unconfirmed_order().await;
         first.ask(&app.admin(), &order).await.expect(200);
         for second in ASKS {
-            second.ask(&app.admin(), &order).await.problem(409, "payment_not_unconfirmed");
+            second
+                .ask(&app.admin(), &order)
+                .await
+                .problem(409, "payment_not_unconfirmed");
         }
     }
     let member = app.approved_member().await;
-    let body = json!({ "member_id": member, "payment_method": "bank_transfer", "lines": lines(1000) });
-    let order = app.admin().key("bank").post("/v1/admin/orders", body).await.expect(201).text_at("/id");
+    let body =
+        json!({ "member_id": member, "payment_method": "bank_transfer", "lines": lines(1000) });
+    let order = app
+        .admin()
+        .key("bank")
+        .post("/v1/admin/orders", body)
+        .await
+        .expect(201)
+        .text_at("/id");
     for ask in ASKS {
-        ask.ask(&app.admin(), &order).await.problem(409, "payment_not_unconfirmed");
+        ask.ask(&app.admin(), &order)
+            .await
+            .problem(409, "payment_not_unconfirmed");
     }
 }
 
@@ -196,9 +256,15 @@ async fn another_stores_order_is_not_there() {
 async fn a_capability_that_is_off_is_a_501() {
     let app = TestApp::with_paid_and(&[("KAKEURI_PAID_CAPABILITIES", "")]).await;
     let order = app.unconfirmed_order().await;
-    Ask::Amend.ask(&app.admin(), &order).await.problem(501, "not_supported_by_provider");
+    Ask::Amend
+        .ask(&app.admin(), &order)
+        .await
+        .problem(501, "not_supported_by_provider");
     let refresh = format!("/v1/admin/orders/{order}/payment/refresh");
-    app.admin().act(&refresh).await.problem(501, "not_supported_by_provider");
+    app.admin()
+        .act(&refresh)
+        .await
+        .problem(501, "not_supported_by_provider");
     Ask::Confirm.ask(&app.admin(), &order).await.expect(200);
 }
 
@@ -212,10 +278,25 @@ async fn what_calls_paid_needs_the_scope_for_payments() {
         ask.ask(&clerk, &order).await.problem(403, "missing_scope");
     }
     let path = format!("/v1/admin/orders/{order}");
-    clerk.act(&format!("{path}/cancel")).await.problem(403, "missing_scope");
+    clerk
+        .act(&format!("{path}/cancel"))
+        .await
+        .problem(403, "missing_scope");
     has_no_effect(&app, &order).await;
-    clerk.patch(&path, json!({ "lines": lines(900), "update_paid_amount": false })).await.expect(200);
-    clerk.post(&format!("{path}/cancel"), json!({ "cancel_payment": false })).await.expect(200);
+    clerk
+        .patch(
+            &path,
+            json!({ "lines": lines(900), "update_paid_amount": false }),
+        )
+        .await
+        .expect(200);
+    clerk
+        .post(
+            &format!("{path}/cancel"),
+            json!({ "cancel_payment": false }),
+        )
+        .await
+        .expect(200);
 }
 
 #[actix_web::test]
@@ -223,13 +304,33 @@ async fn a_stale_version_is_refused_before_paid_is_asked() {
     let app = TestApp::with_paid().await;
     let order = app.unconfirmed_order().await;
     let path = format!("/v1/admin/orders/{order}");
-    let etag = app.admin().get(&path).await.header("etag").unwrap().to_owned();
-    app.admin().patch(&path, json!({ "note": "x" })).await.expect(200);
+    let etag = app
+        .admin()
+        .get(&path)
+        .await
+        .header("etag")
+        .unwrap()
+        .to_owned();
+    app.admin()
+        .patch(&path, json!({ "note": "x" }))
+        .await
+        .expect(200);
     for ask in ASKS {
-        ask.ask(&app.admin().if_match(&etag), &order).await.problem(412, "stale");
+        ask.ask(&app.admin().if_match(&etag), &order)
+            .await
+            .problem(412, "stale");
     }
-    let etag = app.admin().get(&path).await.header("etag").unwrap().to_owned();
-    Ask::Confirm.ask(&app.admin().if_match(&etag), &order).await.expect(200);
+    let etag = app
+        .admin()
+        .get(&path)
+        .await
+        .header("etag")
+        .unwrap()
+        .to_owned();
+    Ask::Confirm
+        .ask(&app.admin().if_match(&etag), &order)
+        .await
+        .expect(200);
 }
 
 #[actix_web::test]
@@ -238,8 +339,14 @@ async fn a_repeat_after_wrong_credentials_is_a_new_try() {
     let order = app.unconfirmed_order().await;
     let client = app.admin().key(&new_key());
     app.sandbox.fault("fix", "auth", 1).await;
-    Ask::Confirm.ask(&client, &order).await.problem(502, "provider_auth_failed");
-    assert_eq!(Ask::Confirm.ask(&client, &order).await.expect(200).body["payment"]["status"], "confirmed");
+    Ask::Confirm
+        .ask(&client, &order)
+        .await
+        .problem(502, "provider_auth_failed");
+    assert_eq!(
+        Ask::Confirm.ask(&client, &order).await.expect(200).body["payment"]["status"],
+        "confirmed"
+    );
 }
 
 #[actix_web::test]
@@ -250,7 +357,11 @@ async fn many_who_wait_for_paid_do_not_starve_each_other_of_connections() {
     for _ in 0..24 {
         orders.push(app.place(member, 1000).await.expect(201).text_at("/id"));
     }
-    app.sandbox.fault_with(json!({ "operation": "cancel", "kind": "delay", "delay_ms": 1000, "times": 24 })).await;
+    app.sandbox
+        .fault_with(
+            json!({ "operation": "cancel", "kind": "delay", "delay_ms": 1000, "times": 24 }),
+        )
+        .await;
     let admin = app.admin();
     let cancels = orders.iter().map(|order| {
         let (admin, path) = (admin.clone(), format!("/v1/admin/orders/{order}/cancel"));

@@ -48,7 +48,13 @@ impl Asked {
 
     fn with(client: &Client, method: Method, path: &str, body: Value) -> Self {
         let (client, path) = (client.clone(), path.to_owned());
-        Self { name: format!("{method} {path} {body}"), client, method, path, body }
+        Self {
+            name: format!("{method} {path} {body}"),
+            client,
+            method,
+            path,
+            body,
+        }
     }
 
     /// Makes the request of the service at `address`; says so if it is not answered as one that is well.
@@ -67,7 +73,9 @@ async fn read_through(conn: &mut AsyncPgConnection) -> BTreeMap<String, i64> {
          JOIN pg_class ON pg_class.oid = read.relid WHERE pg_class.reltuples >= {LARGE}"
     );
     let read: Vec<Read> = diesel::sql_query(sql).load(conn).await.unwrap();
-    read.into_iter().map(|read| (read.table, read.rows)).collect()
+    read.into_iter()
+        .map(|read| (read.table, read.rows))
+        .collect()
 }
 
 impl TestApp {
@@ -77,18 +85,27 @@ impl TestApp {
         let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() \
                       AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
         while diesel::sql_query(others).execute(conn).await.unwrap() > 0 {
-            assert!(std::time::Instant::now() < deadline, "a connection does not end");
+            assert!(
+                std::time::Instant::now() < deadline,
+                "a connection does not end"
+            );
         }
         self.close_idle_connections();
     }
 
     /// What is wrong with a request: the tables that it reads through, with the number of rows. It is made of a server of
     /// its own, whose connections end with it.
-    async fn faults_of(&self, asked: &Asked, times: usize, conn: &mut AsyncPgConnection) -> Vec<String> {
+    async fn faults_of(
+        &self,
+        asked: &Asked,
+        times: usize,
+        conn: &mut AsyncPgConnection,
+    ) -> Vec<String> {
         let before = read_through(conn).await;
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let server = http::server(&self.app, self.database_url(), listener, &self.stopping).unwrap();
+        let server =
+            http::server(&self.app, self.database_url(), listener, &self.stopping).unwrap();
         let handle = server.handle();
         let running = tokio::spawn(server);
         let mut wrong = Vec::new();
@@ -101,7 +118,10 @@ impl TestApp {
         for (table, rows) in read_through(conn).await {
             let more = rows - before.get(&table).copied().unwrap_or(0);
             if more > 0 {
-                wrong.push(format!("{} reads {table} through: {more} rows in {times} times", asked.name));
+                wrong.push(format!(
+                    "{} reads {table} through: {more} rows in {times} times",
+                    asked.name
+                ));
             }
         }
         wrong.dedup();
@@ -111,11 +131,18 @@ impl TestApp {
     async fn many_rows(&self) -> AsyncPgConnection {
         let mut conn = self.watcher().await;
         conn.batch_execute(
-            &std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/api/support/many_rows.sql")).unwrap(),
+            &std::fs::read_to_string(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/tests/api/support/many_rows.sql"
+            ))
+            .unwrap(),
         )
         .await
         .unwrap();
-        assert!(read_through(&mut conn).await.len() >= 12, "the large tables are large");
+        assert!(
+            read_through(&mut conn).await.len() >= 12,
+            "the large tables are large"
+        );
         conn
     }
 }
@@ -153,7 +180,10 @@ fn looks(app: &TestApp, buyer: &Client, member: MemberId, order: &str, job: &str
         "application_status=approved_active".into(),
         "payment_method=paid&include_total=true".into(),
         "open_operation=stuck&include_total=true".into(),
-        format!("checked_before={}", app.app.clock.now().format("%Y-%m-%dT%H:%M:%SZ")),
+        format!(
+            "checked_before={}",
+            app.app.clock.now().format("%Y-%m-%dT%H:%M:%SZ")
+        ),
         format!("created_from={today}&created_to={today}&include_total=true"),
         "q=a1230@&include_total=true".into(),
         "q=%E5%95%86%E4%BC%9A&include_total=true".into(),
@@ -184,7 +214,10 @@ fn looks(app: &TestApp, buyer: &Client, member: MemberId, order: &str, job: &str
     ] {
         looks.push(Asked::get(&admin, &path));
     }
-    for path in ["/v1/storefront/config", "/v1/storefront/products?include_total=true"] {
+    for path in [
+        "/v1/storefront/config",
+        "/v1/storefront/products?include_total=true",
+    ] {
         looks.push(Asked::get(&visitor, path));
     }
     for path in [
@@ -206,29 +239,89 @@ async fn acts(app: &TestApp, member: MemberId) -> Vec<Asked> {
     let cart = json!({ "payment_method": "paid", "lines": [{ "product_code": "TEA-100", "quantity": 1 }] });
     let email = app.email_of(member).await;
     let login = json!({ "email": email, "password": crate::support::PASSWORD });
-    let staff =
-        json!({ "store": app.store.slug, "email": "owner@minato.example", "password": crate::support::PASSWORD });
-    let (pending, gone, known) = (app.pending_member().await, app.member().await, app.approved_member().await);
+    let staff = json!({ "store": app.store.slug, "email": "owner@minato.example", "password": crate::support::PASSWORD });
+    let (pending, gone, known) = (
+        app.pending_member().await,
+        app.member().await,
+        app.approved_member().await,
+    );
     let mut acts = vec![
         Asked::post(&admin, "/v1/admin/orders", order_body(member, 1000)),
         Asked::post(&buyer, "/v1/storefront/orders", cart),
-        Asked::post(&visitor, "/v1/storefront/members", registration("new@minato.example", true)),
+        Asked::post(
+            &visitor,
+            "/v1/storefront/members",
+            registration("new@minato.example", true),
+        ),
         Asked::post(&visitor, "/v1/storefront/sessions", login),
         Asked::post(&app.stranger(), "/v1/admin/sessions", staff),
-        Asked::post(&visitor, "/v1/storefront/password-resets", json!({ "email": email })),
-        Asked::with(&buyer, Method::PATCH, "/v1/storefront/me", json!({ "city": "川崎市" })),
-        Asked::with(&admin, Method::PATCH, &format!("/v1/admin/members/{member}"), json!({ "city": "横浜市" })),
-        Asked::post(&admin, &format!("/v1/admin/members/{pending}/paid/application"), Value::Null),
-        Asked::post(&admin, &format!("/v1/admin/members/{member}/paid/refresh"), Value::Null),
-        Asked::post(&admin, &format!("/v1/admin/members/{gone}/suspend"), Value::Null),
-        Asked::with(&admin, Method::DELETE, &format!("/v1/admin/members/{gone}"), Value::Null),
-        Asked::with(&admin, Method::DELETE, &format!("/v1/admin/members/{known}"), Value::Null),
-        Asked::post(&admin, "/v1/admin/orders/payments/confirm", json!({ "filter": { "q": "00000010" } })),
-        Asked::post(&admin, "/v1/admin/members/paid/applications", json!({ "filter": { "q": "a1230@" } })),
+        Asked::post(
+            &visitor,
+            "/v1/storefront/password-resets",
+            json!({ "email": email }),
+        ),
+        Asked::with(
+            &buyer,
+            Method::PATCH,
+            "/v1/storefront/me",
+            json!({ "city": "川崎市" }),
+        ),
+        Asked::with(
+            &admin,
+            Method::PATCH,
+            &format!("/v1/admin/members/{member}"),
+            json!({ "city": "横浜市" }),
+        ),
+        Asked::post(
+            &admin,
+            &format!("/v1/admin/members/{pending}/paid/application"),
+            Value::Null,
+        ),
+        Asked::post(
+            &admin,
+            &format!("/v1/admin/members/{member}/paid/refresh"),
+            Value::Null,
+        ),
+        Asked::post(
+            &admin,
+            &format!("/v1/admin/members/{gone}/suspend"),
+            Value::Null,
+        ),
+        Asked::with(
+            &admin,
+            Method::DELETE,
+            &format!("/v1/admin/members/{gone}"),
+            Value::Null,
+        ),
+        Asked::with(
+            &admin,
+            Method::DELETE,
+            &format!("/v1/admin/members/{known}"),
+            Value::Null,
+        ),
+        Asked::post(
+            &admin,
+            "/v1/admin/orders/payments/confirm",
+            json!({ "filter": { "q": "00000010" } }),
+        ),
+        Asked::post(
+            &admin,
+            "/v1/admin/members/paid/applications",
+            json!({ "filter": { "q": "a1230@" } }),
+        ),
     ];
-    for action in ["payment/confirm", "payment/cancel", "cancel", "payment/refresh"] {
+    for action in [
+        "payment/confirm",
+        "payment/cancel",
+        "cancel",
+        "payment/refresh",
+    ] {
         let order = app.place(member, 1000).await.expect(201).text_at("/id");
-        acts.push(Asked::post(&admin, &format!("/v1/admin/orders/{order}/{action}"), Value::Null));
+        acts.push(Asked::post(
+            &admin,
+            &format!("/v1/admin/orders/{order}/{action}"),
+            Value::Null,
+        ));
     }
     let order = app.place(member, 1000).await.expect(201).text_at("/id");
     let path = format!("/v1/admin/orders/{order}");
@@ -237,7 +330,11 @@ async fn acts(app: &TestApp, member: MemberId) -> Vec<Asked> {
     let edit = json!({ "lines": lines(3000), "update_paid_amount": false });
     acts.push(Asked::with(&admin, Method::PATCH, &path, edit));
     let push = json!({ "action": "push", "reason": "確認済み" });
-    acts.push(Asked::post(&admin, &format!("/v1/admin/reconciliation/{order}/resolve"), push));
+    acts.push(Asked::post(
+        &admin,
+        &format!("/v1/admin/reconciliation/{order}/resolve"),
+        push,
+    ));
     acts
 }
 
@@ -249,9 +346,16 @@ async fn no_request_that_somebody_waits_for_reads_a_large_table_through() {
     let member = app.approved_member().await;
     let order = app.place(member, 1000).await.expect(201).text_at("/id");
     let refresh = json!({ "order_ids": [order] });
-    let job = app.admin().post("/v1/admin/orders/payments/refresh", refresh).await.expect(202).text_at("/id");
+    let job = app
+        .admin()
+        .post("/v1/admin/orders/payments/refresh", refresh)
+        .await
+        .expect(202)
+        .text_at("/id");
     let buyer = app.buyer(member).await;
-    let looks = looks(&app, &buyer, member, &order, &job).into_iter().map(|asked| (asked, TIMES));
+    let looks = looks(&app, &buyer, member, &order, &job)
+        .into_iter()
+        .map(|asked| (asked, TIMES));
     let acts = acts(&app, member).await.into_iter().map(|asked| (asked, 1));
     app.stop_own_server().await;
     app.all_is_told(&mut conn).await;

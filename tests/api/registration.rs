@@ -10,8 +10,12 @@ use crate::support::{TestApp, is_ticked, new_key, registration};
 async fn in_pattern(automatic: bool, for_new: bool) -> TestApp {
     let app = TestApp::with_paid().await;
     let approval = if automatic { "automatic" } else { "manual" };
-    app.put_store(json!({ "member_approval": approval })).await.expect(200);
-    app.put_paid(json!({ "enable_for_new_members": for_new })).await.expect(200);
+    app.put_store(json!({ "member_approval": approval }))
+        .await
+        .expect(200);
+    app.put_paid(json!({ "enable_for_new_members": for_new }))
+        .await
+        .expect(200);
     app
 }
 
@@ -32,10 +36,17 @@ async fn submit(app: &TestApp, cell: &str, member: &str) {
 
 async fn the_cells_of_a_pattern(pattern: &str, automatic: bool, for_new: bool) {
     let app = in_pattern(automatic, for_new).await;
-    let status = if automatic { "active" } else { "pending_approval" };
+    let status = if automatic {
+        "active"
+    } else {
+        "pending_approval"
+    };
 
     let cell = format!("{pattern}: registers with the wish");
-    let registered = app.register(registration("wish@minato.example", true)).await.expect(201);
+    let registered = app
+        .register(registration("wish@minato.example", true))
+        .await
+        .expect(201);
     assert_eq!(registered.body["status"], status, "{cell}");
     let member = registered.text_at("/id");
     if automatic {
@@ -47,14 +58,20 @@ async fn the_cells_of_a_pattern(pattern: &str, automatic: bool, for_new: bool) {
     }
 
     let cell = format!("{pattern}: registers without the wish");
-    let registered = app.register(registration("silent@minato.example", false)).await.expect(201);
+    let registered = app
+        .register(registration("silent@minato.example", false))
+        .await
+        .expect(201);
     let member = registered.text_at("/id");
     expect(&app, &cell, &member, for_new, "none").await;
 
     let cell = format!("{pattern}: asks later on my page");
     let buyer = app.buyer(member.parse::<MemberId>().unwrap()).await;
     let before = app.calls_of("apply").await;
-    buyer.act("/v1/storefront/me/paid/application").await.expect(200);
+    buyer
+        .act("/v1/storefront/me/paid/application")
+        .await
+        .expect(200);
     expect(&app, &cell, &member, true, "pending").await;
     assert_eq!(app.calls_of("apply").await, before, "{cell}");
     submit(&app, &cell, &member).await;
@@ -66,7 +83,11 @@ async fn the_cells_of_a_pattern(pattern: &str, automatic: bool, for_new: bool) {
     fields.remove("wants_paid");
     fields.insert("payment_methods".into(), json!(["paid", "bank_transfer"]));
     fields.insert("paid".into(), json!({ "application_status": "pending" }));
-    let created = app.admin().post("/v1/admin/members", body.clone()).await.expect(201);
+    let created = app
+        .admin()
+        .post("/v1/admin/members", body.clone())
+        .await
+        .expect(201);
     let member = created.text_at("/id");
     expect(&app, &cell, &member, true, "pending").await;
     submit(&app, &cell, &member).await;
@@ -76,11 +97,18 @@ async fn the_cells_of_a_pattern(pattern: &str, automatic: bool, for_new: bool) {
     fields.insert("email".into(), json!("later@minato.example"));
     fields.remove("payment_methods");
     fields.remove("paid");
-    let created = app.admin().post("/v1/admin/members", body).await.expect(201);
+    let created = app
+        .admin()
+        .post("/v1/admin/members", body)
+        .await
+        .expect(201);
     let member = created.text_at("/id");
     expect(&app, &cell, &member, for_new, "none").await;
     let add = json!({ "payment_methods": ["paid"], "paid": { "application_status": "pending" } });
-    app.admin().patch(&format!("/v1/admin/members/{member}"), add).await.expect(200);
+    app.admin()
+        .patch(&format!("/v1/admin/members/{member}"), add)
+        .await
+        .expect(200);
     expect(&app, &cell, &member, true, "pending").await;
     submit(&app, &cell, &member).await;
 }
@@ -110,7 +138,10 @@ async fn where_paid_gives_no_clear_answer_the_registration_stands_and_the_submis
     for kind in ["drop_answer", "drop_connection", "http_500", "malformed"] {
         let app = in_pattern(true, false).await;
         app.sandbox.fault("apply", kind, 1).await;
-        let registered = app.register(registration("a@minato.example", true)).await.expect(201);
+        let registered = app
+            .register(registration("a@minato.example", true))
+            .await
+            .expect(201);
         let member = registered.text_at("/id");
         assert_eq!(app.application_of(&member).await, "pending", "{kind}");
         app.work_after(1).await;
@@ -123,8 +154,13 @@ async fn where_paid_gives_no_clear_answer_the_registration_stands_and_the_submis
 #[actix_web::test]
 async fn what_paid_refuses_at_a_registration_the_admin_sees_and_the_buyer_does_not() {
     let app = in_pattern(true, false).await;
-    app.sandbox.fault_with(json!({ "operation": "apply", "kind": "refuse", "code": "B45", "times": 1 })).await;
-    let registered = app.register(registration("a@minato.example", true)).await.expect(201);
+    app.sandbox
+        .fault_with(json!({ "operation": "apply", "kind": "refuse", "code": "B45", "times": 1 }))
+        .await;
+    let registered = app
+        .register(registration("a@minato.example", true))
+        .await
+        .expect(201);
     assert!(!registered.text.contains("B45") && !registered.text.contains("application_status"));
     let member = registered.text_at("/id");
     let paid = app.seen(&member).await["paid"].clone();
@@ -146,7 +182,12 @@ async fn a_wish_names_everything_paid_needs_without_its_codes() {
     body["password"] = json!("short");
     let refused = app.register(body.clone()).await.problem(422, "invalid");
     let pointers = refused.pointers();
-    for pointer in ["/postal_code", "/prefecture", "/representative/family_name", "/password"] {
+    for pointer in [
+        "/postal_code",
+        "/prefecture",
+        "/representative/family_name",
+        "/password",
+    ] {
         assert!(pointers.contains(&pointer), "{pointers:?}");
     }
     assert!(!refused.text.contains("paid_code") && !refused.text.contains("B16"));
@@ -158,21 +199,37 @@ async fn a_wish_names_everything_paid_needs_without_its_codes() {
 #[actix_web::test]
 async fn a_wish_while_paid_is_disabled_is_refused() {
     let app = TestApp::start().await;
-    app.register(registration("a@minato.example", true)).await.problem(409, "paid_disabled");
-    app.register(registration("a@minato.example", false)).await.expect(201);
-    let config = app.visitor().get("/v1/storefront/config").await.expect(200).body;
+    app.register(registration("a@minato.example", true))
+        .await
+        .problem(409, "paid_disabled");
+    app.register(registration("a@minato.example", false))
+        .await
+        .expect(201);
+    let config = app
+        .visitor()
+        .get("/v1/storefront/config")
+        .await
+        .expect(200)
+        .body;
     assert_eq!(
         config["paid"],
         json!({ "enabled": false, "show_member_banner": false, "application_at_registration": false })
     );
-    assert_eq!(config["payment_methods"], json!(["bank_transfer", "cash_on_delivery"]));
+    assert_eq!(
+        config["payment_methods"],
+        json!(["bank_transfer", "cash_on_delivery"])
+    );
 }
 
 #[actix_web::test]
 async fn an_address_is_taken_once_however_it_is_written() {
     let app = TestApp::start().await;
-    app.register(registration("Buyer@Minato.example", false)).await.expect(201);
-    app.register(registration("  buyer@minato.EXAMPLE ", false)).await.problem(409, "email_taken");
+    app.register(registration("Buyer@Minato.example", false))
+        .await
+        .expect(201);
+    app.register(registration("  buyer@minato.EXAMPLE ", false))
+        .await
+        .problem(409, "email_taken");
 }
 
 #[actix_web::test]
@@ -185,7 +242,10 @@ async fn only_the_least_is_needed_to_register() {
     let registered = app.register(least.clone()).await.expect(201);
     assert_eq!(registered.text_at("/number"), "M000001");
     let login = json!({ "email": "a@minato.example", "password": "correct horse" });
-    app.visitor().post("/v1/storefront/sessions", login).await.expect(201);
+    app.visitor()
+        .post("/v1/storefront/sessions", login)
+        .await
+        .expect(201);
     let empty = app.register(json!({})).await.problem(422, "invalid");
     assert!(empty.pointers().contains(&"/password"), "{}", empty.text);
     for (field, value) in [
@@ -207,8 +267,14 @@ async fn a_registration_that_is_repeated_registers_once() {
     let app = in_pattern(true, false).await;
     let visitor = app.visitor().key(&new_key());
     let body = registration("a@minato.example", true);
-    let first = visitor.post("/v1/storefront/members", body.clone()).await.expect(201);
-    let again = visitor.post("/v1/storefront/members", body).await.expect(201);
+    let first = visitor
+        .post("/v1/storefront/members", body.clone())
+        .await
+        .expect(201);
+    let again = visitor
+        .post("/v1/storefront/members", body)
+        .await
+        .expect(201);
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     assert_eq!(first.text_at("/id"), again.text_at("/id"));
     assert_eq!(app.calls_of("apply").await, 1);
@@ -217,14 +283,33 @@ async fn a_registration_that_is_repeated_registers_once() {
 #[actix_web::test]
 async fn only_so_many_registrations_an_hour_are_screened_without_an_admin() {
     let app = in_pattern(true, false).await;
-    app.put_store(json!({ "applications_per_hour": 3 })).await.expect(200);
+    app.put_store(json!({ "applications_per_hour": 3 }))
+        .await
+        .expect(200);
     let register = async |number: usize| {
-        let registered = app.register(registration(&format!("buyer{number}@minato.example"), true)).await.expect(201);
+        let registered = app
+            .register(registration(&format!("buyer{number}@minato.example"), true))
+            .await
+            .expect(201);
         app.application_of(registered.text_at("/id")).await
     };
     let together = futures_util::future::join_all((0..8).map(register)).await;
-    assert_eq!(together.iter().filter(|status| *status == "submitted").count(), 3, "{together:?}");
-    assert_eq!(together.iter().filter(|status| *status == "pending").count(), 5, "{together:?}");
+    assert_eq!(
+        together
+            .iter()
+            .filter(|status| *status == "submitted")
+            .count(),
+        3,
+        "{together:?}"
+    );
+    assert_eq!(
+        together
+            .iter()
+            .filter(|status| *status == "pending")
+            .count(),
+        5,
+        "{together:?}"
+    );
     assert_eq!(app.calls_of("apply").await, 3);
     app.let_time_pass(TimeDelta::minutes(61)).await;
     assert_eq!(register(8).await, "submitted");

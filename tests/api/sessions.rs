@@ -15,33 +15,71 @@ async fn a_member_logs_in_refreshes_and_logs_out() {
     let app = TestApp::start().await;
     let member = app.member().await;
     let login = json!({ "email": app.email_of(member).await.to_uppercase(), "password": PASSWORD });
-    let session = app.visitor().post("/v1/storefront/sessions", login).await.expect(201);
-    assert_eq!((session.text_at("/token_type").as_str(), &session.body["expires_in"]), ("Bearer", &json!(900)));
+    let session = app
+        .visitor()
+        .post("/v1/storefront/sessions", login)
+        .await
+        .expect(201);
+    assert_eq!(
+        (
+            session.text_at("/token_type").as_str(),
+            &session.body["expires_in"]
+        ),
+        ("Bearer", &json!(900))
+    );
     let first = app.stranger().bearer(&session.text_at("/access_token"));
 
     let refresh = json!({ "refresh_token": session.text_at("/refresh_token") });
-    let next = app.stranger().post("/v1/storefront/sessions/refresh", refresh.clone()).await.expect(200);
-    app.stranger().post("/v1/storefront/sessions/refresh", refresh).await.problem(401, "token_invalid");
+    let next = app
+        .stranger()
+        .post("/v1/storefront/sessions/refresh", refresh.clone())
+        .await
+        .expect(200);
+    app.stranger()
+        .post("/v1/storefront/sessions/refresh", refresh)
+        .await
+        .problem(401, "token_invalid");
     let next_refresh = json!({ "refresh_token": next.text_at("/refresh_token") });
-    app.stranger().post("/v1/admin/sessions/refresh", next_refresh.clone()).await.problem(401, "token_invalid");
+    app.stranger()
+        .post("/v1/admin/sessions/refresh", next_refresh.clone())
+        .await
+        .problem(401, "token_invalid");
 
-    first.delete("/v1/storefront/sessions/current").await.expect(204);
-    first.delete("/v1/storefront/sessions/current").await.problem(401, "token_invalid");
+    first
+        .delete("/v1/storefront/sessions/current")
+        .await
+        .expect(204);
+    first
+        .delete("/v1/storefront/sessions/current")
+        .await
+        .problem(401, "token_invalid");
     let other = app.stranger().bearer(&next.text_at("/access_token"));
-    other.delete("/v1/storefront/sessions/current").await.problem(401, "token_invalid");
-    app.stranger().post("/v1/storefront/sessions/refresh", next_refresh).await.problem(401, "token_invalid");
+    other
+        .delete("/v1/storefront/sessions/current")
+        .await
+        .problem(401, "token_invalid");
+    app.stranger()
+        .post("/v1/storefront/sessions/refresh", next_refresh)
+        .await
+        .problem(401, "token_invalid");
 }
 
 #[actix_web::test]
 async fn the_staff_logs_in_by_the_stores_name() {
     let app = TestApp::start().await;
-    let login =
-        |store: &str, email: &str, password: &str| json!({ "store": store, "email": email, "password": password });
+    let login = |store: &str, email: &str, password: &str| json!({ "store": store, "email": email, "password": password });
     let path = "/v1/admin/sessions";
-    let session = app.stranger().post(path, login("minato", "owner@minato.example", PASSWORD)).await.expect(201);
+    let session = app
+        .stranger()
+        .post(path, login("minato", "owner@minato.example", PASSWORD))
+        .await
+        .expect(201);
     let owner = app.stranger().bearer(&session.text_at("/access_token"));
     owner.delete("/v1/admin/sessions/current").await.expect(204);
-    owner.delete("/v1/admin/sessions/current").await.problem(401, "token_invalid");
+    owner
+        .delete("/v1/admin/sessions/current")
+        .await
+        .problem(401, "token_invalid");
     let wrong = [
         login("minato", "owner@minato.example", "wrong"),
         login("minato", "nobody@minato.example", PASSWORD),
@@ -49,21 +87,35 @@ async fn the_staff_logs_in_by_the_stores_name() {
     ];
     let mut answers = Vec::new();
     for body in wrong {
-        let mut answer = app.stranger().post(path, body).await.problem(401, "login_failed");
+        let mut answer = app
+            .stranger()
+            .post(path, body)
+            .await
+            .problem(401, "login_failed");
         answer.body["request_id"] = json!(null);
         answers.push(answer.body);
     }
-    assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:?}");
+    assert!(
+        answers.windows(2).all(|pair| pair[0] == pair[1]),
+        "{answers:?}"
+    );
 }
 
 #[actix_web::test]
 async fn a_suspended_member_is_shut_out_at_once() {
     let app = TestApp::start().await;
-    let member = app.member_with(|member| member.status = MemberStatus::Suspended).await;
+    let member = app
+        .member_with(|member| member.status = MemberStatus::Suspended)
+        .await;
     let login = json!({ "email": app.email_of(member).await, "password": PASSWORD });
-    app.visitor().post("/v1/storefront/sessions", login).await.problem(403, "member_not_active");
+    app.visitor()
+        .post("/v1/storefront/sessions", login)
+        .await
+        .problem(403, "member_not_active");
     let open = app.buyer(member).await;
-    open.delete("/v1/storefront/sessions/current").await.problem(403, "member_not_active");
+    open.delete("/v1/storefront/sessions/current")
+        .await
+        .problem(403, "member_not_active");
 }
 
 #[actix_web::test]
@@ -71,12 +123,21 @@ async fn an_access_token_expires_and_the_session_goes_on() {
     let app = TestApp::start().await;
     let member = app.member().await;
     let login = json!({ "email": app.email_of(member).await, "password": PASSWORD });
-    let session = app.visitor().post("/v1/storefront/sessions", login).await.expect(201);
+    let session = app
+        .visitor()
+        .post("/v1/storefront/sessions", login)
+        .await
+        .expect(201);
     app.let_time_pass(TimeDelta::minutes(16)).await;
     let old = app.stranger().bearer(&session.text_at("/access_token"));
-    old.delete("/v1/storefront/sessions/current").await.problem(401, "token_expired");
+    old.delete("/v1/storefront/sessions/current")
+        .await
+        .problem(401, "token_expired");
     let refresh = json!({ "refresh_token": session.text_at("/refresh_token") });
-    app.stranger().post("/v1/storefront/sessions/refresh", refresh).await.expect(200);
+    app.stranger()
+        .post("/v1/storefront/sessions/refresh", refresh)
+        .await
+        .expect(200);
 }
 
 #[actix_web::test]
@@ -84,7 +145,11 @@ async fn a_one_time_token_sets_a_password_once_and_ends_every_session() {
     let app = TestApp::start().await;
     let member = app.member().await;
     let buyer = app.buyer(member).await;
-    let (store, now, id) = (app.store.store_id, app.app.clock.now(), PasswordTokenId::new());
+    let (store, now, id) = (
+        app.store.store_id,
+        app.app.clock.now(),
+        PasswordTokenId::new(),
+    );
     let (token, secret_hash) = passwords::new_token(id);
     let expires_at = now + TimeDelta::hours(1);
     let row = PasswordToken {
@@ -97,22 +162,53 @@ async fn a_one_time_token_sets_a_password_once_and_ends_every_session() {
         expires_at,
         used_at: None,
     };
-    db::password_token::replace(&row, &mut app.app.db().await.unwrap()).await.unwrap();
+    db::password_token::replace(&row, &mut app.app.db().await.unwrap())
+        .await
+        .unwrap();
 
     let set = |password: &str| json!({ "token": token, "password": password });
     let path = "/v1/storefront/password";
-    assert_eq!(app.visitor().post(path, set("short")).await.problem(422, "invalid").pointers(), ["/password"]);
+    assert_eq!(
+        app.visitor()
+            .post(path, set("short"))
+            .await
+            .problem(422, "invalid")
+            .pointers(),
+        ["/password"]
+    );
     let visitor = app.visitor().key("once");
-    visitor.post(path, set("another password")).await.expect(204);
-    let again = visitor.post(path, set("another password")).await.expect(204);
+    visitor
+        .post(path, set("another password"))
+        .await
+        .expect(204);
+    let again = visitor
+        .post(path, set("another password"))
+        .await
+        .expect(204);
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
-    assert_eq!(app.visitor().post(path, set("a third password")).await.problem(422, "invalid").pointers(), ["/token"]);
+    assert_eq!(
+        app.visitor()
+            .post(path, set("a third password"))
+            .await
+            .problem(422, "invalid")
+            .pointers(),
+        ["/token"]
+    );
 
-    buyer.delete("/v1/storefront/sessions/current").await.problem(401, "token_invalid");
+    buyer
+        .delete("/v1/storefront/sessions/current")
+        .await
+        .problem(401, "token_invalid");
     let login = |password: &str, email: String| json!({ "email": email, "password": password });
     let email = app.email_of(member).await;
-    app.visitor().post("/v1/storefront/sessions", login(PASSWORD, email.clone())).await.problem(401, "login_failed");
-    app.visitor().post("/v1/storefront/sessions", login("another password", email)).await.expect(201);
+    app.visitor()
+        .post("/v1/storefront/sessions", login(PASSWORD, email.clone()))
+        .await
+        .problem(401, "login_failed");
+    app.visitor()
+        .post("/v1/storefront/sessions", login("another password", email))
+        .await
+        .expect(201);
 }
 
 #[actix_web::test]
@@ -120,7 +216,10 @@ async fn asking_for_a_new_password_always_gets_the_same_answer() {
     let app = TestApp::start().await;
     let known = app.email_of(app.member().await).await;
     for email in [known.as_str(), "nobody@nowhere.example"] {
-        let answer = app.visitor().post("/v1/storefront/password-resets", json!({ "email": email })).await;
+        let answer = app
+            .visitor()
+            .post("/v1/storefront/password-resets", json!({ "email": email }))
+            .await;
         assert_eq!((answer.status, answer.text.as_str()), (202, ""));
     }
 }

@@ -20,16 +20,35 @@ async fn a_sale_that_is_under_way_at_a_stop_is_placed_before_the_process_ends() 
         ("KAKEURI_LISTEN", listen.as_str()),
         ("KAKEURI_PAID_WAIT", "2s"),
     ];
-    let service = Process::start(&settings, &["serve", "--no-worker"], &folder.join("log"), "Kakeuri answers");
+    let service = Process::start(
+        &settings,
+        &["serve", "--no-worker"],
+        &folder.join("log"),
+        "Kakeuri answers",
+    );
     let token = app.token(&Role::Owner.scopes(), TimeDelta::days(1));
-    let client = Client::new(&format!("http://{listen}")).bearer(&token).key(&new_key());
+    let client = Client::new(&format!("http://{listen}"))
+        .bearer(&token)
+        .key(&new_key());
     // The credit check opens a connection, which the register comes to use.
-    app.sandbox.fault_with(json!({ "operation": "register", "kind": "delay", "delay_ms": 5000, "times": 1 })).await;
-    let order = app.place_by(&client, member, 1000).await.expect(202).text_at("/id");
+    app.sandbox
+        .fault_with(
+            json!({ "operation": "register", "kind": "delay", "delay_ms": 5000, "times": 1 }),
+        )
+        .await;
+    let order = app
+        .place_by(&client, member, 1000)
+        .await
+        .expect(202)
+        .text_at("/id");
     service.stop();
     let shown = app.order(&order).await;
     let payment = &shown["payment"];
-    assert_eq!((&payment["status"], &payment["open_operation"]), (&json!("unconfirmed"), &json!(null)), "{shown}");
+    assert_eq!(
+        (&payment["status"], &payment["open_operation"]),
+        (&json!("unconfirmed"), &json!(null)),
+        "{shown}"
+    );
     assert_eq!(app.calls_of("register").await, 1);
     drop(std::fs::remove_dir_all(folder));
 }

@@ -14,7 +14,11 @@ use crate::support::TestApp;
 const STUCK: &str = "operation.stuck";
 
 async fn times_told(app: &TestApp, subject: &str) -> usize {
-    app.events_of(subject).await.iter().filter(|event| *event == STUCK).count()
+    app.events_of(subject)
+        .await
+        .iter()
+        .filter(|event| *event == STUCK)
+        .count()
 }
 
 #[actix_web::test]
@@ -23,14 +27,22 @@ async fn looking_at_a_payment_that_is_stuck_tells_nothing_new() {
     let order = app.unconfirmed_order().await;
     app.sandbox.fault("fix", "drop_connection", 1).await;
     Ask::Confirm.ask(&app.admin(), &order).await.expect(202);
-    app.sandbox.fault_with(json!({ "operation": "search", "kind": "drop_connection" })).await;
+    app.sandbox
+        .fault_with(json!({ "operation": "search", "kind": "drop_connection" }))
+        .await;
     app.recover_until_the_end().await;
-    assert_eq!((app.causes_of(&order).await, times_told(&app, &order).await), (vec!["stuck".to_owned()], 1));
+    assert_eq!(
+        (app.causes_of(&order).await, times_told(&app, &order).await),
+        (vec!["stuck".to_owned()], 1)
+    );
     let refresh = format!("/v1/admin/orders/{order}/payment/refresh");
     for _ in 0..3 {
         app.admin().act(&refresh).await.expect(202);
     }
-    assert_eq!((app.causes_of(&order).await, times_told(&app, &order).await), (vec!["stuck".to_owned()], 1));
+    assert_eq!(
+        (app.causes_of(&order).await, times_told(&app, &order).await),
+        (vec!["stuck".to_owned()], 1)
+    );
     app.sandbox.heal().await;
     app.admin().act(&refresh).await.expect(200);
     assert_eq!(app.order(&order).await["payment"]["status"], "confirmed");
@@ -40,12 +52,17 @@ async fn looking_at_a_payment_that_is_stuck_tells_nothing_new() {
 async fn looking_at_an_application_that_is_stuck_tells_nothing_new() {
     let app = TestApp::with_paid().await;
     let member = app.pending_member().await.to_string();
-    app.sandbox.fault_with(json!({ "operation": "any", "kind": "drop_connection" })).await;
+    app.sandbox
+        .fault_with(json!({ "operation": "any", "kind": "drop_connection" }))
+        .await;
     app.submit(&member).await.expect(202);
     app.recover_until_the_end().await;
     assert_eq!(times_told(&app, &member).await, 1);
     for _ in 0..3 {
-        app.admin().act(&format!("/v1/admin/members/{member}/paid/refresh")).await.expect(200);
+        app.admin()
+            .act(&format!("/v1/admin/members/{member}/paid/refresh"))
+            .await
+            .expect(200);
     }
     assert_eq!(times_told(&app, &member).await, 1);
 }
@@ -60,20 +77,43 @@ async fn a_drive_that_panics_counts_and_ends_before_a_human() {
     let calls = app.calls_of("search").await + app.calls_of("fix").await;
     for _ in 0..12 {
         app.app.clock.advance(TimeDelta::hours(3));
-        let due = operation::claim_due(lease::new(&app.app), 1, &mut app.app.db().await.unwrap()).await.unwrap();
-        let [claimed] = &due[..] else { panic!("{due:?}") };
+        let due = operation::claim_due(lease::new(&app.app), 1, &mut app.app.db().await.unwrap())
+            .await
+            .unwrap();
+        let [claimed] = &due[..] else {
+            panic!("{due:?}")
+        };
         let driven = holding::counted(async {
             let _held = app.app.db().await.unwrap();
             drive::drive(&app.app, claimed.clone()).await
         });
         let error = driven.await.unwrap_err().to_string();
-        assert!(error.contains("panicked") && error.contains("held while Paid is asked"), "{error}");
+        assert!(
+            error.contains("panicked") && error.contains("held while Paid is asked"),
+            "{error}"
+        );
     }
     app.app.clock.advance(TimeDelta::hours(3));
-    assert_eq!(drive::drive_due(&app.app, 10).await.unwrap(), 0, "it is driven for ever");
-    assert_eq!((app.causes_of(&order).await, times_told(&app, &order).await), (vec!["stuck".to_owned()], 1));
+    assert_eq!(
+        drive::drive_due(&app.app, 10).await.unwrap(),
+        0,
+        "it is driven for ever"
+    );
+    assert_eq!(
+        (app.causes_of(&order).await, times_told(&app, &order).await),
+        (vec!["stuck".to_owned()], 1)
+    );
     let id = OrderId(order.parse().unwrap());
-    let stuck = operation::open_on_order(app.store.store_id, id, &app.app.db().await.unwrap()).await.unwrap().unwrap();
-    assert!(stuck.last_outcome().message.contains("This service failed"), "{stuck:?}");
-    assert_eq!(app.calls_of("search").await + app.calls_of("fix").await, calls);
+    let stuck = operation::open_on_order(app.store.store_id, id, &app.app.db().await.unwrap())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        stuck.last_outcome().message.contains("This service failed"),
+        "{stuck:?}"
+    );
+    assert_eq!(
+        app.calls_of("search").await + app.calls_of("fix").await,
+        calls
+    );
 }

@@ -14,20 +14,34 @@ const SUMMARY: &str = "/v1/admin/summary";
 
 impl TestApp {
     async fn summary(&self) -> Value {
-        self.admin_with(&[Scope::OrdersRead]).get(SUMMARY).await.expect(200).body
+        self.admin_with(&[Scope::OrdersRead])
+            .get(SUMMARY)
+            .await
+            .expect(200)
+            .body
     }
 }
 
 /// An order that is paid by bank transfer.
 async fn by_bank(client: &Client, member: &str, net: i64) -> Answer {
-    let body = json!({ "member_id": member, "payment_method": "bank_transfer", "lines": lines(net) });
-    client.key(&new_key()).post("/v1/admin/orders", body).await.expect(201)
+    let body =
+        json!({ "member_id": member, "payment_method": "bank_transfer", "lines": lines(net) });
+    client
+        .key(&new_key())
+        .post("/v1/admin/orders", body)
+        .await
+        .expect(201)
 }
 
 /// Of a list of counts, that of one entry.
 fn of(list: &Value, name: &str) -> Value {
     let named = |entry: &&Value| entry["status"] == name || entry["code"] == name;
-    list.as_array().unwrap().iter().find(named).cloned().unwrap_or_else(|| panic!("no {name} in {list}"))
+    list.as_array()
+        .unwrap()
+        .iter()
+        .find(named)
+        .cloned()
+        .unwrap_or_else(|| panic!("no {name} in {list}"))
 }
 
 #[actix_web::test]
@@ -36,12 +50,28 @@ async fn an_empty_store_has_zeros_everywhere() {
     let mut summary = app.summary().await;
     let today = app.app.clock.today().to_string();
     let orders = summary["orders"].take();
-    assert_eq!(orders["today"], json!({ "from": today, "count": 0, "total": 0 }));
-    assert_eq!(orders["this_month"], json!({ "from": format!("{}-01", &today[..7]), "count": 0, "total": 0 }));
+    assert_eq!(
+        orders["today"],
+        json!({ "from": today, "count": 0, "total": 0 })
+    );
+    assert_eq!(
+        orders["this_month"],
+        json!({ "from": format!("{}-01", &today[..7]), "count": 0, "total": 0 })
+    );
     let zeros = |names: &[&str], field: &str| -> Value {
-        names.iter().map(|name| json!({ (field): name, "count": 0 })).collect::<Vec<_>>().into()
+        names
+            .iter()
+            .map(|name| json!({ (field): name, "count": 0 }))
+            .collect::<Vec<_>>()
+            .into()
     };
-    let statuses = ["processing", "unconfirmed", "confirmed", "cancelled", "failed"];
+    let statuses = [
+        "processing",
+        "unconfirmed",
+        "confirmed",
+        "cancelled",
+        "failed",
+    ];
     let causes = [
         "amount_mismatch",
         "cancelled_but_open",
@@ -53,9 +83,19 @@ async fn an_empty_store_has_zeros_everywhere() {
         "unknown_code",
         "stuck_application",
     ];
-    let applications =
-        ["none", "pending", "submitted", "under_review", "declined", "approved_inactive", "approved_active"];
-    let payments: Vec<_> = statuses.iter().map(|status| json!({ "status": status, "count": 0, "amount": 0 })).collect();
+    let applications = [
+        "none",
+        "pending",
+        "submitted",
+        "under_review",
+        "declined",
+        "approved_inactive",
+        "approved_active",
+    ];
+    let payments: Vec<_> = statuses
+        .iter()
+        .map(|status| json!({ "status": status, "count": 0, "amount": 0 }))
+        .collect();
     let expected = json!({
         "orders": null,
         "payments": payments,
@@ -74,22 +114,39 @@ async fn an_empty_store_has_zeros_everywhere() {
 async fn orders_in_every_state(app: &TestApp, member: MemberId) -> [String; 6] {
     let admin = app.admin();
     let place = async || app.place(member, 1000).await.expect(201).text_at("/id");
-    let [first, apart, confirmed, cancelled] = [place().await, place().await, place().await, place().await];
+    let [first, apart, confirmed, cancelled] =
+        [place().await, place().await, place().await, place().await];
     let edit = json!({ "lines": lines(900), "update_paid_amount": false });
-    admin.patch(&format!("/v1/admin/orders/{apart}"), edit).await.expect(200);
+    admin
+        .patch(&format!("/v1/admin/orders/{apart}"), edit)
+        .await
+        .expect(200);
     Ask::Confirm.ask(&admin, &confirmed).await.expect(200);
     let cancel = json!({ "cancel_payment": true, "reason": "欠品" });
-    admin.post(&format!("/v1/admin/orders/{cancelled}/cancel"), cancel).await.expect(200);
+    admin
+        .post(&format!("/v1/admin/orders/{cancelled}/cancel"), cancel)
+        .await
+        .expect(200);
     let silent = async || {
         app.sandbox.fault("register", "drop_connection", 1).await;
         app.place(member, 1000).await.expect(202).text_at("/id")
     };
     let failed = silent().await;
     let abandon = json!({ "action": "abandon", "reason": "重複" });
-    admin.post(&format!("/v1/admin/reconciliation/{failed}/resolve"), abandon).await.expect(200);
+    admin
+        .post(
+            &format!("/v1/admin/reconciliation/{failed}/resolve"),
+            abandon,
+        )
+        .await
+        .expect(200);
     // Refused while the caller waited: never placed, never shown.
-    app.sandbox.fault_with(json!({ "operation": "register", "kind": "refuse", "code": "E77", "times": 1 })).await;
-    app.place(member, 1000).await.problem(402, "credit_declined");
+    app.sandbox
+        .fault_with(json!({ "operation": "register", "kind": "refuse", "code": "E77", "times": 1 }))
+        .await;
+    app.place(member, 1000)
+        .await
+        .problem(402, "credit_declined");
     by_bank(&admin, &member.to_string(), 2000).await;
     [silent().await, first, apart, confirmed, cancelled, failed]
 }
@@ -98,12 +155,21 @@ async fn orders_in_every_state(app: &TestApp, member: MemberId) -> [String; 6] {
 async fn everything_is_counted_once_and_nothing_of_another_store() {
     let app = TestApp::with_paid().await;
     let other = app.admin_of(&app.another_store().await, Scope::ALL);
-    let theirs = other.post("/v1/admin/members", registration_of("x@other.example")).await.expect(201).text_at("/id");
+    let theirs = other
+        .post("/v1/admin/members", registration_of("x@other.example"))
+        .await
+        .expect(201)
+        .text_at("/id");
     by_bank(&other, &theirs, 5000).await;
     let member = app.approved_member().await;
-    app.pending_member_with(|member| member.status = MemberStatus::PendingApproval).await;
+    app.pending_member_with(|member| member.status = MemberStatus::PendingApproval)
+        .await;
     let [_, first, apart, ..] = orders_in_every_state(&app, member).await;
-    let refresh = app.admin().post("/v1/admin/members/paid/refresh", json!({})).await.expect(202);
+    let refresh = app
+        .admin()
+        .post("/v1/admin/members/paid/refresh", json!({}))
+        .await
+        .expect(202);
     let summary = app.summary().await;
     for (status, count, amount) in [
         ("processing", 1, 1100),
@@ -116,29 +182,64 @@ async fn everything_is_counted_once_and_nothing_of_another_store() {
         assert_eq!(of(&summary["payments"], status), expected);
     }
     let oldest = app.order(&first).await;
-    assert_eq!((&summary["unconfirmed"]["count"], &summary["unconfirmed"]["amount"]), (&json!(2), &json!(2200)));
+    assert_eq!(
+        (
+            &summary["unconfirmed"]["count"],
+            &summary["unconfirmed"]["amount"]
+        ),
+        (&json!(2), &json!(2200))
+    );
     assert_eq!(summary["unconfirmed"]["oldest"]["order_id"], first);
     assert_eq!(summary["unconfirmed"]["oldest"]["number"], oldest["number"]);
-    assert_eq!(summary["mismatches"], json!({ "count": 1, "difference": 110 }));
+    assert_eq!(
+        summary["mismatches"],
+        json!({ "count": 1, "difference": 110 })
+    );
     // 1,100, 990 and 1,100 on Paid, 2,200 by bank; not the cancelled, the failed and the processing one.
     let today = app.app.clock.today().to_string();
-    assert_eq!(summary["orders"]["today"], json!({ "from": today, "count": 4, "total": 5390 }));
-    assert_eq!(of(&summary["members"]["applications"], "approved_active")["count"], 1);
-    assert_eq!(of(&summary["members"]["applications"], "pending")["count"], 1);
-    assert_eq!((&summary["members"]["count"], &summary["members"]["pending_approval"]), (&json!(2), &json!(1)));
+    assert_eq!(
+        summary["orders"]["today"],
+        json!({ "from": today, "count": 4, "total": 5390 })
+    );
+    assert_eq!(
+        of(&summary["members"]["applications"], "approved_active")["count"],
+        1
+    );
+    assert_eq!(
+        of(&summary["members"]["applications"], "pending")["count"],
+        1
+    );
+    assert_eq!(
+        (
+            &summary["members"]["count"],
+            &summary["members"]["pending_approval"]
+        ),
+        (&json!(2), &json!(1))
+    );
     assert_eq!(summary["open_jobs"], 1);
     assert_eq!(app.causes_of(&apart).await, ["amount_mismatch"]);
     app.work().await;
-    app.admin().get(&format!("/v1/admin/jobs/{}", refresh.text_at("/id"))).await.expect(200);
+    app.admin()
+        .get(&format!("/v1/admin/jobs/{}", refresh.text_at("/id")))
+        .await
+        .expect(200);
     assert_eq!(app.summary().await["open_jobs"], 0);
     let theirs = other.get(SUMMARY).await.expect(200).body;
-    assert_eq!(theirs["orders"]["today"], json!({ "from": today, "count": 1, "total": 5500 }));
-    assert_eq!((&theirs["members"]["count"], &theirs["unconfirmed"]["count"]), (&json!(1), &json!(0)));
+    assert_eq!(
+        theirs["orders"]["today"],
+        json!({ "from": today, "count": 1, "total": 5500 })
+    );
+    assert_eq!(
+        (&theirs["members"]["count"], &theirs["unconfirmed"]["count"]),
+        (&json!(1), &json!(0))
+    );
 }
 
 fn registration_of(email: &str) -> Value {
     let mut body = registration(email, false);
-    body.as_object_mut().unwrap().retain(|name, _| name != "password" && name != "wants_paid");
+    body.as_object_mut()
+        .unwrap()
+        .retain(|name, _| name != "password" && name != "wants_paid");
     body
 }
 
@@ -149,22 +250,46 @@ async fn causes_are_counted_as_the_reconciliation_list_has_them() {
     let [processing, first, apart, confirmed, ..] = orders_in_every_state(&app, member).await;
     let admin = app.admin();
     let cancelled = json!({ "handling_status": "cancelled" });
-    admin.patch(&format!("/v1/admin/orders/{apart}"), cancelled).await.expect(200);
+    admin
+        .patch(&format!("/v1/admin/orders/{apart}"), cancelled)
+        .await
+        .expect(200);
     app.sandbox.delete_sale(&app.key_of(&confirmed).await).await;
-    admin.act(&format!("/v1/admin/orders/{confirmed}/payment/refresh")).await.expect(200);
+    admin
+        .act(&format!("/v1/admin/orders/{confirmed}/payment/refresh"))
+        .await
+        .expect(200);
     app.sandbox.fault("fix", "drop_connection", 1).await;
     Ask::Confirm.ask(&admin, &first).await.expect(202);
-    app.sandbox.fault_with(json!({ "operation": "any", "kind": "drop_connection" })).await;
+    app.sandbox
+        .fault_with(json!({ "operation": "any", "kind": "drop_connection" }))
+        .await;
     for minutes in [0, 16, 10 * 24 * 60, 40 * 24 * 60] {
         app.recover_after(minutes).await;
-        let list = app.admin().get("/v1/admin/reconciliation?include_total=true").await.expect(200).body;
+        let list = app
+            .admin()
+            .get("/v1/admin/reconciliation?include_total=true")
+            .await
+            .expect(200)
+            .body;
         let summary = app.summary().await["reconciliation"].clone();
         assert_eq!(summary["count"], list["total"], "after {minutes} minutes");
-        let listed: Vec<&Value> =
-            list["data"].as_array().unwrap().iter().flat_map(|item| item["causes"].as_array().unwrap()).collect();
+        let listed: Vec<&Value> = list["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|item| item["causes"].as_array().unwrap())
+            .collect();
         for counted in summary["causes"].as_array().unwrap() {
-            let number = listed.iter().filter(|cause| cause["code"] == counted["code"]).count();
-            assert_eq!(counted["count"], number, "{} after {minutes} minutes", counted["code"]);
+            let number = listed
+                .iter()
+                .filter(|cause| cause["code"] == counted["code"])
+                .count();
+            assert_eq!(
+                counted["count"], number,
+                "{} after {minutes} minutes",
+                counted["code"]
+            );
         }
     }
     app.recover_until_the_end().await;
@@ -184,7 +309,11 @@ async fn causes_are_counted_as_the_reconciliation_list_has_them() {
     ] {
         assert_eq!(of(&causes, code)["count"], count, "{code}");
     }
-    assert!(app.causes_of(&processing).await.contains(&"stuck".to_owned()));
+    assert!(
+        app.causes_of(&processing)
+            .await
+            .contains(&"stuck".to_owned())
+    );
 }
 
 #[actix_web::test]
@@ -197,15 +326,24 @@ async fn days_and_months_begin_at_midnight_in_japan() {
     clock.advance(last_minute - clock.now());
     by_bank(&app.admin(), &member, 1000).await;
     let orders = app.summary().await["orders"].clone();
-    assert_eq!((&orders["today"]["count"], &orders["this_month"]["count"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        (&orders["today"]["count"], &orders["this_month"]["count"]),
+        (&json!(1), &json!(1))
+    );
     clock.advance(TimeDelta::minutes(1));
     assert_eq!(japan_date(clock.now()), next_month);
     let nothing = json!({ "from": next_month, "count": 0, "total": 0 });
-    assert_eq!(app.summary().await["orders"], json!({ "today": nothing, "this_month": nothing }));
+    assert_eq!(
+        app.summary().await["orders"],
+        json!({ "today": nothing, "this_month": nothing })
+    );
     by_bank(&app.admin(), &member, 3000).await;
     clock.advance(TimeDelta::days(1));
     let orders = app.summary().await["orders"].clone();
-    assert_eq!((&orders["today"]["count"], &orders["this_month"]["total"]), (&json!(0), &json!(3300)));
+    assert_eq!(
+        (&orders["today"]["count"], &orders["this_month"]["total"]),
+        (&json!(0), &json!(3300))
+    );
 }
 
 #[actix_web::test]
@@ -216,17 +354,33 @@ async fn sums_that_no_64_bits_hold_are_still_told() {
     let line = json!([{ "name": "品", "unit_price": huge, "quantity": 1, "tax_rate": 0 }]);
     let body = json!({ "member_id": member, "payment_method": "bank_transfer", "lines": line });
     for _ in 0..2 {
-        app.admin().key(&new_key()).post("/v1/admin/orders", body.clone()).await.expect(201);
+        app.admin()
+            .key(&new_key())
+            .post("/v1/admin/orders", body.clone())
+            .await
+            .expect(201);
     }
     let answer = app.admin().get(SUMMARY).await.expect(200);
-    assert!(answer.text.contains("\"count\":2,\"total\":16000000000000000000}"), "{}", answer.text);
+    assert!(
+        answer
+            .text
+            .contains("\"count\":2,\"total\":16000000000000000000}"),
+        "{}",
+        answer.text
+    );
 }
 
 #[actix_web::test]
 async fn the_connection_to_paid_is_told_with_its_age() {
     let app = TestApp::with_paid().await;
-    app.admin().act("/v1/admin/settings/paid/test").await.expect(200);
+    app.admin()
+        .act("/v1/admin/settings/paid/test")
+        .await
+        .expect(200);
     app.let_time_pass(TimeDelta::seconds(90)).await;
     let paid = app.summary().await["paid"].clone();
-    assert_eq!((&paid["enabled"], &paid["health"], &paid["age_seconds"]), (&json!(true), &json!("ok"), &json!(90)));
+    assert_eq!(
+        (&paid["enabled"], &paid["health"], &paid["age_seconds"]),
+        (&json!(true), &json!("ok"), &json!(90))
+    );
 }

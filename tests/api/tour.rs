@@ -15,11 +15,16 @@ struct Step {
 }
 
 fn steps() -> Vec<Step> {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let tour = readme.split("\n## ").find(|section| section.starts_with("A tour")).unwrap();
+    let readme =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let tour = readme
+        .split("\n## ")
+        .find(|section| section.starts_with("A tour"))
+        .unwrap();
     let block = |text: &str, language: &str| {
         let (_, rest) = text.split_once(&format!("```{language}\n"))?;
-        rest.split_once("```").map(|(block, rest)| (block.to_owned(), rest.to_owned()))
+        rest.split_once("```")
+            .map(|(block, rest)| (block.to_owned(), rest.to_owned()))
     };
     let (mut steps, mut rest) = (Vec::new(), tour.to_owned());
     while let Some((commands, after)) = block(&rest, "sh") {
@@ -58,10 +63,19 @@ fn the_tour_prints_what_the_readme_says() {
         ("KAKEURI_SANDBOX_LISTEN", sandbox.as_str()),
         ("KAKEURI_DATA_DIR", folder.to_str().unwrap()),
     ];
-    let service = Process::start(&settings, &["serve"], &folder.join("service.log"), "Kakeuri answers");
+    let service = Process::start(
+        &settings,
+        &["serve"],
+        &folder.join("service.log"),
+        "Kakeuri answers",
+    );
     let steps = steps();
     assert!(steps.len() >= 10);
-    let path = format!("{}:{}", Path::new(PROGRAM).parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let path = format!(
+        "{}:{}",
+        Path::new(PROGRAM).parent().unwrap().display(),
+        std::env::var("PATH").unwrap()
+    );
     let mut shell = Command::new("bash")
         .args(["-euo", "pipefail"])
         .envs(settings)
@@ -72,13 +86,26 @@ fn the_tour_prints_what_the_readme_says() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let script: String = steps.iter().map(|step| format!("{}printf '\\036'\n", step.commands)).collect();
-    shell.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    let script: String = steps
+        .iter()
+        .map(|step| format!("{}printf '\\036'\n", step.commands))
+        .collect();
+    shell
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(script.as_bytes())
+        .unwrap();
     let output = String::from_utf8(shell.wait_with_output().unwrap().stdout).unwrap();
     let mut outputs = output.split('\x1e');
     for step in &steps {
         let printed = outputs.next().unwrap_or_default();
-        assert!(looks_like(printed, &step.printed), "{}\nprints\n{printed}\nand not\n{}", step.commands, step.printed);
+        assert!(
+            looks_like(printed, &step.printed),
+            "{}\nprints\n{printed}\nand not\n{}",
+            step.commands,
+            step.printed
+        );
     }
     service.stop();
     fs::remove_dir_all(&folder).unwrap();

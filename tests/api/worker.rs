@@ -16,7 +16,8 @@ const FAST: [(&str, &str); 1] = [("KAKEURI_RETRY_SCALE", "0.01")];
 async fn a_slow_operation_holds_up_no_other() {
     let app = TestApp::with_paid_and(&FAST).await;
     let (slow, quick) = (
-        app.pending_member_with(|member| member.customer_number = PaidKey::parse("SLOW-1").ok()).await,
+        app.pending_member_with(|member| member.customer_number = PaidKey::parse("SLOW-1").ok())
+            .await,
         app.pending_member().await,
     );
     for member in [slow, quick] {
@@ -29,9 +30,11 @@ async fn a_slow_operation_holds_up_no_other() {
     app.let_time_pass(TimeDelta::minutes(1)).await;
     let stop = CancellationToken::new();
     let running = tokio::spawn(worker::run(app.app.clone(), stop.clone()));
-    app.when(async || app.application_of(quick).await == "approved_active").await;
+    app.when(async || app.application_of(quick).await == "approved_active")
+        .await;
     assert_eq!(app.application_of(slow).await, "pending");
-    app.when(async || app.application_of(slow).await == "approved_active").await;
+    app.when(async || app.application_of(slow).await == "approved_active")
+        .await;
     stop.cancel();
     running.await.unwrap();
 }
@@ -51,7 +54,10 @@ async fn the_worker_survives_the_loss_of_its_connections() {
     drop(conn);
     app.let_time_pass(TimeDelta::minutes(1)).await;
     app.when(async || {
-        let seen = app.admin().get(&format!("/v1/admin/members/{member}")).await;
+        let seen = app
+            .admin()
+            .get(&format!("/v1/admin/members/{member}"))
+            .await;
         seen.body["paid"]["application_status"] == "approved_active"
     })
     .await;

@@ -32,32 +32,67 @@ pub async fn named(
     let ids = of_store
         .filter(members::number.eq_any(&names.numbers))
         .select(members::id)
-        .union(of_store.filter(members::email_key.eq_any(&names.emails)).select(members::id))
-        .union(of_store.filter(members::customer_number.eq_any(&names.keys)).select(members::id));
+        .union(
+            of_store
+                .filter(members::email_key.eq_any(&names.emails))
+                .select(members::id),
+        )
+        .union(
+            of_store
+                .filter(members::customer_number.eq_any(&names.keys))
+                .select(members::id),
+        );
     let mut ids: Vec<MemberId> = ids.load(conn).await?;
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     ids.sort_unstable();
-    let query = of_store.filter(members::id.eq_any(ids)).order(members::id.asc()).select(Member::as_select());
-    if lock { query.for_update().load(conn).await } else { query.load(conn).await }
+    let query = of_store
+        .filter(members::id.eq_any(ids))
+        .order(members::id.asc())
+        .select(Member::as_select());
+    if lock {
+        query.for_update().load(conn).await
+    } else {
+        query.load(conn).await
+    }
 }
 
 /// Those of these e-mail addresses, folded, that a member has.
-pub async fn known_emails(store: StoreId, emails: &[String], conn: &AsyncPgConnection) -> QueryResult<Vec<String>> {
+pub async fn known_emails(
+    store: StoreId,
+    emails: &[String],
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<String>> {
     let of_store = members::table.filter(members::store_id.eq(store));
-    of_store.filter(members::email_key.eq_any(emails)).select(members::email_key).load(&mut &*conn).await
+    of_store
+        .filter(members::email_key.eq_any(emails))
+        .select(members::email_key)
+        .load(&mut &*conn)
+        .await
 }
 
 /// Those of these numbers that a member has.
-pub async fn known_numbers(store: StoreId, numbers: &[String], conn: &AsyncPgConnection) -> QueryResult<Vec<String>> {
+pub async fn known_numbers(
+    store: StoreId,
+    numbers: &[String],
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<String>> {
     let of_store = members::table.filter(members::store_id.eq(store));
-    of_store.filter(members::number.eq_any(numbers)).select(members::number).load(&mut &*conn).await
+    of_store
+        .filter(members::number.eq_any(numbers))
+        .select(members::number)
+        .load(&mut &*conn)
+        .await
 }
 
 /// The ticked methods as one text, as PostgreSQL has no array of arrays of different lengths.
 fn methods(member: &Member) -> String {
-    let words: Vec<&str> = member.payment_methods.iter().map(|method| method.as_str()).collect();
+    let words: Vec<&str> = member
+        .payment_methods
+        .iter()
+        .map(|method| method.as_str())
+        .collect();
     words.join("|")
 }
 

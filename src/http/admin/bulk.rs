@@ -25,7 +25,9 @@ use crate::workflows::job::{self, Wanted};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(submit_applications).service(refresh_applications);
+    config
+        .service(submit_applications)
+        .service(refresh_applications);
 }
 
 /// The most ids one request may name.
@@ -72,7 +74,10 @@ impl TryFrom<i64> for Minutes {
         if OLDER_THAN_MINUTES.contains(&minutes) {
             Ok(Self(TimeDelta::minutes(minutes)))
         } else {
-            Err(format!("out of range, expected a number from 0 to {}", OLDER_THAN_MINUTES.end()))
+            Err(format!(
+                "out of range, expected a number from 0 to {}",
+                OLDER_THAN_MINUTES.end()
+            ))
         }
     }
 }
@@ -82,7 +87,10 @@ pub(super) fn both_or_neither(ids: &str) -> Error {
 }
 
 /// Each id once, in the order given.
-pub(super) fn distinct(ids: impl IntoIterator<Item = Uuid>, pointer: &str) -> Result<Vec<Uuid>, Error> {
+pub(super) fn distinct(
+    ids: impl IntoIterator<Item = Uuid>,
+    pointer: &str,
+) -> Result<Vec<Uuid>, Error> {
     let mut seen = std::collections::HashSet::new();
     let mut named = ids.into_iter().peekable();
     if named.peek().is_none() {
@@ -90,7 +98,11 @@ pub(super) fn distinct(ids: impl IntoIterator<Item = Uuid>, pointer: &str) -> Re
     }
     let ids: Vec<Uuid> = named.filter(|id| seen.insert(*id)).collect();
     if ids.len() > MOST_IDS {
-        return Err(Error::invalid(pointer, "too_many", &format!("At most {MOST_IDS} ids.")));
+        return Err(Error::invalid(
+            pointer,
+            "too_many",
+            &format!("At most {MOST_IDS} ids."),
+        ));
     }
     Ok(ids)
 }
@@ -112,7 +124,10 @@ async fn submit_applications(
     once: Once<Body<SubmissionsIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let (ticket, Body(wanted)) = match once.begin(async |made| job::resume(&app, admin.store, made).await).await? {
+    let (ticket, Body(wanted)) = match once
+        .begin(async |made| job::resume(&app, admin.store, made).await)
+        .await?
+    {
         Begun::Resumed(job) => return Ok(accepted(job)),
         Begun::Fresh(fresh) => fresh,
     };
@@ -121,20 +136,35 @@ async fn submit_applications(
         (None, Some(filter)) => pending(&app, admin.store, filter).await?,
         (None, None) | (Some(_), Some(_)) => return Err(both_or_neither("member_ids")),
     };
-    if !crate::db::paid_settings::find(admin.store, &*app.db().await?).await?.enabled {
+    if !crate::db::paid_settings::find(admin.store, &*app.db().await?)
+        .await?
+        .enabled
+    {
         return Err(application::paid_disabled());
     }
     let wanted = Wanted::new(JobKind::MemberSubmission, ids);
-    Ok(accepted(job::accept(&app, admin.store, &wanted, &admin.actor, &ticket).await?))
+    Ok(accepted(
+        job::accept(&app, admin.store, &wanted, &admin.actor, &ticket).await?,
+    ))
 }
 
 async fn pending(app: &App, store: StoreId, filter: MemberFilter) -> Result<Vec<Uuid>, Error> {
     let filter = member::Filter::from(filter);
-    if filter.application_status.is_some_and(|status| status != ApplicationStatus::Pending) {
+    if filter
+        .application_status
+        .is_some_and(|status| status != ApplicationStatus::Pending)
+    {
         return Ok(Vec::new());
     }
-    let filter = member::Filter { application_status: Some(ApplicationStatus::Pending), ..filter };
-    Ok(member::ids(store, &filter, &*app.db().await?).await?.into_iter().map(|id| id.0).collect())
+    let filter = member::Filter {
+        application_status: Some(ApplicationStatus::Pending),
+        ..filter
+    };
+    Ok(member::ids(store, &filter, &*app.db().await?)
+        .await?
+        .into_iter()
+        .map(|id| id.0)
+        .collect())
 }
 
 /// Read the status of many applications back from Paid
@@ -149,18 +179,24 @@ async fn refresh_applications(
     once: Once<OptionalBody<RefreshesIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let (ticket, OptionalBody(wanted)) =
-        match once.begin(async |made| job::resume(&app, admin.store, made).await).await? {
-            Begun::Resumed(job) => return Ok(accepted(job)),
-            Begun::Fresh(fresh) => fresh,
-        };
+    let (ticket, OptionalBody(wanted)) = match once
+        .begin(async |made| job::resume(&app, admin.store, made).await)
+        .await?
+    {
+        Begun::Resumed(job) => return Ok(accepted(job)),
+        Begun::Fresh(fresh) => fresh,
+    };
     let ids = to_refresh(&app, admin.store, wanted).await?;
     let wanted = Wanted::new(JobKind::MemberRefresh, ids);
-    Ok(accepted(job::accept(&app, admin.store, &wanted, &admin.actor, &ticket).await?))
+    Ok(accepted(
+        job::accept(&app, admin.store, &wanted, &admin.actor, &ticket).await?,
+    ))
 }
 
 async fn to_refresh(app: &App, store: StoreId, wanted: RefreshesIn) -> Result<Vec<Uuid>, Error> {
-    let before = wanted.older_than_minutes.map(|Minutes(age)| app.clock.now() - age);
+    let before = wanted
+        .older_than_minutes
+        .map(|Minutes(age)| app.clock.now() - age);
     let conn = &*app.db().await?;
     match (wanted.member_ids, wanted.filter) {
         (Some(_), Some(_)) => Err(both_or_neither("member_ids")),
@@ -170,7 +206,9 @@ async fn to_refresh(app: &App, store: StoreId, wanted: RefreshesIn) -> Result<Ve
                 let members: Vec<MemberId> = ids.iter().copied().map(MemberId).collect();
                 let known = member::find_many(store, &members, conn).await?;
                 let fresh = |id: &Uuid| {
-                    known.iter().any(|member| member.id.0 == *id && member.checked_at.is_some_and(|at| at >= before))
+                    known.iter().any(|member| {
+                        member.id.0 == *id && member.checked_at.is_some_and(|at| at >= before)
+                    })
                 };
                 ids.retain(|id| !fresh(id));
             }
@@ -179,8 +217,16 @@ async fn to_refresh(app: &App, store: StoreId, wanted: RefreshesIn) -> Result<Ve
         (None, filter) => {
             let filter = filter.map(member::Filter::from).unwrap_or_default();
             let checked_before = filter.checked_before.into_iter().chain(before).min();
-            let filter = member::Filter { checked_before, known_to_paid: true, ..filter };
-            Ok(member::ids(store, &filter, conn).await?.into_iter().map(|id| id.0).collect())
+            let filter = member::Filter {
+                checked_before,
+                known_to_paid: true,
+                ..filter
+            };
+            Ok(member::ids(store, &filter, conn)
+                .await?
+                .into_iter()
+                .map(|id| id.0)
+                .collect())
         }
     }
 }

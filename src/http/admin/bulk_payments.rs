@@ -56,14 +56,25 @@ async fn refresh_payments(
     once: Once<Body<PaymentRefreshesIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let (ticket, Body(wanted)) = match once.begin(async |made| job::resume(&app, admin.store, made).await).await? {
+    let (ticket, Body(wanted)) = match once
+        .begin(async |made| job::resume(&app, admin.store, made).await)
+        .await?
+    {
         Begun::Resumed(job) => return Ok(accepted(job)),
         Begun::Fresh(fresh) => fresh,
     };
     payment::require_inquiry(&app)?;
-    let ids = chosen(&app, admin.store, wanted.order_ids, wanted.filter.map(order::Filter::from)).await?;
+    let ids = chosen(
+        &app,
+        admin.store,
+        wanted.order_ids,
+        wanted.filter.map(order::Filter::from),
+    )
+    .await?;
     let wanted = Wanted::new(JobKind::PaymentRefresh, ids);
-    Ok(accepted(job::accept(&app, admin.store, &wanted, &admin.actor, &ticket).await?))
+    Ok(accepted(
+        job::accept(&app, admin.store, &wanted, &admin.actor, &ticket).await?,
+    ))
 }
 
 /// Which payments are confirmed: either ids or a filter.
@@ -104,11 +115,19 @@ async fn confirm_payments(
     once: Once<Body<ConfirmationsIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let (ticket, Body(wanted)) = match once.begin(async |made| job::resume(&app, admin.store, made).await).await? {
+    let (ticket, Body(wanted)) = match once
+        .begin(async |made| job::resume(&app, admin.store, made).await)
+        .await?
+    {
         Begun::Resumed(job) => return Ok(accepted(job)),
         Begun::Fresh(fresh) => fresh,
     };
-    let ConfirmationsIn { order_ids, filter, expected_count, fixed_on } = wanted;
+    let ConfirmationsIn {
+        order_ids,
+        filter,
+        expected_count,
+        fixed_on,
+    } = wanted;
     let fixed_on = payment::check_fixed_on(&app, fixed_on)?;
     let filter = filter.map(unconfirmed).transpose()?;
     let subjects = chosen(&app, admin.store, order_ids, filter).await?;
@@ -118,17 +137,32 @@ async fn confirm_payments(
             subjects.len()
         )));
     }
-    let options = JobOptions { fixed_on: Some(fixed_on), ..JobOptions::default() };
-    let wanted = Wanted { kind: JobKind::PaymentConfirm, options, subjects };
-    Ok(accepted(job::accept(&app, admin.store, &wanted, &admin.actor, &ticket).await?))
+    let options = JobOptions {
+        fixed_on: Some(fixed_on),
+        ..JobOptions::default()
+    };
+    let wanted = Wanted {
+        kind: JobKind::PaymentConfirm,
+        options,
+        subjects,
+    };
+    Ok(accepted(
+        job::accept(&app, admin.store, &wanted, &admin.actor, &ticket).await?,
+    ))
 }
 
 fn unconfirmed(filter: OrderFilter) -> Result<order::Filter, Error> {
     if filter == OrderFilter::default() {
-        return Err(Error::invalid("/filter", "empty_filter", "Say which orders; an empty filter is refused."));
+        return Err(Error::invalid(
+            "/filter",
+            "empty_filter",
+            "Say which orders; an empty filter is refused.",
+        ));
     }
     let mut filter = order::Filter::from(filter);
-    filter.payment_status.get_or_insert(PaymentStatus::Unconfirmed);
+    filter
+        .payment_status
+        .get_or_insert(PaymentStatus::Unconfirmed);
     Ok(filter)
 }
 

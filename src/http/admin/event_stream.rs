@@ -71,16 +71,36 @@ async fn stream_events(
     parts: Parts,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let StreamQuery { cursor, kind, subject, actor } = query.0;
+    let StreamQuery {
+        cursor,
+        kind,
+        subject,
+        actor,
+    } = query.0;
     // A bad cursor is told even where the header goes before it.
-    let named = cursor.map(|cursor| parse(&cursor).ok_or_else(bad_cursor)).transpose()?;
-    let last = last.0.map(|id| parse(&id).ok_or_else(LastEventId::bad)).transpose()?;
+    let named = cursor
+        .map(|cursor| parse(&cursor).ok_or_else(bad_cursor))
+        .transpose()?;
+    let last = last
+        .0
+        .map(|id| parse(&id).ok_or_else(LastEventId::bad))
+        .transpose()?;
     let place = match last.or(named) {
         Some(place) => place,
         None => event_log::end(&app, admin.store, 0).await?,
     };
-    let filter = Filter { kind, subject, actor, ..Filter::default() };
-    let follower = Follower { store: admin.store, place, filter, horizon: horizons.of(admin.store) };
+    let filter = Filter {
+        kind,
+        subject,
+        actor,
+        ..Filter::default()
+    };
+    let follower = Follower {
+        store: admin.store,
+        place,
+        filter,
+        horizon: horizons.of(admin.store),
+    };
     sse::answer(parts, admin.standing(), follower)
 }
 
@@ -94,11 +114,25 @@ struct Follower {
 
 impl Follow for Follower {
     async fn look(&mut self, app: &App) -> Result<News, Error> {
-        let end = self.horizon.look(app, self.store, sse::pause(app).mul_f64(0.9)).await?;
+        let end = self
+            .horizon
+            .look(app, self.store, sse::pause(app).mul_f64(0.9))
+            .await?;
         if end <= self.place {
-            return Ok(News { messages: Vec::new(), then: Then::Pause });
+            return Ok(News {
+                messages: Vec::new(),
+                then: Then::Pause,
+            });
         }
-        let events = event::between(self.store, self.place, end, &self.filter, LIMIT, &*app.db().await?).await?;
+        let events = event::between(
+            self.store,
+            self.place,
+            end,
+            &self.filter,
+            LIMIT,
+            &*app.db().await?,
+        )
+        .await?;
         let place = event_log::place_after(&events, end, LIMIT);
         let message = |event: event::Event| {
             let (id, kind) = (cursor(event.seq), event.kind.clone());
@@ -106,7 +140,14 @@ impl Follow for Follower {
         };
         let messages = events.into_iter().map(message).collect::<Result<_, _>>()?;
         self.place = place;
-        Ok(News { messages, then: if place < end { Then::LookAgain } else { Then::Pause } })
+        Ok(News {
+            messages,
+            then: if place < end {
+                Then::LookAgain
+            } else {
+                Then::Pause
+            },
+        })
     }
 
     fn place(&self) -> Option<String> {

@@ -95,7 +95,10 @@ impl From<Event> for EventOut {
         Self {
             id: event.id,
             kind: event.kind,
-            subject: SubjectOut { kind: event.subject_type, id: event.subject_id },
+            subject: SubjectOut {
+                kind: event.subject_type,
+                id: event.subject_id,
+            },
             actor: event.actor,
             data: event.data,
             created_at: event.created_at,
@@ -120,19 +123,31 @@ async fn list_events(
     let query = query.0;
     let limit = query.limit.unwrap_or(page::LIMIT);
     if !page::LIMITS.contains(&limit) {
-        return Err(Error::invalid("limit", "out_of_range", "Expected a whole number from 1 to 200."));
+        return Err(Error::invalid(
+            "limit",
+            "out_of_range",
+            "Expected a whole number from 1 to 200.",
+        ));
     }
     let after = match query.cursor.as_deref() {
         None => 0,
         Some(cursor) => parse(cursor).ok_or_else(bad_cursor)?,
     };
-    let filter =
-        Filter { kind: query.kind, subject: query.subject, actor: query.actor, from: query.from, to: query.to };
+    let filter = Filter {
+        kind: query.kind,
+        subject: query.subject,
+        actor: query.actor,
+        from: query.from,
+        to: query.to,
+    };
     let end = event_log::end(&app, admin.store, after).await?;
     let events = event::between(admin.store, after, end, &filter, limit, &*app.db().await?).await?;
     let next = event_log::place_after(&events, end, limit);
     let data = events.into_iter().map(EventOut::from).collect();
-    Ok(HttpResponse::Ok().json(EventList { data, next_cursor: cursor(next) }))
+    Ok(HttpResponse::Ok().json(EventList {
+        data,
+        next_cursor: cursor(next),
+    }))
 }
 
 /// A place in the log as callers see it.
@@ -142,12 +157,21 @@ pub(super) fn cursor(place: i64) -> String {
 
 /// The place that a cursor names: `e` and up to eighteen digits, as the documents say.
 pub(super) fn parse(cursor: &str) -> Option<i64> {
-    let digits = cursor.strip_prefix('e').filter(|digits| digits.len() <= 18)?;
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+    let digits = cursor
+        .strip_prefix('e')
+        .filter(|digits| digits.len() <= 18)?;
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| digits.parse().ok())?
 }
 
 pub(super) fn bad_cursor() -> Error {
-    Error::invalid("cursor", "bad_cursor", "This is not a next_cursor of this list.")
+    Error::invalid(
+        "cursor",
+        "bad_cursor",
+        "This is not a next_cursor of this list.",
+    )
 }
 
 /// A line of an order's timeline: an event, or a call to Paid.
@@ -208,13 +232,21 @@ impl From<ProviderCall> for ProviderCallOut {
     responses((status = 200, description = "Events and calls to Paid, oldest first", body = Timeline))
 )]
 #[get("/orders/{id}/timeline")]
-async fn get_timeline(admin: Admin<OrdersRead>, id: Id<OrderId>, app: Data<App>) -> Result<HttpResponse, Error> {
+async fn get_timeline(
+    admin: Admin<OrdersRead>,
+    id: Id<OrderId>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
     let conn = &*app.db().await?;
     order::find(admin.store, id.0, conn).await?.or_not_found()?;
     let events = event::of_subject(admin.store, id.0.0, conn).await?;
     let calls = provider_call::of_order(admin.store, id.0, conn).await?;
-    let events = events.into_iter().map(|event| (event.created_at, TimelineEntry::Event(event.into())));
-    let calls = calls.into_iter().map(|call| (call.called_at, TimelineEntry::ProviderCall(call.into())));
+    let events = events
+        .into_iter()
+        .map(|event| (event.created_at, TimelineEntry::Event(event.into())));
+    let calls = calls
+        .into_iter()
+        .map(|call| (call.called_at, TimelineEntry::ProviderCall(call.into())));
     let mut entries: Vec<_> = events.chain(calls).collect();
     entries.sort_by_key(|(at, _)| *at);
     let data = entries.into_iter().map(|(_, entry)| entry).collect();

@@ -42,12 +42,25 @@ async fn stream_job(
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let job = jobs::find(&admin, id.0, &app).await?;
-    let number = |id: String| id.parse().ok().filter(|id| *id >= 0).ok_or_else(LastEventId::bad);
+    let number = |id: String| {
+        id.parse()
+            .ok()
+            .filter(|id| *id >= 0)
+            .ok_or_else(LastEventId::bad)
+    };
     let told = last.0.map(number).transpose()?;
     if !job.state.is_open() && told == Some(job.version) {
         return Ok(HttpResponse::NoContent().finish());
     }
-    sse::answer(parts, admin.standing(), Watcher { store: admin.store, id: id.0, told })
+    sse::answer(
+        parts,
+        admin.standing(),
+        Watcher {
+            store: admin.store,
+            id: id.0,
+            told,
+        },
+    )
 }
 
 /// What a client knows of a job.
@@ -61,15 +74,28 @@ struct Watcher {
 impl Follow for Watcher {
     async fn look(&mut self, app: &App) -> Result<News, Error> {
         let Some(job) = job::find(self.store, self.id, &*app.db().await?).await? else {
-            return Ok(News { messages: Vec::new(), then: Then::End });
+            return Ok(News {
+                messages: Vec::new(),
+                then: Then::End,
+            });
         };
         let (version, open) = (job.version, job.state.is_open());
         let then = if open { Then::Pause } else { Then::End };
         if self.told.replace(version) == Some(version) {
-            return Ok(News { messages: Vec::new(), then });
+            return Ok(News {
+                messages: Vec::new(),
+                then,
+            });
         }
         let event = if open { "progress" } else { "finished" };
-        Ok(News { messages: vec![Message::new(version.to_string(), event, &JobOut::from(job))?], then })
+        Ok(News {
+            messages: vec![Message::new(
+                version.to_string(),
+                event,
+                &JobOut::from(job),
+            )?],
+            then,
+        })
     }
 
     fn place(&self) -> Option<String> {

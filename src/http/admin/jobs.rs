@@ -21,7 +21,11 @@ use crate::workflows::job as jobs;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_jobs).service(get_job).service(list_job_items).service(cancel_job);
+    config
+        .service(list_jobs)
+        .service(get_job)
+        .service(list_job_items)
+        .service(cancel_job);
 }
 
 /// A bulk job.
@@ -77,7 +81,9 @@ impl From<Job> for JobOut {
 /// The answer to whoever asked for a job.
 pub fn accepted(job: Job) -> HttpResponse {
     let location = format!("/v1/admin/jobs/{}", job.id);
-    HttpResponse::Accepted().insert_header(("Location", location)).json(JobOut::from(job))
+    HttpResponse::Accepted()
+        .insert_header(("Location", location))
+        .json(JobOut::from(job))
 }
 
 /// A page of jobs.
@@ -145,7 +151,9 @@ struct ItemFilter {
 
 /// The job, if the caller may do what it does.
 pub(super) async fn find(admin: &Admin<AnyScope>, id: JobId, app: &App) -> Result<Job, Error> {
-    let job = job::find(admin.store, id, &*app.db().await?).await?.or_not_found()?;
+    let job = job::find(admin.store, id, &*app.db().await?)
+        .await?
+        .or_not_found()?;
     admin.require(job.kind.scope())?;
     Ok(job)
 }
@@ -160,17 +168,40 @@ pub(super) async fn find(admin: &Admin<AnyScope>, id: JobId, app: &App) -> Resul
     responses((status = 200, description = "A page of jobs", body = JobList))
 )]
 #[get("/jobs")]
-async fn list_jobs(admin: Admin<AnyScope>, query: Listing<NoFilter>, app: Data<App>) -> Result<HttpResponse, Error> {
+async fn list_jobs(
+    admin: Admin<AnyScope>,
+    query: Listing<NoFilter>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
     let (page, conn) = (query.page, app.db().await?);
-    let kinds: Vec<JobKind> = JobKind::ALL.iter().copied().filter(|kind| admin.allows(kind.scope())).collect();
+    let kinds: Vec<JobKind> = JobKind::ALL
+        .iter()
+        .copied()
+        .filter(|kind| admin.allows(kind.scope()))
+        .collect();
     if kinds.is_empty() {
         admin.require(Scope::MembersWrite)?;
     }
-    let mut rows = job::list(admin.store, &kinds, page.after.map(JobId), page.probe(), &conn).await?;
+    let mut rows = job::list(
+        admin.store,
+        &kinds,
+        page.after.map(JobId),
+        page.probe(),
+        &conn,
+    )
+    .await?;
     let next_cursor = page.cut(&mut rows, |row| row.id.0);
-    let total = if page.include_total { Some(job::count(admin.store, &kinds, &conn).await?) } else { None };
+    let total = if page.include_total {
+        Some(job::count(admin.store, &kinds, &conn).await?)
+    } else {
+        None
+    };
     let data = rows.into_iter().map(JobOut::from).collect();
-    Ok(HttpResponse::Ok().json(JobList { data, next_cursor, total }))
+    Ok(HttpResponse::Ok().json(JobList {
+        data,
+        next_cursor,
+        total,
+    }))
 }
 
 /// Read a job
@@ -180,7 +211,11 @@ async fn list_jobs(admin: Admin<AnyScope>, query: Listing<NoFilter>, app: Data<A
     responses((status = 200, description = "The job", body = JobOut))
 )]
 #[get("/jobs/{id}")]
-async fn get_job(admin: Admin<AnyScope>, id: Id<JobId>, app: Data<App>) -> Result<HttpResponse, Error> {
+async fn get_job(
+    admin: Admin<AnyScope>,
+    id: Id<JobId>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
     let job = find(&admin, id.0, &app).await?;
     Ok(HttpResponse::Ok().json(JobOut::from(job)))
 }
@@ -201,17 +236,40 @@ async fn list_job_items(
 ) -> Result<HttpResponse, Error> {
     let job = find(&admin, id.0, &app).await?;
     let Listing { page, filter } = query;
-    let bad_cursor = || Error::invalid("cursor", "bad_cursor", "This is not a next_cursor of this list.");
-    let after = page.after.map(|key| i32::try_from(key.as_u128()).map_err(|_| bad_cursor())).transpose()?;
+    let bad_cursor = || {
+        Error::invalid(
+            "cursor",
+            "bad_cursor",
+            "This is not a next_cursor of this list.",
+        )
+    };
+    let after = page
+        .after
+        .map(|key| i32::try_from(key.as_u128()).map_err(|_| bad_cursor()))
+        .transpose()?;
     let conn = app.db().await?;
-    let mut rows = job::items(admin.store, job.id, filter.outcome, after, page.probe(), &conn).await?;
-    let next_cursor = page.cut(&mut rows, |row| Uuid::from_u128(row.position.unsigned_abs().into()));
+    let mut rows = job::items(
+        admin.store,
+        job.id,
+        filter.outcome,
+        after,
+        page.probe(),
+        &conn,
+    )
+    .await?;
+    let next_cursor = page.cut(&mut rows, |row| {
+        Uuid::from_u128(row.position.unsigned_abs().into())
+    });
     let total = match filter.outcome {
         None => i64::from(job.total),
         Some(outcome) => job::count_items(admin.store, job.id, outcome, &conn).await?,
     };
     let data = rows.into_iter().map(JobItemOut::from).collect();
-    Ok(HttpResponse::Ok().json(JobItemList { data, next_cursor, total: page.include_total.then_some(total) }))
+    Ok(HttpResponse::Ok().json(JobItemList {
+        data,
+        next_cursor,
+        total: page.include_total.then_some(total),
+    }))
 }
 
 /// Stop a job
@@ -226,7 +284,12 @@ async fn list_job_items(
     )
 )]
 #[post("/jobs/{id}/cancel")]
-async fn cancel_job(admin: Admin<AnyScope>, id: Id<JobId>, once: Once, app: Data<App>) -> Result<HttpResponse, Error> {
+async fn cancel_job(
+    admin: Admin<AnyScope>,
+    id: Id<JobId>,
+    once: Once,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
     let job = find(&admin, id.0, &app).await?;
     let (ticket, ()) = match once.begin(async |_| Ok(Some(job))).await? {
         Begun::Resumed(job) => return Ok(HttpResponse::Ok().json(JobOut::from(job))),

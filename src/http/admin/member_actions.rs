@@ -20,8 +20,13 @@ use crate::workflows::member as members;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(approve_member).service(reject_member).service(suspend_member);
-    config.service(reactivate_member).service(create_password_token);
+    config
+        .service(approve_member)
+        .service(reject_member)
+        .service(suspend_member);
+    config
+        .service(reactivate_member)
+        .service(create_password_token);
 }
 
 async fn act(
@@ -32,11 +37,21 @@ async fn act(
     once: Once,
     app: &App,
 ) -> Result<HttpResponse, Error> {
-    let (ticket, ()) = match once.begin(async |made| members::resume(app, admin.store, made).await).await? {
+    let (ticket, ()) = match once
+        .begin(async |made| members::resume(app, admin.store, made).await)
+        .await?
+    {
         Begun::Resumed(member) => return answer(app, member).await,
         Begun::Fresh(fresh) => fresh,
     };
-    let member = members::act(app, admin.store, id, action, &admin.context(if_match, &ticket)).await?;
+    let member = members::act(
+        app,
+        admin.store,
+        id,
+        action,
+        &admin.context(if_match, &ticket),
+    )
+    .await?;
     answer(app, member).await
 }
 
@@ -125,5 +140,8 @@ async fn create_password_token(
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let (token, row) = members::make_password_token(&app, admin.store, id.0, &admin.actor).await?;
-    Ok(HttpResponse::Created().json(PasswordTokenOut { token, expires_at: row.expires_at }))
+    Ok(HttpResponse::Created().json(PasswordTokenOut {
+        token,
+        expires_at: row.expires_at,
+    }))
 }

@@ -22,7 +22,10 @@ use crate::workflows::application::{self, Diagnosis, Outcome, Submission};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(submit_application).service(refresh_application).service(get_member_paid);
+    config
+        .service(submit_application)
+        .service(refresh_application)
+        .service(get_member_paid);
 }
 
 /// What became of a submission.
@@ -63,11 +66,17 @@ async fn submit_application(
         Begun::Fresh(fresh) => fresh,
     };
     let context = admin.context(&if_match, &ticket);
-    Ok(submitted(application::submit(&app, admin.store, id.0, &context).await?))
+    Ok(submitted(
+        application::submit(&app, admin.store, id.0, &context).await?,
+    ))
 }
 
 fn submitted(submission: Submission) -> HttpResponse {
-    let Submission { outcome, member, operation } = submission;
+    let Submission {
+        outcome,
+        member,
+        operation,
+    } = submission;
     let mut response = match outcome {
         Outcome::Processing => HttpResponse::Accepted(),
         Outcome::Submitted | Outcome::Dropped | Outcome::AlreadyLinked => HttpResponse::Ok(),
@@ -77,7 +86,9 @@ fn submitted(submission: Submission) -> HttpResponse {
     }
     let version = member.version;
     let member = MemberOut::from(MemberView { member, operation });
-    response.tagged(version, &member).json(SubmissionOut { outcome, member })
+    response
+        .tagged(version, &member)
+        .json(SubmissionOut { outcome, member })
 }
 
 /// Read the status of a member's application back from Paid
@@ -139,7 +150,11 @@ struct MemberPaidDetailsOut {
         body = MemberPaidDetailsOut))
 )]
 #[get("/members/{id}/paid")]
-async fn get_member_paid(admin: Admin<MembersRead>, id: Id<MemberId>, app: Data<App>) -> Result<HttpResponse, Error> {
+async fn get_member_paid(
+    admin: Admin<MembersRead>,
+    id: Id<MemberId>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
     let view = shown(&app, admin.store, id.0).await?;
     let conn = &*app.db().await?;
     let settings = paid_settings::find(admin.store, conn).await?;
@@ -148,7 +163,9 @@ async fn get_member_paid(admin: Admin<MembersRead>, id: Id<MemberId>, app: Data<
     let pattern = Pattern::of(store.member_approval, settings.enable_for_new_members);
     let out = MemberPaidDetailsOut {
         paid: MemberPaidOut::new(&member, operation.as_ref()),
-        age_minutes: member.checked_at.map(|at| (app.clock.now() - at).num_minutes()),
+        age_minutes: member
+            .checked_at
+            .map(|at| (app.clock.now() - at).num_minutes()),
         pattern: settings.enabled.then_some(pattern),
         precheck: application::precheck(&member.profile.0, member.customer_number.as_ref()),
         diagnosis: application::diagnose(&settings, &member, conn).await?,

@@ -65,14 +65,25 @@ async fn export_members(
 ) -> Result<HttpResponse, Error> {
     let Parts(format, filter) = query;
     let encoding = format.encoding.unwrap_or(CsvEncoding::Utf8);
-    let writer = Writer { encoding, language: format.lang.unwrap_or(CsvLanguage::En) };
+    let writer = Writer {
+        encoding,
+        language: format.lang.unwrap_or(CsvLanguage::En),
+    };
     let charset = match encoding {
         CsvEncoding::Utf8 => "text/csv; charset=utf-8",
         CsvEncoding::ShiftJis => "text/csv; charset=Shift_JIS",
     };
     let name = format!("attachment; filename=\"members-{}.csv\"", app.clock.today());
     let standing = admin.standing();
-    let export = Export { app, standing, store: admin.store, filter: filter.into(), writer, after: None, ended: false };
+    let export = Export {
+        app,
+        standing,
+        store: admin.store,
+        filter: filter.into(),
+        writer,
+        after: None,
+        ended: false,
+    };
     // The first page comes before the answer begins, so that a failure can still be told.
     let mut first = Vec::new();
     writer.header(&mut first);
@@ -114,7 +125,9 @@ impl Export {
 
     /// A slow reader may outlast the token, the session, or its owner's place among the staff.
     async fn check_standing(&self) -> Result<(), Error> {
-        if self.standing.has_expired(self.app.clock.now()) || !self.standing.session_stands(&self.app).await? {
+        if self.standing.has_expired(self.app.clock.now())
+            || !self.standing.session_stands(&self.app).await?
+        {
             return Err(Code::TokenInvalid.because("The session ended before the export did."));
         }
         Ok(())
@@ -184,16 +197,29 @@ async fn import_members(
     once: Once<CsvBody>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let (ticket, body) = match once.begin(async |made| job::resume(&app, admin.store, made).await).await? {
+    let (ticket, body) = match once
+        .begin(async |made| job::resume(&app, admin.store, made).await)
+        .await?
+    {
         Begun::Resumed(job) => return Ok(accepted(job)),
         Begun::Fresh(fresh) => fresh,
     };
     let ImportOptions { dry_run, atomic } = options.0;
     // Its place is free again when the file has been read.
-    let CsvBody { file, said_shift_jis, room: _room } = body;
+    let CsvBody {
+        file,
+        said_shift_jis,
+        room: _room,
+    } = body;
     let chunks = members::read_file(file, said_shift_jis).await?;
-    let options = JobOptions { dry_run: Some(dry_run), atomic: Some(atomic), ..JobOptions::default() };
-    Ok(accepted(job::accept_import(&app, admin.store, options, chunks, &admin.actor, &ticket).await?))
+    let options = JobOptions {
+        dry_run: Some(dry_run),
+        atomic: Some(atomic),
+        ..JobOptions::default()
+    };
+    Ok(accepted(
+        job::accept_import(&app, admin.store, options, chunks, &admin.actor, &ticket).await?,
+    ))
 }
 
 /// A file as it may be sent.

@@ -29,7 +29,11 @@ use crate::workflows::member::{self as members, Change, NewMember};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_members).service(create_member).service(get_member).service(update_member);
+    config
+        .service(list_members)
+        .service(create_member)
+        .service(get_member)
+        .service(update_member);
     config.service(delete_member);
 }
 
@@ -130,7 +134,9 @@ struct OwnIn {
 
 impl Rules for OwnIn {
     fn check(&self, faults: &mut Faults) {
-        self.number.iter().for_each(|number| members::check_number(number, faults));
+        self.number
+            .iter()
+            .for_each(|number| members::check_number(number, faults));
     }
 }
 
@@ -165,13 +171,19 @@ two_halves! {
 
 /// The member as it is now.
 pub(super) async fn shown(app: &App, store: StoreId, id: MemberId) -> Result<MemberView, Error> {
-    member::view(store, id, &*app.db().await?).await?.or_not_found()
+    member::view(store, id, &*app.db().await?)
+        .await?
+        .or_not_found()
 }
 
 /// A changed member, with its version.
 pub(super) async fn answer(app: &App, member: Member) -> Result<HttpResponse, Error> {
-    let operation = operation::open_on_member(member.store_id, member.id, &*app.db().await?).await?;
-    Ok(HttpResponse::Ok().versioned(member.version, MemberOut::from(MemberView { member, operation })))
+    let operation =
+        operation::open_on_member(member.store_id, member.id, &*app.db().await?).await?;
+    Ok(HttpResponse::Ok().versioned(
+        member.version,
+        MemberOut::from(MemberView { member, operation }),
+    ))
 }
 
 /// List members, newest first
@@ -188,11 +200,26 @@ async fn list_members(
 ) -> Result<HttpResponse, Error> {
     let Listing { page, filter } = query;
     let (filter, conn) = (Filter::from(filter), app.db().await?);
-    let mut rows = member::list(admin.store, &filter, page.after.map(MemberId), page.probe(), &conn).await?;
+    let mut rows = member::list(
+        admin.store,
+        &filter,
+        page.after.map(MemberId),
+        page.probe(),
+        &conn,
+    )
+    .await?;
     let next_cursor = page.cut(&mut rows, |row| row.member.id.0);
-    let total = if page.include_total { Some(member::count(admin.store, &filter, &conn).await?) } else { None };
+    let total = if page.include_total {
+        Some(member::count(admin.store, &filter, &conn).await?)
+    } else {
+        None
+    };
     let data = rows.into_iter().map(MemberOut::from).collect();
-    Ok(HttpResponse::Ok().json(MemberList { data, next_cursor, total }))
+    Ok(HttpResponse::Ok().json(MemberList {
+        data,
+        next_cursor,
+        total,
+    }))
 }
 
 /// Create a member
@@ -213,7 +240,10 @@ async fn create_member(
     once: Once<Body<Value>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let (ticket, Body(body)) = match once.begin(async |made| members::resume(&app, admin.store, made).await).await? {
+    let (ticket, Body(body)) = match once
+        .begin(async |made| members::resume(&app, admin.store, made).await)
+        .await?
+    {
         Begun::Resumed(member) => return Ok(created(member)),
         Begun::Fresh(fresh) => fresh,
     };
@@ -226,14 +256,21 @@ async fn create_member(
         application_status: paid.application_status,
         customer_number: paid.customer_number,
     };
-    Ok(created(members::create(&app, admin.store, new, &admin.actor, &ticket).await?))
+    Ok(created(
+        members::create(&app, admin.store, new, &admin.actor, &ticket).await?,
+    ))
 }
 
 fn created(member: Member) -> HttpResponse {
     let location = (LOCATION, format!("/v1/admin/members/{}", member.id));
     let version = member.version;
-    let out = MemberOut::from(MemberView { member, operation: None });
-    HttpResponse::Created().insert_header(location).versioned(version, out)
+    let out = MemberOut::from(MemberView {
+        member,
+        operation: None,
+    });
+    HttpResponse::Created()
+        .insert_header(location)
+        .versioned(version, out)
 }
 
 /// Read a member
@@ -242,7 +279,11 @@ fn created(member: Member) -> HttpResponse {
     responses((status = 200, description = "The member", body = MemberOut))
 )]
 #[get("/members/{id}")]
-async fn get_member(admin: Admin<MembersRead>, id: Id<MemberId>, app: Data<App>) -> Result<HttpResponse, Error> {
+async fn get_member(
+    admin: Admin<MembersRead>,
+    id: Id<MemberId>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
     let view = shown(&app, admin.store, id.0).await?;
     Ok(HttpResponse::Ok().versioned(view.member.version, MemberOut::from(view)))
 }
@@ -268,13 +309,23 @@ async fn update_member(
 ) -> Result<HttpResponse, Error> {
     let ticket = Ticket::none();
     let wanted = |member: &Member| read_patch(member, body.0);
-    let member = members::change(&app, admin.store, id.0, &admin.context(&if_match, &ticket), wanted).await?;
+    let member = members::change(
+        &app,
+        admin.store,
+        id.0,
+        &admin.context(&if_match, &ticket),
+        wanted,
+    )
+    .await?;
     answer(&app, member).await
 }
 
 fn read_patch(member: &Member, patch: Value) -> Result<Change, Error> {
     let (profile, own) = split(patch, &OWN_FIELDS)?;
-    let (profile, own) = both(merge_patch(&member.profile.0, profile), from_value::<OwnIn>(own))?;
+    let (profile, own) = both(
+        merge_patch(&member.profile.0, profile),
+        from_value::<OwnIn>(own),
+    )?;
     let paid = own.paid.unwrap_or_default();
     Ok(Change {
         profile: Some(profile),

@@ -108,7 +108,9 @@ impl From<OrderView> for OrderOut {
         let warnings = warnings(&view);
         let mismatch = view.amount_mismatch();
         let open = view.operation.as_ref().map(OpenOperationOut::from);
-        let payment = view.payment.map(|payment| PaymentOut::new(payment, mismatch, open));
+        let payment = view
+            .payment
+            .map(|payment| PaymentOut::new(payment, mismatch, open));
         let order = view.order;
         Self {
             id: order.id,
@@ -136,7 +138,11 @@ impl From<OrderView> for OrderOut {
 }
 
 impl PaymentOut {
-    fn new(payment: Payment, amount_mismatch: bool, open_operation: Option<OpenOperationOut>) -> Self {
+    fn new(
+        payment: Payment,
+        amount_mismatch: bool,
+        open_operation: Option<OpenOperationOut>,
+    ) -> Self {
         Self {
             status: payment.status,
             amount: payment.amount,
@@ -157,21 +163,39 @@ fn warnings(view: &OrderView) -> Vec<Reason> {
         return Vec::new();
     };
     let cancelled = view.order.handling_status == HandlingStatus::Cancelled;
-    let stuck = view.operation.as_ref().is_some_and(|operation| operation.state == OperationState::Stuck);
+    let stuck = view
+        .operation
+        .as_ref()
+        .is_some_and(|operation| operation.state == OperationState::Stuck);
     let told = [
         (
             cancelled && payment.status.is_open(),
             "cancelled_but_open",
             "The order is cancelled, and its payment at Paid is still open.",
         ),
-        (view.amount_mismatch(), "amount_mismatch", "The order's total and the amount at Paid differ."),
+        (
+            view.amount_mismatch(),
+            "amount_mismatch",
+            "The order's total and the amount at Paid differ.",
+        ),
         (
             payment.flag == Some(PaymentFlag::MovedBack),
             "moved_back",
             "Paid shows a move back, which was not taken over.",
         ),
-        (payment.flag == Some(PaymentFlag::MissingAtPaid), "missing_at_paid", "Paid does not know the sale."),
-        (stuck, "stuck", "What became of the last action at Paid is not known; see reconciliation."),
+        (
+            payment.flag == Some(PaymentFlag::MissingAtPaid),
+            "missing_at_paid",
+            "Paid does not know the sale.",
+        ),
+        (
+            stuck,
+            "stuck",
+            "What became of the last action at Paid is not known; see reconciliation.",
+        ),
     ];
-    told.into_iter().filter(|(holds, ..)| *holds).map(|(_, code, message)| Reason::new(code, message)).collect()
+    told.into_iter()
+        .filter(|(holds, ..)| *holds)
+        .map(|(_, code, message)| Reason::new(code, message))
+        .collect()
 }

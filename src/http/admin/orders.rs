@@ -30,11 +30,18 @@ use crate::workflows::payment;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_orders).service(create_order).service(get_order).service(update_order).service(cancel_order);
+    config
+        .service(list_orders)
+        .service(create_order)
+        .service(get_order)
+        .service(update_order)
+        .service(cancel_order);
 }
 
 /// Which orders are wanted.
-#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize, utoipa::IntoParams, utoipa::ToSchema)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Deserialize, utoipa::IntoParams, utoipa::ToSchema,
+)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 #[schema(as = OrderFilter)]
@@ -105,11 +112,26 @@ async fn list_orders(
 ) -> Result<HttpResponse, Error> {
     let Listing { page, filter } = query;
     let (filter, conn) = (filter.into(), app.db().await?);
-    let mut rows = order::list(admin.store, &filter, page.after.map(OrderId), page.probe(), &conn).await?;
+    let mut rows = order::list(
+        admin.store,
+        &filter,
+        page.after.map(OrderId),
+        page.probe(),
+        &conn,
+    )
+    .await?;
     let next_cursor = page.cut(&mut rows, |row| row.order.id.0);
-    let total = if page.include_total { Some(order::count(admin.store, &filter, &conn).await?) } else { None };
+    let total = if page.include_total {
+        Some(order::count(admin.store, &filter, &conn).await?)
+    } else {
+        None
+    };
     let data = rows.into_iter().map(OrderOut::from).collect();
-    Ok(HttpResponse::Ok().json(OrderList { data, next_cursor, total }))
+    Ok(HttpResponse::Ok().json(OrderList {
+        data,
+        next_cursor,
+        total,
+    }))
 }
 
 /// An order with the shop's own lines and prices.
@@ -160,7 +182,10 @@ async fn create_order(
     OnceUnderKey(once): OnceUnderKey<Body<OrderIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let (ticket, Body(new)) = match once.begin(async |made| orders::resume(&app, admin.store, made).await).await? {
+    let (ticket, Body(new)) = match once
+        .begin(async |made| orders::resume(&app, admin.store, made).await)
+        .await?
+    {
         Begun::Resumed(progress) => return Ok(placed(progress)),
         Begun::Fresh(fresh) => fresh,
     };
@@ -177,7 +202,11 @@ async fn create_order(
     let new = NewOrder {
         member_id: new.member_id,
         payment_method: new.payment_method,
-        content: OrderContent { lines: new.lines, shipping_fee: new.shipping_fee, payment_fee: new.payment_fee },
+        content: OrderContent {
+            lines: new.lines,
+            shipping_fee: new.shipping_fee,
+            payment_fee: new.payment_fee,
+        },
         not_on_paid,
         note: new.note,
         internal_note: new.internal_note,
@@ -198,15 +227,28 @@ pub fn check_notes(note: Option<&str>, internal_note: Option<&str>) -> Result<()
 
 fn placed(progress: Progress) -> HttpResponse {
     let location = format!("/v1/admin/orders/{}", progress.view.order.id);
-    let mut response = if progress.processing { HttpResponse::Accepted() } else { HttpResponse::Created() };
-    response.insert_header((LOCATION, location)).versioned(progress.view.order.version, OrderOut::from(progress.view))
+    let mut response = if progress.processing {
+        HttpResponse::Accepted()
+    } else {
+        HttpResponse::Created()
+    };
+    response
+        .insert_header((LOCATION, location))
+        .versioned(progress.view.order.version, OrderOut::from(progress.view))
 }
 
 /// The answer to an action on an order: 200, or 202 while Paid has not answered.
 pub(super) fn acted(progress: Progress) -> HttpResponse {
-    let mut response = if progress.processing { HttpResponse::Accepted() } else { HttpResponse::Ok() };
+    let mut response = if progress.processing {
+        HttpResponse::Accepted()
+    } else {
+        HttpResponse::Ok()
+    };
     if progress.processing {
-        response.insert_header((LOCATION, format!("/v1/admin/orders/{}", progress.view.order.id)));
+        response.insert_header((
+            LOCATION,
+            format!("/v1/admin/orders/{}", progress.view.order.id),
+        ));
     }
     response.versioned(progress.view.order.version, OrderOut::from(progress.view))
 }
@@ -214,8 +256,14 @@ pub(super) fn acted(progress: Progress) -> HttpResponse {
 /// Read an order
 #[utoipa::path(tag = "orders", responses((status = 200, description = "The order", body = OrderOut)))]
 #[get("/orders/{id}")]
-async fn get_order(admin: Admin<OrdersRead>, id: Id<OrderId>, app: Data<App>) -> Result<HttpResponse, Error> {
-    let view = order::find(admin.store, id.0, &*app.db().await?).await?.or_not_found()?;
+async fn get_order(
+    admin: Admin<OrdersRead>,
+    id: Id<OrderId>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let view = order::find(admin.store, id.0, &*app.db().await?)
+        .await?
+        .or_not_found()?;
     Ok(HttpResponse::Ok().versioned(view.order.version, OrderOut::from(view)))
 }
 
@@ -280,7 +328,16 @@ async fn update_order(
         payment_method: patch.payment_method,
     };
     let ticket = Ticket::none();
-    Ok(acted(orders::edit(&app, admin.store, id.0, edit, &admin.context(&if_match, &ticket)).await?))
+    Ok(acted(
+        orders::edit(
+            &app,
+            admin.store,
+            id.0,
+            edit,
+            &admin.context(&if_match, &ticket),
+        )
+        .await?,
+    ))
 }
 
 /// How an order is cancelled.
@@ -297,7 +354,10 @@ struct CancelOrderIn {
 
 impl Default for CancelOrderIn {
     fn default() -> Self {
-        Self { cancel_payment: true, reason: String::new() }
+        Self {
+            cancel_payment: true,
+            reason: String::new(),
+        }
     }
 }
 
@@ -326,15 +386,34 @@ async fn cancel_order(
         Begun::Resumed(progress) => return Ok(acted(progress)),
         Begun::Fresh(fresh) => fresh,
     };
-    let OptionalBody(CancelOrderIn { cancel_payment, reason }) = body;
+    let OptionalBody(CancelOrderIn {
+        cancel_payment,
+        reason,
+    }) = body;
     check_reason(&reason)?;
-    let wish = CancelOrder { cancel_payment, reason };
-    Ok(acted(orders::cancel(&app, admin.store, id.0, wish, &admin.context(&if_match, &ticket)).await?))
+    let wish = CancelOrder {
+        cancel_payment,
+        reason,
+    };
+    Ok(acted(
+        orders::cancel(
+            &app,
+            admin.store,
+            id.0,
+            wish,
+            &admin.context(&if_match, &ticket),
+        )
+        .await?,
+    ))
 }
 
 pub(super) fn check_reason(reason: &str) -> Result<(), Error> {
     if reason.chars().count() <= 2000 {
         return Ok(());
     }
-    Err(Error::invalid("/reason", "too_long", "At most 2000 characters."))
+    Err(Error::invalid(
+        "/reason",
+        "too_long",
+        "At most 2000 characters.",
+    ))
 }

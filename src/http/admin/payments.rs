@@ -20,7 +20,10 @@ use crate::workflows::payment::{self, Confirm};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(confirm_payment).service(cancel_payment).service(refresh_payment);
+    config
+        .service(confirm_payment)
+        .service(cancel_payment)
+        .service(refresh_payment);
 }
 
 /// How a payment is confirmed.
@@ -67,9 +70,26 @@ async fn confirm_payment(
         Begun::Resumed(progress) => return Ok(acted(progress)),
         Begun::Fresh(fresh) => fresh,
     };
-    let OptionalBody(ConfirmIn { expected_amount, accept_mismatch, fixed_on }) = body;
-    let wish = Confirm { expected_amount, accept_mismatch, fixed_on };
-    Ok(acted(payment::confirm(&app, admin.store, id.0, wish, &admin.context(&if_match, &ticket)).await?))
+    let OptionalBody(ConfirmIn {
+        expected_amount,
+        accept_mismatch,
+        fixed_on,
+    }) = body;
+    let wish = Confirm {
+        expected_amount,
+        accept_mismatch,
+        fixed_on,
+    };
+    Ok(acted(
+        payment::confirm(
+            &app,
+            admin.store,
+            id.0,
+            wish,
+            &admin.context(&if_match, &ticket),
+        )
+        .await?,
+    ))
 }
 
 /// Why a payment is cancelled.
@@ -108,7 +128,16 @@ async fn cancel_payment(
     };
     let reason = body.0.reason;
     check_reason(&reason)?;
-    Ok(acted(payment::cancel(&app, admin.store, id.0, &reason, &admin.context(&if_match, &ticket)).await?))
+    Ok(acted(
+        payment::cancel(
+            &app,
+            admin.store,
+            id.0,
+            &reason,
+            &admin.context(&if_match, &ticket),
+        )
+        .await?,
+    ))
 }
 
 /// Read the payment's state back from Paid (決済状態更新)
@@ -139,5 +168,7 @@ async fn refresh_payment(
         Begun::Resumed(progress) => return Ok(acted(progress)),
         Begun::Fresh(fresh) => fresh,
     };
-    Ok(acted(payment::refresh_one(&app, admin.store, id.0, &admin.context(&if_match, &ticket)).await?))
+    Ok(acted(
+        payment::refresh_one(&app, admin.store, id.0, &admin.context(&if_match, &ticket)).await?,
+    ))
 }

@@ -25,7 +25,10 @@ use crate::http::query::{Listing, NoFilter};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_products).service(create_product).service(get_product);
+    config
+        .service(list_products)
+        .service(create_product)
+        .service(get_product);
     config.service(update_product).service(delete_product);
 }
 
@@ -82,10 +85,30 @@ impl ProductIn {
     fn check(&self) -> Result<(), Error> {
         let mut faults = Faults::new();
         let length = |text: &str| text.trim().chars().count();
-        faults.check((1..=50).contains(&length(&self.code)), "/code", "out_of_range", "1 to 50 characters.");
-        faults.check((1..=200).contains(&length(&self.name)), "/name", "out_of_range", "1 to 200 characters.");
-        faults.check(self.unit_price >= Yen::ZERO, "/unit_price", "out_of_range", "A price is 0 yen or more.");
-        faults.check(TAX_RATES.contains(&self.tax_rate), "/tax_rate", "out_of_range", "A tax rate is 10, 8 or 0.");
+        faults.check(
+            (1..=50).contains(&length(&self.code)),
+            "/code",
+            "out_of_range",
+            "1 to 50 characters.",
+        );
+        faults.check(
+            (1..=200).contains(&length(&self.name)),
+            "/name",
+            "out_of_range",
+            "1 to 200 characters.",
+        );
+        faults.check(
+            self.unit_price >= Yen::ZERO,
+            "/unit_price",
+            "out_of_range",
+            "A price is 0 yen or more.",
+        );
+        faults.check(
+            TAX_RATES.contains(&self.tax_rate),
+            "/tax_rate",
+            "out_of_range",
+            "A tax rate is 10, 8 or 0.",
+        );
         Ok(faults.into_result()?)
     }
 }
@@ -134,11 +157,26 @@ async fn list_products(
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let (page, conn) = (query.page, app.db().await?);
-    let mut rows = product::list(admin.store, false, page.after.map(ProductId), page.probe(), &conn).await?;
+    let mut rows = product::list(
+        admin.store,
+        false,
+        page.after.map(ProductId),
+        page.probe(),
+        &conn,
+    )
+    .await?;
     let next_cursor = page.cut(&mut rows, |row| row.id.0);
-    let total = if page.include_total { Some(product::count(admin.store, false, &conn).await?) } else { None };
+    let total = if page.include_total {
+        Some(product::count(admin.store, false, &conn).await?)
+    } else {
+        None
+    };
     let data = rows.into_iter().map(ProductOut::from).collect();
-    Ok(HttpResponse::Ok().json(ProductList { data, next_cursor, total }))
+    Ok(HttpResponse::Ok().json(ProductList {
+        data,
+        next_cursor,
+        total,
+    }))
 }
 
 /// Create a product
@@ -157,7 +195,12 @@ async fn create_product(
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let conn = &mut *app.db().await?;
-    let resume = async |made| product::find(admin.store, ProductId(made), conn).await?.or_not_found().map(Some);
+    let resume = async |made| {
+        product::find(admin.store, ProductId(made), conn)
+            .await?
+            .or_not_found()
+            .map(Some)
+    };
     let (ticket, Body(new)) = match once.begin(resume).await? {
         Begun::Resumed(product) => return Ok(created(product)),
         Begun::Fresh(fresh) => fresh,
@@ -182,7 +225,16 @@ async fn create_product(
         ticket.record(product.id.0, conn).await?;
         let subject = Subject::Product(product.id);
         let data = json!({ "code": product.code, "unit_price": product.unit_price });
-        event::append(admin.store, EventType::ProductCreated, subject, &admin.actor, data, now, conn).await?;
+        event::append(
+            admin.store,
+            EventType::ProductCreated,
+            subject,
+            &admin.actor,
+            data,
+            now,
+            conn,
+        )
+        .await?;
         Ok::<_, Error>(())
     })
     .await?;
@@ -198,8 +250,14 @@ fn created(product: Product) -> HttpResponse {
 /// Read a product
 #[utoipa::path(tag = "products", responses((status = 200, description = "The product", body = ProductOut)))]
 #[get("/products/{id}")]
-async fn get_product(admin: Admin<OrdersRead>, id: Id<ProductId>, app: Data<App>) -> Result<HttpResponse, Error> {
-    let product = product::find(admin.store, id.0, &*app.db().await?).await?.or_not_found()?;
+async fn get_product(
+    admin: Admin<OrdersRead>,
+    id: Id<ProductId>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let product = product::find(admin.store, id.0, &*app.db().await?)
+        .await?
+        .or_not_found()?;
     Ok(HttpResponse::Ok().versioned(product.version, ProductOut::from(product)))
 }
 
@@ -226,7 +284,9 @@ async fn update_product(
     let (now, conn) = (app.clock.now(), &mut *app.db().await?);
     let product = conn
         .transaction(async |conn| {
-            let mut product = product::lock(admin.store, id.0, conn).await?.or_not_found()?;
+            let mut product = product::lock(admin.store, id.0, conn)
+                .await?
+                .or_not_found()?;
             if_match.0.check(product.version)?;
             let wanted = merge_patch(&ProductIn::from(&product), body.0.clone())?;
             wanted.check()?;
@@ -236,10 +296,21 @@ async fn update_product(
             product.tax_rate = wanted.tax_rate;
             product.active = wanted.active;
             product.paid_allowed = wanted.paid_allowed;
-            product::save(&mut product, now, conn).await.map_err(taken)?;
+            product::save(&mut product, now, conn)
+                .await
+                .map_err(taken)?;
             let subject = Subject::Product(product.id);
             let data = json!({ "code": product.code, "unit_price": product.unit_price });
-            event::append(admin.store, EventType::ProductChanged, subject, &admin.actor, data, now, conn).await?;
+            event::append(
+                admin.store,
+                EventType::ProductChanged,
+                subject,
+                &admin.actor,
+                data,
+                now,
+                conn,
+            )
+            .await?;
             Ok::<_, Error>(product)
         })
         .await?;
@@ -259,11 +330,22 @@ async fn delete_product(
 ) -> Result<HttpResponse, Error> {
     let (now, conn) = (app.clock.now(), &mut *app.db().await?);
     conn.transaction(async |conn| {
-        let product = product::lock(admin.store, id.0, conn).await?.or_not_found()?;
+        let product = product::lock(admin.store, id.0, conn)
+            .await?
+            .or_not_found()?;
         if_match.0.check(product.version)?;
         product::delete(admin.store, id.0, conn).await?;
         let (subject, data) = (Subject::Product(id.0), json!({ "code": product.code }));
-        event::append(admin.store, EventType::ProductDeleted, subject, &admin.actor, data, now, conn).await?;
+        event::append(
+            admin.store,
+            EventType::ProductDeleted,
+            subject,
+            &admin.actor,
+            data,
+            now,
+            conn,
+        )
+        .await?;
         Ok::<_, Error>(())
     })
     .await?;

@@ -31,7 +31,9 @@ use crate::workflows::reconciliation::{self, Resolve, Row};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_reconciliation).service(resolve_reconciliation);
+    config
+        .service(list_reconciliation)
+        .service(resolve_reconciliation);
 }
 
 /// Why a row is on the list.
@@ -129,12 +131,23 @@ async fn list_reconciliation(
     let store = store::find(admin.store, conn).await?.or_not_found()?;
     let too_long = reconciliation::too_long(&app, &store);
     let may_change_amount = app.config.paid.capabilities.change_amount;
-    let orders = unreconciled::list(admin.store, too_long, page.after.map(OrderId), page.probe(), conn).await?;
-    let orders = orders.into_iter().filter_map(|row| order_row(row, too_long, may_change_amount));
+    let orders = unreconciled::list(
+        admin.store,
+        too_long,
+        page.after.map(OrderId),
+        page.probe(),
+        conn,
+    )
+    .await?;
+    let orders = orders
+        .into_iter()
+        .filter_map(|row| order_row(row, too_long, may_change_amount));
     let mut data: Vec<_> = orders.collect();
     let with_members = admin.allows(Scope::MembersRead);
     if with_members {
-        let members = unreconciled::applications(admin.store, page.after.map(MemberId), page.probe(), conn).await?;
+        let members =
+            unreconciled::applications(admin.store, page.after.map(MemberId), page.probe(), conn)
+                .await?;
         data.extend(members.into_iter().map(member_row));
         data.sort_unstable_by_key(|row| std::cmp::Reverse(row.subject.id));
     }
@@ -142,10 +155,20 @@ async fn list_reconciliation(
     let mut total = None;
     if page.include_total {
         let orders = unreconciled::count(admin.store, too_long, conn).await?;
-        let members = if with_members { unreconciled::count_applications(admin.store, conn).await?.members } else { 0 };
+        let members = if with_members {
+            unreconciled::count_applications(admin.store, conn)
+                .await?
+                .members
+        } else {
+            0
+        };
         total = Some(orders + members);
     }
-    Ok(HttpResponse::Ok().json(ReconciliationList { data, next_cursor, total }))
+    Ok(HttpResponse::Ok().json(ReconciliationList {
+        data,
+        next_cursor,
+        total,
+    }))
 }
 
 fn order_row(
@@ -154,12 +177,21 @@ fn order_row(
     may_change_amount: bool,
 ) -> Option<ReconciliationOut> {
     let situation = reconciliation::situation(&view, too_long, codes.is_some())?;
-    let seen = view.payment.as_ref().and_then(crate::db::payment::Payment::seen);
+    let seen = view
+        .payment
+        .as_ref()
+        .and_then(crate::db::payment::Payment::seen);
     Some(ReconciliationOut {
-        subject: SubjectOut { r#type: SubjectType::Order, id: view.order.id.0 },
+        subject: SubjectOut {
+            r#type: SubjectType::Order,
+            id: view.order.id.0,
+        },
         causes: causes(situation.causes()),
         allowed_actions: situation.allowed_actions(may_change_amount),
-        seen: seen.map(|sale| SeenOut { status: sale.status, amount: sale.price }),
+        seen: seen.map(|sale| SeenOut {
+            status: sale.status,
+            amount: sale.price,
+        }),
         order: Some(view.into()),
         member: None,
         unknown_codes: codes.unwrap_or_default(),
@@ -167,13 +199,22 @@ fn order_row(
 }
 
 fn member_row(row: ApplicationRow) -> ReconciliationOut {
-    let ApplicationRow { view, unknown_codes } = row;
+    let ApplicationRow {
+        view,
+        unknown_codes,
+    } = row;
     let submission = view.operation.as_ref().map(|operation| operation.state);
-    let situation = ApplicationSituation { submission, unknown_code: unknown_codes.is_some() };
+    let situation = ApplicationSituation {
+        submission,
+        unknown_code: unknown_codes.is_some(),
+    };
     let paid = MemberPaidOut::new(&view.member, view.operation.as_ref());
     let member = view.member;
     ReconciliationOut {
-        subject: SubjectOut { r#type: SubjectType::Member, id: member.id.0 },
+        subject: SubjectOut {
+            r#type: SubjectType::Member,
+            id: member.id.0,
+        },
         causes: causes(situation.causes()),
         allowed_actions: situation.allowed_actions(),
         seen: None,
@@ -208,22 +249,42 @@ struct ResolveIn {
 
 impl ResolveIn {
     fn checked(self) -> Result<Resolve, Error> {
-        let Self { action, reason, adopt } = self;
+        let Self {
+            action,
+            reason,
+            adopt,
+        } = self;
         check_reason(&reason)?;
         if reason.trim().is_empty() {
-            return Err(Error::invalid("/reason", "required", "Say why; it is kept in the event log."));
+            return Err(Error::invalid(
+                "/reason",
+                "required",
+                "Say why; it is kept in the event log.",
+            ));
         }
         if adopt && action != Resolution::Accept {
-            return Err(Error::invalid("/adopt", "invalid_value", "Only accept can take over what Paid last showed."));
+            return Err(Error::invalid(
+                "/adopt",
+                "invalid_value",
+                "Only accept can take over what Paid last showed.",
+            ));
         }
-        Ok(Resolve { action, reason, adopt })
+        Ok(Resolve {
+            action,
+            reason,
+            adopt,
+        })
     }
 }
 
 /// What was resolved, as it is now.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
-#[allow(dead_code, clippy::large_enum_variant, reason = "stands for the two kinds of answers in the document")]
+#[allow(
+    dead_code,
+    clippy::large_enum_variant,
+    reason = "stands for the two kinds of answers in the document"
+)]
 enum ResolvedOut {
     Order(OrderOut),
     Member(MemberOut),
@@ -265,8 +326,12 @@ async fn resolve_reconciliation(
         Row::Member(_) => Scope::MembersWrite,
     })?;
     let resume = async |made| match row {
-        Row::Order(id) => Ok(payment::resume(&app, admin.store, id, made).await?.map(acted)),
-        Row::Member(id) => application::resolved(&app, admin.store, id).await.map(|now| Some(resolved(now))),
+        Row::Order(id) => Ok(payment::resume(&app, admin.store, id, made)
+            .await?
+            .map(acted)),
+        Row::Member(id) => application::resolved(&app, admin.store, id)
+            .await
+            .map(|now| Some(resolved(now))),
     };
     let (ticket, body) = match once.begin(resume).await? {
         Begun::Resumed(answer) => return Ok(answer),
@@ -276,18 +341,26 @@ async fn resolve_reconciliation(
     match row {
         Row::Order(id) => {
             let context = admin.context(&if_match, &ticket);
-            Ok(acted(reconciliation::resolve(&app, admin.store, id, wish, &context).await?))
+            Ok(acted(
+                reconciliation::resolve(&app, admin.store, id, wish, &context).await?,
+            ))
         }
         Row::Member(id) => {
             let context = admin.context(&if_match, &ticket);
-            Ok(resolved(application::resolve(&app, admin.store, id, &wish, &context).await?))
+            Ok(resolved(
+                application::resolve(&app, admin.store, id, &wish, &context).await?,
+            ))
         }
     }
 }
 
 fn resolved(resolved: Resolved) -> HttpResponse {
     let Resolved { view, processing } = resolved;
-    let mut response = if processing { HttpResponse::Accepted() } else { HttpResponse::Ok() };
+    let mut response = if processing {
+        HttpResponse::Accepted()
+    } else {
+        HttpResponse::Ok()
+    };
     if processing {
         response.insert_header(("Location", format!("/v1/admin/members/{}", view.member.id)));
     }

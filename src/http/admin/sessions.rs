@@ -17,7 +17,10 @@ use crate::workflows::session::{self, SessionOut, Who};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(create_session).service(refresh_session).service(end_session);
+    config
+        .service(create_session)
+        .service(refresh_session)
+        .service(end_session);
 }
 
 /// A login.
@@ -52,15 +55,24 @@ async fn create_session(
     app: Data<App>,
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
-    let Body(AdminLoginIn { store: slug, email, password }) = body;
-    let (account, address) = (Account::claimed(&slug, &email)?, address(&request, &app.config));
+    let Body(AdminLoginIn {
+        store: slug,
+        email,
+        password,
+    }) = body;
+    let (account, address) = (
+        Account::claimed(&slug, &email)?,
+        address(&request, &app.config),
+    );
     let check = async {
         let found = find(&app, &slug, account.email()).await?;
         let hash = found.as_ref().and_then(|(_, _, hash)| hash.clone());
         let right = passwords::verify(password, hash).await?;
         found.filter(|_| right).ok_or_else(session::failed)
     };
-    let (store, who, _) = limits.log_in(Realm::Staff, &account, address, check).await?;
+    let (store, who, _) = limits
+        .log_in(Realm::Staff, &account, address, check)
+        .await?;
     Ok(HttpResponse::Created().json(session::open(&app, store, who).await?))
 }
 
@@ -93,7 +105,11 @@ async fn refresh_session(
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
     let check = session::refresh(&app, Audience::Admin, &body.0.refresh_token);
-    Ok(HttpResponse::Ok().json(limits.refresh(address(&request, &app.config), check).await?))
+    Ok(HttpResponse::Ok().json(
+        limits
+            .refresh(address(&request, &app.config), check)
+            .await?,
+    ))
 }
 
 /// Log out

@@ -23,8 +23,13 @@ use crate::workflows::settings::{self, PaidChange, Tested};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(get_paid_settings).service(put_paid_settings).service(test_paid_settings);
-    config.service(get_store_settings).service(put_store_settings);
+    config
+        .service(get_paid_settings)
+        .service(put_paid_settings)
+        .service(test_paid_settings);
+    config
+        .service(get_store_settings)
+        .service(put_store_settings);
 }
 
 /// The payment settings.
@@ -121,17 +126,25 @@ impl From<&PaidSettings> for PaidSettingsIn {
 }
 
 async fn show(app: &App, settings: PaidSettings) -> Result<HttpResponse, Error> {
-    let store = store::find(settings.store_id, &*app.db().await?).await?.or_not_found()?;
+    let store = store::find(settings.store_id, &*app.db().await?)
+        .await?
+        .or_not_found()?;
     let pattern = Pattern::of(store.member_approval, settings.enable_for_new_members);
     let out = PaidSettingsOut {
         merchant_id: settings.merchant_id,
-        api_auth_code: AuthCodeOut { set: settings.auth_code_sealed.is_some(), last4: settings.auth_code_last4 },
+        api_auth_code: AuthCodeOut {
+            set: settings.auth_code_sealed.is_some(),
+            last4: settings.auth_code_last4,
+        },
         environment: settings.environment,
         enabled: settings.enabled,
         enable_for_new_members: settings.enable_for_new_members,
         show_member_banner: settings.show_member_banner,
         pattern: settings.enabled.then_some(pattern),
-        health: HealthOut { status: settings.health, checked_at: settings.health_at },
+        health: HealthOut {
+            status: settings.health,
+            checked_at: settings.health_at,
+        },
         updated_at: settings.updated_at,
     };
     Ok(HttpResponse::Ok().versioned(settings.version, out))
@@ -143,7 +156,10 @@ async fn show(app: &App, settings: PaidSettings) -> Result<HttpResponse, Error> 
     responses((status = 200, description = "The settings; the auth code is never shown", body = PaidSettingsOut))
 )]
 #[get("/settings/paid")]
-async fn get_paid_settings(admin: Admin<SettingsRead>, app: Data<App>) -> Result<HttpResponse, Error> {
+async fn get_paid_settings(
+    admin: Admin<SettingsRead>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
     let settings = paid_settings::find(admin.store, &*app.db().await?).await?;
     show(&app, settings).await
 }
@@ -191,7 +207,10 @@ impl Rules for AuthCodeIn {}
 /// What is absent stays, so the two halves are read over what is there.
 fn halves(before: &PaidSettings, body: Value) -> Result<(PaidSettingsIn, AuthCodeIn), Error> {
     let (given, secret) = split(body, &["api_auth_code"])?;
-    both(merge_patch(&PaidSettingsIn::from(before), given), from_value(secret))
+    both(
+        merge_patch(&PaidSettingsIn::from(before), given),
+        from_value(secret),
+    )
 }
 
 /// What a connection test found.
@@ -225,7 +244,11 @@ async fn test_paid_settings(
 ) -> Result<HttpResponse, Error> {
     limits.connection_test(admin.store)?;
     let Tested { health, codes, at } = settings::test_connection(&app, admin.store).await?;
-    Ok(HttpResponse::Ok().json(TestOut { status: health, codes: codes.into_vec(), checked_at: at }))
+    Ok(HttpResponse::Ok().json(TestOut {
+        status: health,
+        codes: codes.into_vec(),
+        checked_at: at,
+    }))
 }
 
 /// The store's own options.
@@ -275,8 +298,13 @@ impl From<&Store> for StoreSettings {
     responses((status = 200, description = "The options", body = StoreSettings))
 )]
 #[get("/settings/store")]
-async fn get_store_settings(admin: Admin<SettingsRead>, app: Data<App>) -> Result<HttpResponse, Error> {
-    let store = store::find(admin.store, &*app.db().await?).await?.or_not_found()?;
+async fn get_store_settings(
+    admin: Admin<SettingsRead>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let store = store::find(admin.store, &*app.db().await?)
+        .await?
+        .or_not_found()?;
     Ok(HttpResponse::Ok().versioned(store.version, StoreSettings::from(&store)))
 }
 

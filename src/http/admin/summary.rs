@@ -182,7 +182,10 @@ async fn get_summary(admin: Admin<OrdersRead>, app: Data<App>) -> Result<HttpRes
     let oldest = payment::oldest_unconfirmed(store, conn).await?;
     let out = SummaryOut {
         orders: placed(&app, store, conn).await?,
-        payments: PaymentStatus::ALL.iter().map(|status| payments(&sums, *status)).collect(),
+        payments: PaymentStatus::ALL
+            .iter()
+            .map(|status| payments(&sums, *status))
+            .collect(),
         unconfirmed: unconfirmed(&sums, oldest),
         mismatches: mismatches(&sums),
         reconciliation: causes(&sums, applications),
@@ -196,34 +199,62 @@ async fn get_summary(admin: Admin<OrdersRead>, app: Data<App>) -> Result<HttpRes
 async fn placed(app: &App, store: StoreId, conn: &AsyncPgConnection) -> Result<PlacedOut, Error> {
     let today = app.clock.today();
     let first = today.with_day(1).unwrap_or(today);
-    let [month, day] = order::sum_placed(store, japan_midnight(first), japan_midnight(today), conn).await?;
+    let [month, day] =
+        order::sum_placed(store, japan_midnight(first), japan_midnight(today), conn).await?;
     let period = |from, Placed { count, total }| PeriodOut { from, count, total };
-    Ok(PlacedOut { today: period(today, day), this_month: period(first, month) })
+    Ok(PlacedOut {
+        today: period(today, day),
+        this_month: period(first, month),
+    })
 }
 
 fn payments(sums: &[StatusSums], status: PaymentStatus) -> PaymentSumOut {
     let found = sums.iter().find(|sums| sums.status == status);
     let (count, amount) = found.map_or_else(Default::default, |sums| (sums.count, sums.amount));
-    PaymentSumOut { status, count, amount }
+    PaymentSumOut {
+        status,
+        count,
+        amount,
+    }
 }
 
-fn unconfirmed(sums: &[StatusSums], oldest: Option<(OrderId, String, DateTime<Utc>)>) -> UnconfirmedOut {
+fn unconfirmed(
+    sums: &[StatusSums],
+    oldest: Option<(OrderId, String, DateTime<Utc>)>,
+) -> UnconfirmedOut {
     let PaymentSumOut { count, amount, .. } = payments(sums, PaymentStatus::Unconfirmed);
-    let oldest = oldest.map(|(order_id, number, since)| OldestOut { order_id, number, since });
-    UnconfirmedOut { count, amount, oldest }
+    let oldest = oldest.map(|(order_id, number, since)| OldestOut {
+        order_id,
+        number,
+        since,
+    });
+    UnconfirmedOut {
+        count,
+        amount,
+        oldest,
+    }
 }
 
 fn mismatches(sums: &[StatusSums]) -> MismatchesOut {
     let shown = || sums.iter().filter(|sums| sums.status.shows_mismatch());
-    MismatchesOut { count: shown().map(|sums| sums.apart).sum(), difference: shown().map(|sums| sums.difference).sum() }
+    MismatchesOut {
+        count: shown().map(|sums| sums.apart).sum(),
+        difference: shown().map(|sums| sums.difference).sum(),
+    }
 }
 
 fn causes(sums: &[StatusSums], applications: ApplicationCounts) -> ReconciliationSumOut {
-    let members = [(Cause::UnknownCode, applications.unknown_code), (Cause::StuckApplication, applications.stuck)];
+    let members = [
+        (Cause::UnknownCode, applications.unknown_code),
+        (Cause::StuckApplication, applications.stuck),
+    ];
     let counts = || sums.iter().flat_map(|sums| sums.causes).chain(members);
     let cause = |code: &Cause| CauseCountOut {
         code: *code,
-        count: counts().filter(|(other, _)| other == code).map(|(_, count)| count).sum(),
+        count: counts()
+            .filter(|(other, _)| other == code)
+            .map(|(_, count)| count)
+            .sum(),
     };
     ReconciliationSumOut {
         count: sums.iter().map(|sums| sums.unreconciled).sum::<i64>() + applications.members,
@@ -234,10 +265,16 @@ fn causes(sums: &[StatusSums], applications: ApplicationCounts) -> Reconciliatio
 async fn members(store: StoreId, conn: &AsyncPgConnection) -> Result<MemberCountsOut, Error> {
     let counts = member::count_by_status(store, conn).await?;
     let sum = |wanted: &dyn Fn(MemberStatus, ApplicationStatus) -> bool| {
-        counts.iter().filter(|(status, application, _)| wanted(*status, *application)).map(|(.., count)| count).sum()
+        counts
+            .iter()
+            .filter(|(status, application, _)| wanted(*status, *application))
+            .map(|(.., count)| count)
+            .sum()
     };
-    let applied =
-        |status: &ApplicationStatus| ApplicationCountOut { status: *status, count: sum(&|_, other| other == *status) };
+    let applied = |status: &ApplicationStatus| ApplicationCountOut {
+        status: *status,
+        count: sum(&|_, other| other == *status),
+    };
     Ok(MemberCountsOut {
         count: sum(&|_, _| true),
         pending_approval: sum(&|status, _| status == MemberStatus::PendingApproval),
@@ -245,12 +282,18 @@ async fn members(store: StoreId, conn: &AsyncPgConnection) -> Result<MemberCount
     })
 }
 
-async fn paid(app: &App, store: StoreId, conn: &AsyncPgConnection) -> Result<PaidStandingOut, Error> {
+async fn paid(
+    app: &App,
+    store: StoreId,
+    conn: &AsyncPgConnection,
+) -> Result<PaidStandingOut, Error> {
     let settings = paid_settings::find(store, conn).await?;
     Ok(PaidStandingOut {
         enabled: settings.enabled,
         health: settings.health,
         checked_at: settings.health_at,
-        age_seconds: settings.health_at.map(|at| (app.clock.now() - at).num_seconds().max(0)),
+        age_seconds: settings
+            .health_at
+            .map(|at| (app.clock.now() - at).num_seconds().max(0)),
     })
 }

@@ -101,7 +101,12 @@ impl<P: Permission> Admin<P> {
     /// For what the caller does to a resource.
     pub fn context<'a>(&'a self, if_match: &'a IfMatch, ticket: &'a Ticket) -> Context<'a> {
         let payments_write = self.allows(Scope::PaymentsWrite);
-        Context { actor: &self.actor, payments_write, precondition: &if_match.0, ticket }
+        Context {
+            actor: &self.actor,
+            payments_write,
+            precondition: &if_match.0,
+            ticket,
+        }
     }
 
     /// When the token ends, in seconds since 1970.
@@ -111,8 +116,16 @@ impl<P: Permission> Admin<P> {
 
     /// What to ask again while an answer goes on.
     pub fn standing(&self) -> Standing {
-        let user = self.actor.strip_prefix("user:").and_then(|id| id.parse().ok());
-        Standing { store: self.store, ends: self.token_ends(), session: self.session, user }
+        let user = self
+            .actor
+            .strip_prefix("user:")
+            .and_then(|id| id.parse().ok());
+        Standing {
+            store: self.store,
+            ends: self.token_ends(),
+            session: self.session,
+            user,
+        }
     }
 }
 
@@ -140,7 +153,9 @@ impl Standing {
     pub async fn session_stands(&self, app: &App) -> Result<bool, Error> {
         let conn = app.db().await?;
         Ok(match self.user {
-            Some(user) => db::session::user_of(self.store, self.session, user, &conn).await?.is_some(),
+            Some(user) => db::session::user_of(self.store, self.session, user, &conn)
+                .await?
+                .is_some(),
             None => db::session::of_nobody_stands(self.store, self.session, &conn).await?,
         })
     }
@@ -157,7 +172,9 @@ impl<P: Permission> FromRequest for Admin<P> {
 
 fn pick_up<P: Permission>(request: &HttpRequest) -> Result<Admin<P>, Error> {
     let extensions = request.extensions();
-    let found = extensions.get::<Found>().ok_or_else(|| anyhow::anyhow!("this route is outside the admin API"))?;
+    let found = extensions
+        .get::<Found>()
+        .ok_or_else(|| anyhow::anyhow!("this route is outside the admin API"))?;
     let known = match &found.0 {
         Ok(known) => known.clone(),
         Err(problem) => return Err(problem.clone().into()),
@@ -193,9 +210,9 @@ impl Known {
 
     fn require(&self, scope: Scope) -> Result<(), Error> {
         if !self.allows(scope) {
-            return Err(
-                Code::MissingScope.because(format!("This needs the scope {scope}, which the token does not have."))
-            );
+            return Err(Code::MissingScope.because(format!(
+                "This needs the scope {scope}, which the token does not have."
+            )));
         }
         self.used.borrow_mut().push(scope);
         Ok(())
@@ -205,11 +222,17 @@ impl Known {
 impl Found {
     pub(super) fn caller(&self) -> Option<Caller> {
         let known = self.0.as_ref().ok()?;
-        Some(Caller { store: known.claims.store, name: Some(known.actor.clone()) })
+        Some(Caller {
+            store: known.claims.store,
+            name: Some(known.actor.clone()),
+        })
     }
 
     pub(super) fn scopes_used(&self) -> Vec<Scope> {
-        self.0.as_ref().map(|known| known.used.borrow().clone()).unwrap_or_default()
+        self.0
+            .as_ref()
+            .map(|known| known.used.borrow().clone())
+            .unwrap_or_default()
     }
 
     pub(super) fn require_all(&self, scopes: &[Scope]) -> Result<(), Error> {
@@ -237,7 +260,9 @@ async fn check(request: &HttpRequest) -> Result<Known, Error> {
     let (actor, role) = match claims.sub.strip_prefix("user:") {
         Some(user) => {
             let user = user.parse().map_err(|_| bearer::invalid())?;
-            let user = db::session::user_of(claims.store, session, user, &conn).await?.ok_or_else(bearer::invalid)?;
+            let user = db::session::user_of(claims.store, session, user, &conn)
+                .await?
+                .ok_or_else(bearer::invalid)?;
             (claims.sub.clone(), Some(user.role))
         }
         None if db::session::of_nobody_stands(claims.store, session, &conn).await? => {
@@ -245,5 +270,11 @@ async fn check(request: &HttpRequest) -> Result<Known, Error> {
         }
         None => return Err(bearer::invalid()),
     };
-    Ok(Known { claims, actor, session, role, used: RefCell::default() })
+    Ok(Known {
+        claims,
+        actor,
+        session,
+        role,
+        used: RefCell::default(),
+    })
 }

@@ -13,7 +13,9 @@ use crate::tokens::{Audience, BadToken, Claims};
 
 /// The running service behind a request.
 pub fn app(request: &HttpRequest) -> Result<&Data<App>, Error> {
-    Ok(request.app_data::<Data<App>>().ok_or_else(|| anyhow::anyhow!("the service was not set up"))?)
+    Ok(request
+        .app_data::<Data<App>>()
+        .ok_or_else(|| anyhow::anyhow!("the service was not set up"))?)
 }
 
 /// What was found of a request's token, so that its signature is checked once.
@@ -25,7 +27,10 @@ pub fn token(request: &HttpRequest) -> Result<Option<Result<Arc<Claims>, BadToke
     if let Some(Checked(found)) = request.extensions().get().cloned() {
         return Ok(Some(found));
     }
-    let header = request.headers().get(AUTHORIZATION).and_then(|header| header.to_str().ok());
+    let header = request
+        .headers()
+        .get(AUTHORIZATION)
+        .and_then(|header| header.to_str().ok());
     let Some((scheme, token)) = header.and_then(|text| text.split_once(' ')) else {
         return Ok(None);
     };
@@ -40,13 +45,19 @@ pub fn token(request: &HttpRequest) -> Result<Option<Result<Arc<Claims>, BadToke
 /// What the token says, if it is good and for this API.
 pub fn claims(request: &HttpRequest, audience: Audience) -> Result<Arc<Claims>, Error> {
     let missing = || Code::TokenMissing.because("Send an access token: Authorization: Bearer …");
-    let claims = token(request)?.ok_or_else(missing)?.map_err(|bad| match bad {
-        BadToken::Expired => Code::TokenExpired.because("The access token has expired. Refresh the session."),
-        BadToken::Invalid => invalid(),
-    })?;
+    let claims = token(request)?
+        .ok_or_else(missing)?
+        .map_err(|bad| match bad {
+            BadToken::Expired => {
+                Code::TokenExpired.because("The access token has expired. Refresh the session.")
+            }
+            BadToken::Invalid => invalid(),
+        })?;
     if claims.aud != audience {
-        return Err(Code::WrongAudience
-            .because(format!("This API takes tokens for {audience}, this one is for {}.", claims.aud)));
+        return Err(Code::WrongAudience.because(format!(
+            "This API takes tokens for {audience}, this one is for {}.",
+            claims.aud
+        )));
     }
     share::belongs_to(claims.store);
     Ok(claims)
@@ -54,5 +65,6 @@ pub fn claims(request: &HttpRequest, audience: Audience) -> Result<Arc<Claims>, 
 
 /// The answer to every token that does not hold, whatever the reason.
 pub fn invalid() -> Error {
-    Code::TokenInvalid.because("The access token is not valid, or its session has ended. Log in again.")
+    Code::TokenInvalid
+        .because("The access token is not valid, or its session has ended. Log in again.")
 }

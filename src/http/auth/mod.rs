@@ -56,7 +56,9 @@ fn admit(request: &HttpRequest, stranger: bool) -> Result<(), Error> {
 /// Asked for by whatever reads further into a request.
 pub(super) fn admitted(request: &HttpRequest) -> Result<Admitted, Error> {
     let admitted = request.extensions().get::<Admitted>().copied();
-    Ok(admitted.ok_or_else(|| anyhow::anyhow!("a request was to be read whose credentials nobody has judged"))?)
+    Ok(admitted.ok_or_else(|| {
+        anyhow::anyhow!("a request was to be read whose credentials nobody has judged")
+    })?)
 }
 
 /// Who made a request, for as long as answers are kept under a key.
@@ -76,7 +78,9 @@ pub async fn admin_credentials(
     share::for_request(async {
         let found = admin::look(request.request()).await;
         request.extensions_mut().insert(found);
-        next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+        next.call(request)
+            .await
+            .map(ServiceResponse::map_into_boxed_body)
     })
     .await
 }
@@ -97,28 +101,45 @@ pub async fn storefront_credentials(
     share::for_request(async {
         let found = storefront::look(request.request()).await;
         request.extensions_mut().insert(found);
-        next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+        next.call(request)
+            .await
+            .map(ServiceResponse::map_into_boxed_body)
     })
     .await
 }
 
 /// What the request's token says, if it is one of ours and still good; whatever it is for.
-pub(super) fn claims(request: &actix_web::HttpRequest) -> Option<std::sync::Arc<crate::tokens::Claims>> {
+pub(super) fn claims(
+    request: &actix_web::HttpRequest,
+) -> Option<std::sync::Arc<crate::tokens::Claims>> {
     bearer::token(request).ok()??.ok()
 }
 
 /// Whoever the credentials stand for, if they are good.
 pub(super) fn caller(request: &ServiceRequest) -> Option<Caller> {
     let extensions = request.extensions();
-    extensions.get().and_then(admin::Found::caller).or_else(|| extensions.get().and_then(storefront::Found::caller))
+    extensions
+        .get()
+        .and_then(admin::Found::caller)
+        .or_else(|| extensions.get().and_then(storefront::Found::caller))
 }
 
 /// The scopes that the handler asked for, to be asked for again before its answer is given to a repeated request.
 pub(super) fn scopes_used(request: &HttpRequest) -> Vec<crate::domain::permissions::Scope> {
-    request.extensions().get().map(admin::Found::scopes_used).unwrap_or_default()
+    request
+        .extensions()
+        .get()
+        .map(admin::Found::scopes_used)
+        .unwrap_or_default()
 }
 
 /// Does the caller hold all of these? A caller of the storefront needs none.
-pub(super) fn holds(request: &ServiceRequest, scopes: &[crate::domain::permissions::Scope]) -> Result<(), Error> {
-    request.extensions().get().map_or(Ok(()), |found: &admin::Found| found.require_all(scopes))
+pub(super) fn holds(
+    request: &ServiceRequest,
+    scopes: &[crate::domain::permissions::Scope],
+) -> Result<(), Error> {
+    request
+        .extensions()
+        .get()
+        .map_or(Ok(()), |found: &admin::Found| found.require_all(scopes))
 }

@@ -64,8 +64,14 @@ pub struct Found {
 impl Found {
     pub(super) fn caller(&self) -> Option<Caller> {
         match (&self.member, &self.store) {
-            (Some(Ok(buyer)), _) => Some(Caller { store: buyer.store, name: Some(buyer.actor()) }),
-            (_, Some(Ok(store))) => Some(Caller { store: store.store_id, name: None }),
+            (Some(Ok(buyer)), _) => Some(Caller {
+                store: buyer.store,
+                name: Some(buyer.actor()),
+            }),
+            (_, Some(Ok(store))) => Some(Caller {
+                store: store.store_id,
+                name: None,
+            }),
             _ => None,
         }
     }
@@ -73,22 +79,35 @@ impl Found {
     fn buyer(&self) -> Result<Buyer, Error> {
         match &self.member {
             Some(found) => found.clone().map_err(Error::Problem),
-            None => Err(Code::TokenMissing.because("Send an access token: Authorization: Bearer …")),
+            None => {
+                Err(Code::TokenMissing.because("Send an access token: Authorization: Bearer …"))
+            }
         }
     }
 
     fn visitor(&self) -> Result<Visitor, Error> {
         match &self.store {
-            Some(found) => found.clone().map(|store| Visitor { store }).map_err(Error::Problem),
-            None => Err(Code::TokenMissing.because(format!("Name the store: {PUBLISHABLE_KEY}: pk_…"))),
+            Some(found) => found
+                .clone()
+                .map(|store| Visitor { store })
+                .map_err(Error::Problem),
+            None => {
+                Err(Code::TokenMissing.because(format!("Name the store: {PUBLISHABLE_KEY}: pk_…")))
+            }
         }
     }
 
     fn shopper(&self) -> Result<Shopper, Error> {
         if self.member.is_some() {
-            return self.buyer().map(|buyer| Shopper { store: buyer.store, member: Some(buyer.member) });
+            return self.buyer().map(|buyer| Shopper {
+                store: buyer.store,
+                member: Some(buyer.member),
+            });
         }
-        self.visitor().map(|visitor| Shopper { store: visitor.store.store_id, member: None })
+        self.visitor().map(|visitor| Shopper {
+            store: visitor.store.store_id,
+            member: None,
+        })
     }
 }
 
@@ -113,14 +132,26 @@ fn told<T>(result: Result<T, Error>) -> Result<T, Box<Problem>> {
 
 async fn buyer(request: &HttpRequest) -> Result<Buyer, Error> {
     let claims = bearer::claims(request, Audience::Storefront)?;
-    let id = claims.sub.strip_prefix("member:").and_then(|id| id.parse().ok()).ok_or_else(bearer::invalid)?;
+    let id = claims
+        .sub
+        .strip_prefix("member:")
+        .and_then(|id| id.parse().ok())
+        .ok_or_else(bearer::invalid)?;
     let session = SessionId(claims.jti);
     let conn = bearer::app(request)?.db().await?;
-    let member = db::session::member_of(claims.store, session, id, &conn).await?.ok_or_else(bearer::invalid)?;
+    let member = db::session::member_of(claims.store, session, id, &conn)
+        .await?
+        .ok_or_else(bearer::invalid)?;
     if !member.status.may_log_in() {
-        return Err(Code::MemberNotActive.because("The store has shut this account out. Ask the store."));
+        return Err(
+            Code::MemberNotActive.because("The store has shut this account out. Ask the store.")
+        );
     }
-    Ok(Buyer { store: claims.store, member, session })
+    Ok(Buyer {
+        store: claims.store,
+        member,
+        session,
+    })
 }
 
 async fn store(request: &HttpRequest) -> Result<Store, Error> {
@@ -128,7 +159,9 @@ async fn store(request: &HttpRequest) -> Result<Store, Error> {
     let header = request.headers().get(PUBLISHABLE_KEY).or_not_found()?;
     let key = header.to_str().map_err(|_| unknown())?;
     let conn = bearer::app(request)?.db().await?;
-    let store = db::store::find_by_publishable_key(key, &conn).await?.ok_or_else(unknown)?;
+    let store = db::store::find_by_publishable_key(key, &conn)
+        .await?
+        .ok_or_else(unknown)?;
     drop(conn);
     db::share::belongs_to(store.store_id);
     Ok(store)
@@ -143,7 +176,11 @@ macro_rules! principal {
 
             fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
                 let outside = || anyhow::anyhow!("this route is outside the storefront API").into();
-                let found = request.extensions().get::<Found>().ok_or_else(outside).and_then(Found::$pick);
+                let found = request
+                    .extensions()
+                    .get::<Found>()
+                    .ok_or_else(outside)
+                    .and_then(Found::$pick);
                 ready(found.and_then(|found| admit(request, $stranger(&found)).map(|()| found)))
             }
         }

@@ -27,7 +27,9 @@ pub async fn every_call(
         Ok(None) => {}
         Err(error) => return Ok(request.error_response(error).map_into_boxed_body()),
     }
-    next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+    next.call(request)
+        .await
+        .map(ServiceResponse::map_into_boxed_body)
 }
 
 fn count(request: &ServiceRequest) -> Result<Option<Left>, Error> {
@@ -38,10 +40,16 @@ fn count(request: &ServiceRequest) -> Result<Option<Left>, Error> {
     }
     let now = limits.now();
     if let Some(claims) = auth::claims(request.request()) {
-        return limits.calls.take((claims.store, claims.sub.as_str()), now).map(Some);
+        return limits
+            .calls
+            .take((claims.store, claims.sub.as_str()), now)
+            .map(Some);
     }
     let app = request.app_data::<Data<App>>().ok_or_else(missing)?;
-    limits.calls.take(network(address(request.request(), &app.config)), now).map(Some)
+    limits
+        .calls
+        .take(network(address(request.request(), &app.config)), now)
+        .map(Some)
 }
 
 /// Tells the caller what he has left, unless the answer speaks of a tighter limit.

@@ -42,7 +42,10 @@ impl Rate {
 
     const fn of(limit: u32, seconds: u64) -> Self {
         let limit = if limit == 0 { 1 } else { limit };
-        Self { limit, interval: seconds * 1_000_000 / limit as u64 }
+        Self {
+            limit,
+            interval: seconds * 1_000_000 / limit as u64,
+        }
     }
 
     const fn full(self) -> u64 {
@@ -82,7 +85,11 @@ impl Bucket {
         }
         self.0 = now + used;
         let remaining = u32::try_from((rate.full() - used) / rate.interval).unwrap_or(0);
-        Ok(Left { limit: rate.limit, remaining, reset: Duration::from_micros(used) })
+        Ok(Left {
+            limit: rate.limit,
+            remaining,
+            reset: Duration::from_micros(used),
+        })
     }
 
     /// Says how long to wait for the next one, if it would be too early now.
@@ -121,7 +128,10 @@ const MEMORY: Duration = Duration::from_secs(3600);
 
 impl From<u64> for Failures {
     fn from(word: u64) -> Self {
-        Self { number: u8::try_from(word & 0xff).unwrap_or(0), last: word >> 8 }
+        Self {
+            number: u8::try_from(word & 0xff).unwrap_or(0),
+            last: word >> 8,
+        }
     }
 }
 
@@ -149,7 +159,10 @@ impl Failures {
         if !wait.is_zero() {
             return Err(wait);
         }
-        *self = Self { number: self.number.saturating_add(1), last: now };
+        *self = Self {
+            number: self.number.saturating_add(1),
+            last: now,
+        };
         Ok(())
     }
 
@@ -157,7 +170,9 @@ impl Failures {
         let Some(beyond) = self.number.checked_sub(FREE) else {
             return Duration::ZERO;
         };
-        FIRST_WAIT.saturating_mul(1 << beyond.min(16)).min(LONGEST_WAIT)
+        FIRST_WAIT
+            .saturating_mul(1 << beyond.min(16))
+            .min(LONGEST_WAIT)
     }
 
     /// The try was none: nothing was tested.
@@ -190,14 +205,19 @@ mod tests {
         bucket.take(rate, start + 2 * SECOND).unwrap();
         assert_eq!(bucket.weight(start + 62 * SECOND), 0);
         // A clock that is set back by an hour.
-        assert_eq!(bucket.take(rate, start - 900 * SECOND), Err(Duration::from_secs(2)));
+        assert_eq!(
+            bucket.take(rate, start - 900 * SECOND),
+            Err(Duration::from_secs(2))
+        );
     }
 
     #[test]
     fn a_bucket_that_only_slows_never_asks_for_more_than_the_longest_wait() {
         let (rate, start, most) = (Rate::per_minute(60), 1_000 * SECOND, Duration::from_secs(2));
         let mut bucket = Bucket::default();
-        let waits: Vec<u64> = (0..70).map(|_| bucket.press(rate, start, most).as_secs()).collect();
+        let waits: Vec<u64> = (0..70)
+            .map(|_| bucket.press(rate, start, most).as_secs())
+            .collect();
         assert_eq!(waits[..60], [0; 60]);
         assert_eq!(waits[60..], [1, 2, 2, 2, 2, 2, 2, 2, 2, 2]);
         assert_eq!(bucket.press(rate, start + 3 * SECOND, most), Duration::ZERO);

@@ -121,12 +121,17 @@ const OF_STRANGERS: [(&str, Kind); 7] = [
 /// decided when it was read. False where nothing is known of bodies of strangers.
 pub fn look_before_body(request: &HttpRequest) -> Result<bool, Error> {
     let pattern = routes::pattern_of(request).unwrap_or_default();
-    let Some((_, kind)) = OF_STRANGERS.iter().find(|(other, _)| *other == pattern) else { return Ok(false) };
+    let Some((_, kind)) = OF_STRANGERS.iter().find(|(other, _)| *other == pattern) else {
+        return Ok(false);
+    };
     let missing = || anyhow::anyhow!("the service was not set up");
     let limits = request.app_data::<Data<Limits>>().ok_or_else(missing)?;
     if limits.on {
         let app = request.app_data::<Data<App>>().ok_or_else(missing)?;
-        limits.addresses.look((*kind, network(address(request, &app.config))), limits.now())?;
+        limits.addresses.look(
+            (*kind, network(address(request, &app.config))),
+            limits.now(),
+        )?;
     }
     Ok(true)
 }
@@ -142,10 +147,23 @@ impl Account {
     /// Refuses what cannot be the name of an account, before anything is counted or looked up.
     pub fn claimed(store: &str, email: &str) -> Result<Self, Error> {
         let mut faults = Faults::new();
-        faults.check(store.len() <= MAX_SLUG, "/store", "too_long", "The name of a store has at most 40 characters.");
-        faults.check(email.len() <= MAX_EMAIL, "/email", "too_long", "An e-mail address has at most 254 bytes.");
+        faults.check(
+            store.len() <= MAX_SLUG,
+            "/store",
+            "too_long",
+            "The name of a store has at most 40 characters.",
+        );
+        faults.check(
+            email.len() <= MAX_EMAIL,
+            "/email",
+            "too_long",
+            "An e-mail address has at most 254 bytes.",
+        );
         faults.into_result()?;
-        Ok(Self { store: store.to_owned(), email: fold_email(email) })
+        Ok(Self {
+            store: store.to_owned(),
+            email: fold_email(email),
+        })
     }
 
     /// The e-mail address as it is compared.
@@ -175,25 +193,35 @@ pub struct Limits {
 
 impl Counter {
     fn new(rate: Rate) -> Self {
-        Self { rate, table: Table::default() }
+        Self {
+            rate,
+            table: Table::default(),
+        }
     }
 
     fn take(&self, name: impl Hash, now: u64) -> Result<Left, Error> {
-        let taken = self.table.with(name, now, |bucket| bucket.take(self.rate, now));
+        let taken = self
+            .table
+            .with(name, now, |bucket| bucket.take(self.rate, now));
         taken.map_err(|wait| too_many(self.rate.limit, wait))
     }
 
     fn look(&self, name: impl Hash, now: u64) -> Result<(), Error> {
-        let wait = self.table.with(name, now, |bucket| bucket.wait(self.rate, now));
+        let wait = self
+            .table
+            .with(name, now, |bucket| bucket.wait(self.rate, now));
         wait.map_or(Ok(()), |wait| Err(too_many(self.rate.limit, wait)))
     }
 
     fn press(&self, name: impl Hash, now: u64) -> Duration {
-        self.table.with(name, now, |bucket| bucket.press(self.rate, now, LONGEST_DELAY))
+        self.table.with(name, now, |bucket| {
+            bucket.press(self.rate, now, LONGEST_DELAY)
+        })
     }
 
     fn give_back(&self, name: impl Hash, now: u64) {
-        self.table.with(name, now, |bucket| bucket.give_back(self.rate));
+        self.table
+            .with(name, now, |bucket| bucket.give_back(self.rate));
     }
 }
 
@@ -234,11 +262,16 @@ impl Limits {
         let Account { store, email } = account;
         let tried = (kind, store, email, network);
         self.addresses.take((kind, network), now)?;
-        self.tries.with(tried, now, |failures| failures.try_once(now)).map_err(|wait| {
-            self.addresses.give_back((kind, network), now);
-            too_many(FREE.into(), wait)
-        })?;
-        let delay = self.accounts.press((kind, store, email), now).max(self.stores.press((kind, store), now));
+        self.tries
+            .with(tried, now, |failures| failures.try_once(now))
+            .map_err(|wait| {
+                self.addresses.give_back((kind, network), now);
+                too_many(FREE.into(), wait)
+            })?;
+        let delay = self
+            .accounts
+            .press((kind, store, email), now)
+            .max(self.stores.press((kind, store), now));
         hold_back(delay).await;
         let result = check.await;
         if failed(&result) {
@@ -248,12 +281,22 @@ impl Limits {
         self.accounts.give_back((kind, store, email), now);
         self.stores.give_back((kind, store), now);
         let right = result.is_ok();
-        self.tries.with(tried, now, |failures| if right { failures.forgive() } else { failures.withdraw() });
+        self.tries.with(tried, now, |failures| {
+            if right {
+                failures.forgive()
+            } else {
+                failures.withdraw()
+            }
+        });
         result
     }
 
     /// A try to refresh a session. Only failures count.
-    pub async fn refresh<T>(&self, address: IpAddr, check: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    pub async fn refresh<T>(
+        &self,
+        address: IpAddr,
+        check: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         if !self.on {
             return check.await;
         }
@@ -268,22 +311,39 @@ impl Limits {
 
     /// A registration: limited by address, slowed by store.
     pub async fn registration(&self, store: StoreId, address: IpAddr) -> Result<(), Error> {
-        self.by_address_and_store(Kind::Registration, store, address).await
+        self.by_address_and_store(Kind::Registration, store, address)
+            .await
     }
 
     /// Somebody asks for a new password: limited by address, slowed by store. False if the account has had its share
     /// and nothing more should come of it; whoever asks is not told.
-    pub async fn password_reset(&self, store: StoreId, account: &Account, address: IpAddr) -> Result<bool, Error> {
-        self.by_address_and_store(Kind::PasswordReset, store, address).await?;
-        Ok(!self.on || self.resets.take((&account.store, &account.email), self.now()).is_ok())
+    pub async fn password_reset(
+        &self,
+        store: StoreId,
+        account: &Account,
+        address: IpAddr,
+    ) -> Result<bool, Error> {
+        self.by_address_and_store(Kind::PasswordReset, store, address)
+            .await?;
+        Ok(!self.on
+            || self
+                .resets
+                .take((&account.store, &account.email), self.now())
+                .is_ok())
     }
 
     /// Somebody sets a password with a one-time token.
     pub async fn new_password(&self, store: StoreId, address: IpAddr) -> Result<(), Error> {
-        self.by_address_and_store(Kind::PasswordReset, store, address).await
+        self.by_address_and_store(Kind::PasswordReset, store, address)
+            .await
     }
 
-    async fn by_address_and_store(&self, kind: Kind, store: StoreId, address: IpAddr) -> Result<(), Error> {
+    async fn by_address_and_store(
+        &self,
+        kind: Kind,
+        store: StoreId,
+        address: IpAddr,
+    ) -> Result<(), Error> {
         if !self.on {
             return Ok(());
         }
@@ -300,7 +360,11 @@ impl Limits {
         }
         let (now, [own, whole]) = (self.now(), owner.rates());
         let names = Self::key_names(store, owner);
-        let take = |bucket: &mut Bucket, rate: Rate| bucket.take(rate, now).map_err(|wait| too_many(rate.limit, wait));
+        let take = |bucket: &mut Bucket, rate: Rate| {
+            bucket
+                .take(rate, now)
+                .map_err(|wait| too_many(rate.limit, wait))
+        };
         self.keys.with(names.0, now, |bucket| take(bucket, own))?;
         let taken = self.keys.with(names.1, now, |bucket| take(bucket, whole));
         if taken.is_err() {
@@ -312,26 +376,41 @@ impl Limits {
     /// The key was none that is kept from now on.
     pub fn no_new_key(&self, store: StoreId, owner: KeyOwner<'_>) {
         if self.on {
-            let (now, [own, whole], names) = (self.now(), owner.rates(), Self::key_names(store, owner));
+            let (now, [own, whole], names) =
+                (self.now(), owner.rates(), Self::key_names(store, owner));
             self.keys.with(names.0, now, |bucket| bucket.give_back(own));
-            self.keys.with(names.1, now, |bucket| bucket.give_back(whole));
+            self.keys
+                .with(names.1, now, |bucket| bucket.give_back(whole));
         }
     }
 
-    fn key_names(store: StoreId, owner: KeyOwner<'_>) -> ((StoreId, KeyOwner<'_>), (StoreId, bool)) {
-        ((store, owner.named()), (store, matches!(owner, KeyOwner::Stranger(_))))
+    fn key_names(
+        store: StoreId,
+        owner: KeyOwner<'_>,
+    ) -> ((StoreId, KeyOwner<'_>), (StoreId, bool)) {
+        (
+            (store, owner.named()),
+            (store, matches!(owner, KeyOwner::Stranger(_))),
+        )
     }
 
     /// A test of the connection to Paid.
     pub fn connection_test(&self, store: StoreId) -> Result<(), Error> {
-        if self.on { self.connection_tests.take(store, self.now()).map(drop) } else { Ok(()) }
+        if self.on {
+            self.connection_tests.take(store, self.now()).map(drop)
+        } else {
+            Ok(())
+        }
     }
 }
 
 /// Was something tried, and was it wrong? Where the service could not answer, nothing was.
 fn failed<T>(result: &Result<T, Error>) -> bool {
     let code = result.as_ref().map_err(Error::code);
-    !matches!(code, Ok(_) | Err(None | Some(Code::Internal | Code::Unavailable | Code::RateLimited)))
+    !matches!(
+        code,
+        Ok(_) | Err(None | Some(Code::Internal | Code::Unavailable | Code::RateLimited))
+    )
 }
 
 async fn hold_back(delay: Duration) {
@@ -342,7 +421,12 @@ async fn hold_back(delay: Duration) {
 
 fn too_many(limit: u32, wait: Duration) -> Error {
     let problem = Code::RateLimited.problem("Too many calls of this kind. Wait and try again.");
-    Problem { retry_after: Some(seconds(wait)), rate_limit: Some(limit), ..problem }.into()
+    Problem {
+        retry_after: Some(seconds(wait)),
+        rate_limit: Some(limit),
+        ..problem
+    }
+    .into()
 }
 
 /// Whole seconds, and never too few.

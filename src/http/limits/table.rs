@@ -37,7 +37,11 @@ pub const CELLS: usize = SHARDS * SETS * WAYS;
 impl<C> Default for Table<C> {
     fn default() -> Self {
         let shard = |_| Mutex::new(vec![Cell::default(); SETS * WAYS]);
-        Self { key: RandomState::new(), shards: (0..SHARDS).map(shard).collect(), count: PhantomData }
+        Self {
+            key: RandomState::new(),
+            shards: (0..SHARDS).map(shard).collect(),
+            count: PhantomData,
+        }
     }
 }
 
@@ -47,8 +51,12 @@ impl<C: Count> Table<C> {
         let hash = self.key.hash_one(name).max(1);
         let place = usize::try_from(hash % (SHARDS * SETS) as u64).unwrap_or_default();
         let (shard, set) = (place % SHARDS, place / SHARDS);
-        let mut cells = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
-        let cell = cell_of(&mut cells[set * WAYS..(set + 1) * WAYS], hash, |count| C::from(count).weight(now));
+        let mut cells = self.shards[shard]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let cell = cell_of(&mut cells[set * WAYS..(set + 1) * WAYS], hash, |count| {
+            C::from(count).weight(now)
+        });
         let mut count = C::from(cell[1]);
         let result = change(&mut count);
         cell[1] = count.into();
@@ -59,7 +67,12 @@ impl<C: Count> Table<C> {
 /// The cell of this name; otherwise the one that has counted least, emptied.
 fn cell_of(set: &mut [Cell], hash: u64, weight: impl Fn(u64) -> u64) -> &mut Cell {
     let known = set.iter().position(|[name, _]| *name == hash);
-    let lightest = || set.iter().enumerate().min_by_key(|(_, cell)| weight(cell[1])).map_or(0, |(index, _)| index);
+    let lightest = || {
+        set.iter()
+            .enumerate()
+            .min_by_key(|(_, cell)| weight(cell[1]))
+            .map_or(0, |(index, _)| index)
+    };
     let index = known.unwrap_or_else(lightest);
     if known.is_none() {
         set[index] = [hash, 0];

@@ -12,14 +12,20 @@ const DEEPEST: usize = 40;
 
 /// Adds an example to every JSON body and every JSON answer of success that has none.
 pub fn add(document: &mut Value) {
-    let schemas = document["components"]["schemas"].as_object().cloned().unwrap_or_default();
+    let schemas = document["components"]["schemas"]
+        .as_object()
+        .cloned()
+        .unwrap_or_default();
     for (_, methods) in document["paths"].as_object_mut().into_iter().flatten() {
         for (_, operation) in methods.as_object_mut().into_iter().flatten() {
             if let Some(content) = operation.pointer_mut("/requestBody/content") {
                 add_to(content, &schemas, false);
             }
             for (status, answer) in operation["responses"].as_object_mut().into_iter().flatten() {
-                if let Some(content) = answer.get_mut("content").filter(|_| status.starts_with('2')) {
+                if let Some(content) = answer
+                    .get_mut("content")
+                    .filter(|_| status.starts_with('2'))
+                {
                     add_to(content, &schemas, true);
                 }
             }
@@ -54,7 +60,10 @@ impl Maker<'_> {
         if let Some(target) = referred(schema).and_then(|name| self.schemas.get(name)) {
             return self.make(target, depth + 1);
         }
-        if let Some(first) = schema["oneOf"].as_array().and_then(|all| all.iter().find(|one| one["type"] != "null")) {
+        if let Some(first) = schema["oneOf"]
+            .as_array()
+            .and_then(|all| all.iter().find(|one| one["type"] != "null"))
+        {
             return self.make(first, depth + 1);
         }
         if let Some(first) = schema["enum"].as_array().and_then(|words| words.first()) {
@@ -88,16 +97,26 @@ impl Maker<'_> {
         let shown = |name: &str, property: &Value| {
             let has_own = || {
                 let target = referred(property).and_then(|target| self.schemas.get(target));
-                property.get("example").is_some() || target.is_some_and(|target| target.get("example").is_some())
+                property.get("example").is_some()
+                    || target.is_some_and(|target| target.get("example").is_some())
             };
-            required.iter().any(|one| one == name) || if self.answer { property["type"] != "null" } else { has_own() }
+            required.iter().any(|one| one == name)
+                || if self.answer {
+                    property["type"] != "null"
+                } else {
+                    has_own()
+                }
         };
         let properties = schema["properties"].as_object().into_iter().flatten();
         let made = properties.filter(|(name, property)| shown(name, property));
-        made.map(|(name, property)| (name.clone(), self.make(property, depth + 1))).collect::<Map<_, _>>().into()
+        made.map(|(name, property)| (name.clone(), self.make(property, depth + 1)))
+            .collect::<Map<_, _>>()
+            .into()
     }
 }
 
 fn referred(schema: &Value) -> Option<&str> {
-    schema["$ref"].as_str().and_then(|target| target.strip_prefix(SCHEMAS))
+    schema["$ref"]
+        .as_str()
+        .and_then(|target| target.strip_prefix(SCHEMAS))
 }

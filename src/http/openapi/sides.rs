@@ -33,13 +33,22 @@ pub fn separate(document: &mut Value, is_patch: impl Fn(&str, &str) -> bool) {
         _ => Map::new(),
     };
     flatten_all(&mut schemas);
-    let mut sides = Sides { schemas, uses: BTreeMap::new() };
+    let mut sides = Sides {
+        schemas,
+        uses: BTreeMap::new(),
+    };
     let mut responses = document["components"]["responses"].take();
     let mut places = vec![(Side::Answer, &mut responses)];
     for (path, methods) in document["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in methods.as_object_mut().into_iter().flatten() {
-            let body = if is_patch(path, method) { Side::Patch } else { Side::Body };
-            let operation = operation.as_object_mut().expect("an operation is an object");
+            let body = if is_patch(path, method) {
+                Side::Patch
+            } else {
+                Side::Body
+            };
+            let operation = operation
+                .as_object_mut()
+                .expect("an operation is an object");
             for (name, part) in operation.iter_mut() {
                 match name.as_str() {
                     "requestBody" => places.push((body, part)),
@@ -78,20 +87,29 @@ impl Sides {
 
     /// What the schema is called on this side: its plain name where it has no other.
     fn name(&self, name: &str, side: Side) -> String {
-        let plain = name.strip_suffix("In").filter(|plain| side == Side::Patch || !self.schemas.contains_key(*plain));
-        let has_fields = self.schemas.get(name).is_some_and(|schema| self.has_fields(schema));
+        let plain = name
+            .strip_suffix("In")
+            .filter(|plain| side == Side::Patch || !self.schemas.contains_key(*plain));
+        let has_fields = self
+            .schemas
+            .get(name)
+            .is_some_and(|schema| self.has_fields(schema));
         match side {
             _ if !has_fields => name.to_owned(),
             Side::Patch if name.ends_with("Patch") => name.to_owned(),
             Side::Patch => format!("{}Patch", plain.unwrap_or(name)),
-            Side::Body if name.ends_with("In") || !self.used_for(name, Side::Answer) => name.to_owned(),
+            Side::Body if name.ends_with("In") || !self.used_for(name, Side::Answer) => {
+                name.to_owned()
+            }
             Side::Body => format!("{name}In"),
             Side::Answer => name.to_owned(),
         }
     }
 
     fn used_for(&self, name: &str, side: Side) -> bool {
-        self.uses.get(name).is_some_and(|sides| sides.contains(&side))
+        self.uses
+            .get(name)
+            .is_some_and(|sides| sides.contains(&side))
     }
 
     fn has_fields(&self, schema: &Value) -> bool {
@@ -128,7 +146,9 @@ impl Sides {
     fn finish(self) -> Map<String, Value> {
         let mut finished = Map::new();
         for (name, sides) in &self.uses {
-            let Some(schema) = self.schemas.get(name) else { continue };
+            let Some(schema) = self.schemas.get(name) else {
+                continue;
+            };
             for side in sides {
                 let mut schema = schema.clone();
                 shape(*side, &mut schema);
@@ -145,7 +165,11 @@ fn references(side: Side, value: &Value) -> Vec<(String, Side)> {
     let mut found = Vec::new();
     match value {
         Value::Object(fields) => {
-            if let Some(name) = fields.get("$ref").and_then(Value::as_str).and_then(|to| to.strip_prefix(SCHEMAS)) {
+            if let Some(name) = fields
+                .get("$ref")
+                .and_then(Value::as_str)
+                .and_then(|to| to.strip_prefix(SCHEMAS))
+            {
                 found.push((name.to_owned(), side));
             }
             for (name, field) in fields {
@@ -160,7 +184,11 @@ fn references(side: Side, value: &Value) -> Vec<(String, Side)> {
 
 /// A merge patch replaces arrays whole.
 fn below(side: Side, keyword: &str) -> Side {
-    if side == Side::Patch && keyword == "items" { Side::Body } else { side }
+    if side == Side::Patch && keyword == "items" {
+        Side::Body
+    } else {
+        side
+    }
 }
 
 /// Makes a schema that of one side.
@@ -170,7 +198,10 @@ fn shape(side: Side, schema: &mut Value) {
             if fields.contains_key("properties") {
                 shape_object(side, fields);
             }
-            for (name, field) in fields.iter_mut().filter(|(name, _)| *name != "example" && *name != "examples") {
+            for (name, field) in fields
+                .iter_mut()
+                .filter(|(name, _)| *name != "example" && *name != "examples")
+            {
                 shape(below(side, name), field);
             }
         }
@@ -181,7 +212,12 @@ fn shape(side: Side, schema: &mut Value) {
 
 fn shape_object(side: Side, object: &mut Map<String, Value>) {
     let mut required: BTreeSet<String> = names(object.get("required"));
-    for (name, property) in object.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+    for (name, property) in object
+        .get_mut("properties")
+        .and_then(Value::as_object_mut)
+        .into_iter()
+        .flatten()
+    {
         let property = property.as_object_mut().expect("a property is an object");
         let default = property.remove("default");
         let left_away = property.remove(LEFT_AWAY).is_some();
@@ -207,17 +243,28 @@ fn shape_object(side: Side, object: &mut Map<String, Value>) {
     }
     object.remove("required");
     if !required.is_empty() {
-        object.insert("required".into(), required.into_iter().collect::<Vec<_>>().into());
+        object.insert(
+            "required".into(),
+            required.into_iter().collect::<Vec<_>>().into(),
+        );
     }
 }
 
 fn names(value: Option<&Value>) -> BTreeSet<String> {
-    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    value
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }
 
 fn is_nullable(property: &Map<String, Value>) -> bool {
     let null = json!("null");
-    let in_type = property.get("type").is_some_and(|kind| *kind == null || names(Some(kind)).contains("null"));
+    let in_type = property
+        .get("type")
+        .is_some_and(|kind| *kind == null || names(Some(kind)).contains("null"));
     let one_of = property.get("oneOf").and_then(Value::as_array);
     in_type || one_of.is_some_and(|all| all.iter().any(|one| one["type"] == null))
 }
@@ -230,13 +277,19 @@ fn allow_null(property: &mut Map<String, Value>) {
         let kinds = json!([kind, "null"]);
         property.insert("type".into(), kinds);
     } else if let Some(target) = property.remove("$ref") {
-        property.insert("oneOf".into(), json!([{ "$ref": target }, { "type": "null" }]));
+        property.insert(
+            "oneOf".into(),
+            json!([{ "$ref": target }, { "type": "null" }]),
+        );
     }
 }
 
 fn forbid_null(property: &mut Map<String, Value>) {
     if let Some(kinds) = property.get_mut("type") {
-        let others: Vec<_> = names(Some(kinds)).into_iter().filter(|kind| kind != "null").collect();
+        let others: Vec<_> = names(Some(kinds))
+            .into_iter()
+            .filter(|kind| kind != "null")
+            .collect();
         if let [one] = &others[..] {
             *kinds = json!(one);
         }
@@ -275,8 +328,12 @@ fn flatten(schema: &mut Value, schemas: &Map<String, Value>) {
 }
 
 fn resolve(part: Value, schemas: &Map<String, Value>) -> Value {
-    let name = part["$ref"].as_str().and_then(|target| target.strip_prefix(SCHEMAS));
-    name.and_then(|name| schemas.get(name)).cloned().unwrap_or(part)
+    let name = part["$ref"]
+        .as_str()
+        .and_then(|target| target.strip_prefix(SCHEMAS));
+    name.and_then(|name| schemas.get(name))
+        .cloned()
+        .unwrap_or(part)
 }
 
 fn merge(into: &mut Map<String, Value>, mut part: Value, schemas: &Map<String, Value>) {

@@ -17,8 +17,14 @@ pub fn routes(config: &mut ServiceConfig) {
         Url::with_primary("Storefront", "/openapi/storefront.json", true),
         Url::new("Admin and partners", "/openapi/admin.json"),
     ];
-    config.service(storefront_document).service(admin_document).service(problems).service(reference);
-    config.service(SwaggerUi::new("/docs/{_:.*}").config(Config::new(documents).persist_authorization(false)));
+    config
+        .service(storefront_document)
+        .service(admin_document)
+        .service(problems)
+        .service(reference);
+    config.service(
+        SwaggerUi::new("/docs/{_:.*}").config(Config::new(documents).persist_authorization(false)),
+    );
 }
 
 #[get("/openapi/storefront.json")]
@@ -38,14 +44,19 @@ async fn reference() -> HttpResponse {
     let Some(index) = index else {
         return HttpResponse::InternalServerError().finish();
     };
-    let page =
-        String::from_utf8_lossy(&index.bytes).replace("=\"./", "=\"/docs/").replace("=\"index", "=\"/docs/index");
-    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page)
+    let page = String::from_utf8_lossy(&index.bytes)
+        .replace("=\"./", "=\"/docs/")
+        .replace("=\"index", "=\"/docs/index");
+    HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .body(page)
 }
 
 #[get("/docs/problems")]
 async fn problems() -> HttpResponse {
-    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(html(PROBLEMS))
+    HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .body(html(PROBLEMS))
 }
 
 /// As much of Markdown as that page uses: headings, paragraphs and `code`.
@@ -55,9 +66,16 @@ fn html(markdown: &str) -> String {
          <style>body{font:16px/1.6 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}\
          code{background:#eee;padding:0 .2em}:target{background:#ffd}</style>",
     );
-    for block in markdown.split("\n\n").map(str::trim).filter(|block| !block.is_empty()) {
+    for block in markdown
+        .split("\n\n")
+        .map(str::trim)
+        .filter(|block| !block.is_empty())
+    {
         let block = inline(block);
-        match block.strip_prefix("## ").or_else(|| block.strip_prefix("# ")) {
+        match block
+            .strip_prefix("## ")
+            .or_else(|| block.strip_prefix("# "))
+        {
             Some(title) if block.starts_with("## ") => {
                 let anchor = title.replace("<code>", "").replace("</code>", "");
                 page.push_str(&format!("<h2 id=\"{anchor}\">{title}</h2>"));
@@ -70,9 +88,20 @@ fn html(markdown: &str) -> String {
 }
 
 fn inline(text: &str) -> String {
-    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let escaped = text
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
     let parts = escaped.split('`').enumerate();
-    parts.map(|(index, part)| if index % 2 == 1 { format!("<code>{part}</code>") } else { part.to_owned() }).collect()
+    parts
+        .map(|(index, part)| {
+            if index % 2 == 1 {
+                format!("<code>{part}</code>")
+            } else {
+                part.to_owned()
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -84,7 +113,10 @@ mod tests {
     fn every_code_is_explained_under_its_own_anchor() {
         let page = html(PROBLEMS);
         for code in Code::ALL {
-            assert!(page.contains(&format!("<h2 id=\"{code}\">")), "docs/problems.md says nothing of {code}");
+            assert!(
+                page.contains(&format!("<h2 id=\"{code}\">")),
+                "docs/problems.md says nothing of {code}"
+            );
         }
         assert_eq!(
             page.matches("<h2").count(),

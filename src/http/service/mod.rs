@@ -58,20 +58,28 @@ async fn readyz(app: Data<App>, stopping: Data<Stopping>) -> Result<HttpResponse
         tracing::warn!(%error, "not ready");
         not_ready("The database cannot be read.")
     })?;
-    if !db::migration_versions().iter().all(|version| applied.contains(version)) {
-        return Err(not_ready("The database lacks migrations: run `kakeuri migrate`."));
+    if !db::migration_versions()
+        .iter()
+        .all(|version| applied.contains(version))
+    {
+        return Err(not_ready(
+            "The database lacks migrations: run `kakeuri migrate`.",
+        ));
     }
     Ok(HttpResponse::Ok().json(json!({ "status": "ready" })))
 }
 
-async fn applied_migrations(conn: &diesel_async::AsyncPgConnection) -> diesel::QueryResult<Vec<String>> {
+async fn applied_migrations(
+    conn: &diesel_async::AsyncPgConnection,
+) -> diesel::QueryResult<Vec<String>> {
     #[derive(diesel::QueryableByName)]
     struct Applied {
         #[diesel(sql_type = diesel::sql_types::Text)]
         version: String,
     }
-    let rows: Vec<Applied> =
-        diesel::sql_query("SELECT version FROM __diesel_schema_migrations").load(&mut &*conn).await?;
+    let rows: Vec<Applied> = diesel::sql_query("SELECT version FROM __diesel_schema_migrations")
+        .load(&mut &*conn)
+        .await?;
     Ok(rows.into_iter().map(|row| row.version).collect())
 }
 
@@ -83,16 +91,24 @@ const UPKEEP: Duration = Duration::from_secs(1);
 /// Begins to count. Once per process.
 pub fn start_metrics() {
     METRICS.get_or_init(|| {
-        let seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
-        let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &seconds);
-        let handle = builder.ok().and_then(|builder| builder.install_recorder().ok())?;
+        let seconds = [
+            0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+        ];
+        let builder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &seconds);
+        let handle = builder
+            .ok()
+            .and_then(|builder| builder.install_recorder().ok())?;
         let upkeep = handle.clone();
         // A thread of its own: it lives as long as the process, whatever runtimes come and go.
         let keep_up = move || loop {
             std::thread::sleep(UPKEEP);
             upkeep.run_upkeep();
         };
-        std::thread::Builder::new().name("metrics".into()).spawn(keep_up).ok()?;
+        std::thread::Builder::new()
+            .name("metrics".into())
+            .spawn(keep_up)
+            .ok()?;
         Some(handle)
     });
 }
@@ -100,12 +116,19 @@ pub fn start_metrics() {
 /// The counters, as Prometheus reads them.
 #[get("/metrics")]
 pub async fn metrics() -> HttpResponse {
-    let text = METRICS.get().and_then(Option::as_ref).map(PrometheusHandle::render);
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text.unwrap_or_default())
+    let text = METRICS
+        .get()
+        .and_then(Option::as_ref)
+        .map(PrometheusHandle::render);
+    HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body(text.unwrap_or_default())
 }
 
 /// The public keys of our access tokens.
 #[get("/.well-known/jwks.json")]
 async fn jwks(app: Data<App>) -> HttpResponse {
-    HttpResponse::Ok().insert_header(("Cache-Control", "public, max-age=300")).json(app.tokens.jwks())
+    HttpResponse::Ok()
+        .insert_header(("Cache-Control", "public, max-age=300"))
+        .json(app.tokens.jwks())
 }

@@ -43,7 +43,10 @@ pub struct Vocabulary {
 }
 
 /// One enumeration: its name in the documents, its values.
-pub type Enumeration = (&'static str, Vec<(&'static str, &'static str, &'static str)>);
+pub type Enumeration = (
+    &'static str,
+    Vec<(&'static str, &'static str, &'static str)>,
+);
 
 macro_rules! enumerations {
     ($($name:ident),+ $(,)?) => {
@@ -94,20 +97,31 @@ pub fn enumerations() -> Vec<Enumeration> {
 )]
 #[get("/v1/vocabulary")]
 pub async fn get_vocabulary(_: Stranger) -> HttpResponse {
-    let word = |(value, ja, en): (&str, &str, &str)| Word { value: value.into(), ja: ja.into(), en: en.into() };
-    let enums =
-        enumerations().into_iter().map(|(name, values)| (name, values.into_iter().map(word).collect())).collect();
+    let word = |(value, ja, en): (&str, &str, &str)| Word {
+        value: value.into(),
+        ja: ja.into(),
+        en: en.into(),
+    };
+    let enums = enumerations()
+        .into_iter()
+        .map(|(name, values)| (name, values.into_iter().map(word).collect()))
+        .collect();
     let code = |code: &Code| word((code.as_str(), code.label().0, code.label().1));
-    HttpResponse::Ok().insert_header(("Cache-Control", "public, max-age=300")).json(Vocabulary {
-        enums,
-        codes: Code::ALL.iter().map(code).collect(),
-        paid_codes: paid_codes(),
-    })
+    HttpResponse::Ok()
+        .insert_header(("Cache-Control", "public, max-age=300"))
+        .json(Vocabulary {
+            enums,
+            codes: Code::ALL.iter().map(code).collect(),
+            paid_codes: paid_codes(),
+        })
 }
 
 fn paid_codes() -> Vec<Word> {
     let letters = ["A", "B", "C", "D", "E", "M"];
-    let numbered = letters.iter().flat_map(|letter| (0..100).map(move |number| format!("{letter}{number:02}")));
+    let numbered = letters
+        .iter()
+        .flat_map(|letter| (0..100).map(move |number| format!("{letter}{number:02}")));
     let all = numbered.chain([codes::NOT_FOUND.to_owned()]);
-    all.filter_map(|value| codes::meaning(&value).map(|(ja, en)| Word { value, ja, en })).collect()
+    all.filter_map(|value| codes::meaning(&value).map(|(ja, en)| Word { value, ja, en }))
+        .collect()
 }

@@ -109,15 +109,30 @@ async fn update_me(
 ) -> Result<HttpResponse, Error> {
     let (patch, own) = split(body.0, &["current_password"])?;
     let own: OwnIn = from_value(own)?;
-    let shown = Shown { session: buyer.session, password: own.current_password.is_some() };
+    let shown = Shown {
+        session: buyer.session,
+        password: own.current_password.is_some(),
+    };
     if let Some(password) = own.current_password {
         let account = Account::claimed(&buyer.store.to_string(), &buyer.member.profile.0.email)?;
-        let check = member::confirm_password(&app, &buyer.member, password.expose_secret().to_owned());
-        limits.log_in(Realm::Buyers, &account, address(&request, &app.config), check).await?;
+        let check =
+            member::confirm_password(&app, &buyer.member, password.expose_secret().to_owned());
+        limits
+            .log_in(
+                Realm::Buyers,
+                &account,
+                address(&request, &app.config),
+                check,
+            )
+            .await?;
     }
     let (actor, ticket) = (buyer.actor(), Ticket::none());
-    let context = Context { precondition: &if_match.0, ..Context::unconditional(&actor, &ticket) };
+    let context = Context {
+        precondition: &if_match.0,
+        ..Context::unconditional(&actor, &ticket)
+    };
     let wanted = |profile: &Profile| merge_patch(profile, patch);
-    let member = member::change_own(&app, buyer.store, buyer.member.id, shown, &context, wanted).await?;
+    let member =
+        member::change_own(&app, buyer.store, buyer.member.id, shown, &context, wanted).await?;
     Ok(HttpResponse::Ok().versioned(member.version, MeOut::from(member)))
 }

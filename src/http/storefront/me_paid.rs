@@ -17,7 +17,10 @@ use crate::workflows::{application, checkout, member};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(get_my_paid).service(apply_for_paid).service(use_paid_link);
+    config
+        .service(get_my_paid)
+        .service(apply_for_paid)
+        .service(use_paid_link);
 }
 
 /// Where the member stands with Paid.
@@ -54,7 +57,8 @@ impl MyPaidOut {
         let state = state(member);
         let status = member.application_status;
         let able = checkout::hindrances(settings, member, &[]).is_empty();
-        let may_wish = status != ApplicationStatus::Pending && status.may_be_set_by_hand(ApplicationStatus::Pending);
+        let may_wish = status != ApplicationStatus::Pending
+            && status.may_be_set_by_hand(ApplicationStatus::Pending);
         Self {
             state,
             can_pay: able && status == ApplicationStatus::ApprovedActive,
@@ -74,38 +78,64 @@ fn state(member: &Member) -> BuyerState {
 }
 
 fn banner(app: &App, settings: &PaidSettings, member: &Member) -> BannerOut {
-    let not_linked = matches!(member.application_status, ApplicationStatus::None | ApplicationStatus::Pending);
-    let visible = settings.enabled && settings.show_member_banner && not_linked && member.may_tick_paid();
-    let url = app.config.paid_link_url.as_deref().filter(|_| visible).and_then(|template| {
-        let merchant = settings.merchant_id.as_deref().unwrap_or_default();
-        let merchant: String = url::form_urlencoded::byte_serialize(merchant.as_bytes()).collect();
-        let url = template.replace("{merchant_id}", &merchant);
-        match &member.customer_number {
-            Some(key) => Some(url.replace("{b2b_member_id}", key.as_str())),
-            None => Some(url).filter(|url| !url.contains("{b2b_member_id}")),
-        }
-    });
+    let not_linked = matches!(
+        member.application_status,
+        ApplicationStatus::None | ApplicationStatus::Pending
+    );
+    let visible =
+        settings.enabled && settings.show_member_banner && not_linked && member.may_tick_paid();
+    let url = app
+        .config
+        .paid_link_url
+        .as_deref()
+        .filter(|_| visible)
+        .and_then(|template| {
+            let merchant = settings.merchant_id.as_deref().unwrap_or_default();
+            let merchant: String =
+                url::form_urlencoded::byte_serialize(merchant.as_bytes()).collect();
+            let url = template.replace("{merchant_id}", &merchant);
+            match &member.customer_number {
+                Some(key) => Some(url.replace("{b2b_member_id}", key.as_str())),
+                None => Some(url).filter(|url| !url.contains("{b2b_member_id}")),
+            }
+        });
     BannerOut { visible, url }
 }
 
 fn message(state: BuyerState, enabled: bool, japanese: bool) -> &'static str {
     let (ja, en) = match state {
-        _ if !enabled => ("現在、Paid（掛け払い）はご利用いただけません。", "Paid is not offered at present."),
-        BuyerState::None => {
-            ("Paid（掛け払い）はまだお申し込みいただいていません。", "You have not applied for Paid yet.")
-        }
-        BuyerState::Applied => {
-            ("Paid（掛け払い）のお申し込みを受け付けました。", "Your application for Paid is under way.")
-        }
-        BuyerState::Available => ("Paid（掛け払い）をご利用いただけます。", "You may pay with Paid."),
-        BuyerState::Unavailable => ("Paid（掛け払い）はご利用いただけません。", "You cannot pay with Paid."),
+        _ if !enabled => (
+            "現在、Paid（掛け払い）はご利用いただけません。",
+            "Paid is not offered at present.",
+        ),
+        BuyerState::None => (
+            "Paid（掛け払い）はまだお申し込みいただいていません。",
+            "You have not applied for Paid yet.",
+        ),
+        BuyerState::Applied => (
+            "Paid（掛け払い）のお申し込みを受け付けました。",
+            "Your application for Paid is under way.",
+        ),
+        BuyerState::Available => (
+            "Paid（掛け払い）をご利用いただけます。",
+            "You may pay with Paid.",
+        ),
+        BuyerState::Unavailable => (
+            "Paid（掛け払い）はご利用いただけません。",
+            "You cannot pay with Paid.",
+        ),
     };
     if japanese { ja } else { en }
 }
 
 async fn show(app: &App, member: &Member, request: &HttpRequest) -> Result<MyPaidOut, Error> {
     let settings = paid_settings::find(member.store_id, &*app.db().await?).await?;
-    Ok(MyPaidOut::new(app, &settings, member, wants_japanese(request)))
+    Ok(MyPaidOut::new(
+        app,
+        &settings,
+        member,
+        wants_japanese(request),
+    ))
 }
 
 /// Read where one stands with Paid
@@ -115,7 +145,11 @@ async fn show(app: &App, member: &Member, request: &HttpRequest) -> Result<MyPai
     responses((status = 200, description = "State and possibilities", body = MyPaidOut))
 )]
 #[get("/me/paid")]
-async fn get_my_paid(buyer: Buyer, request: HttpRequest, app: Data<App>) -> Result<HttpResponse, Error> {
+async fn get_my_paid(
+    buyer: Buyer,
+    request: HttpRequest,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
     Ok(HttpResponse::Ok().json(show(&app, &buyer.member, &request).await?))
 }
 
@@ -134,12 +168,21 @@ async fn get_my_paid(buyer: Buyer, request: HttpRequest, app: Data<App>) -> Resu
     )
 )]
 #[post("/me/paid/application")]
-async fn apply_for_paid(buyer: Buyer, request: HttpRequest, once: Once, app: Data<App>) -> Result<HttpResponse, Error> {
-    let (ticket, ()) = match once.begin(async |made| member::resume(&app, buyer.store, made).await).await? {
+async fn apply_for_paid(
+    buyer: Buyer,
+    request: HttpRequest,
+    once: Once,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let (ticket, ()) = match once
+        .begin(async |made| member::resume(&app, buyer.store, made).await)
+        .await?
+    {
         Begun::Resumed(member) => return noted(&app, &member, &request).await,
         Begun::Fresh(fresh) => fresh,
     };
-    let member = application::wish(&app, buyer.store, buyer.member.id, &buyer.actor(), &ticket).await?;
+    let member =
+        application::wish(&app, buyer.store, buyer.member.id, &buyer.actor(), &ticket).await?;
     noted(&app, &member, &request).await
 }
 
@@ -159,16 +202,27 @@ async fn noted(app: &App, member: &Member, request: &HttpRequest) -> Result<Http
     )
 )]
 #[post("/me/paid/link")]
-async fn use_paid_link(buyer: Buyer, request: HttpRequest, once: Once, app: Data<App>) -> Result<HttpResponse, Error> {
-    let (ticket, ()) = match once.begin(async |made| member::resume(&app, buyer.store, made).await).await? {
+async fn use_paid_link(
+    buyer: Buyer,
+    request: HttpRequest,
+    once: Once,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let (ticket, ()) = match once
+        .begin(async |made| member::resume(&app, buyer.store, made).await)
+        .await?
+    {
         Begun::Resumed(member) => return go_on(&app, &member, &request).await,
         Begun::Fresh(fresh) => fresh,
     };
-    let member = application::link(&app, buyer.store, buyer.member.id, &buyer.actor(), &ticket).await?;
+    let member =
+        application::link(&app, buyer.store, buyer.member.id, &buyer.actor(), &ticket).await?;
     go_on(&app, &member, &request).await
 }
 
 async fn go_on(app: &App, member: &Member, request: &HttpRequest) -> Result<HttpResponse, Error> {
     let location = ("Location", "/v1/storefront/me/paid");
-    Ok(HttpResponse::Accepted().insert_header(location).json(show(app, member, request).await?))
+    Ok(HttpResponse::Accepted()
+        .insert_header(location)
+        .json(show(app, member, request).await?))
 }

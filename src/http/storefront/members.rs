@@ -74,18 +74,28 @@ async fn register_member(
     app: Data<App>,
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
-    limits.registration(visitor.store.store_id, address(&request, &app.config)).await?;
+    limits
+        .registration(visitor.store.store_id, address(&request, &app.config))
+        .await?;
     let resume = async |made| member::resume(&app, visitor.store.store_id, made).await;
     let (ticket, Body(body)) = match once.begin(resume).await? {
         Begun::Resumed(member) => return Ok(registered(member)),
         Begun::Fresh(fresh) => fresh,
     };
     let (profile, own) = split_body::<Profile, OwnIn>(body, &["password", "wants_paid"])?;
-    let new = Registration { profile, password: own.password, wants_paid: own.wants_paid };
-    Ok(registered(member::register(&app, &visitor.store, new, &ticket).await?))
+    let new = Registration {
+        profile,
+        password: own.password,
+        wants_paid: own.wants_paid,
+    };
+    Ok(registered(
+        member::register(&app, &visitor.store, new, &ticket).await?,
+    ))
 }
 
 fn registered(member: Member) -> HttpResponse {
     let location = (LOCATION, "/v1/storefront/me");
-    HttpResponse::Created().insert_header(location).versioned(member.version, MeOut::from(member))
+    HttpResponse::Created()
+        .insert_header(location)
+        .versioned(member.version, MeOut::from(member))
 }

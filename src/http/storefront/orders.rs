@@ -30,7 +30,11 @@ use crate::workflows::order::{self as orders, NewOrder, Progress};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(quote_order).service(create_order).service(list_orders).service(get_order);
+    config
+        .service(quote_order)
+        .service(create_order)
+        .service(list_orders)
+        .service(get_order);
 }
 
 /// A line names a product of the store's list and never a price.
@@ -68,11 +72,18 @@ struct QuoteOut {
     responses((status = 200, description = "Totals with tax, and the payment methods", body = QuoteOut))
 )]
 #[post("/orders/quote")]
-async fn quote_order(buyer: Buyer, body: Body<QuoteIn>, app: Data<App>) -> Result<HttpResponse, Error> {
+async fn quote_order(
+    buyer: Buyer,
+    body: Body<QuoteIn>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
     let (store, cart) = price(&app, &buyer, body.0.lines).await?;
     let totals = cart.content.totals(store.tax_rounding)?;
     let payment_methods = methods(&app, &buyer, &cart.not_on_paid).await?;
-    Ok(HttpResponse::Ok().json(QuoteOut { totals, payment_methods }))
+    Ok(HttpResponse::Ok().json(QuoteOut {
+        totals,
+        payment_methods,
+    }))
 }
 
 async fn price(app: &App, buyer: &Buyer, lines: Vec<CartLine>) -> Result<(Store, Cart), Error> {
@@ -80,8 +91,13 @@ async fn price(app: &App, buyer: &Buyer, lines: Vec<CartLine>) -> Result<(Store,
         let message = format!("An order has at most {MAX_LINES} lines.");
         return Err(Error::invalid("/lines", "too_many", &message));
     }
-    let wanted: Vec<Wanted> =
-        lines.into_iter().map(|line| Wanted { product_code: line.product_code, quantity: line.quantity }).collect();
+    let wanted: Vec<Wanted> = lines
+        .into_iter()
+        .map(|line| Wanted {
+            product_code: line.product_code,
+            quantity: line.quantity,
+        })
+        .collect();
     let conn = app.db().await?;
     let store = store::find(buyer.store, &conn).await?.or_not_found()?;
     let cart = checkout::price(&store, &wanted, &conn).await?;
@@ -127,11 +143,19 @@ async fn create_order(
     OnceUnderKey(once): OnceUnderKey<Body<OrderIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let (ticket, Body(new)) = match once.begin(async |made| orders::resume(&app, buyer.store, made).await).await? {
+    let (ticket, Body(new)) = match once
+        .begin(async |made| orders::resume(&app, buyer.store, made).await)
+        .await?
+    {
         Begun::Resumed(progress) => return Ok(placed(progress)),
         Begun::Fresh(fresh) => fresh,
     };
-    let OrderIn { payment_method, lines, note, expected_total } = new;
+    let OrderIn {
+        payment_method,
+        lines,
+        note,
+        expected_total,
+    } = new;
     check_notes(Some(&note), None)?;
     let (store, cart) = price(&app, &buyer, lines).await?;
     let new = NewOrder {
@@ -148,10 +172,16 @@ async fn create_order(
 }
 
 fn placed(progress: Progress) -> HttpResponse {
-    let mut response = if progress.processing { HttpResponse::Accepted() } else { HttpResponse::Created() };
+    let mut response = if progress.processing {
+        HttpResponse::Accepted()
+    } else {
+        HttpResponse::Created()
+    };
     let location = format!("/v1/storefront/orders/{}", progress.view.order.id);
     let version = progress.view.order.version;
-    response.insert_header((LOCATION, location)).versioned(version, OwnOrderOut::from(progress.view))
+    response
+        .insert_header((LOCATION, location))
+        .versioned(version, OwnOrderOut::from(progress.view))
 }
 
 /// An order as its buyer sees it.
@@ -216,7 +246,9 @@ impl From<OrderView> for OwnOrderOut {
             payment_fee: order.payment_fee,
             tax_rounding: order.tax_rounding,
             totals: order.totals.0,
-            payment: view.payment.map(|payment| OwnPaymentOut { status: payment.status }),
+            payment: view.payment.map(|payment| OwnPaymentOut {
+                status: payment.status,
+            }),
             note: order.note,
         }
     }
@@ -240,14 +272,36 @@ struct OwnOrderList {
     responses((status = 200, description = "A page of orders", body = OwnOrderList))
 )]
 #[get("/orders")]
-async fn list_orders(buyer: Buyer, query: Listing<NoFilter>, app: Data<App>) -> Result<HttpResponse, Error> {
+async fn list_orders(
+    buyer: Buyer,
+    query: Listing<NoFilter>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
     let (page, conn) = (query.page, app.db().await?);
-    let filter = Filter { member_id: Some(buyer.member.id), ..Filter::default() };
-    let mut rows = order::list(buyer.store, &filter, page.after.map(OrderId), page.probe(), &conn).await?;
+    let filter = Filter {
+        member_id: Some(buyer.member.id),
+        ..Filter::default()
+    };
+    let mut rows = order::list(
+        buyer.store,
+        &filter,
+        page.after.map(OrderId),
+        page.probe(),
+        &conn,
+    )
+    .await?;
     let next_cursor = page.cut(&mut rows, |row| row.order.id.0);
-    let total = if page.include_total { Some(order::count(buyer.store, &filter, &conn).await?) } else { None };
+    let total = if page.include_total {
+        Some(order::count(buyer.store, &filter, &conn).await?)
+    } else {
+        None
+    };
     let data = rows.into_iter().map(OwnOrderOut::from).collect();
-    Ok(HttpResponse::Ok().json(OwnOrderList { data, next_cursor, total }))
+    Ok(HttpResponse::Ok().json(OwnOrderList {
+        data,
+        next_cursor,
+        total,
+    }))
 }
 
 /// Read an own order
@@ -255,6 +309,8 @@ async fn list_orders(buyer: Buyer, query: Listing<NoFilter>, app: Data<App>) -> 
 #[get("/orders/{id}")]
 async fn get_order(buyer: Buyer, id: Id<OrderId>, app: Data<App>) -> Result<HttpResponse, Error> {
     let view = order::find(buyer.store, id.0, &*app.db().await?).await?;
-    let view = view.filter(|view| view.order.member_id == buyer.member.id).or_not_found()?;
+    let view = view
+        .filter(|view| view.order.member_id == buyer.member.id)
+        .or_not_found()?;
     Ok(HttpResponse::Ok().versioned(view.order.version, OwnOrderOut::from(view)))
 }

@@ -46,7 +46,10 @@ async fn request_password_reset(
 ) -> Result<HttpResponse, Error> {
     let store = visitor.store.store_id;
     let account = Account::claimed(&store.to_string(), &body.0.email)?;
-    if limits.password_reset(store, &account, address(&request, &app.config)).await? {
+    if limits
+        .password_reset(store, &account, address(&request, &app.config))
+        .await?
+    {
         member::ask_for_new_password(&app, store, account.email().to_owned())?;
     }
     Ok(HttpResponse::Accepted().finish())
@@ -78,11 +81,14 @@ async fn set_password(
     app: Data<App>,
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
-    limits.new_password(visitor.store.store_id, address(&request, &app.config)).await?;
-    let (ticket, Body(PasswordIn { token, password })) = match once.begin(async |_| Ok(Some(()))).await? {
-        Begun::Resumed(()) => return Ok(HttpResponse::NoContent().finish()),
-        Begun::Fresh(fresh) => fresh,
-    };
+    limits
+        .new_password(visitor.store.store_id, address(&request, &app.config))
+        .await?;
+    let (ticket, Body(PasswordIn { token, password })) =
+        match once.begin(async |_| Ok(Some(()))).await? {
+            Begun::Resumed(()) => return Ok(HttpResponse::NoContent().finish()),
+            Begun::Fresh(fresh) => fresh,
+        };
     member::set_password(&app, visitor.store.store_id, &token, password, &ticket).await?;
     Ok(HttpResponse::NoContent().finish())
 }

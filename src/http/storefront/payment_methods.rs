@@ -50,17 +50,32 @@ pub struct MethodOut {
         body = Vec<MethodOut>))
 )]
 #[get("/payment-methods")]
-async fn list_payment_methods(buyer: Buyer, query: Params<CartQuery>, app: Data<App>) -> Result<HttpResponse, Error> {
+async fn list_payment_methods(
+    buyer: Buyer,
+    query: Params<CartQuery>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
     let codes = query.0.product_codes.unwrap_or_default();
-    let codes: Vec<&str> = codes.split(',').map(str::trim).filter(|code| !code.is_empty()).collect();
+    let codes: Vec<&str> = codes
+        .split(',')
+        .map(str::trim)
+        .filter(|code| !code.is_empty())
+        .collect();
     let products = product::find_by_codes(buyer.store, &codes, &*app.db().await?).await?;
-    let excluded: Vec<String> =
-        products.into_iter().filter(|product| !product.paid_allowed).map(|product| product.code).collect();
+    let excluded: Vec<String> = products
+        .into_iter()
+        .filter(|product| !product.paid_allowed)
+        .map(|product| product.code)
+        .collect();
     Ok(HttpResponse::Ok().json(methods(&app, &buyer, &excluded).await?))
 }
 
 /// Every method, for a cart in which these products exclude Paid.
-pub async fn methods(app: &App, buyer: &Buyer, not_on_paid: &[String]) -> Result<Vec<MethodOut>, Error> {
+pub async fn methods(
+    app: &App,
+    buyer: &Buyer,
+    not_on_paid: &[String],
+) -> Result<Vec<MethodOut>, Error> {
     let settings = paid_settings::find(buyer.store, &*app.db().await?).await?;
     let method = |method: &PaymentMethod| {
         let reasons = match method {
@@ -69,10 +84,20 @@ pub async fn methods(app: &App, buyer: &Buyer, not_on_paid: &[String]) -> Result
                 reasons.extend(checkout::status_hindrance(buyer.member.application_status));
                 reasons
             }
-            PaymentMethod::BankTransfer | PaymentMethod::CashOnDelivery => hindrances(buyer, *method),
+            PaymentMethod::BankTransfer | PaymentMethod::CashOnDelivery => {
+                hindrances(buyer, *method)
+            }
         };
-        let checked_at = buyer.member.checked_at.filter(|_| *method == PaymentMethod::Paid);
-        MethodOut { method: *method, available: reasons.is_empty(), reasons, checked_at }
+        let checked_at = buyer
+            .member
+            .checked_at
+            .filter(|_| *method == PaymentMethod::Paid);
+        MethodOut {
+            method: *method,
+            available: reasons.is_empty(),
+            reasons,
+            checked_at,
+        }
     };
     Ok(PaymentMethod::ALL.iter().map(method).collect())
 }
@@ -80,10 +105,16 @@ pub async fn methods(app: &App, buyer: &Buyer, not_on_paid: &[String]) -> Result
 fn hindrances(buyer: &Buyer, method: PaymentMethod) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if buyer.member.status != MemberStatus::Active {
-        reasons.push(Reason::new("member_not_active", "The store has not approved the account yet."));
+        reasons.push(Reason::new(
+            "member_not_active",
+            "The store has not approved the account yet.",
+        ));
     }
     if !buyer.member.has(method) {
-        reasons.push(Reason::new("method_not_ticked", "The store does not offer this method to the account."));
+        reasons.push(Reason::new(
+            "method_not_ticked",
+            "The store does not offer this method to the account.",
+        ));
     }
     reasons
 }

@@ -69,11 +69,30 @@ impl From<Product> for OnSaleOut {
     responses((status = 200, description = "A page of products", body = OnSaleList))
 )]
 #[get("/products")]
-async fn list_products(shopper: Shopper, query: Listing<NoFilter>, app: Data<App>) -> Result<HttpResponse, Error> {
+async fn list_products(
+    shopper: Shopper,
+    query: Listing<NoFilter>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
     let (page, conn) = (query.page, app.db().await?);
-    let mut rows = product::list(shopper.store, true, page.after.map(ProductId), page.probe(), &conn).await?;
+    let mut rows = product::list(
+        shopper.store,
+        true,
+        page.after.map(ProductId),
+        page.probe(),
+        &conn,
+    )
+    .await?;
     let next_cursor = page.cut(&mut rows, |row| row.id.0);
-    let total = if page.include_total { Some(product::count(shopper.store, true, &conn).await?) } else { None };
+    let total = if page.include_total {
+        Some(product::count(shopper.store, true, &conn).await?)
+    } else {
+        None
+    };
     let data = rows.into_iter().map(OnSaleOut::from).collect();
-    Ok(HttpResponse::Ok().json(OnSaleList { data, next_cursor, total }))
+    Ok(HttpResponse::Ok().json(OnSaleList {
+        data,
+        next_cursor,
+        total,
+    }))
 }

@@ -17,7 +17,10 @@ use crate::workflows::session::{self, SessionOut};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(create_session).service(refresh_session).service(end_session);
+    config
+        .service(create_session)
+        .service(refresh_session)
+        .service(end_session);
 }
 
 /// A login.
@@ -59,11 +62,16 @@ async fn create_session(
         let right = passwords::verify(password, hash).await?;
         found.filter(|_| right).ok_or_else(session::failed)
     };
-    let (id, status, hash) = limits.log_in(Realm::Buyers, &account, address, check).await?;
+    let (id, status, hash) = limits
+        .log_in(Realm::Buyers, &account, address, check)
+        .await?;
     if !status.may_log_in() {
-        return Err(Code::MemberNotActive.because("The store has shut this account out. Ask the store."));
+        return Err(
+            Code::MemberNotActive.because("The store has shut this account out. Ask the store.")
+        );
     }
-    Ok(HttpResponse::Created().json(session::open_verified(&app, store, id, &hash.unwrap_or_default()).await?))
+    Ok(HttpResponse::Created()
+        .json(session::open_verified(&app, store, id, &hash.unwrap_or_default()).await?))
 }
 
 /// Refresh a session
@@ -84,7 +92,11 @@ async fn refresh_session(
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
     let check = session::refresh(&app, Audience::Storefront, &body.0.refresh_token);
-    Ok(HttpResponse::Ok().json(limits.refresh(address(&request, &app.config), check).await?))
+    Ok(HttpResponse::Ok().json(
+        limits
+            .refresh(address(&request, &app.config), check)
+            .await?,
+    ))
 }
 
 /// Log out

@@ -30,14 +30,24 @@ fn table() -> Vec<(&'static str, &'static str, String, &'static str)> {
         ("B40", "mobileTel", "1".repeat(26), "too_long"),
         ("B41", "mobileTel", "090-123-4567".to_owned(), "malformed"),
         ("B42", "email", String::new(), "required"),
-        ("B43", "email", format!("{}@minato.example", "a".repeat(86)), "too_long"),
+        (
+            "B43",
+            "email",
+            format!("{}@minato.example", "a".repeat(86)),
+            "too_long",
+        ),
         ("B44", "email", "buyer@minato".to_owned(), "malformed"),
         ("B46", "establishedYear", "昭和".to_owned(), "malformed"),
         ("B47", "establishedYear", "99".to_owned(), "out_of_range"),
         ("B48", "establishedMonth", "-1".to_owned(), "malformed"),
         ("B49", "establishedMonth", "13".to_owned(), "out_of_range"),
         ("B50", "annualSales", "-5".to_owned(), "malformed"),
-        ("B51", "annualSales", "1000000000".to_owned(), "out_of_range"),
+        (
+            "B51",
+            "annualSales",
+            "1000000000".to_owned(),
+            "out_of_range",
+        ),
         ("B52", "businessDetailType", "x".to_owned(), "malformed"),
         ("B54", "dealingBrand", long(301), "too_long"),
         ("B55", "shopCount", "一".to_owned(), "malformed"),
@@ -63,8 +73,17 @@ fn table() -> Vec<(&'static str, &'static str, String, &'static str)> {
         rows.push((empty, wire, String::new(), "required"));
         rows.push((too_long, wire, long(51), "too_long"));
     }
-    for (wire, too_long, malformed) in [("url1", "B57", "B58"), ("url2", "B59", "B60"), ("url3", "B61", "B62")] {
-        rows.push((too_long, wire, format!("https://x.example/{}", "a".repeat(200)), "too_long"));
+    for (wire, too_long, malformed) in [
+        ("url1", "B57", "B58"),
+        ("url2", "B59", "B60"),
+        ("url3", "B61", "B62"),
+    ] {
+        rows.push((
+            too_long,
+            wire,
+            format!("https://x.example/{}", "a".repeat(200)),
+            "too_long",
+        ));
         rows.push((malformed, wire, "ftp://x.example".to_owned(), "malformed"));
     }
     rows
@@ -77,17 +96,31 @@ fn every_rule_of_paid_is_checked_before_any_call() {
         let mut data = good();
         data.set(wire, &value);
         let faults = check(&data);
-        let pointer = FIELDS.iter().find(|field| field.wire == wire).unwrap().pointer;
-        let found = faults.iter().find(|fault| fault.paid_code.as_deref() == Some(paid_code));
-        let fault = found.unwrap_or_else(|| panic!("{wire} = {value:?} gave {faults:?}, not {paid_code}"));
-        assert_eq!((fault.pointer.as_str(), fault.code.as_str()), (pointer, code), "{paid_code}");
+        let pointer = FIELDS
+            .iter()
+            .find(|field| field.wire == wire)
+            .unwrap()
+            .pointer;
+        let found = faults
+            .iter()
+            .find(|fault| fault.paid_code.as_deref() == Some(paid_code));
+        let fault =
+            found.unwrap_or_else(|| panic!("{wire} = {value:?} gave {faults:?}, not {paid_code}"));
+        assert_eq!(
+            (fault.pointer.as_str(), fault.code.as_str()),
+            (pointer, code),
+            "{paid_code}"
+        );
         assert!(!fault.message.is_empty());
     }
 }
 
 #[test]
 fn the_table_covers_all_b_codes_and_each_has_a_text() {
-    let covered: Vec<_> = table().into_iter().map(|(code, ..)| code.to_owned()).collect();
+    let covered: Vec<_> = table()
+        .into_iter()
+        .map(|(code, ..)| code.to_owned())
+        .collect();
     for number in 1..=65 {
         let code = format!("B{number:02}");
         assert!(codes::meaning(&code).is_some(), "{code} has no text");
@@ -125,10 +158,18 @@ fn lengths_count_characters_and_limits_are_inclusive() {
 fn an_empty_profile_reports_every_needed_field_at_once() {
     let data = MemberData::from_profile(&key("member-1"), &Profile::default());
     let faults = check(&data);
-    let required = FIELDS.iter().filter(|field| field.required.is_some()).count() - 1;
+    let required = FIELDS
+        .iter()
+        .filter(|field| field.required.is_some())
+        .count()
+        - 1;
     assert_eq!(faults.len(), required);
     assert!(faults.iter().all(|fault| fault.code == "required"));
-    assert!(faults.iter().any(|fault| fault.pointer == "/representative/family_name"));
+    assert!(
+        faults
+            .iter()
+            .any(|fault| fault.pointer == "/representative/family_name")
+    );
 }
 
 #[test]

@@ -20,7 +20,9 @@ pub fn key(text: &str) -> PaidKey {
 
 pub fn account(address: std::net::SocketAddr) -> Account {
     Account {
-        base_url: format!("http://{address}").parse().expect("an address makes a URL"),
+        base_url: format!("http://{address}")
+            .parse()
+            .expect("an address makes a URL"),
         auth_code: SecretString::from(SECRET),
     }
 }

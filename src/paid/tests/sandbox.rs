@@ -12,7 +12,9 @@ use crate::domain::application::ApplicationStatus;
 use crate::domain::settlement::{Sale, SaleStatus};
 use crate::domain::{PaidKey, Yen};
 use crate::paid::wire::MemberData;
-use crate::paid::{Account, Answer, Client, Codes, Config, Inquiry, Operation, ReadFailure, StatusAnswer, body};
+use crate::paid::{
+    Account, Answer, Client, Codes, Config, Inquiry, Operation, ReadFailure, StatusAnswer, body,
+};
 use crate::sandbox;
 
 struct Shop {
@@ -22,8 +24,11 @@ struct Shop {
 
 impl Shop {
     async fn open(config: Config) -> Self {
-        let options =
-            sandbox::Options { listen: ([127, 0, 0, 1], 0).into(), max_items: 10, ..sandbox::Options::default() };
+        let options = sandbox::Options {
+            listen: ([127, 0, 0, 1], 0).into(),
+            max_items: 10,
+            ..sandbox::Options::default()
+        };
         let sandbox = sandbox::start(options).unwrap();
         let account = account(sandbox.address);
         actix_web::rt::spawn(sandbox.run());
@@ -33,22 +38,34 @@ impl Shop {
 
     async fn apply(&self, member: &PaidKey, email: &str) -> Answer {
         let data = MemberData::from_profile(member, &profile(email));
-        self.send(Operation::Apply, member, body::apply(&data)).await
+        self.send(Operation::Apply, member, body::apply(&data))
+            .await
     }
 
     async fn fault(&self, fault: serde_json::Value) {
         let url = format!("{}_sandbox/{SECRET}/faults", self.account.base_url);
-        let answer = reqwest::Client::new().post(url).json(&fault).send().await.unwrap();
+        let answer = reqwest::Client::new()
+            .post(url)
+            .json(&fault)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.status(), 201);
     }
 
     async fn status(&self, member: &PaidKey) -> StatusAnswer {
-        let read = self.client.status(&self.account, std::slice::from_ref(member), None).await;
+        let read = self
+            .client
+            .status(&self.account, std::slice::from_ref(member), None)
+            .await;
         read.result.unwrap().remove(member).unwrap()
     }
 
     async fn sale(&self, sale: &PaidKey) -> Inquiry {
-        let read = self.client.sales(&self.account, std::slice::from_ref(sale), None).await;
+        let read = self
+            .client
+            .sales(&self.account, std::slice::from_ref(sale), None)
+            .await;
         read.result.unwrap().remove(sale).unwrap()
     }
 
@@ -58,38 +75,76 @@ impl Shop {
     }
 
     async fn send(&self, operation: Operation, sale: &PaidKey, body: serde_json::Value) -> Answer {
-        self.client.send(&self.account, operation, sale, &body).await.answer
+        self.client
+            .send(&self.account, operation, sale, &body)
+            .await
+            .answer
     }
 }
 
 const DONE: Answer = Answer::Done { paid_id: None };
 
 fn found(status: SaleStatus, price: i64) -> Inquiry {
-    Inquiry::Found(Sale { status, price: Yen(price) })
+    Inquiry::Found(Sale {
+        status,
+        price: Yen(price),
+    })
 }
 
 #[actix_web::test]
 async fn a_sale_goes_from_application_to_receivable() {
     let shop = Shop::open(Config::default()).await;
     let (member, sale) = (key("m1"), key("s1"));
-    assert_eq!(shop.status(&member).await, StatusAnswer::Refused(Codes::one("C02")));
-    assert!(matches!(shop.apply(&member, "a@x.example").await, Answer::Done { paid_id: Some(_) }));
-    assert_eq!(shop.apply(&member, "a@x.example").await, Answer::Refused(Codes::one("C01")));
-    assert_eq!(shop.apply(&key("m2"), "A@x.example").await, Answer::Refused(Codes::one("B45")));
-    let StatusAnswer::Reported(status) = shop.status(&member).await else { panic!("no status") };
+    assert_eq!(
+        shop.status(&member).await,
+        StatusAnswer::Refused(Codes::one("C02"))
+    );
+    assert!(matches!(
+        shop.apply(&member, "a@x.example").await,
+        Answer::Done { paid_id: Some(_) }
+    ));
+    assert_eq!(
+        shop.apply(&member, "a@x.example").await,
+        Answer::Refused(Codes::one("C01"))
+    );
+    assert_eq!(
+        shop.apply(&key("m2"), "A@x.example").await,
+        Answer::Refused(Codes::one("B45"))
+    );
+    let StatusAnswer::Reported(status) = shop.status(&member).await else {
+        panic!("no status")
+    };
     assert_eq!(status.status, Some(ApplicationStatus::ApprovedActive));
-    let credit = shop.client.credit_check(&shop.account, &member, Yen(5000), None).await;
+    let credit = shop
+        .client
+        .credit_check(&shop.account, &member, Yen(5000), None)
+        .await;
     assert!(credit.result.unwrap().available);
     assert_eq!(shop.register(&member, &sale, 5000).await, DONE);
-    assert_eq!(shop.register(&member, &sale, 5000).await, Answer::Refused(Codes::one("C01")));
-    assert_eq!(shop.send(Operation::Update, &sale, body::amend(&member, &sale, Yen(6000))).await, DONE);
+    assert_eq!(
+        shop.register(&member, &sale, 5000).await,
+        Answer::Refused(Codes::one("C01"))
+    );
+    assert_eq!(
+        shop.send(
+            Operation::Update,
+            &sale,
+            body::amend(&member, &sale, Yen(6000))
+        )
+        .await,
+        DONE
+    );
     assert_eq!(shop.sale(&sale).await, found(SaleStatus::Registered, 6000));
     let day = NaiveDate::from_ymd_opt(2026, 4, 1).unwrap();
     let fix = body::confirm(&member, &sale, day);
     assert_eq!(shop.send(Operation::Fix, &sale, fix.clone()).await, DONE);
     let not_found = Answer::Refused(Codes::one("NOT_FOUND"));
     assert_eq!(shop.send(Operation::Fix, &sale, fix).await, not_found);
-    assert_eq!(shop.send(Operation::Cancel, &sale, body::cancel(&member, &sale)).await, not_found);
+    assert_eq!(
+        shop.send(Operation::Cancel, &sale, body::cancel(&member, &sale))
+            .await,
+        not_found
+    );
     assert_eq!(shop.sale(&sale).await, found(SaleStatus::Fixed, 6000));
     assert_eq!(shop.sale(&key("s2")).await, Inquiry::NotFound);
 }
@@ -100,16 +155,26 @@ async fn a_lost_answer_is_unknown_and_an_inquiry_tells_that_it_landed() {
     let (member, sale, other) = (key("m1"), key("s1"), key("s2"));
     shop.apply(&member, "a@x.example").await;
     shop.status(&member).await;
-    shop.fault(json!({"operation": "register", "kind": "drop_answer", "times": 1})).await;
-    let Answer::Unknown(unknown) = shop.register(&member, &sale, 700).await else { panic!("the answer was not lost") };
+    shop.fault(json!({"operation": "register", "kind": "drop_answer", "times": 1}))
+        .await;
+    let Answer::Unknown(unknown) = shop.register(&member, &sale, 700).await else {
+        panic!("the answer was not lost")
+    };
     assert!(unknown.may_have_arrived);
     assert_eq!(shop.sale(&sale).await, found(SaleStatus::Registered, 700));
-    shop.fault(json!({"operation": "any", "key": "s2", "kind": "drop_connection", "times": 1})).await;
-    assert!(matches!(shop.register(&member, &other, 700).await, Answer::Unknown(_)));
+    shop.fault(json!({"operation": "any", "key": "s2", "kind": "drop_connection", "times": 1}))
+        .await;
+    assert!(matches!(
+        shop.register(&member, &other, 700).await,
+        Answer::Unknown(_)
+    ));
     assert_eq!(shop.sale(&other).await, Inquiry::NotFound);
     for kind in ["http_500", "malformed"] {
-        shop.fault(json!({"operation": "cancel", "kind": kind, "times": 1})).await;
-        let answer = shop.send(Operation::Cancel, &sale, body::cancel(&member, &sale)).await;
+        shop.fault(json!({"operation": "cancel", "kind": kind, "times": 1}))
+            .await;
+        let answer = shop
+            .send(Operation::Cancel, &sale, body::cancel(&member, &sale))
+            .await;
         assert!(matches!(answer, Answer::Unknown(_)), "{kind}");
     }
     assert_eq!(shop.sale(&sale).await, found(SaleStatus::Canceled, 700));
@@ -117,31 +182,58 @@ async fn a_lost_answer_is_unknown_and_an_inquiry_tells_that_it_landed() {
 
 #[actix_web::test]
 async fn a_late_answer_is_unknown_and_the_work_is_done() {
-    let config = Config { timeout: Duration::from_millis(400), ..Config::default() };
+    let config = Config {
+        timeout: Duration::from_millis(400),
+        ..Config::default()
+    };
     let shop = Shop::open(config).await;
     let (member, sale) = (key("m1"), key("s1"));
     shop.apply(&member, "a@x.example").await;
     shop.status(&member).await;
-    shop.fault(json!({"operation": "register", "kind": "delay", "delay_ms": 2000, "times": 1})).await;
-    let Answer::Unknown(unknown) = shop.register(&member, &sale, 700).await else { panic!("the answer was in time") };
-    assert!(unknown.may_have_arrived && unknown.reason.contains("in time"), "{unknown:?}");
+    shop.fault(json!({"operation": "register", "kind": "delay", "delay_ms": 2000, "times": 1}))
+        .await;
+    let Answer::Unknown(unknown) = shop.register(&member, &sale, 700).await else {
+        panic!("the answer was in time")
+    };
+    assert!(
+        unknown.may_have_arrived && unknown.reason.contains("in time"),
+        "{unknown:?}"
+    );
     assert_eq!(shop.sale(&sale).await, found(SaleStatus::Registered, 700));
 }
 
 #[actix_web::test]
 async fn a_read_that_the_caller_cannot_wait_for_is_handed_back_as_a_try_without_an_answer() {
     let shop = Shop::open(Config::default()).await;
-    shop.fault(json!({"operation": "search", "kind": "http_500", "times": 1})).await;
-    shop.fault(json!({"operation": "search", "kind": "delay", "delay_ms": 60_000, "times": 1})).await;
+    shop.fault(json!({"operation": "search", "kind": "http_500", "times": 1}))
+        .await;
+    shop.fault(json!({"operation": "search", "kind": "delay", "delay_ms": 60_000, "times": 1}))
+        .await;
     let (keys, deadline) = ([key("s1")], Instant::now() + Duration::from_secs(2));
-    let read = shop.client.sales(&shop.account, &keys, Some(deadline)).await;
-    assert!(matches!(read.result, Err(ReadFailure::Unavailable { .. })), "{read:?}");
-    let [first, cut_off] = read.attempts.as_slice() else { panic!("{read:?}") };
+    let read = shop
+        .client
+        .sales(&shop.account, &keys, Some(deadline))
+        .await;
+    assert!(
+        matches!(read.result, Err(ReadFailure::Unavailable { .. })),
+        "{read:?}"
+    );
+    let [first, cut_off] = read.attempts.as_slice() else {
+        panic!("{read:?}")
+    };
     assert_eq!((first.http_status, cut_off.http_status), (Some(500), None));
-    assert!(cut_off.failure.is_some() && cut_off.duration > Duration::from_millis(100), "{cut_off:?}");
+    assert!(
+        cut_off.failure.is_some() && cut_off.duration > Duration::from_millis(100),
+        "{cut_off:?}"
+    );
     // No time left: nothing is asked, and there is nothing to note.
-    let read = shop.client.sales(&shop.account, &keys, Some(Instant::now())).await;
-    assert!(matches!(read.result, Err(ReadFailure::Unavailable { .. })) && read.attempts.is_empty());
+    let read = shop
+        .client
+        .sales(&shop.account, &keys, Some(Instant::now()))
+        .await;
+    assert!(
+        matches!(read.result, Err(ReadFailure::Unavailable { .. })) && read.attempts.is_empty()
+    );
 }
 
 #[actix_web::test]
@@ -151,17 +243,36 @@ async fn codes_on_order_arrive_as_they_are() {
     shop.apply(&member, "a@x.example").await;
     shop.status(&member).await;
     for code in ["A02", "A01", "C01", "Z99", "NOT_FOUND"] {
-        shop.fault(json!({"operation": "register", "kind": "refuse", "code": code, "times": 1})).await;
-        assert_eq!(shop.register(&member, &sale, 700).await, Answer::Refused(Codes::one(code)));
+        shop.fault(json!({"operation": "register", "kind": "refuse", "code": code, "times": 1}))
+            .await;
+        assert_eq!(
+            shop.register(&member, &sale, 700).await,
+            Answer::Refused(Codes::one(code))
+        );
     }
-    shop.fault(json!({"operation": "register", "kind": "refuse", "code": "D01", "times": 1})).await;
-    assert!(matches!(shop.register(&member, &sale, 700).await, Answer::Unknown(_)));
-    shop.fault(json!({"operation": "credit_check", "kind": "auth", "times": 1})).await;
-    let read = shop.client.credit_check(&shop.account, &member, Yen(1), None).await;
-    assert_eq!(read.result.unwrap_err(), ReadFailure::AuthFailed(Codes::one("A02")));
+    shop.fault(json!({"operation": "register", "kind": "refuse", "code": "D01", "times": 1}))
+        .await;
+    assert!(matches!(
+        shop.register(&member, &sale, 700).await,
+        Answer::Unknown(_)
+    ));
+    shop.fault(json!({"operation": "credit_check", "kind": "auth", "times": 1}))
+        .await;
+    let read = shop
+        .client
+        .credit_check(&shop.account, &member, Yen(1), None)
+        .await;
+    assert_eq!(
+        read.result.unwrap_err(),
+        ReadFailure::AuthFailed(Codes::one("A02"))
+    );
     // A read outlives one bad answer.
-    shop.fault(json!({"operation": "check", "kind": "refuse", "code": "D01", "times": 1})).await;
-    assert!(matches!(shop.status(&member).await, StatusAnswer::Reported(_)));
+    shop.fault(json!({"operation": "check", "kind": "refuse", "code": "D01", "times": 1}))
+        .await;
+    assert!(matches!(
+        shop.status(&member).await,
+        StatusAnswer::Reported(_)
+    ));
 }
 
 #[actix_web::test]
@@ -185,7 +296,13 @@ async fn a_wrong_auth_code_is_told_apart() {
     for wrong in ["badcode", "", "with-hyphen"] {
         shop.account.auth_code = SecretString::from(wrong);
         let read = shop.client.status(&shop.account, &[key("m1")], None).await;
-        assert_eq!(read.result.unwrap_err(), ReadFailure::AuthFailed(Codes::one("A02")));
-        assert_eq!(shop.apply(&key("m1"), "a@x.example").await, Answer::Refused(Codes::one("A02")));
+        assert_eq!(
+            read.result.unwrap_err(),
+            ReadFailure::AuthFailed(Codes::one("A02"))
+        );
+        assert_eq!(
+            shop.apply(&key("m1"), "a@x.example").await,
+            Answer::Refused(Codes::one("A02"))
+        );
     }
 }

@@ -26,7 +26,11 @@ impl Stand {
     }
 
     pub async fn with(state: Option<PathBuf>) -> Self {
-        let options = Options { listen: ([127, 0, 0, 1], 0).into(), state, ..Options::default() };
+        let options = Options {
+            listen: ([127, 0, 0, 1], 0).into(),
+            state,
+            ..Options::default()
+        };
         let sandbox = start(options).unwrap();
         Self {
             base: format!("http://{}", sandbox.address),
@@ -46,7 +50,10 @@ impl Stand {
     pub async fn call(&self, path: &str, body: Value) -> (String, Value) {
         let request = json!({"header": {"apiAuthCode": self.auth_code}, "body": body});
         let answer = self.raw(path, request.to_string()).await;
-        (answer["header"]["status"].as_str().unwrap().to_owned(), answer["body"].clone())
+        (
+            answer["header"]["status"].as_str().unwrap().to_owned(),
+            answer["body"].clone(),
+        )
     }
 
     pub async fn raw(&self, path: &str, body: String) -> Value {
@@ -64,7 +71,10 @@ impl Stand {
         }
         let answer = request.send().await.unwrap();
         let status = answer.status().as_u16();
-        (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Value::Null))
+        (
+            status,
+            serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Value::Null),
+        )
     }
 
     pub async fn get(&self, path: &str) -> Value {
@@ -74,7 +84,8 @@ impl Stand {
     }
 
     pub async fn apply(&self, id: &str, email: &str) -> (String, Value) {
-        self.call(APPLY, json!({"memberData": member(id, email)})).await
+        self.call(APPLY, json!({"memberData": member(id, email)}))
+            .await
     }
 
     pub async fn check(&self, id: &str) -> Value {
@@ -83,12 +94,19 @@ impl Stand {
 
     /// A member that may buy.
     pub async fn buyer(&self, id: &str) {
-        assert_eq!(self.control("POST", &format!("/members/{id}/link"), None).await.0, 200);
+        assert_eq!(
+            self.control("POST", &format!("/members/{id}/link"), None)
+                .await
+                .0,
+            200
+        );
     }
 
     /// One sale's item of the answer.
     pub async fn sale(&self, path: &str, item: Value) -> Value {
-        let (_, body) = self.call(path, json!({"credits": {"credit": [item]}})).await;
+        let (_, body) = self
+            .call(path, json!({"credits": {"credit": [item]}}))
+            .await;
         body["detailResults"]["detailResult"][0].clone()
     }
 

@@ -38,10 +38,15 @@ pub struct CreditCheck {
 }
 
 /// Looks at settings, tick, member status, application status, product rules and the last credit check.
-pub async fn diagnose(settings: &PaidSettings, member: &Member, conn: &AsyncPgConnection) -> Result<Diagnosis, Error> {
+pub async fn diagnose(
+    settings: &PaidSettings,
+    member: &Member,
+    conn: &AsyncPgConnection,
+) -> Result<Diagnosis, Error> {
     let mut reasons = checkout::hindrances(settings, member, &[]);
     reasons.extend(status_reason(member));
-    let credit = provider_call::last_of_member(member.store_id, member.id, "credit_check", conn).await?;
+    let credit =
+        provider_call::last_of_member(member.store_id, member.id, "credit_check", conn).await?;
     Ok(Diagnosis {
         can_pay: reasons.is_empty(),
         reasons,
@@ -58,9 +63,13 @@ pub async fn diagnose(settings: &PaidSettings, member: &Member, conn: &AsyncPgCo
 fn status_reason(member: &Member) -> Option<Reason> {
     let reason = checkout::status_hindrance(member.application_status)?;
     let told = match (&member.reported_status, member.application_status) {
-        (Some(raw), _) => format!("Paid reports the status {raw:?}, whose meaning is not known here."),
+        (Some(raw), _) => {
+            format!("Paid reports the status {raw:?}, whose meaning is not known here.")
+        }
         (None, ApplicationStatus::None) => "No application was made.".to_owned(),
-        (None, ApplicationStatus::Pending) => "The application was not submitted yet, or Paid refused it.".to_owned(),
+        (None, ApplicationStatus::Pending) => {
+            "The application was not submitted yet, or Paid refused it.".to_owned()
+        }
         (None, status) => format!("The application is {status} ({}).", status.label().0),
     };
     let age = match member.checked_at {

@@ -35,14 +35,29 @@ impl From<Undecided> for Finding {
 }
 
 /// One drive of a submission that the caller holds.
-pub async fn find_out(app: &App, settings: &PaidSettings, hold: &Hold<'_>, calls: &mut Calls) -> Finding {
+pub async fn find_out(
+    app: &App,
+    settings: &PaidSettings,
+    hold: &Hold<'_>,
+    calls: &mut Calls,
+) -> Finding {
     let operation = hold.operation();
     let account = match provider::account(app, settings, operation.environment) {
         Ok(account) => account,
         Err(error) => return Undecided::asked(Codes::none(), error.to_string()).into(),
     };
-    let asking = Asking { app, account, hold, operation, calls };
-    if operation.may_have_arrived { asking.ask_then_send().await } else { asking.send_first().await }
+    let asking = Asking {
+        app,
+        account,
+        hold,
+        operation,
+        calls,
+    };
+    if operation.may_have_arrived {
+        asking.ask_then_send().await
+    } else {
+        asking.send_first().await
+    }
 }
 
 struct Asking<'a> {
@@ -56,12 +71,20 @@ struct Asking<'a> {
 impl Asking<'_> {
     /// Nothing can have arrived yet: what Paid says now is definite.
     async fn send_first(mut self) -> Finding {
-        let Some(answer) = self.send().await else { return Undecided::not_ours().into() };
+        let Some(answer) = self.send().await else {
+            return Undecided::not_ours().into();
+        };
         match answer {
-            Answer::Done { paid_id } => Finding::Landed { paid_id, reported: None, already_linked: false },
+            Answer::Done { paid_id } => Finding::Landed {
+                paid_id,
+                reported: None,
+                already_linked: false,
+            },
             Answer::Unknown(unknown) => Undecided::unanswered(unknown).into(),
             Answer::Refused(codes) if codes.is_already_linked() => self.linked_already(codes).await,
-            Answer::Refused(codes) => Finding::Refused(outcome(codes, "Paid refused the application.")),
+            Answer::Refused(codes) => {
+                Finding::Refused(outcome(codes, "Paid refused the application."))
+            }
         }
     }
 
@@ -75,11 +98,16 @@ impl Asking<'_> {
                     StatusAnswer::Reported(reported) => Some(reported),
                     StatusAnswer::Refused(_) | StatusAnswer::Unclear => None,
                 };
-                Finding::Landed { paid_id: None, reported, already_linked: true }
+                Finding::Landed {
+                    paid_id: None,
+                    reported,
+                    already_linked: true,
+                }
             }
-            Ok(false) => {
-                Finding::Refused(outcome(codes, "The customer number is linked already, not by this application."))
-            }
+            Ok(false) => Finding::Refused(outcome(
+                codes,
+                "The customer number is linked already, not by this application.",
+            )),
             // The link can still be asked for, so it is left open rather than decided without knowing.
             Err(error) => {
                 tracing::error!(operation = %self.operation.id, %error, "the member of a submission could not be read");
@@ -99,18 +127,23 @@ impl Asking<'_> {
     /// A send may have arrived: Paid is asked for the key first.
     async fn ask_then_send(mut self) -> Finding {
         match self.status().await {
-            StatusAnswer::Reported(reported) => {
-                Finding::Landed { paid_id: None, reported: Some(reported), already_linked: false }
-            }
-            StatusAnswer::Refused(codes) if codes.is_unknown_member() => match self.refused_before() {
-                Some(refused) => Finding::Refused(refused),
-                None => self.send_again().await,
+            StatusAnswer::Reported(reported) => Finding::Landed {
+                paid_id: None,
+                reported: Some(reported),
+                already_linked: false,
             },
+            StatusAnswer::Refused(codes) if codes.is_unknown_member() => {
+                match self.refused_before() {
+                    Some(refused) => Finding::Refused(refused),
+                    None => self.send_again().await,
+                }
+            }
             StatusAnswer::Refused(codes) => {
                 Undecided::asked(codes, "Paid did not say whether it has the member.").into()
             }
             StatusAnswer::Unclear => {
-                Undecided::asked(Codes::none(), "Paid did not say whether it has the member.").into()
+                Undecided::asked(Codes::none(), "Paid did not say whether it has the member.")
+                    .into()
             }
         }
     }
@@ -118,7 +151,11 @@ impl Asking<'_> {
     /// The last send was refused for what it says, and Paid has just said that no earlier one arrived either. The refusal
     /// alone would prove nothing; together they do.
     fn refused_before(&self) -> Option<Outcome> {
-        let refusal = self.operation.refusal.as_ref().map(|refusal| refusal.0.clone())?;
+        let refusal = self
+            .operation
+            .refusal
+            .as_ref()
+            .map(|refusal| refusal.0.clone())?;
         let codes: Codes = refusal.codes.iter().map(String::as_str).collect();
         let proves_nothing = codes.is_empty()
             || codes.is_request_fault()
@@ -129,25 +166,43 @@ impl Asking<'_> {
     }
 
     async fn send_again(mut self) -> Finding {
-        let Some(answer) = self.send().await else { return Undecided::not_ours().into() };
+        let Some(answer) = self.send().await else {
+            return Undecided::not_ours().into();
+        };
         match answer {
-            Answer::Done { paid_id } => Finding::Landed { paid_id, reported: None, already_linked: false },
+            Answer::Done { paid_id } => Finding::Landed {
+                paid_id,
+                reported: None,
+                already_linked: false,
+            },
             Answer::Unknown(unknown) => Undecided::unanswered(unknown).into(),
             // An earlier send arrived between the question and this one, or refuses what the next question settles.
-            Answer::Refused(codes) => {
-                Undecided::refused_for_now(codes, "Paid refused a repeated send; an earlier one may have arrived.")
-                    .into()
-            }
+            Answer::Refused(codes) => Undecided::refused_for_now(
+                codes,
+                "Paid refused a repeated send; an earlier one may have arrived.",
+            )
+            .into(),
         }
     }
 
     async fn send(&mut self) -> Option<Answer> {
-        self.hold.send(&self.account, paid::Operation::Apply, &self.operation.body, self.calls).await
+        self.hold
+            .send(
+                &self.account,
+                paid::Operation::Apply,
+                &self.operation.body,
+                self.calls,
+            )
+            .await
     }
 
     async fn status(&mut self) -> StatusAnswer {
         let key = &self.operation.paid_key;
-        let read = self.app.paid.status(&self.account, std::slice::from_ref(key), None).await;
+        let read = self
+            .app
+            .paid
+            .status(&self.account, std::slice::from_ref(key), None)
+            .await;
         self.calls.note_read(&read.attempts);
         match read.result {
             Ok(mut answers) => answers.remove(key).unwrap_or(StatusAnswer::Unclear),

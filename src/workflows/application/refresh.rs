@@ -49,31 +49,56 @@ pub enum Refreshed {
 }
 
 /// Refreshes one member while a caller waits, and gives it as it is then.
-pub async fn refresh(app: &App, store: StoreId, id: MemberId, context: &Context<'_>) -> Result<Member, Error> {
+pub async fn refresh(
+    app: &App,
+    store: StoreId,
+    id: MemberId,
+    context: &Context<'_>,
+) -> Result<Member, Error> {
     let deadline = Instant::now() + app.config.paid_wait;
     let (settings, asked, open) = {
         let conn = &*app.db().await?;
         let asked = member::find(store, id, conn).await?.or_not_found()?;
-        (paid_settings::find(store, conn).await?, asked, operation::open_on_member(store, id, conn).await?)
+        (
+            paid_settings::find(store, conn).await?,
+            asked,
+            operation::open_on_member(store, id, conn).await?,
+        )
     };
     context.check_version(asked.version)?;
     if let Some(open) = open {
-        let claimed = operation::claim(store, open.id, lease::new(app), &mut *app.db().await?).await?;
+        let claimed =
+            operation::claim(store, open.id, lease::new(app), &mut *app.db().await?).await?;
         if let Some(operation) = claimed {
             drive::drive_until(app, operation, deadline).await?;
         }
-        return member::find(store, id, &*app.db().await?).await?.or_not_found();
+        return member::find(store, id, &*app.db().await?)
+            .await?
+            .or_not_found();
     }
-    let key = asked.customer_number.clone().filter(|_| asked.is_known_to_paid()).ok_or_else(|| {
-        Code::ActionNotAllowed.because("This member was never submitted or linked, so Paid cannot be asked about it.")
-    })?;
+    let key = asked
+        .customer_number
+        .clone()
+        .filter(|_| asked.is_known_to_paid())
+        .ok_or_else(|| {
+            Code::ActionNotAllowed.because(
+                "This member was never submitted or linked, so Paid cannot be asked about it.",
+            )
+        })?;
     let account = provider::account(app, &settings, settings.environment)?;
     let mut reader = Reader::new(app, account, Calls::new(app, store, About::member(id)));
     let read = reader.statuses(std::slice::from_ref(&key)).await;
     let conn = &mut *app.db().await?;
-    reader.calls.write(conn).await?.raise(Subject::Member(id), context.actor, conn).await?;
-    let Some(answer @ (StatusAnswer::Reported(_) | StatusAnswer::Refused(_))) = read?.remove(&key) else {
-        return Err(Code::ProviderUnavailable.because("Paid did not say how the application stands. Try again."));
+    reader
+        .calls
+        .write(conn)
+        .await?
+        .raise(Subject::Member(id), context.actor, conn)
+        .await?;
+    let Some(answer @ (StatusAnswer::Reported(_) | StatusAnswer::Refused(_))) = read?.remove(&key)
+    else {
+        return Err(Code::ProviderUnavailable
+            .because("Paid did not say how the application stands. Try again."));
     };
     let (told, now) = (Told::from([(id, (asked.version, answer))]), app.clock.now());
     conn.transaction(async |conn| {
@@ -93,11 +118,19 @@ pub async fn refresh_many(
 ) -> Result<Vec<(MemberId, Refreshed)>, Error> {
     let (settings, members) = {
         let conn = &*app.db().await?;
-        (paid_settings::find(store, conn).await?, application::find_many(store, ids, conn).await?)
+        (
+            paid_settings::find(store, conn).await?,
+            application::find_many(store, ids, conn).await?,
+        )
     };
     let mut outcomes: HashMap<MemberId, Refreshed> = HashMap::new();
     let (mut open, mut to_ask) = (Vec::new(), Vec::new());
-    for Asked { application, known_to_paid, operation } in members {
+    for Asked {
+        application,
+        known_to_paid,
+        operation,
+    } in members
+    {
         if let Some(operation) = operation {
             // The worker drives it: a portion of a job must not wait for submissions one by one.
             open.push(operation);
@@ -115,7 +148,10 @@ pub async fn refresh_many(
         let account = provider::account(app, &settings, settings.environment)?;
         outcomes.extend(ask_many(app, store, &account, to_ask, actor).await?);
     }
-    Ok(ids.iter().map(|id| (*id, outcomes.get(id).cloned().unwrap_or(Refreshed::Gone))).collect())
+    Ok(ids
+        .iter()
+        .map(|id| (*id, outcomes.get(id).cloned().unwrap_or(Refreshed::Gone)))
+        .collect())
 }
 
 /// The version of each member that was asked about, and what Paid says of it.
@@ -129,11 +165,23 @@ async fn ask_many(
     asked: Vec<Application>,
     actor: &str,
 ) -> Result<HashMap<MemberId, Refreshed>, Error> {
-    let keys: Vec<PaidKey> = asked.iter().filter_map(|application| application.customer_number.clone()).collect();
+    let keys: Vec<PaidKey> = asked
+        .iter()
+        .filter_map(|application| application.customer_number.clone())
+        .collect();
     let mut calls = Calls::new(app, store, About::default());
-    let mut answers = batches::ask(app, store, &keys, &mut calls, |batch| app.paid.status(account, batch, None)).await;
+    let mut answers = batches::ask(app, store, &keys, &mut calls, |batch| {
+        app.paid.status(account, batch, None)
+    })
+    .await;
     let (mut outcomes, mut told, mut strange) = (HashMap::new(), Told::new(), Vec::new());
-    for Application { member_id, version, customer_number, .. } in asked {
+    for Application {
+        member_id,
+        version,
+        customer_number,
+        ..
+    } in asked
+    {
         let answer = customer_number.and_then(|key| answers.remove(&key));
         if let Some(Ok(answer)) = &answer {
             strange.push((Subject::Member(member_id), not_understood(app, answer)));
@@ -164,7 +212,10 @@ fn not_understood(app: &App, answer: &StatusAnswer) -> Codes {
     match answer {
         StatusAnswer::Reported(ReportedStatus { raw, status: None }) => Codes::one(raw),
         StatusAnswer::Refused(codes) => app.config.paid.not_understood(codes),
-        StatusAnswer::Reported(ReportedStatus { status: Some(_), .. }) | StatusAnswer::Unclear => Codes::none(),
+        StatusAnswer::Reported(ReportedStatus {
+            status: Some(_), ..
+        })
+        | StatusAnswer::Unclear => Codes::none(),
     }
 }
 
@@ -179,10 +230,13 @@ async fn take(
     conn: &mut AsyncPgConnection,
 ) -> Result<Vec<(MemberId, Refreshed)>, Error> {
     let ids: Vec<MemberId> = told.keys().copied().collect();
-    let (mut outcomes, mut entered, mut news) = (Vec::with_capacity(ids.len()), Vec::new(), Vec::new());
+    let (mut outcomes, mut entered, mut news) =
+        (Vec::with_capacity(ids.len()), Vec::new(), Vec::new());
     for mut application in application::lock_many(store, &ids, conn).await? {
         let id = application.member_id;
-        let Some((version, answer)) = told.get(&id) else { continue };
+        let Some((version, answer)) = told.get(&id) else {
+            continue;
+        };
         if application.version != *version {
             outcomes.push((id, Refreshed::Read(application.status)));
             continue;
@@ -190,7 +244,11 @@ async fn take(
         let (outcome, data) = enter(&mut application, answer, now);
         outcomes.push((id, outcome));
         let subject = Subject::Member(id);
-        news.extend(data.map(|data| News { kind: EventType::ApplicationChanged, subject, data }));
+        news.extend(data.map(|data| News {
+            kind: EventType::ApplicationChanged,
+            subject,
+            data,
+        }));
         entered.push(application);
     }
     application::save_many(store, &entered, now, conn).await?;
@@ -199,7 +257,11 @@ async fn take(
     Ok(outcomes)
 }
 
-fn enter(application: &mut Application, answer: &StatusAnswer, now: DateTime<Utc>) -> (Refreshed, Option<Value>) {
+fn enter(
+    application: &mut Application,
+    answer: &StatusAnswer,
+    now: DateTime<Utc>,
+) -> (Refreshed, Option<Value>) {
     match answer {
         StatusAnswer::Reported(reported) => {
             let news = reported::enter(application, reported, now);
@@ -211,9 +273,14 @@ fn enter(application: &mut Application, answer: &StatusAnswer, now: DateTime<Utc
             } else {
                 "Paid did not tell the status."
             };
-            let error = LastError { codes: codes.clone().into_vec(), message: message.to_owned(), at: now };
+            let error = LastError {
+                codes: codes.clone().into_vec(),
+                message: message.to_owned(),
+                at: now,
+            };
             // The codes of a refused submission are what the admin has to act on; they are not written over.
-            if application.status != ApplicationStatus::Pending || application.last_error.is_none() {
+            if application.status != ApplicationStatus::Pending || application.last_error.is_none()
+            {
                 application.last_error = Some(Json(error));
             }
             application.checked_at = Some(now);

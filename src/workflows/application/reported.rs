@@ -26,7 +26,9 @@ pub async fn take(
 ) -> Result<Member, Error> {
     let now = app.clock.now();
     conn.transaction(async |conn| {
-        let mut member = member::lock(asked.store_id, asked.id, conn).await?.or_not_found()?;
+        let mut member = member::lock(asked.store_id, asked.id, conn)
+            .await?
+            .or_not_found()?;
         if member.version != asked.version {
             return Ok(member);
         }
@@ -36,7 +38,16 @@ pub async fn take(
         member::save(&mut member, now, conn).await?;
         if let Some(data) = news {
             let subject = Subject::Member(member.id);
-            event::append(member.store_id, EventType::ApplicationChanged, subject, actor, data, now, conn).await?;
+            event::append(
+                member.store_id,
+                EventType::ApplicationChanged,
+                subject,
+                actor,
+                data,
+                now,
+                conn,
+            )
+            .await?;
         }
         Ok(member)
     })
@@ -46,7 +57,11 @@ pub async fn take(
 /// Puts an answer into an application, and says what is new about it for the log.
 ///
 /// A refusal stays shown for as long as the application waits to be submitted again.
-pub(super) fn enter(application: &mut Application, reported: &ReportedStatus, now: DateTime<Utc>) -> Option<Value> {
+pub(super) fn enter(
+    application: &mut Application,
+    reported: &ReportedStatus,
+    now: DateTime<Utc>,
+) -> Option<Value> {
     let (before, shown) = (application.status, application.reported_status.clone());
     let told = reported.status.unwrap_or(match before {
         ApplicationStatus::ApprovedActive => ApplicationStatus::ApprovedInactive,

@@ -45,12 +45,17 @@ pub async fn resolve(
         drive::drive_until(app, submission, deadline).await?;
     }
     let now = resolved(app, store, id).await?;
-    Ok(Resolved { processing: wish.action == Resolution::Retry && now.processing, ..now })
+    Ok(Resolved {
+        processing: wish.action == Resolution::Retry && now.processing,
+        ..now
+    })
 }
 
 /// The member as it is now, for a repeat of a request whose decision an earlier try has written down.
 pub async fn resolved(app: &App, store: StoreId, id: MemberId) -> Result<Resolved, Error> {
-    let view = member::view(store, id, &*app.db().await?).await?.or_not_found()?;
+    let view = member::view(store, id, &*app.db().await?)
+        .await?
+        .or_not_found()?;
     let processing = view.operation.is_some();
     Ok(Resolved { view, processing })
 }
@@ -64,9 +69,14 @@ async fn decide(
     context: &Context<'_>,
 ) -> Result<Option<Operation>, Error> {
     let now = app.clock.now();
-    let Resolve { action, reason, adopt } = wish;
+    let Resolve {
+        action,
+        reason,
+        adopt,
+    } = wish;
     if *adopt {
-        return Err(Code::ActionNotAllowed.because("Paid shows nothing of a member that could be taken over here."));
+        return Err(Code::ActionNotAllowed
+            .because("Paid shows nothing of a member that could be taken over here."));
     }
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
@@ -80,7 +90,9 @@ async fn decide(
                 open.id.0
             }
             (Resolution::Close, Some(open)) => close(&mut member, open, reason, now, conn).await?,
-            (Resolution::Accept, _) if unknown_code::stands(store, Subject::Member(id), conn).await? => {
+            (Resolution::Accept, _)
+                if unknown_code::stands(store, Subject::Member(id), conn).await? =>
+            {
                 unknown_code::accept(store, Subject::Member(id), now, conn).await?;
                 id.0
             }
@@ -88,8 +100,16 @@ async fn decide(
         };
         context.ticket.record(subject, conn).await?;
         let data = json!({ "action": action, "reason": reason });
-        event::append(store, EventType::ApplicationResolved, Subject::Member(id), context.actor, data, now, conn)
-            .await?;
+        event::append(
+            store,
+            EventType::ApplicationResolved,
+            Subject::Member(id),
+            context.actor,
+            data,
+            now,
+            conn,
+        )
+        .await?;
         Ok(to_drive)
     })
     .await
@@ -103,14 +123,24 @@ async fn close(
     now: chrono::DateTime<chrono::Utc>,
     conn: &mut AsyncPgConnection,
 ) -> Result<uuid::Uuid, Error> {
-    let mut open = operation::lock(member.store_id, open.id, conn).await?.or_not_found()?;
+    let mut open = operation::lock(member.store_id, open.id, conn)
+        .await?
+        .or_not_found()?;
     if open.state != OperationState::Stuck {
         return Err(not_allowed(Resolution::Close));
     }
     let last = open.last_outcome();
-    let message = "A human closed the submission without knowing whether it reached Paid.".to_owned();
-    member.last_error = Some(Json(LastError { codes: last.codes.clone(), message, at: now }));
-    let outcome = Outcome { message: format!("closed by a human: {reason}"), ..last };
+    let message =
+        "A human closed the submission without knowing whether it reached Paid.".to_owned();
+    member.last_error = Some(Json(LastError {
+        codes: last.codes.clone(),
+        message,
+        at: now,
+    }));
+    let outcome = Outcome {
+        message: format!("closed by a human: {reason}"),
+        ..last
+    };
     end::close(&mut open, OperationState::Abandoned, Some(outcome), now);
     operation::save(&open, conn).await?;
     member::save(member, now, conn).await?;
@@ -118,5 +148,7 @@ async fn close(
 }
 
 fn not_allowed(action: Resolution) -> Error {
-    Code::ActionNotAllowed.because(format!("{action} is not among the allowed actions of this member now."))
+    Code::ActionNotAllowed.because(format!(
+        "{action} is not among the allowed actions of this member now."
+    ))
 }

@@ -26,18 +26,34 @@ use crate::workflows::unknown_code::Unflagged;
 
 /// Settles a submission, or puts off its next drive. Answers the operation as it stands now, which is another process's
 /// work if that took over meanwhile.
-pub async fn settle(app: &App, operation: Operation, finding: Finding, calls: &Calls) -> Result<Operation, Error> {
+pub async fn settle(
+    app: &App,
+    operation: Operation,
+    finding: Finding,
+    calls: &Calls,
+) -> Result<Operation, Error> {
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         let unflagged = calls.write(conn).await?;
-        let (store, member_id) = (operation.store_id, operation.member_id.ok_or_else(missing_row)?);
-        let member = member::lock(store, member_id, conn).await?.ok_or_else(missing_row)?;
-        let (current, unflagged) = match end::begin(&operation, unflagged, Subject::Member(member_id), conn).await? {
-            Ending::Ours(current, unflagged) => (current, unflagged),
-            Ending::Lost(current) => return Ok(current),
+        let (store, member_id) = (
+            operation.store_id,
+            operation.member_id.ok_or_else(missing_row)?,
+        );
+        let member = member::lock(store, member_id, conn)
+            .await?
+            .ok_or_else(missing_row)?;
+        let (current, unflagged) =
+            match end::begin(&operation, unflagged, Subject::Member(member_id), conn).await? {
+                Ending::Ours(current, unflagged) => (current, unflagged),
+                Ending::Lost(current) => return Ok(current),
+            };
+        let settlement = Settlement {
+            claimed: &operation,
+            operation: current,
+            member,
+            now,
         };
-        let settlement = Settlement { claimed: &operation, operation: current, member, now };
         settlement.finish(app, finding, unflagged, conn).await
     })
     .await
@@ -64,14 +80,18 @@ impl Settlement<'_> {
     ) -> Result<Operation, Error> {
         let subject = Subject::Member(self.member.id);
         let event = match finding {
-            Finding::Landed { paid_id, reported, already_linked } => {
-                Some(self.landed(paid_id, reported, already_linked))
-            }
+            Finding::Landed {
+                paid_id,
+                reported,
+                already_linked,
+            } => Some(self.landed(paid_id, reported, already_linked)),
             Finding::Refused(outcome) => Some(self.refused(outcome)),
             Finding::Open(Undecided { outcome, sent }) => {
                 if end::put_off(app, self.claimed, &mut self.operation, outcome, sent) {
                     operation::save(&self.operation, conn).await?;
-                    unflagged.raise(subject, &self.operation.actor, conn).await?;
+                    unflagged
+                        .raise(subject, &self.operation.actor, conn)
+                        .await?;
                     return Ok(self.operation);
                 }
                 end::leave_stuck(self.claimed, &mut self.operation)
@@ -82,10 +102,21 @@ impl Settlement<'_> {
         let mut news = Vec::new();
         if let Some((kind, mut data)) = event {
             data["operation_id"] = json!(self.operation.id);
-            news.push(News { kind, subject, data });
+            news.push(News {
+                kind,
+                subject,
+                data,
+            });
         }
         news.extend(unflagged.flag(subject, conn).await?);
-        event::append_many(self.member.store_id, &news, &self.operation.actor, self.now, conn).await?;
+        event::append_many(
+            self.member.store_id,
+            &news,
+            &self.operation.actor,
+            self.now,
+            conn,
+        )
+        .await?;
         Ok(self.operation)
     }
 
@@ -108,17 +139,32 @@ impl Settlement<'_> {
             reported::enter(&mut application, &reported, self.now);
             application.put_into(&mut self.member);
         }
-        let outcome = already_linked.then(|| Outcome { codes: vec![DUPLICATE.to_owned()], ..Outcome::default() });
+        let outcome = already_linked.then(|| Outcome {
+            codes: vec![DUPLICATE.to_owned()],
+            ..Outcome::default()
+        });
         end::close(&mut self.operation, OperationState::Done, outcome, self.now);
         let to = self.member.application_status;
-        (EventType::ApplicationChanged, json!({ "from": before, "to": to, "already_linked": already_linked }))
+        (
+            EventType::ApplicationChanged,
+            json!({ "from": before, "to": to, "already_linked": already_linked }),
+        )
     }
 
     /// The application stays `pending`, with the codes for the admin to see.
     fn refused(&mut self, outcome: Outcome) -> (EventType, Value) {
         let (codes, message) = (outcome.codes.clone(), outcome.message.clone());
-        self.member.last_error = Some(Json(LastError { codes: codes.clone(), message, at: self.now }));
-        end::close(&mut self.operation, OperationState::Refused, Some(outcome), self.now);
+        self.member.last_error = Some(Json(LastError {
+            codes: codes.clone(),
+            message,
+            at: self.now,
+        }));
+        end::close(
+            &mut self.operation,
+            OperationState::Refused,
+            Some(outcome),
+            self.now,
+        );
         (EventType::ApplicationRefused, json!({ "codes": codes }))
     }
 }

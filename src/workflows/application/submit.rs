@@ -58,11 +58,17 @@ enum Step {
 /// Submits the application of a member and waits for Paid's answer for as long as a request may.
 ///
 /// Where a submission is stuck, it is driven on instead of making a second one.
-pub async fn submit(app: &App, store: StoreId, id: MemberId, context: &Context<'_>) -> Result<Submission, Error> {
+pub async fn submit(
+    app: &App,
+    store: StoreId,
+    id: MemberId,
+    context: &Context<'_>,
+) -> Result<Submission, Error> {
     let deadline = Instant::now() + app.config.paid_wait;
     let step = {
         let conn = &mut *app.db().await?;
-        conn.transaction(async |conn| decide(app, store, id, context, conn).await).await?
+        conn.transaction(async |conn| decide(app, store, id, context, conn).await)
+            .await?
     };
     match step {
         Step::Dropped => answer(app, store, id, Outcome::Dropped).await,
@@ -84,7 +90,9 @@ async fn decide(
     let (open, may_have_arrived) = operation::submissions(store, id, key.as_ref(), conn).await?;
     if let Some(open) = open {
         let claimed = match open.state {
-            OperationState::Stuck => operation::claim(store, open.id, lease::new(app), conn).await?,
+            OperationState::Stuck => {
+                operation::claim(store, open.id, lease::new(app), conn).await?
+            }
             _ => None,
         };
         let claimed = claimed.ok_or_else(in_progress)?;
@@ -107,9 +115,14 @@ fn may_be_submitted(settings: &PaidSettings, member: &Member) -> Result<(), Erro
     if !settings.enabled {
         return Err(paid_disabled());
     }
-    if matches!(member.status, MemberStatus::Rejected | MemberStatus::Suspended) {
-        return Err(Code::MemberStatusForbids
-            .because(format!("The member is {}; only others can be submitted.", member.status)));
+    if matches!(
+        member.status,
+        MemberStatus::Rejected | MemberStatus::Suspended
+    ) {
+        return Err(Code::MemberStatusForbids.because(format!(
+            "The member is {}; only others can be submitted.",
+            member.status
+        )));
     }
     if member.application_status != ApplicationStatus::Pending {
         return Err(Code::ApplicationNotPending.because(format!(
@@ -134,7 +147,16 @@ async fn drop_application(
     context.ticket.record(member.id.0, conn).await?;
     let data = json!({ "from": ApplicationStatus::Pending, "to": ApplicationStatus::None, "dropped": true });
     let subject = Subject::Member(member.id);
-    event::append(member.store_id, EventType::ApplicationChanged, subject, context.actor, data, now, conn).await?;
+    event::append(
+        member.store_id,
+        EventType::ApplicationChanged,
+        subject,
+        context.actor,
+        data,
+        now,
+        conn,
+    )
+    .await?;
     Ok(())
 }
 
@@ -153,19 +175,36 @@ pub async fn write_down(
         return Err(faulty(faults));
     }
     let (store, id, environment) = (member.store_id, member.id, settings.environment);
-    let target = Target { store, order: None, member: Some(id), environment, key };
+    let target = Target {
+        store,
+        order: None,
+        member: Some(id),
+        environment,
+        key,
+    };
     let operation = intent(app, target, Plan::Apply, paid::body::apply(&data), actor);
     let now = operation.started_at;
     member::save(member, now, conn).await?;
     write_intent(&operation, conn).await?;
     let (subject, data) = (Subject::Member(id), json!({ "operation_id": operation.id }));
-    event::append(store, EventType::ApplicationRequested, subject, actor, data, now, conn).await?;
+    event::append(
+        store,
+        EventType::ApplicationRequested,
+        subject,
+        actor,
+        data,
+        now,
+        conn,
+    )
+    .await?;
     Ok(operation)
 }
 
 /// What Paid would refuse in a profile, apart from what only Paid can tell.
 pub fn precheck(profile: &Profile, key: Option<&PaidKey>) -> Vec<Fault> {
-    let key = key.cloned().unwrap_or_else(|| PaidKey::from_random(crypto::random()));
+    let key = key
+        .cloned()
+        .unwrap_or_else(|| PaidKey::from_random(crypto::random()));
     fields::check(&MemberData::from_profile(&key, profile))
 }
 
@@ -185,7 +224,12 @@ async fn finish(app: &App, operation: Operation, deadline: Instant) -> Result<Su
 
 /// The answer to a request of which an earlier try wrote a submission down, or dropped the application, before it broke
 /// off; `made` is what that try recorded. `None`: Paid did not even read the submission, so nothing was done.
-pub async fn resume(app: &App, store: StoreId, member: MemberId, made: Uuid) -> Result<Option<Submission>, Error> {
+pub async fn resume(
+    app: &App,
+    store: StoreId,
+    member: MemberId,
+    made: Uuid,
+) -> Result<Option<Submission>, Error> {
     let earlier = operation::find(store, OperationId(made), &*app.db().await?).await?;
     match earlier {
         Some(earlier) if end::was_not_read(&earlier) => Ok(None),
@@ -194,7 +238,12 @@ pub async fn resume(app: &App, store: StoreId, member: MemberId, made: Uuid) -> 
     }
 }
 
-async fn ended(app: &App, store: StoreId, member: MemberId, operation: &Operation) -> Result<Submission, Error> {
+async fn ended(
+    app: &App,
+    store: StoreId,
+    member: MemberId,
+    operation: &Operation,
+) -> Result<Submission, Error> {
     let outcome = match operation.state {
         OperationState::Refused => return Err(refusal(operation)),
         OperationState::Open | OperationState::Stuck => Outcome::Processing,
@@ -206,14 +255,24 @@ async fn ended(app: &App, store: StoreId, member: MemberId, operation: &Operatio
 }
 
 fn closed() -> Error {
-    Code::ActionNotAllowed.because("A human has closed this submission. The application can be submitted again.")
+    Code::ActionNotAllowed
+        .because("A human has closed this submission. The application can be submitted again.")
 }
 
-async fn answer(app: &App, store: StoreId, id: MemberId, outcome: Outcome) -> Result<Submission, Error> {
+async fn answer(
+    app: &App,
+    store: StoreId,
+    id: MemberId,
+    outcome: Outcome,
+) -> Result<Submission, Error> {
     let conn = &*app.db().await?;
     let member = member::find(store, id, conn).await?.or_not_found()?;
     let operation = operation::open_on_member(store, id, conn).await?;
-    Ok(Submission { outcome, member, operation })
+    Ok(Submission {
+        outcome,
+        member,
+        operation,
+    })
 }
 
 /// What an admin is told whose submission Paid refused.
@@ -234,7 +293,8 @@ pub fn refusal(operation: &Operation) -> Error {
              storefront to link himself, or ask Paid's support desk.",
         )
     } else {
-        Code::ApplicationRefused.problem("Paid refused the application; see errors. It stays pending.")
+        Code::ApplicationRefused
+            .problem("Paid refused the application; see errors. It stays pending.")
     };
     problem.errors = codes.iter().map(fault_of).collect();
     problem.paid_codes = codes.into_vec();
@@ -242,9 +302,13 @@ pub fn refusal(operation: &Operation) -> Error {
 }
 
 fn faulty(faults: Vec<Fault>) -> Error {
-    let mut problem = Code::ApplicationRefused
-        .problem("Paid would refuse this application, so it was not sent. Correct the fields in errors.");
-    problem.paid_codes = faults.iter().filter_map(|fault| fault.paid_code.clone()).collect();
+    let mut problem = Code::ApplicationRefused.problem(
+        "Paid would refuse this application, so it was not sent. Correct the fields in errors.",
+    );
+    problem.paid_codes = faults
+        .iter()
+        .filter_map(|fault| fault.paid_code.clone())
+        .collect();
     problem.errors = faults;
     problem.into()
 }
@@ -252,6 +316,12 @@ fn faulty(faults: Vec<Fault>) -> Error {
 /// A code of Paid as a fault of the field it is about.
 pub fn fault_of(code: &str) -> Fault {
     let pointer = fields::field_of(code).map_or("", |field| field.pointer);
-    let text = codes::meaning(code).map_or_else(|| "Paid gives no reason that is known here.".to_owned(), |(_, en)| en);
-    Fault { paid_code: Some(code.to_owned()), ..Fault::new(pointer, "refused_by_paid", text) }
+    let text = codes::meaning(code).map_or_else(
+        || "Paid gives no reason that is known here.".to_owned(),
+        |(_, en)| en,
+    );
+    Fault {
+        paid_code: Some(code.to_owned()),
+        ..Fault::new(pointer, "refused_by_paid", text)
+    }
 }

@@ -16,7 +16,13 @@ use crate::domain::{Faults, MemberId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 
 /// Notes the wish to pay on account: Paid is ticked and the application waits for the admin.
-pub async fn wish(app: &App, store: StoreId, id: MemberId, actor: &str, ticket: &Ticket) -> Result<Member, Error> {
+pub async fn wish(
+    app: &App,
+    store: StoreId,
+    id: MemberId,
+    actor: &str,
+    ticket: &Ticket,
+) -> Result<Member, Error> {
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
@@ -43,7 +49,16 @@ pub async fn wish(app: &App, store: StoreId, id: MemberId, actor: &str, ticket: 
         member::save(&mut member, now, conn).await?;
         ticket.record(id.0, conn).await?;
         let data = json!({ "from": before, "to": ApplicationStatus::Pending, "wish": true });
-        event::append(store, EventType::ApplicationChanged, Subject::Member(id), actor, data, now, conn).await?;
+        event::append(
+            store,
+            EventType::ApplicationChanged,
+            Subject::Member(id),
+            actor,
+            data,
+            now,
+            conn,
+        )
+        .await?;
         Ok(member)
     })
     .await
@@ -52,7 +67,8 @@ pub async fn wish(app: &App, store: StoreId, id: MemberId, actor: &str, ticket: 
 /// See *The tick stays the shop's* in docs/rules.md.
 fn tick_paid(member: &mut Member) -> Result<(), Error> {
     if !member.may_tick_paid() {
-        return Err(Code::PaidNotTicked.because("The store does not offer Paid to you at present. Ask the store."));
+        return Err(Code::PaidNotTicked
+            .because("The store does not offer Paid to you at present. Ask the store."));
     }
     member.tick(PaymentMethod::Paid);
     Ok(())
@@ -60,7 +76,13 @@ fn tick_paid(member: &mut Member) -> Result<(), Error> {
 
 /// Notes that a member used the banner: he gets the key under which Paid will link him, and Paid is ticked. He goes on
 /// alone on Paid's side; the next refresh shows the result.
-pub async fn link(app: &App, store: StoreId, id: MemberId, actor: &str, ticket: &Ticket) -> Result<Member, Error> {
+pub async fn link(
+    app: &App,
+    store: StoreId,
+    id: MemberId,
+    actor: &str,
+    ticket: &Ticket,
+) -> Result<Member, Error> {
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
@@ -80,7 +102,16 @@ pub async fn link(app: &App, store: StoreId, id: MemberId, actor: &str, ticket: 
         member.link_used_at = Some(now);
         member::save(&mut member, now, conn).await?;
         ticket.record(id.0, conn).await?;
-        event::append(store, EventType::ApplicationLinkUsed, Subject::Member(id), actor, json!({}), now, conn).await?;
+        event::append(
+            store,
+            EventType::ApplicationLinkUsed,
+            Subject::Member(id),
+            actor,
+            json!({}),
+            now,
+            conn,
+        )
+        .await?;
         Ok(member)
     })
     .await

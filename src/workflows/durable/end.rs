@@ -35,7 +35,9 @@ pub async fn begin(
     subject: Subject,
     conn: &mut AsyncPgConnection,
 ) -> Result<Ending, Error> {
-    let current = operation::lock(claimed.store_id, claimed.id, conn).await?.or_not_found()?;
+    let current = operation::lock(claimed.store_id, claimed.id, conn)
+        .await?
+        .or_not_found()?;
     if is_still_held(claimed, &current) {
         return Ok(Ending::Ours(current, unflagged));
     }
@@ -54,11 +56,21 @@ fn is_still_held(claimed: &Operation, current: &Operation) -> bool {
 /// A drive that came earlier than scheduled, because somebody wanted to know, changes nothing of the schedule: whoever
 /// looks often uses up no retries.
 #[must_use = "an operation without a further drive waits for a human"]
-pub fn put_off(app: &App, claimed: &Operation, operation: &mut Operation, outcome: Outcome, sent: Sent) -> bool {
+pub fn put_off(
+    app: &App,
+    claimed: &Operation,
+    operation: &mut Operation,
+    outcome: Outcome,
+    sent: Sent,
+) -> bool {
     if !operation.looks_again {
         operation.outcome = Some(Json(outcome));
     }
-    operation.may_have_arrived = claimed.may_have_arrived || sent == Sent::Unanswered { may_have_arrived: true };
+    operation.may_have_arrived = claimed.may_have_arrived
+        || sent
+            == Sent::Unanswered {
+                may_have_arrived: true,
+            };
     match sent {
         Sent::Nothing => {}
         Sent::Unanswered { .. } => operation.refusal = None,
@@ -86,7 +98,10 @@ pub fn leave_stuck(claimed: &Operation, operation: &mut Operation) -> Option<(Ev
         return None;
     }
     let codes = operation.last_outcome().codes;
-    Some((EventType::OperationStuck, json!({ "action": operation.kind, "codes": codes, "operation_id": operation.id })))
+    Some((
+        EventType::OperationStuck,
+        json!({ "action": operation.kind, "codes": codes, "operation_id": operation.id }),
+    ))
 }
 
 /// A drive failed by a fault of ours, or what it found out could not be written down: counts it all the same.
@@ -140,7 +155,12 @@ pub fn was_not_read(operation: &Operation) -> bool {
 }
 
 /// Ends an operation.
-pub fn close(operation: &mut Operation, state: OperationState, outcome: Option<Outcome>, now: DateTime<Utc>) {
+pub fn close(
+    operation: &mut Operation,
+    state: OperationState,
+    outcome: Option<Outcome>,
+    now: DateTime<Utc>,
+) {
     operation.state = state;
     operation.lease = None;
     operation.lease_until = None;

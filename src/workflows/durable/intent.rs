@@ -59,6 +59,16 @@ pub fn intent(app: &App, target: Target, plan: Plan, body: Value, actor: &str) -
 }
 
 /// Stores an intent as one whose first send may have arrived.
-pub async fn write_intent(operation: &Operation, conn: &mut AsyncPgConnection) -> Result<(), Error> {
-    Ok(operation::insert(&Operation { may_have_arrived: true, ..operation.clone() }, conn).await?)
+pub async fn write_intent(
+    operation: &Operation,
+    conn: &mut AsyncPgConnection,
+) -> Result<(), Error> {
+    Ok(operation::insert(
+        &Operation {
+            may_have_arrived: true,
+            ..operation.clone()
+        },
+        conn,
+    )
+    .await?)
 }

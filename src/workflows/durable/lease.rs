@@ -37,12 +37,18 @@ pub fn end(app: &App) -> DateTime<Utc> {
 
 /// A new lease.
 pub fn new(app: &App) -> Lease {
-    Lease { token: Uuid::new_v4(), now: app.clock.now(), until: end(app) }
+    Lease {
+        token: Uuid::new_v4(),
+        now: app.clock.now(),
+        until: end(app),
+    }
 }
 
 /// When the lease was taken under which the caller drives an operation.
 pub fn taken_at(app: &App, claimed: &Operation) -> DateTime<Utc> {
-    claimed.lease_until.map_or(DateTime::<Utc>::MIN_UTC, |until| until - delta(length(app)))
+    claimed
+        .lease_until
+        .map_or(DateTime::<Utc>::MIN_UTC, |until| until - delta(length(app)))
 }
 
 /// When a call must be over that somebody else may have begun until now: the longest one, and the delay of its start.
@@ -72,8 +78,15 @@ struct Written {
 impl<'a> Hold<'a> {
     /// Of an operation whose lease the caller holds.
     pub fn new(app: &'a App, operation: &'a Operation) -> Self {
-        let written = Written { at: taken_at(app, operation), noticed: Instant::now() };
-        Self { app, operation, written: Mutex::new(written) }
+        let written = Written {
+            at: taken_at(app, operation),
+            noticed: Instant::now(),
+        };
+        Self {
+            app,
+            operation,
+            written: Mutex::new(written),
+        }
     }
 
     /// The operation, as it was when it was claimed.
@@ -93,7 +106,11 @@ impl<'a> Hold<'a> {
         if !self.is_ours().await {
             return None;
         }
-        let sent = self.app.paid.send(account, call, &self.operation.paid_key, body).await;
+        let sent = self
+            .app
+            .paid
+            .send(account, call, &self.operation.paid_key, body)
+            .await;
         calls.note(call.as_str(), &sent);
         Some(sent.answer)
     }
@@ -120,12 +137,17 @@ impl<'a> Hold<'a> {
     fn age(&self) -> Duration {
         let written = *self.written.lock().unwrap_or_else(PoisonError::into_inner);
         // A lease from the future was written before the clock was set back: nobody knows how long ago.
-        let by_clock = (self.app.clock.now() - written.at).to_std().unwrap_or(Duration::MAX);
+        let by_clock = (self.app.clock.now() - written.at)
+            .to_std()
+            .unwrap_or(Duration::MAX);
         by_clock.max(written.noticed.elapsed())
     }
 
     async fn renew(&self) -> Result<bool, Error> {
-        let written = Written { at: self.app.clock.now(), noticed: Instant::now() };
+        let written = Written {
+            at: self.app.clock.now(),
+            noticed: Instant::now(),
+        };
         let until = written.at + delta(length(self.app));
         let renewed = operation::renew(self.operation, until, &mut *self.app.db().await?).await?;
         if renewed {
@@ -150,7 +172,9 @@ impl<'a> Hold<'a> {
             match self.renew().await {
                 Ok(true) => {}
                 Ok(false) => return std::future::pending().await,
-                Err(error) => tracing::warn!(operation = %self.operation.id, %error, "a lease could not be renewed"),
+                Err(error) => {
+                    tracing::warn!(operation = %self.operation.id, %error, "a lease could not be renewed")
+                }
             }
         }
     }

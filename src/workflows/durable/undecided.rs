@@ -15,28 +15,46 @@ pub struct Undecided {
 impl Undecided {
     /// Nothing was sent; the codes are those of a question.
     pub fn asked(codes: Codes, message: impl Into<String>) -> Self {
-        Self { outcome: outcome(codes, message), sent: Sent::Nothing }
+        Self {
+            outcome: outcome(codes, message),
+            sent: Sent::Nothing,
+        }
     }
 
     /// What was sent had no answer that tells.
     pub fn unanswered(unknown: Unknown) -> Self {
-        let sent = Sent::Unanswered { may_have_arrived: unknown.may_have_arrived };
-        Self { outcome: outcome(unknown.codes, unknown.reason), sent }
+        let sent = Sent::Unanswered {
+            may_have_arrived: unknown.may_have_arrived,
+        };
+        Self {
+            outcome: outcome(unknown.codes, unknown.reason),
+            sent,
+        }
     }
 
     /// What was sent was refused, which proves nothing yet.
     pub fn refused_for_now(codes: Codes, message: impl Into<String>) -> Self {
         let outcome = outcome(codes, message);
-        Self { sent: Sent::Refused(outcome.clone()), outcome }
+        Self {
+            sent: Sent::Refused(outcome.clone()),
+            outcome,
+        }
     }
 
     /// Nothing was sent, as the lease may be lost.
     pub fn not_ours() -> Self {
-        Self::asked(Codes::none(), "Nothing was sent, as another process may have taken this over.")
+        Self::asked(
+            Codes::none(),
+            "Nothing was sent, as another process may have taken this over.",
+        )
     }
 }
 
 /// An outcome with these codes and words.
 pub fn outcome(codes: Codes, message: impl Into<String>) -> Outcome {
-    Outcome { codes: codes.into_vec(), message: message.into(), missing: false }
+    Outcome {
+        codes: codes.into_vec(),
+        message: message.into(),
+        missing: false,
+    }
 }

@@ -20,15 +20,21 @@ use crate::workflows::payment::{self, Confirm};
 const AT_ONCE: usize = 4;
 
 pub(super) async fn confirm_all(app: &App, job: &Job, items: Vec<Item>) -> Vec<Item> {
-    let confirmed = items.into_iter().map(|item| holding::counted(confirm(app, job, item)));
+    let confirmed = items
+        .into_iter()
+        .map(|item| holding::counted(confirm(app, job, item)));
     stream::iter(confirmed).buffered(AT_ONCE).collect().await
 }
 
 async fn confirm(app: &App, job: &Job, item: Item) -> Item {
     match try_to(app, job, &item).await {
         Ok(None) => item,
-        Ok(Some(Progress { processing: true, .. })) => item.ended(ItemOutcome::Unknown, Some("processing")),
-        Ok(Some(Progress { processing: false, .. })) => item.ended(ItemOutcome::Succeeded, None),
+        Ok(Some(Progress {
+            processing: true, ..
+        })) => item.ended(ItemOutcome::Unknown, Some("processing")),
+        Ok(Some(Progress {
+            processing: false, ..
+        })) => item.ended(ItemOutcome::Succeeded, None),
         Err(error) => broke_off(app, job, item, &error).await,
     }
 }
@@ -40,11 +46,19 @@ async fn try_to(app: &App, job: &Job, item: &Item) -> Result<Option<Progress>, E
         return Ok(None);
     }
     let claimed = Claimed::of_item(store, job.id, item);
-    let ticket = match claimed.begin(async |made| payment::resume(app, store, order, made).await).await? {
+    let ticket = match claimed
+        .begin(async |made| payment::resume(app, store, order, made).await)
+        .await?
+    {
         Begun::Resumed(progress) => return Ok(Some(progress)),
         Begun::Fresh(ticket) => ticket,
     };
     let context = Context::unconditional(&job.actor, &ticket);
-    let wish = Confirm { fixed_on: job.options.0.fixed_on, ..Confirm::default() };
-    Ok(Some(payment::confirm(app, store, order, wish, &context).await?))
+    let wish = Confirm {
+        fixed_on: job.options.0.fixed_on,
+        ..Confirm::default()
+    };
+    Ok(Some(
+        payment::confirm(app, store, order, wish, &context).await?,
+    ))
 }

@@ -18,7 +18,9 @@ use crate::domain::StoreId;
 use crate::domain::job::ItemOutcome;
 use crate::error::{Code, Error};
 use crate::member_csv::{self, Row, Unreadable};
-use crate::workflows::member::import::{Basis, Effects, Judge, SpokenFor, Verdict, draw_numbers, names};
+use crate::workflows::member::import::{
+    Basis, Effects, Judge, SpokenFor, Verdict, draw_numbers, names,
+};
 
 /// How often a portion is tried at once when somebody else's change crosses it.
 const TRIES: usize = 3;
@@ -39,7 +41,10 @@ enum Mode {
 /// Does a claimed portion; of a file that is to be taken over whole, the whole.
 pub(super) async fn import(app: &App, held: &Held) -> Result<(), Error> {
     let options = &held.job.options.0;
-    let (dry_run, atomic) = (options.dry_run.unwrap_or_default(), options.atomic.unwrap_or_default());
+    let (dry_run, atomic) = (
+        options.dry_run.unwrap_or_default(),
+        options.atomic.unwrap_or_default(),
+    );
     for _ in 1..TRIES {
         match try_to(app, held, dry_run, atomic).await {
             Err(error) if crossed(&error) => {}
@@ -52,8 +57,13 @@ pub(super) async fn import(app: &App, held: &Held) -> Result<(), Error> {
 /// A member was made or renamed by somebody else between the look and the write.
 fn crossed(error: &Error) -> bool {
     use diesel::result::{DatabaseErrorKind, Error as Db};
-    let Error::Internal(cause) = error else { return false };
-    matches!(cause.downcast_ref(), Some(Db::DatabaseError(DatabaseErrorKind::UniqueViolation, _)))
+    let Error::Internal(cause) = error else {
+        return false;
+    };
+    matches!(
+        cause.downcast_ref(),
+        Some(Db::DatabaseError(DatabaseErrorKind::UniqueViolation, _))
+    )
 }
 
 async fn try_to(app: &App, held: &Held, dry_run: bool, atomic: bool) -> Result<(), Error> {
@@ -67,15 +77,22 @@ async fn try_to(app: &App, held: &Held, dry_run: bool, atomic: bool) -> Result<(
 async fn one_portion(app: &App, held: &Held, mode: Mode) -> Result<(), Error> {
     let rows = rows_of(&held.portion)?;
     let (store, write) = (held.job.store_id, mode == Mode::Write);
-    let drawn = if write { Some(drawn_for(app, store, &rows).await?) } else { None };
+    let drawn = if write {
+        Some(drawn_for(app, store, &rows).await?)
+    } else {
+        None
+    };
     let spoken_for = SpokenFor::default();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         if !job_portion::lock_ours(&held.portion, conn).await? {
             return Ok(());
         }
-        let settings =
-            if write { paid_settings::share(store, conn).await? } else { paid_settings::find(store, conn).await? };
+        let settings = if write {
+            paid_settings::share(store, conn).await?
+        } else {
+            paid_settings::find(store, conn).await?
+        };
         let basis = basis(app, held, &settings, drawn, &spoken_for);
         let (verdicts, effects) = judged(basis, &rows, write, conn).await?;
         let items = items(&held.portion, verdicts, mode);
@@ -110,7 +127,14 @@ fn basis<'a>(
     drawn: Option<Vec<String>>,
     spoken_for: &'a SpokenFor,
 ) -> Basis<'a> {
-    Basis { keys: &app.keys, settings, handed_in: held.job.created_at, now: app.clock.now(), drawn, spoken_for }
+    Basis {
+        keys: &app.keys,
+        settings,
+        handed_in: held.job.created_at,
+        now: app.clock.now(),
+        drawn,
+        spoken_for,
+    }
 }
 
 async fn judged(
@@ -130,17 +154,31 @@ async fn judged(
 }
 
 fn items(portion: &Portion, verdicts: Vec<Verdict>, mode: Mode) -> Vec<Item> {
-    verdicts.into_iter().zip(portion.first..).map(|(verdict, position)| item(position, verdict, mode)).collect()
+    verdicts
+        .into_iter()
+        .zip(portion.first..)
+        .map(|(verdict, position)| item(position, verdict, mode))
+        .collect()
 }
 
 fn item(position: i32, verdict: Verdict, mode: Mode) -> Item {
     let (subject, outcome, code, faults) = match (verdict, mode) {
-        (Verdict::Refused(id, faults), _) => (id, ItemOutcome::Refused, Code::Invalid.as_str(), faults),
+        (Verdict::Refused(id, faults), _) => {
+            (id, ItemOutcome::Refused, Code::Invalid.as_str(), faults)
+        }
         (Verdict::LeavesAlone(id), _) => (Some(id), ItemOutcome::Skipped, "unchanged", Vec::new()),
-        (Verdict::Changes(id), Mode::LeaveOut) => (Some(id), ItemOutcome::Skipped, "not_imported", Vec::new()),
-        (Verdict::Creates(_), Mode::LeaveOut) => (None, ItemOutcome::Skipped, "not_imported", Vec::new()),
-        (Verdict::Changes(id), Mode::Write | Mode::Check) => (Some(id), ItemOutcome::Succeeded, "updated", Vec::new()),
-        (Verdict::Creates(id), Mode::Write) => (Some(id), ItemOutcome::Succeeded, "created", Vec::new()),
+        (Verdict::Changes(id), Mode::LeaveOut) => {
+            (Some(id), ItemOutcome::Skipped, "not_imported", Vec::new())
+        }
+        (Verdict::Creates(_), Mode::LeaveOut) => {
+            (None, ItemOutcome::Skipped, "not_imported", Vec::new())
+        }
+        (Verdict::Changes(id), Mode::Write | Mode::Check) => {
+            (Some(id), ItemOutcome::Succeeded, "updated", Vec::new())
+        }
+        (Verdict::Creates(id), Mode::Write) => {
+            (Some(id), ItemOutcome::Succeeded, "created", Vec::new())
+        }
         (Verdict::Creates(_), Mode::Check) => (None, ItemOutcome::Succeeded, "created", Vec::new()),
     };
     Item {
@@ -155,7 +193,12 @@ fn item(position: i32, verdict: Verdict, mode: Mode) -> Item {
 }
 
 /// The log is written last, as its readers wait from here to the commit.
-async fn tell(app: &App, held: &Held, news: &[News], conn: &mut AsyncPgConnection) -> Result<(), Error> {
+async fn tell(
+    app: &App,
+    held: &Held,
+    news: &[News],
+    conn: &mut AsyncPgConnection,
+) -> Result<(), Error> {
     let (store, actor) = (held.job.store_id, &held.job.actor);
     Ok(event::append_many(store, news, actor, app.clock.now(), conn).await?)
 }

@@ -48,18 +48,31 @@ pub struct Wanted {
 impl Wanted {
     /// Without options.
     pub fn new(kind: JobKind, subjects: Vec<Uuid>) -> Self {
-        Self { kind, options: JobOptions::default(), subjects }
+        Self {
+            kind,
+            options: JobOptions::default(),
+            subjects,
+        }
     }
 }
 
 /// The answer to a request of which an earlier try accepted or stopped a job before it broke off: the job as it is now.
 /// `made` is what that try recorded.
 pub async fn resume(app: &App, store: StoreId, made: Uuid) -> Result<Option<Job>, Error> {
-    job::find(store, JobId(made), &*app.db().await?).await?.or_not_found().map(Some)
+    job::find(store, JobId(made), &*app.db().await?)
+        .await?
+        .or_not_found()
+        .map(Some)
 }
 
 /// Accepts a job.
-pub async fn accept(app: &App, store: StoreId, wanted: &Wanted, actor: &str, ticket: &Ticket) -> Result<Job, Error> {
+pub async fn accept(
+    app: &App,
+    store: StoreId,
+    wanted: &Wanted,
+    actor: &str,
+    ticket: &Ticket,
+) -> Result<Job, Error> {
     let conn = &mut *app.db().await?;
     let accepted = conn.transaction(async |conn| {
         let job = insert(app, store, wanted, actor, conn).await?;
@@ -86,13 +99,22 @@ pub async fn accept_import(
 ) -> Result<Job, Error> {
     let conn = &mut *app.db().await?;
     let accepted = conn.transaction(async |conn| {
-        let mut job = fresh(store, JobKind::MemberImport, options, actor, app.clock.now());
+        let mut job = fresh(
+            store,
+            JobKind::MemberImport,
+            options,
+            actor,
+            app.clock.now(),
+        );
         job::insert(&job, conn).await?;
         let mut number = 0;
         while let Some(chunk) = chunks.recv().await {
             let chunk = chunk?;
             let rows = i32::try_from(chunk.lines.len()).map_err(anyhow::Error::from)?;
-            let portion = Portion { last: job.total + rows - 1, ..job_portion::of_rows(&job, number, chunk.bytes) };
+            let portion = Portion {
+                last: job.total + rows - 1,
+                ..job_portion::of_rows(&job, number, chunk.bytes)
+            };
             job_portion::insert(&portion, conn).await?;
             job::insert_lines(store, job.id, job.total, &chunk.lines, conn).await?;
             (job.total, number) = (job.total + rows, number + 1);
@@ -117,16 +139,29 @@ async fn insert(
     actor: &str,
     conn: &mut AsyncPgConnection,
 ) -> Result<Job, Error> {
-    let mut job = fresh(store, wanted.kind, wanted.options.clone(), actor, app.clock.now());
+    let mut job = fresh(
+        store,
+        wanted.kind,
+        wanted.options.clone(),
+        actor,
+        app.clock.now(),
+    );
     job.total = i32::try_from(wanted.subjects.len()).map_err(anyhow::Error::from)?;
-    let size = i32::try_from(job.kind.portion(app.config.paid.batch)).map_err(anyhow::Error::from)?;
+    let size =
+        i32::try_from(job.kind.portion(app.config.paid.batch)).map_err(anyhow::Error::from)?;
     job::insert(&job, conn).await?;
     job::insert_subjects(store, job.id, &wanted.subjects, conn).await?;
     job_portion::insert_all(store, job.id, job.total, size, job.created_at, conn).await?;
     Ok(job)
 }
 
-fn fresh(store: StoreId, kind: JobKind, options: JobOptions, actor: &str, now: DateTime<Utc>) -> Job {
+fn fresh(
+    store: StoreId,
+    kind: JobKind,
+    options: JobOptions,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Job {
     Job {
         store_id: store,
         id: JobId::new(),
@@ -147,18 +182,38 @@ fn fresh(store: StoreId, kind: JobKind, options: JobOptions, actor: &str, now: D
 }
 
 async fn note_created(job: &Job, conn: &mut AsyncPgConnection) -> Result<(), Error> {
-    let (subject, data) = (Subject::Job(job.id), json!({ "kind": job.kind, "total": job.total }));
-    Ok(event::append(job.store_id, EventType::JobCreated, subject, &job.actor, data, job.created_at, conn).await?)
+    let (subject, data) = (
+        Subject::Job(job.id),
+        json!({ "kind": job.kind, "total": job.total }),
+    );
+    Ok(event::append(
+        job.store_id,
+        EventType::JobCreated,
+        subject,
+        &job.actor,
+        data,
+        job.created_at,
+        conn,
+    )
+    .await?)
 }
 
 /// Stops a job after the items that are under way.
-pub async fn cancel(app: &App, store: StoreId, id: JobId, actor: &str, ticket: &Ticket) -> Result<Job, Error> {
+pub async fn cancel(
+    app: &App,
+    store: StoreId,
+    id: JobId,
+    actor: &str,
+    ticket: &Ticket,
+) -> Result<Job, Error> {
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         let mut job = job::lock(store, id, conn).await?.or_not_found()?;
         if !job.state.is_open() {
-            return Err(Code::ActionNotAllowed.because(format!("The job has ended: {}.", job.state)));
+            return Err(
+                Code::ActionNotAllowed.because(format!("The job has ended: {}.", job.state))
+            );
         }
         ticket.record(id.0, conn).await?;
         if !job_portion::any_held(store, id, None, now, conn).await? {
@@ -187,7 +242,16 @@ async fn end(
         "kind": job.kind, "state": state, "total": job.total, "succeeded": job.succeeded,
         "refused": job.refused, "unknown": job.unknown, "skipped": job.skipped,
     });
-    event::append(job.store_id, EventType::JobFinished, Subject::Job(job.id), actor, data, now, conn).await?;
+    event::append(
+        job.store_id,
+        EventType::JobFinished,
+        Subject::Job(job.id),
+        actor,
+        data,
+        now,
+        conn,
+    )
+    .await?;
     Ok(())
 }
 
@@ -198,7 +262,10 @@ pub async fn tidy(app: &App) -> Result<usize, Error> {
     let forsaken = job::forsaken(now, conn).await?;
     for (store, id) in &forsaken {
         conn.transaction(async |conn| {
-            if let Some(mut job) = job::lock(*store, *id, conn).await?.filter(|job| job.state == JobState::Cancelling) {
+            if let Some(mut job) = job::lock(*store, *id, conn)
+                .await?
+                .filter(|job| job.state == JobState::Cancelling)
+            {
                 let actor = job.actor.clone();
                 end(&mut job, JobState::Cancelled, &actor, now, conn).await?;
             }
@@ -216,7 +283,10 @@ pub async fn tidy(app: &App) -> Result<usize, Error> {
 /// What an error makes of an item that writes operations down. Where what is in progress is this item's own, as another
 /// worker took it for lost and wrote it down meanwhile, the item waits for its end.
 async fn broke_off(app: &App, job: &Job, item: Item, error: &Error) -> Item {
-    let in_progress = [Code::ApplicationOperationInProgress, Code::PaymentOperationInProgress];
+    let in_progress = [
+        Code::ApplicationOperationInProgress,
+        Code::PaymentOperationInProgress,
+    ];
     if error.code().is_some_and(|code| in_progress.contains(&code)) {
         match made_meanwhile(app, job, &item).await {
             Ok(false) => {}
@@ -230,7 +300,9 @@ async fn broke_off(app: &App, job: &Job, item: Item, error: &Error) -> Item {
 async fn made_meanwhile(app: &App, job: &Job, item: &Item) -> Result<bool, Error> {
     let place = item.position;
     let present = job::to_do(job.store_id, job.id, place, place, &*app.db().await?).await?;
-    Ok(present.first().is_some_and(|present| present.made != item.made))
+    Ok(present
+        .first()
+        .is_some_and(|present| present.made != item.made))
 }
 
 /// What an error makes of an item. One that stays `not_started` is tried again.
@@ -241,14 +313,19 @@ fn failed(item: Item, error: &Error) -> Item {
     };
     let outcome = match problem.code {
         Code::NotFound => ItemOutcome::Skipped,
-        Code::ApplicationOperationInProgress | Code::PaymentOperationInProgress | Code::ProviderUnavailable => {
-            ItemOutcome::Unknown
-        }
+        Code::ApplicationOperationInProgress
+        | Code::PaymentOperationInProgress
+        | Code::ProviderUnavailable => ItemOutcome::Unknown,
         // Another try holds it, or our own database had no time for it; whatever was made is found when the portion is
         // taken up again.
-        Code::RequestInProgress | Code::Busy | Code::TookTooLong | Code::Unavailable => ItemOutcome::NotStarted,
+        Code::RequestInProgress | Code::Busy | Code::TookTooLong | Code::Unavailable => {
+            ItemOutcome::NotStarted
+        }
         _ => ItemOutcome::Refused,
     };
     let errors = Json(problem.errors.clone());
-    Item { errors, ..item.ended(outcome, Some(problem.code.as_str())) }
+    Item {
+        errors,
+        ..item.ended(outcome, Some(problem.code.as_str()))
+    }
 }

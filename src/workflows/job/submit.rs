@@ -15,14 +15,23 @@ use crate::workflows::context::Context;
 use crate::workflows::drive;
 
 pub(super) async fn submit_all(app: &App, job: &Job, items: Vec<Item>) -> Vec<Item> {
-    join_all(items.into_iter().map(|item| holding::counted(submit(app, job, item)))).await
+    join_all(
+        items
+            .into_iter()
+            .map(|item| holding::counted(submit(app, job, item))),
+    )
+    .await
 }
 
 async fn submit(app: &App, job: &Job, item: Item) -> Item {
     match try_to(app, job, &item).await {
         Ok(None) => item,
-        Ok(Some(Outcome::Dropped)) => item.ended(ItemOutcome::Skipped, Some(Outcome::Dropped.as_str())),
-        Ok(Some(Outcome::Processing)) => item.ended(ItemOutcome::Unknown, Some(Outcome::Processing.as_str())),
+        Ok(Some(Outcome::Dropped)) => {
+            item.ended(ItemOutcome::Skipped, Some(Outcome::Dropped.as_str()))
+        }
+        Ok(Some(Outcome::Processing)) => {
+            item.ended(ItemOutcome::Unknown, Some(Outcome::Processing.as_str()))
+        }
         Ok(Some(outcome @ (Outcome::Submitted | Outcome::AlreadyLinked))) => {
             item.ended(ItemOutcome::Succeeded, Some(outcome.as_str()))
         }
@@ -37,10 +46,17 @@ async fn try_to(app: &App, job: &Job, item: &Item) -> Result<Option<Outcome>, Er
         return Ok(None);
     }
     let claimed = Claimed::of_item(store, job.id, item);
-    let ticket = match claimed.begin(async |made| application::resume(app, store, member, made).await).await? {
+    let ticket = match claimed
+        .begin(async |made| application::resume(app, store, member, made).await)
+        .await?
+    {
         Begun::Resumed(submission) => return Ok(Some(submission.outcome)),
         Begun::Fresh(ticket) => ticket,
     };
     let context = Context::unconditional(&job.actor, &ticket);
-    Ok(Some(application::submit(app, store, member, &context).await?.outcome))
+    Ok(Some(
+        application::submit(app, store, member, &context)
+            .await?
+            .outcome,
+    ))
 }

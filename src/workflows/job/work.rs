@@ -25,7 +25,10 @@ pub struct Held {
 /// Claims portions that are due.
 pub async fn claim_due(app: &App, limit: i64) -> Result<Vec<Held>, Error> {
     let claimed = job_portion::claim_due(lease::new(app), limit, &mut *app.db().await?).await?;
-    Ok(claimed.into_iter().map(|(job, portion)| Held { job, portion }).collect())
+    Ok(claimed
+        .into_iter()
+        .map(|(job, portion)| Held { job, portion })
+        .collect())
 }
 
 /// Claims portions that are due and does them. Says how many were claimed.
@@ -58,7 +61,9 @@ async fn keep(app: &App, portion: &Portion) {
     loop {
         tokio::time::sleep(lease::pace(app)).await;
         let renewed = match app.db().await {
-            Ok(mut conn) => job_portion::renew(portion, lease::end(app), &mut conn).await.map_err(Error::from),
+            Ok(mut conn) => job_portion::renew(portion, lease::end(app), &mut conn)
+                .await
+                .map_err(Error::from),
             Err(error) => Err(error),
         };
         match renewed {
@@ -74,7 +79,9 @@ async fn do_portion(app: &App, held: &Held) -> Result<(), Error> {
     let done = match job.kind {
         JobKind::MemberSubmission => submit::submit_all(app, job, to_do(app, held).await?).await,
         JobKind::MemberRefresh => refresh::refresh_members(app, job, to_do(app, held).await?).await,
-        JobKind::PaymentRefresh => refresh::refresh_payments(app, job, to_do(app, held).await?).await,
+        JobKind::PaymentRefresh => {
+            refresh::refresh_payments(app, job, to_do(app, held).await?).await
+        }
         JobKind::PaymentConfirm => confirm::confirm_all(app, job, to_do(app, held).await?).await,
         JobKind::MemberImport => return import::import(app, held).await,
     };
@@ -91,14 +98,29 @@ async fn do_portion(app: &App, held: &Held) -> Result<(), Error> {
 async fn to_do(app: &App, held: &Held) -> Result<Vec<Item>, Error> {
     let portion = &held.portion;
     let conn = &*app.db().await?;
-    Ok(job::to_do(portion.store_id, portion.job_id, portion.first, portion.last, conn).await?)
+    Ok(job::to_do(
+        portion.store_id,
+        portion.job_id,
+        portion.first,
+        portion.last,
+        conn,
+    )
+    .await?)
 }
 
 /// Writes down what became of a locked portion's items.
-async fn write_outcomes(app: &App, held: &Held, done: &[Item], conn: &mut AsyncPgConnection) -> Result<(), Error> {
+async fn write_outcomes(
+    app: &App,
+    held: &Held,
+    done: &[Item],
+    conn: &mut AsyncPgConnection,
+) -> Result<(), Error> {
     let now = app.clock.now();
     job::set_outcomes(held.job.store_id, held.job.id, done, conn).await?;
-    if done.iter().any(|item| item.outcome == ItemOutcome::NotStarted) {
+    if done
+        .iter()
+        .any(|item| item.outcome == ItemOutcome::NotStarted)
+    {
         // As long as the first wait for an operation whose outcome is not known.
         let wait = retry::delay_after(1, app.config.retry_scale).unwrap_or_default();
         job_portion::let_go(&held.portion, held.portion.failures, now + wait, conn).await?;
@@ -109,7 +131,12 @@ async fn write_outcomes(app: &App, held: &Held, done: &[Item], conn: &mut AsyncP
 }
 
 /// Counts the outcomes of a portion, and ends the job where nothing is left of it.
-pub(super) async fn conclude(app: &App, held: &Held, tally: Tally, conn: &mut AsyncPgConnection) -> Result<(), Error> {
+pub(super) async fn conclude(
+    app: &App,
+    held: &Held,
+    tally: Tally,
+    conn: &mut AsyncPgConnection,
+) -> Result<(), Error> {
     let (store, id, now) = (held.job.store_id, held.job.id, app.clock.now());
     let mut job = job::lock(store, id, conn).await?.or_not_found()?;
     job.count(tally);
@@ -134,8 +161,15 @@ async fn break_off(app: &App, held: &Held) -> Result<(), Error> {
         if !job_portion::lock_ours(&held.portion, conn).await? {
             return Ok(());
         }
-        let delay = retry::delay_after(failures, app.config.retry_scale).filter(|_| failures < MOST_FAILURES);
-        job_portion::let_go(&held.portion, failures, now + delay.unwrap_or_default(), conn).await?;
+        let delay = retry::delay_after(failures, app.config.retry_scale)
+            .filter(|_| failures < MOST_FAILURES);
+        job_portion::let_go(
+            &held.portion,
+            failures,
+            now + delay.unwrap_or_default(),
+            conn,
+        )
+        .await?;
         let mut job = job::lock(store, id, conn).await?.or_not_found()?;
         if delay.is_none() && job.state.is_open() {
             let actor = job.actor.clone();

@@ -53,7 +53,15 @@ pub async fn change(
         let before = member.clone();
         set_profile(&mut member, &wanted)?;
         set_application(&mut member, &wanted, conn).await?;
-        save(app, &before, member, wanted.kept_session, context.actor, conn).await
+        save(
+            app,
+            &before,
+            member,
+            wanted.kept_session,
+            context.actor,
+            conn,
+        )
+        .await
     })
     .await
 }
@@ -82,7 +90,11 @@ pub async fn change_own(
             let needed = "Another e-mail address needs the present password.";
             return Err(Error::invalid("/current_password", "required", needed));
         }
-        Ok(Change { profile: Some(profile), kept_session: Some(shown.session), ..Change::default() })
+        Ok(Change {
+            profile: Some(profile),
+            kept_session: Some(shown.session),
+            ..Change::default()
+        })
     };
     change(app, store, id, context, change_profile).await
 }
@@ -121,13 +133,25 @@ fn set_profile(member: &mut Member, wanted: &Change) -> Result<(), Error> {
     Ok(faults.into_result()?)
 }
 
-async fn set_application(member: &mut Member, wanted: &Change, conn: &mut AsyncPgConnection) -> Result<(), Error> {
-    let status = wanted.application_status.filter(|status| *status != member.application_status);
-    let number = wanted.customer_number.as_ref().filter(|number| Some(*number) != member.customer_number.as_ref());
+async fn set_application(
+    member: &mut Member,
+    wanted: &Change,
+    conn: &mut AsyncPgConnection,
+) -> Result<(), Error> {
+    let status = wanted
+        .application_status
+        .filter(|status| *status != member.application_status);
+    let number = wanted
+        .customer_number
+        .as_ref()
+        .filter(|number| Some(*number) != member.customer_number.as_ref());
     if status.is_none() && number.is_none() {
         return Ok(());
     }
-    if operation::open_on_member(member.store_id, member.id, conn).await?.is_some() {
+    if operation::open_on_member(member.store_id, member.id, conn)
+        .await?
+        .is_some()
+    {
         return Err(application::in_progress());
     }
     status.map_or(Ok(()), |status| set_status(member, status))?;
@@ -150,7 +174,8 @@ pub(super) fn set_status(member: &mut Member, status: ApplicationStatus) -> Resu
 /// submission is under way.
 pub(super) fn set_customer_number(member: &mut Member, number: &PaidKey) -> Result<(), Error> {
     if member.customer_number.is_some() {
-        return Err(Code::CustomerNumberSet.because("The customer number at Paid is set already, and it stays."));
+        return Err(Code::CustomerNumberSet
+            .because("The customer number at Paid is set already, and it stays."));
     }
     member.customer_number = Some(number.clone());
     member.number_imported = true;
@@ -176,13 +201,22 @@ async fn save(
     if news.is_empty() {
         return Ok(member);
     }
-    member::save(&mut member, app.clock.now(), conn).await.map_err(member::taken)?;
+    member::save(&mut member, app.clock.now(), conn)
+        .await
+        .map_err(member::taken)?;
     if before.email_key != member.email_key {
         if let Some(own) = kept_session {
             // Under the member's lock: whoever set a new password meanwhile has ended it.
             session::check_standing(member.store_id, own, conn).await?;
         }
-        shut_out(member.store_id, &[member.id], kept_session, member.updated_at, conn).await?;
+        shut_out(
+            member.store_id,
+            &[member.id],
+            kept_session,
+            member.updated_at,
+            conn,
+        )
+        .await?;
         news.push(email_news(&app.keys, before));
     }
     for (kind, data) in news {
@@ -194,8 +228,15 @@ async fn save(
 /// What the log is told of another e-mail address. Whoever looks into a take-over can compare an address with the hash;
 /// nobody can read one out of it.
 pub(super) fn email_news(keys: &MasterKeys, before: &Member) -> (EventType, Value) {
-    let hash = keys.fingerprint(&[b"e-mail", before.store_id.0.as_bytes(), before.email_key.as_bytes()]);
-    (EventType::MemberEmailChanged, json!({ "old_email_hash": BASE64_STANDARD.encode(hash) }))
+    let hash = keys.fingerprint(&[
+        b"e-mail",
+        before.store_id.0.as_bytes(),
+        before.email_key.as_bytes(),
+    ]);
+    (
+        EventType::MemberEmailChanged,
+        json!({ "old_email_hash": BASE64_STANDARD.encode(hash) }),
+    )
 }
 
 /// What the log is told of a change; nothing where nothing changed.
@@ -204,8 +245,14 @@ pub(super) fn news(before: &Member, after: &Member) -> Vec<(EventType, Value)> {
     let mut fields = before.profile.0.changed_fields(&after.profile.0);
     for (changed, name) in [
         (before.number != after.number, "number"),
-        (before.payment_methods != after.payment_methods, "payment_methods"),
-        (before.customer_number != after.customer_number, "paid.customer_number"),
+        (
+            before.payment_methods != after.payment_methods,
+            "payment_methods",
+        ),
+        (
+            before.customer_number != after.customer_number,
+            "paid.customer_number",
+        ),
     ] {
         fields.extend(changed.then(|| name.to_owned()));
     }
@@ -215,7 +262,10 @@ pub(super) fn news(before: &Member, after: &Member) -> Vec<(EventType, Value)> {
     }
     let (from, to) = (before.application_status, after.application_status);
     if from != to {
-        news.push((EventType::ApplicationChanged, json!({ "from": from, "to": to })));
+        news.push((
+            EventType::ApplicationChanged,
+            json!({ "from": from, "to": to }),
+        ));
     }
     news
 }
@@ -235,10 +285,12 @@ pub async fn act(
         context.check_version(member.version)?;
         let before = member.status;
         let after = before.after(action).ok_or_else(|| {
-            Code::MemberStatusForbids.because(format!("The status {before} does not allow to {action}."))
+            Code::MemberStatusForbids
+                .because(format!("The status {before} does not allow to {action}."))
         })?;
         member.status = after;
-        let drops = action == MemberAction::Reject && member.application_status == ApplicationStatus::Pending;
+        let drops = action == MemberAction::Reject
+            && member.application_status == ApplicationStatus::Pending;
         if drops {
             if operation::open_on_member(store, id, conn).await?.is_some() {
                 return Err(application::in_progress());
@@ -249,10 +301,24 @@ pub async fn act(
         member::save(&mut member, now, conn).await?;
         context.ticket.record(id.0, conn).await?;
         let data = json!({ "from": before, "to": after });
-        note(&member, EventType::MemberStatusChanged, context.actor, data, conn).await?;
+        note(
+            &member,
+            EventType::MemberStatusChanged,
+            context.actor,
+            data,
+            conn,
+        )
+        .await?;
         if drops {
             let data = json!({ "from": ApplicationStatus::Pending, "to": ApplicationStatus::None });
-            note(&member, EventType::ApplicationChanged, context.actor, data, conn).await?;
+            note(
+                &member,
+                EventType::ApplicationChanged,
+                context.actor,
+                data,
+                conn,
+            )
+            .await?;
         }
         Ok(member)
     })

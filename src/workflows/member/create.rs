@@ -16,7 +16,9 @@ use crate::db::operation::{self, Operation};
 use crate::db::paid_settings::{self, PaidSettings};
 use crate::db::password;
 use crate::db::store::Store;
-use crate::domain::application::{ApplicationStatus, Pattern, beginning_of_registration, default_methods};
+use crate::domain::application::{
+    ApplicationStatus, Pattern, beginning_of_registration, default_methods,
+};
 use crate::domain::events::EventType;
 use crate::domain::member::{MemberStatus, PaymentMethod, Profile, fold_email};
 use crate::domain::{Faults, MemberId, PaidKey, StoreId};
@@ -56,7 +58,10 @@ pub struct Registration {
 /// The answer to a request of which an earlier try made or changed a member before it broke off: the member as it is
 /// now. `made` is what that try recorded.
 pub async fn resume(app: &App, store: StoreId, made: Uuid) -> Result<Option<Member>, Error> {
-    member::find(store, MemberId(made), &*app.db().await?).await?.or_not_found().map(Some)
+    member::find(store, MemberId(made), &*app.db().await?)
+        .await?
+        .or_not_found()
+        .map(Some)
 }
 
 /// Creates a member. What an admin enters is approved by that.
@@ -76,7 +81,10 @@ pub async fn create(
     faults.into_result()?;
     let wanted = new.application_status.unwrap_or(ApplicationStatus::None);
     if !ApplicationStatus::None.may_be_set_by_hand(wanted) {
-        return Err(super::change::owned_by_paid(ApplicationStatus::None, wanted));
+        return Err(super::change::owned_by_paid(
+            ApplicationStatus::None,
+            wanted,
+        ));
     }
     let conn = &mut *app.db().await?;
     let own_number = new.number.is_some();
@@ -85,9 +93,14 @@ pub async fn create(
             Some(number) => number.clone(),
             None => draw_number(store, conn).await?,
         };
-        let created = conn.transaction(async |conn| write(app, store, &new, number, actor, ticket, conn).await).await;
+        let created = conn
+            .transaction(async |conn| write(app, store, &new, number, actor, ticket, conn).await)
+            .await;
         match created {
-            Err(error) if error.code() == Some(Code::NumberTaken) && !own_number && new.customer_number.is_none() => {}
+            Err(error)
+                if error.code() == Some(Code::NumberTaken)
+                    && !own_number
+                    && new.customer_number.is_none() => {}
             created => return created,
         }
     }
@@ -106,7 +119,10 @@ async fn write(
     let settings = paid_settings::share(store, conn).await?;
     let mut member = fresh(store, number, new.profile.clone(), app.clock.now());
     let ticked = settings.ticks_new_members();
-    member.payment_methods = new.payment_methods.clone().unwrap_or_else(|| default_methods(ticked));
+    member.payment_methods = new
+        .payment_methods
+        .clone()
+        .unwrap_or_else(|| default_methods(ticked));
     member.payment_methods.sort_unstable();
     member.payment_methods.dedup();
     member.application_status = new.application_status.unwrap_or(ApplicationStatus::None);
@@ -114,11 +130,23 @@ async fn write(
     member.customer_number = new.customer_number.clone();
     member::insert(&member, conn).await.map_err(member::taken)?;
     ticket.record(member.id.0, conn).await?;
-    note(&member, EventType::MemberCreated, actor, told(&member), conn).await?;
+    note(
+        &member,
+        EventType::MemberCreated,
+        actor,
+        told(&member),
+        conn,
+    )
+    .await?;
     Ok(member)
 }
 
-pub(super) fn fresh(store: StoreId, number: String, profile: Profile, now: DateTime<Utc>) -> Member {
+pub(super) fn fresh(
+    store: StoreId,
+    number: String,
+    profile: Profile,
+    now: DateTime<Utc>,
+) -> Member {
     Member {
         store_id: store,
         id: MemberId::new(),
@@ -144,7 +172,9 @@ pub(super) fn fresh(store: StoreId, number: String, profile: Profile, now: DateT
 }
 
 async fn draw_number(store: StoreId, conn: &mut AsyncPgConnection) -> Result<String, Error> {
-    Ok(counter::member_number(counter::next(store, Counted::Member, conn).await?))
+    Ok(counter::member_number(
+        counter::next(store, Counted::Member, conn).await?,
+    ))
 }
 
 pub(super) fn told(member: &Member) -> serde_json::Value {
@@ -156,7 +186,12 @@ pub(super) fn told(member: &Member) -> serde_json::Value {
 
 /// Registers a member. With the wish to pay on account, and where the store approves automatically, the application is
 /// submitted in the same breath; whatever Paid says, the registration stands.
-pub async fn register(app: &App, store: &Store, mut new: Registration, ticket: &Ticket) -> Result<Member, Error> {
+pub async fn register(
+    app: &App,
+    store: &Store,
+    mut new: Registration,
+    ticket: &Ticket,
+) -> Result<Member, Error> {
     new.profile.tidy();
     let settings = paid_settings::find(store.store_id, &*app.db().await?).await?;
     check_registration(&new, &settings)?;
@@ -165,7 +200,9 @@ pub async fn register(app: &App, store: &Store, mut new: Registration, ticket: &
     if let Some(operation) = operation {
         application::submit_registered(app, operation).await?;
     }
-    member::find(store.store_id, member.id, &*app.db().await?).await?.or_not_found()
+    member::find(store.store_id, member.id, &*app.db().await?)
+        .await?
+        .or_not_found()
 }
 
 /// The connection goes back before Paid is waited for.
@@ -179,8 +216,11 @@ async fn write_with_a_free_number(
     let conn = &mut *app.db().await?;
     for _ in 0..DRAWS {
         let number = draw_number(store.store_id, conn).await?;
-        let registered =
-            conn.transaction(async |conn| write_registration(app, store, new, hash, number, ticket, conn).await).await;
+        let registered = conn
+            .transaction(async |conn| {
+                write_registration(app, store, new, hash, number, ticket, conn).await
+            })
+            .await;
         match registered {
             Err(error) if error.code() == Some(Code::NumberTaken) => {}
             registered => return registered,
@@ -197,8 +237,10 @@ fn check_registration(new: &Registration, settings: &PaidSettings) -> Result<(),
         let found = faults.into_vec();
         faults = Faults::new();
         let named = |pointer: &str| found.iter().any(|fault| fault.pointer == pointer);
-        let further: Vec<_> =
-            application::precheck(&new.profile, None).into_iter().filter(|fault| !named(&fault.pointer)).collect();
+        let further: Vec<_> = application::precheck(&new.profile, None)
+            .into_iter()
+            .filter(|fault| !named(&fault.pointer))
+            .collect();
         faults.extend(found);
         faults.extend(further);
     }
@@ -211,7 +253,11 @@ fn check_registration(new: &Registration, settings: &PaidSettings) -> Result<(),
 
 /// Anybody can register, and every application is a real screening: only so many an hour go to Paid without an admin. The
 /// others wait as `pending`.
-async fn within_the_hour(app: &App, store: &Store, conn: &mut AsyncPgConnection) -> Result<bool, Error> {
+async fn within_the_hour(
+    app: &App,
+    store: &Store,
+    conn: &mut AsyncPgConnection,
+) -> Result<bool, Error> {
     let since = app.clock.now() - TimeDelta::hours(1);
     let submitted = operation::count_own_applications(store.store_id, since, conn).await?;
     Ok(submitted < i64::from(store.applications_per_hour))
@@ -230,7 +276,9 @@ async fn write_registration(
     if new.wants_paid && !settings.enabled {
         return Err(application::paid_disabled());
     }
-    let pattern = settings.enabled.then(|| Pattern::of(store.member_approval, settings.enable_for_new_members));
+    let pattern = settings
+        .enabled
+        .then(|| Pattern::of(store.member_approval, settings.enable_for_new_members));
     let beginning = beginning_of_registration(store.member_approval, pattern, new.wants_paid);
     let submit_at_once = beginning.submit_at_once && within_the_hour(app, store, conn).await?;
     let mut member = fresh(store.store_id, number, new.profile.clone(), app.clock.now());
@@ -245,6 +293,13 @@ async fn write_registration(
     if submit_at_once {
         operation = Some(application::write_down(app, &settings, &mut member, &actor, conn).await?);
     }
-    note(&member, EventType::MemberCreated, &actor, told(&member), conn).await?;
+    note(
+        &member,
+        EventType::MemberCreated,
+        &actor,
+        told(&member),
+        conn,
+    )
+    .await?;
     Ok((member, operation))
 }

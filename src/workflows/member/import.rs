@@ -58,7 +58,11 @@ pub fn names<'a>(rows: impl Iterator<Item = &'a Row>) -> Names {
 
 /// Draws numbers for those of these rows that have none and are about nobody yet. Not in a transaction, so that nobody
 /// waits for the counter until it commits.
-pub async fn draw_numbers(store: StoreId, rows: &[&Row], conn: &mut AsyncPgConnection) -> Result<Vec<String>, Error> {
+pub async fn draw_numbers(
+    store: StoreId,
+    rows: &[&Row],
+    conn: &mut AsyncPgConnection,
+) -> Result<Vec<String>, Error> {
     let emails: Vec<String> = rows
         .iter()
         .filter(|row| row.number.is_none() && row.faults.is_empty())
@@ -72,8 +76,13 @@ pub async fn draw_numbers(store: StoreId, rows: &[&Row], conn: &mut AsyncPgConne
     while drawn.len() < wanted {
         let missing = i64::try_from(wanted - drawn.len()).map_err(anyhow::Error::from)?;
         let last = counter::take(store, Counted::Member, missing, conn).await?;
-        let fresh: Vec<String> = (last - missing + 1..=last).map(counter::member_number).collect();
-        let taken: HashSet<String> = member::known_numbers(store, &fresh, conn).await?.into_iter().collect();
+        let fresh: Vec<String> = (last - missing + 1..=last)
+            .map(counter::member_number)
+            .collect();
+        let taken: HashSet<String> = member::known_numbers(store, &fresh, conn)
+            .await?
+            .into_iter()
+            .collect();
         drawn.extend(fresh.into_iter().filter(|number| !taken.contains(number)));
     }
     // Taken from the end.
@@ -113,11 +122,19 @@ pub struct Judge<'a> {
 impl<'a> Judge<'a> {
     /// For rows that call members by these names; with `lock` the members are locked, for an effect in the same
     /// transaction.
-    pub async fn new(basis: Basis<'a>, names: &Names, lock: bool, conn: &mut AsyncPgConnection) -> Result<Self, Error> {
+    pub async fn new(
+        basis: Basis<'a>,
+        names: &Names,
+        lock: bool,
+        conn: &mut AsyncPgConnection,
+    ) -> Result<Self, Error> {
         let store = basis.settings.store_id;
         let members = member::named(store, names, lock, conn).await?;
         let ids: Vec<MemberId> = members.iter().map(|member| member.id).collect();
-        let in_progress = operation::open_on_members(store, &ids, conn).await?.into_keys().collect();
+        let in_progress = operation::open_on_members(store, &ids, conn)
+            .await?
+            .into_keys()
+            .collect();
         let mut judge = Self {
             basis,
             members: Vec::new(),
@@ -166,22 +183,40 @@ impl<'a> Judge<'a> {
 
     /// The member that a row is about, if there is one.
     fn meant(&self, row: &Row) -> Result<Option<usize>, Fault> {
-        let by_number = row.number.as_ref().and_then(|number| self.by_number.get(number)).copied();
-        let by_email = row.email.as_deref().and_then(|email| self.by_email.get(&fold_email(email))).copied();
-        let fault = |column: Column, code: &str, message: &str| Err(Fault::new(column.pointer(), code, message));
+        let by_number = row
+            .number
+            .as_ref()
+            .and_then(|number| self.by_number.get(number))
+            .copied();
+        let by_email = row
+            .email
+            .as_deref()
+            .and_then(|email| self.by_email.get(&fold_email(email)))
+            .copied();
+        let fault = |column: Column, code: &str, message: &str| {
+            Err(Fault::new(column.pointer(), code, message))
+        };
         match (by_number, by_email) {
-            (Some(number), Some(email)) if number != email => {
-                fault(Column::Number, "ambiguous", "The number and the e-mail address belong to different members.")
-            }
+            (Some(number), Some(email)) if number != email => fault(
+                Column::Number,
+                "ambiguous",
+                "The number and the e-mail address belong to different members.",
+            ),
             (Some(place), None) if self.members[place].created_at > self.basis.handed_in => fault(
                 Column::Number,
                 "number_taken",
                 "This number was given to another member after the file was handed in.",
             ),
             (Some(place), _) | (None, Some(place)) if self.members[place].deleted_at.is_some() => {
-                fault(Column::Number, "number_taken", "A deleted member had this number.")
+                fault(
+                    Column::Number,
+                    "number_taken",
+                    "A deleted member had this number.",
+                )
             }
-            (Some(place), _) | (None, Some(place)) if self.touched.contains(&place) => Err(spoken_for()),
+            (Some(place), _) | (None, Some(place)) if self.touched.contains(&place) => {
+                Err(spoken_for())
+            }
             (place, other) => Ok(place.or(other)),
         }
     }
@@ -189,13 +224,27 @@ impl<'a> Judge<'a> {
     fn create(&mut self, row: &Row) -> Result<Verdict, Error> {
         let mut profile = Profile::default();
         row.apply(&mut profile);
-        let mut member = fresh(self.basis.settings.store_id, String::new(), profile, self.basis.now);
+        let mut member = fresh(
+            self.basis.settings.store_id,
+            String::new(),
+            profile,
+            self.basis.now,
+        );
         let ticked = self.basis.settings.ticks_new_members();
-        let methods = row.payment_methods.clone().filter(|methods| !methods.is_empty());
+        let methods = row
+            .payment_methods
+            .clone()
+            .filter(|methods| !methods.is_empty());
         member.payment_methods = methods.unwrap_or_else(|| default_methods(ticked));
         let mut faults = self.check(row, &mut member);
-        if let Some(status) = row.application_status.filter(|status| *status != ApplicationStatus::None) {
-            faults.extend(refusal(Column::PaidApplicationStatus, set_status(&mut member, status)));
+        if let Some(status) = row
+            .application_status
+            .filter(|status| *status != ApplicationStatus::None)
+        {
+            faults.extend(refusal(
+                Column::PaidApplicationStatus,
+                set_status(&mut member, status),
+            ));
         }
         self.link(row, &mut member, &mut faults);
         let faults = row.with_faults(faults);
@@ -205,12 +254,18 @@ impl<'a> Judge<'a> {
         match (&row.number, &mut self.basis.drawn) {
             (Some(number), _) => member.number.clone_from(number),
             (None, Some(drawn)) => {
-                member.number = drawn.pop().ok_or_else(|| anyhow::anyhow!("too few numbers were drawn"))?;
+                member.number = drawn
+                    .pop()
+                    .ok_or_else(|| anyhow::anyhow!("too few numbers were drawn"))?;
             }
             (None, None) => {}
         }
         let id = member.id;
-        let news = News { kind: EventType::MemberCreated, subject: Subject::Member(id), data: told(&member) };
+        let news = News {
+            kind: EventType::MemberCreated,
+            subject: Subject::Member(id),
+            data: told(&member),
+        };
         self.effects.news.push(news);
         self.effects.created.push(member.clone());
         self.touched.insert(self.members.len());
@@ -229,8 +284,13 @@ impl<'a> Judge<'a> {
             member.payment_methods.clone_from(methods);
         }
         let mut faults = self.check(row, &mut member);
-        let status = row.application_status.filter(|status| *status != member.application_status);
-        let key = row.customer_number.as_ref().filter(|key| Some(*key) != member.customer_number.as_ref());
+        let status = row
+            .application_status
+            .filter(|status| *status != member.application_status);
+        let key = row
+            .customer_number
+            .as_ref()
+            .filter(|key| Some(*key) != member.customer_number.as_ref());
         let in_progress = self.in_progress.contains(&member.id);
         if let Some(status) = status {
             let set = match status {
@@ -241,7 +301,10 @@ impl<'a> Judge<'a> {
             faults.extend(refusal(Column::PaidApplicationStatus, set));
         }
         if key.is_some() && in_progress {
-            faults.extend(refusal(Column::PaidCustomerNumber, Err(application::in_progress())));
+            faults.extend(refusal(
+                Column::PaidCustomerNumber,
+                Err(application::in_progress()),
+            ));
         } else if key.is_some() {
             self.link(row, &mut member, &mut faults);
         }
@@ -265,8 +328,17 @@ impl<'a> Judge<'a> {
             news.push(email_news(self.basis.keys, before));
         }
         let subject = Subject::Member(id);
-        self.effects.news.extend(news.into_iter().map(|(kind, data)| News { kind, subject, data }));
-        self.effects.changed.push(Change { before: before.clone(), after: member });
+        self.effects
+            .news
+            .extend(news.into_iter().map(|(kind, data)| News {
+                kind,
+                subject,
+                data,
+            }));
+        self.effects.changed.push(Change {
+            before: before.clone(),
+            after: member,
+        });
         Verdict::Changes(id)
     }
 
@@ -284,26 +356,41 @@ impl<'a> Judge<'a> {
 
     /// Gives a member the number at Paid that its row names.
     fn link(&self, row: &Row, member: &mut Member, faults: &mut Vec<Fault>) {
-        let Some(key) = &row.customer_number else { return };
+        let Some(key) = &row.customer_number else {
+            return;
+        };
         if self.by_key.contains_key(key) {
             let message = "Another member of this store has this customer number at Paid.";
-            faults.push(Fault::new(Column::PaidCustomerNumber.pointer(), "number_taken", message));
+            faults.push(Fault::new(
+                Column::PaidCustomerNumber.pointer(),
+                "number_taken",
+                message,
+            ));
         } else {
-            faults.extend(refusal(Column::PaidCustomerNumber, set_customer_number(member, key)));
+            faults.extend(refusal(
+                Column::PaidCustomerNumber,
+                set_customer_number(member, key),
+            ));
         }
     }
 }
 
 fn spoken_for() -> Fault {
-    Fault::new(Column::Number.pointer(), "duplicate_in_file", "An earlier row is about the same member.")
+    Fault::new(
+        Column::Number.pointer(),
+        "duplicate_in_file",
+        "An earlier row is about the same member.",
+    )
 }
 
 /// A rule of the admin's form as a fault of a cell.
 fn refusal(column: Column, set: Result<(), Error>) -> Option<Fault> {
     match set {
-        Err(Error::Problem(problem)) => {
-            Some(Fault::new(column.pointer(), problem.code.as_str(), problem.detail.clone()))
-        }
+        Err(Error::Problem(problem)) => Some(Fault::new(
+            column.pointer(),
+            problem.code.as_str(),
+            problem.detail.clone(),
+        )),
         Err(Error::Internal(_)) | Ok(()) => None,
     }
 }

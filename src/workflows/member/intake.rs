@@ -17,9 +17,16 @@ const AHEAD: usize = 2;
 ///
 /// # Errors
 /// If the file cannot be read.
-pub async fn read(mut file: File, said_shift_jis: bool) -> Result<Receiver<Result<Chunk, Error>>, Error> {
-    let found = spawn_blocking(move || detect(&mut file, said_shift_jis).map(|encoding| (file, encoding))).await;
-    let (file, encoding) = found.map_err(anyhow::Error::from)?.map_err(anyhow::Error::from)?;
+pub async fn read(
+    mut file: File,
+    said_shift_jis: bool,
+) -> Result<Receiver<Result<Chunk, Error>>, Error> {
+    let found =
+        spawn_blocking(move || detect(&mut file, said_shift_jis).map(|encoding| (file, encoding)))
+            .await;
+    let (file, encoding) = found
+        .map_err(anyhow::Error::from)?
+        .map_err(anyhow::Error::from)?;
     let (sender, receiver) = channel(AHEAD);
     let last_word = sender.clone();
     tokio::spawn(async move {
@@ -48,7 +55,11 @@ fn send(file: File, encoding: Encoding, sender: &Sender<Result<Chunk, Error>>) {
 
 fn refused(error: FileError) -> Error {
     match error {
-        FileError::Empty => Error::invalid("", "empty_file", "The file is empty. Its first line names the columns."),
+        FileError::Empty => Error::invalid(
+            "",
+            "empty_file",
+            "The file is empty. Its first line names the columns.",
+        ),
         FileError::TooManyRecords => {
             let message = format!("A file may have at most {MOST_RECORDS} rows. Send it in parts.");
             Error::invalid("", "too_many_records", &message)
@@ -90,7 +101,9 @@ mod tests {
     #[tokio::test]
     async fn an_empty_file_is_refused() {
         let mut chunks = read(file(b""), false).await.unwrap();
-        let Error::Problem(problem) = chunks.recv().await.unwrap().unwrap_err() else { panic!() };
+        let Error::Problem(problem) = chunks.recv().await.unwrap().unwrap_err() else {
+            panic!()
+        };
         assert_eq!(problem.errors[0].code, "empty_file");
         assert!(chunks.recv().await.is_none());
     }

@@ -27,12 +27,26 @@ async fn note(
     data: serde_json::Value,
     conn: &mut diesel_async::AsyncPgConnection,
 ) -> diesel::QueryResult<()> {
-    event::append(member.store_id, kind, Subject::Member(member.id), actor, data, member.updated_at, conn).await
+    event::append(
+        member.store_id,
+        kind,
+        Subject::Member(member.id),
+        actor,
+        data,
+        member.updated_at,
+        conn,
+    )
+    .await
 }
 
 /// What is wrong with a member's number.
 pub fn check_number(number: &str, faults: &mut Faults) {
-    let good =
-        (1..=50).contains(&number.chars().count()) && !number.chars().any(|c| c.is_control() || c.is_whitespace());
-    faults.check(good, "/number", "malformed", "A number has 1 to 50 characters without white space.");
+    let good = (1..=50).contains(&number.chars().count())
+        && !number.chars().any(|c| c.is_control() || c.is_whitespace());
+    faults.check(
+        good,
+        "/number",
+        "malformed",
+        "A number has 1 to 50 characters without white space.",
+    );
 }

@@ -79,8 +79,13 @@ pub fn ask_for_new_password(app: &App, store: StoreId, email: String) -> Result<
     if noted.is_some() {
         return Ok(());
     }
-    let problem = Code::Unavailable.problem("Too many ask for a new password right now. Try again.");
-    Err(Problem { retry_after: Some(1), ..problem }.into())
+    let problem =
+        Code::Unavailable.problem("Too many ask for a new password right now. Try again.");
+    Err(Problem {
+        retry_after: Some(1),
+        ..problem
+    }
+    .into())
 }
 
 async fn note_reset(app: &App, store: StoreId, email: &str) -> Result<(), Error> {
@@ -88,7 +93,11 @@ async fn note_reset(app: &App, store: StoreId, email: &str) -> Result<(), Error>
     let Some((member, _, _)) = password::of_member(store, email, &conn).await? else {
         return Ok(());
     };
-    let (kind, subject, now) = (EventType::PasswordResetRequested, Subject::Member(member), app.clock.now());
+    let (kind, subject, now) = (
+        EventType::PasswordResetRequested,
+        Subject::Member(member),
+        app.clock.now(),
+    );
     conn.transaction(async |conn| {
         password::note_reset(store, member, now, conn).await?;
         Ok(event::append(store, kind, subject, "visitor", json!({}), now, conn).await?)
@@ -101,13 +110,26 @@ async fn note_reset(app: &App, store: StoreId, email: &str) -> Result<(), Error>
 ///
 /// # Errors
 /// 422 at `/password` or `/token`.
-pub async fn set_password(app: &App, store: StoreId, token: &str, new: String, ticket: &Ticket) -> Result<(), Error> {
+pub async fn set_password(
+    app: &App,
+    store: StoreId,
+    token: &str,
+    new: String,
+    ticket: &Ticket,
+) -> Result<(), Error> {
     let mut faults = Faults::new();
     passwords::check_rules(&new, "/password", &mut faults);
     faults.into_result()?;
-    let bad_token = || Error::invalid("/token", "bad_token", "The token is not valid, was used, or has expired.");
+    let bad_token = || {
+        Error::invalid(
+            "/token",
+            "bad_token",
+            "The token is not valid, was used, or has expired.",
+        )
+    };
     let (id, secret_hash) = passwords::read_token(token).ok_or_else(bad_token)?;
-    if !password_token::is_good(store, id, &secret_hash, app.clock.now(), &*app.db().await?).await? {
+    if !password_token::is_good(store, id, &secret_hash, app.clock.now(), &*app.db().await?).await?
+    {
         return Err(bad_token());
     }
     let (hash, now) = (passwords::hash(new).await?, app.clock.now());
@@ -120,7 +142,16 @@ pub async fn set_password(app: &App, store: StoreId, token: &str, new: String, t
         session::end_all_of(store, &[member], None, now, conn).await?;
         let (kind, actor) = (EventType::PasswordChanged, format!("member:{member}"));
         let data = json!({ "token_made_by": made_by });
-        Ok(event::append(store, kind, Subject::Member(member), &actor, data, now, conn).await?)
+        Ok(event::append(
+            store,
+            kind,
+            Subject::Member(member),
+            &actor,
+            data,
+            now,
+            conn,
+        )
+        .await?)
     })
     .await
 }
@@ -134,5 +165,9 @@ pub async fn confirm_password(app: &App, member: &Member, given: String) -> Resu
     if passwords::verify(given, hash).await? {
         return Ok(());
     }
-    Err(Error::invalid("/current_password", "wrong_password", "This is not the present password."))
+    Err(Error::invalid(
+        "/current_password",
+        "wrong_password",
+        "This is not the present password.",
+    ))
 }

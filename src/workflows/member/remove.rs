@@ -13,7 +13,12 @@ use crate::workflows::context::Context;
 
 /// Removes a member. One of whom anything must be kept (a key at Paid, an order) is anonymised instead. The
 /// answers that are kept for repeats of requests go with it.
-pub async fn remove(app: &App, store: StoreId, id: MemberId, context: &Context<'_>) -> Result<(), Error> {
+pub async fn remove(
+    app: &App,
+    store: StoreId,
+    id: MemberId,
+    context: &Context<'_>,
+) -> Result<(), Error> {
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {

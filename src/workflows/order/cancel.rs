@@ -51,19 +51,33 @@ pub async fn cancel(
             check_not_cancelled(&order)?;
             let open = operation::open_on_order(store, id, conn).await?;
             let mut payment = payment::lock(store, id, conn).await?;
-            if let Some(payment) = payment.as_ref().filter(|payment| wish.cancel_payment && is_standing(payment)) {
+            if let Some(payment) = payment
+                .as_ref()
+                .filter(|payment| wish.cancel_payment && is_standing(payment))
+            {
                 if open.is_some() {
                     return Err(payments::in_progress());
                 }
-                payment.status.after(PaymentAction::Cancel).map_err(payments::not_unconfirmed)?;
+                payment
+                    .status
+                    .after(PaymentAction::Cancel)
+                    .map_err(payments::not_unconfirmed)?;
                 context.require_payments_write()?;
                 check_account(&settings, payment)?;
                 let body = paid::body::cancel(&payment.customer_number, &payment.credit_key);
-                let plan = Plan::Cancel { cancel_order: true, reason: wish.reason.clone() };
-                return payments::open(app, &mut order, payment, plan, body, context, conn).await.map(Some);
+                let plan = Plan::Cancel {
+                    cancel_order: true,
+                    reason: wish.reason.clone(),
+                };
+                return payments::open(app, &mut order, payment, plan, body, context, conn)
+                    .await
+                    .map(Some);
             }
             // Whatever a human accepted before, it was not an open sale of a cancelled order.
-            if let Some(payment) = payment.as_mut().filter(|payment| payment.accepted_total.is_some()) {
+            if let Some(payment) = payment
+                .as_mut()
+                .filter(|payment| payment.accepted_total.is_some())
+            {
                 payment.forget_acceptance();
                 payment::save(payment, conn).await?;
             }
@@ -72,7 +86,16 @@ pub async fn cancel(
             order::save(&mut order, now, conn).await?;
             context.ticket.record(order.id.0, conn).await?;
             let data = json!({ "reason": wish.reason, "cancel_payment": false });
-            event::append(store, EventType::OrderCancelled, Subject::Order(id), context.actor, data, now, conn).await?;
+            event::append(
+                store,
+                EventType::OrderCancelled,
+                Subject::Order(id),
+                context.actor,
+                data,
+                now,
+                conn,
+            )
+            .await?;
             Ok(None)
         })
         .await?
@@ -89,5 +112,8 @@ fn check_not_cancelled(order: &Order) -> Result<(), Error> {
 
 /// Is there a sale to give up? One that came to nothing is none; one that is fixed must be refused by the table.
 fn is_standing(payment: &Payment) -> bool {
-    !matches!(payment.status, PaymentStatus::Cancelled | PaymentStatus::Failed)
+    !matches!(
+        payment.status,
+        PaymentStatus::Cancelled | PaymentStatus::Failed
+    )
 }

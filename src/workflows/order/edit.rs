@@ -65,7 +65,17 @@ pub async fn edit(
             context.check_version(order.version)?;
             let open = operation::open_on_order(store, id, conn).await?;
             let payment = payment::lock(store, id, conn).await?;
-            Editing { app, settings, order, payment, open, edit, context }.apply(conn).await
+            Editing {
+                app,
+                settings,
+                order,
+                payment,
+                open,
+                edit,
+                context,
+            }
+            .apply(conn)
+            .await
         })
         .await?
     };
@@ -104,7 +114,16 @@ impl Editing<'_> {
             "payment_method": self.order.payment_method,
         });
         let (store, subject) = (self.order.store_id, Subject::Order(self.order.id));
-        event::append(store, EventType::OrderChanged, subject, self.context.actor, data, now, conn).await?;
+        event::append(
+            store,
+            EventType::OrderChanged,
+            subject,
+            self.context.actor,
+            data,
+            now,
+            conn,
+        )
+        .await?;
         Ok(None)
     }
 
@@ -128,8 +147,15 @@ impl Editing<'_> {
     }
 
     /// The payment and the new amount, where Paid has to be asked for it.
-    fn amount_to_change(&self, content_changes: bool, wanted: &OrderEdit) -> Result<Option<(Payment, Yen)>, Error> {
-        let payment = self.payment.as_ref().filter(|_| self.order.payment_method == PaymentMethod::Paid);
+    fn amount_to_change(
+        &self,
+        content_changes: bool,
+        wanted: &OrderEdit,
+    ) -> Result<Option<(Payment, Yen)>, Error> {
+        let payment = self
+            .payment
+            .as_ref()
+            .filter(|_| self.order.payment_method == PaymentMethod::Paid);
         let unconfirmed = payment.filter(|payment| payment.status == PaymentStatus::Unconfirmed);
         if self.edit.update_paid_amount.is_none() && content_changes && unconfirmed.is_some() {
             return Err(Error::invalid(
@@ -142,14 +168,19 @@ impl Editing<'_> {
             return Ok(None);
         }
         let payment = payment.ok_or_else(|| {
-            Code::PaymentNotUnconfirmed.because("The order is not paid with Paid, so there is no amount to change.")
+            Code::PaymentNotUnconfirmed
+                .because("The order is not paid with Paid, so there is no amount to change.")
         })?;
         if self.open.is_some() {
             return Err(payments::in_progress());
         }
-        payment.status.after(PaymentAction::Amend).map_err(payments::not_unconfirmed)?;
+        payment
+            .status
+            .after(PaymentAction::Amend)
+            .map_err(payments::not_unconfirmed)?;
         if wanted.totals.total < Yen(1) {
-            return Err(Code::ZeroTotal.because("A sale at Paid is at least 1 yen. Cancel the payment instead."));
+            return Err(Code::ZeroTotal
+                .because("A sale at Paid is at least 1 yen. Cancel the payment instead."));
         }
         let differs = payment.amount != wanted.totals.total;
         Ok(differs.then(|| (payment.clone(), wanted.totals.total)))
@@ -166,16 +197,38 @@ impl Editing<'_> {
         payments::require_change_amount(self.app)?;
         check_account(&self.settings, &payment)?;
         let body = paid::body::amend(&payment.customer_number, &payment.credit_key, amount);
-        let plan = Plan::Amend { amount, before: payment.amount, edit: Some(Box::new(wanted)) };
-        payments::open(self.app, &mut self.order, &payment, plan, body, self.context, conn).await
+        let plan = Plan::Amend {
+            amount,
+            before: payment.amount,
+            edit: Some(Box::new(wanted)),
+        };
+        payments::open(
+            self.app,
+            &mut self.order,
+            &payment,
+            plan,
+            body,
+            self.context,
+            conn,
+        )
+        .await
     }
 
     /// Away from Paid once its payment has come to nothing; never to Paid, which needs a credit check.
     fn change_method(&mut self) -> Result<(), Error> {
-        let Some(method) = self.edit.payment_method.filter(|method| *method != self.order.payment_method) else {
+        let Some(method) = self
+            .edit
+            .payment_method
+            .filter(|method| *method != self.order.payment_method)
+        else {
             return Ok(());
         };
-        let ended = |payment: &Payment| matches!(payment.status, PaymentStatus::Cancelled | PaymentStatus::Failed);
+        let ended = |payment: &Payment| {
+            matches!(
+                payment.status,
+                PaymentStatus::Cancelled | PaymentStatus::Failed
+            )
+        };
         let may_leave = self.payment.as_ref().is_none_or(ended);
         if method == PaymentMethod::Paid || !may_leave {
             return Err(Code::OrderStateForbids.because(
@@ -197,6 +250,10 @@ impl Editing<'_> {
             (self.edit.handling_status.is_some(), "handling_status"),
             (self.edit.payment_method.is_some(), "payment_method"),
         ];
-        fields.into_iter().filter(|(changed, _)| *changed).map(|(_, name)| name).collect()
+        fields
+            .into_iter()
+            .filter(|(changed, _)| *changed)
+            .map(|(_, name)| name)
+            .collect()
     }
 }

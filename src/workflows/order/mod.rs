@@ -24,5 +24,7 @@ pub struct Progress {
 
 /// The order as it is now.
 pub(super) async fn view(app: &App, store: StoreId, id: OrderId) -> Result<OrderView, Error> {
-    order::find(store, id, &*app.db().await?).await?.or_not_found()
+    order::find(store, id, &*app.db().await?)
+        .await?
+        .or_not_found()
 }

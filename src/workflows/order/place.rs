@@ -55,20 +55,35 @@ pub struct NewOrder {
 }
 
 /// Places an order.
-pub async fn place(app: &App, store: &Store, new: NewOrder, ticket: &Ticket) -> Result<Progress, Error> {
+pub async fn place(
+    app: &App,
+    store: &Store,
+    new: NewOrder,
+    ticket: &Ticket,
+) -> Result<Progress, Error> {
     let totals = new.content.totals(store.tax_rounding)?;
-    if new.expected_total.is_some_and(|expected| expected != totals.total) {
+    if new
+        .expected_total
+        .is_some_and(|expected| expected != totals.total)
+    {
         return Err(Code::PriceChanged.because(format!("The order comes to {} now.", totals.total)));
     }
     let member = member::find(store.store_id, new.member_id, &*app.db().await?).await?;
-    let member = member.ok_or_else(|| Error::invalid("/member_id", "unknown_member", "There is no such member."))?;
+    let member = member.ok_or_else(|| {
+        Error::invalid("/member_id", "unknown_member", "There is no such member.")
+    })?;
     if new.payment_method != PaymentMethod::Paid {
         return place_without_paid(app, store, new, totals, ticket).await;
     }
     if totals.total < Yen(1) {
         return Err(Code::ZeroTotal.because("A sale at Paid is at least 1 yen."));
     }
-    let placing = Placing { app, store, new, totals };
+    let placing = Placing {
+        app,
+        store,
+        new,
+        totals,
+    };
     placing.with_paid(member, ticket).await
 }
 
@@ -77,7 +92,9 @@ fn check_method(member: &Member, method: PaymentMethod) -> Result<(), Error> {
         return Err(Code::MemberNotActive.because("Only an active member may order."));
     }
     if !member.has(method) {
-        return Err(Code::PaymentMethodNotAvailable.because(format!("The member cannot pay by {method}.")));
+        return Err(
+            Code::PaymentMethodNotAvailable.because(format!("The member cannot pay by {method}."))
+        );
     }
     Ok(())
 }
@@ -94,21 +111,44 @@ async fn place_without_paid(
     let number = counter::next(store.store_id, counter::Counted::Order, conn).await?;
     let order = draft(store, OrderId::new(), &new, totals, number, now);
     conn.transaction(async |conn| {
-        let member = member::share(store.store_id, new.member_id, conn).await?.or_not_found()?;
+        let member = member::share(store.store_id, new.member_id, conn)
+            .await?
+            .or_not_found()?;
         check_method(&member, new.payment_method)?;
         order::insert(&order, conn).await?;
         ticket.record(order.id.0, conn).await?;
         let data = json!({ "total": order.total, "payment_method": order.payment_method });
         let subject = Subject::Order(order.id);
-        event::append(store.store_id, EventType::OrderPlaced, subject, &new.actor, data, now, conn).await?;
+        event::append(
+            store.store_id,
+            EventType::OrderPlaced,
+            subject,
+            &new.actor,
+            data,
+            now,
+            conn,
+        )
+        .await?;
         Ok::<_, Error>(())
     })
     .await?;
-    let view = order::find(store.store_id, order.id, conn).await?.or_not_found()?;
-    Ok(Progress { view, processing: false })
+    let view = order::find(store.store_id, order.id, conn)
+        .await?
+        .or_not_found()?;
+    Ok(Progress {
+        view,
+        processing: false,
+    })
 }
 
-fn draft(store: &Store, id: OrderId, new: &NewOrder, totals: Totals, number: i64, now: DateTime<Utc>) -> Order {
+fn draft(
+    store: &Store,
+    id: OrderId,
+    new: &NewOrder,
+    totals: Totals,
+    number: i64,
+    now: DateTime<Utc>,
+) -> Order {
     Order {
         store_id: store.store_id,
         id,
@@ -146,10 +186,14 @@ impl Placing<'_> {
         let hindrances = checkout::hindrances(&settings, &member, &self.new.not_on_paid);
         let hindered = !hindrances.is_empty();
         let askable = !hindered && member.is_known_to_paid();
-        if hindered || (member.application_status != ApplicationStatus::ApprovedActive && !askable) {
+        if hindered || (member.application_status != ApplicationStatus::ApprovedActive && !askable)
+        {
             return Err(not_available(hindrances, &member));
         }
-        let key = member.customer_number.clone().ok_or_else(|| not_available(Vec::new(), &member))?;
+        let key = member
+            .customer_number
+            .clone()
+            .ok_or_else(|| not_available(Vec::new(), &member))?;
         let account = provider::account(self.app, &settings, settings.environment)?;
         let calls = Calls::new(self.app, self.store.store_id, About::member(member.id));
         let mut reader = Reader::new(self.app, account, calls);
@@ -163,7 +207,9 @@ impl Placing<'_> {
                 return Err(refused);
             }
         };
-        let (id, operation) = self.write_down(&settings, &member, key, reader.calls, ticket).await?;
+        let (id, operation) = self
+            .write_down(&settings, &member, key, reader.calls, ticket)
+            .await?;
         match drive::drive_until(self.app, operation, deadline).await? {
             Some(settled) => answer(self.app, self.store.store_id, id, &settled).await,
             None => announce(self.app, self.store.store_id, id).await,
@@ -173,16 +219,32 @@ impl Placing<'_> {
     /// There is no order yet, so an answer that is not understood is about the buyer.
     async fn note_calls(&self, calls: &Calls, buyer: MemberId) -> Result<(), Error> {
         let conn = &mut *self.app.db().await?;
-        Ok(calls.write(conn).await?.raise(Subject::Member(buyer), &self.new.actor, conn).await?)
+        Ok(calls
+            .write(conn)
+            .await?
+            .raise(Subject::Member(buyer), &self.new.actor, conn)
+            .await?)
     }
 
     /// The status is asked where the cached one forbids, then the credit. Both answers update the cache.
-    async fn check_credit(&self, reader: &mut Reader<'_>, member: Member, key: &PaidKey) -> Result<Member, Error> {
+    async fn check_credit(
+        &self,
+        reader: &mut Reader<'_>,
+        member: Member,
+        key: &PaidKey,
+    ) -> Result<Member, Error> {
         let mut member = member;
         if member.application_status != ApplicationStatus::ApprovedActive {
             let answers = reader.statuses(std::slice::from_ref(key)).await?;
             if let Some(StatusAnswer::Reported(status)) = answers.get(key) {
-                member = reported::take(self.app, &member, status, &self.new.actor, &mut *self.app.db().await?).await?;
+                member = reported::take(
+                    self.app,
+                    &member,
+                    status,
+                    &self.new.actor,
+                    &mut *self.app.db().await?,
+                )
+                .await?;
             }
             if member.application_status != ApplicationStatus::ApprovedActive {
                 return Err(not_available(Vec::new(), &member));
@@ -190,7 +252,14 @@ impl Placing<'_> {
         }
         let credit = reader.credit(key, self.totals.total).await?;
         if let Some(status) = &credit.reported {
-            member = reported::take(self.app, &member, status, &self.new.actor, &mut *self.app.db().await?).await?;
+            member = reported::take(
+                self.app,
+                &member,
+                status,
+                &self.new.actor,
+                &mut *self.app.db().await?,
+            )
+            .await?;
         }
         if credit.available {
             return Ok(member);
@@ -205,7 +274,16 @@ impl Placing<'_> {
         let subject = Subject::Member(member.id);
         let (store, now) = (self.store.store_id, self.app.clock.now());
         let conn = &mut *self.app.db().await?;
-        Ok(event::append(store, EventType::OrderRefused, subject, &self.new.actor, data, now, conn).await?)
+        Ok(event::append(
+            store,
+            EventType::OrderRefused,
+            subject,
+            &self.new.actor,
+            data,
+            now,
+            conn,
+        )
+        .await?)
     }
 
     /// The intent: order, payment and operation in one transaction, with the keys that Paid will know, and the calls of
@@ -222,7 +300,14 @@ impl Placing<'_> {
         let now = self.app.clock.now();
         let conn = &mut *self.app.db().await?;
         let number = counter::next(self.store.store_id, counter::Counted::Order, conn).await?;
-        let order = draft(self.store, OrderId::new(), &self.new, self.totals.clone(), number, now);
+        let order = draft(
+            self.store,
+            OrderId::new(),
+            &self.new,
+            self.totals.clone(),
+            number,
+            now,
+        );
         let calls = calls.about_order(order.id);
         let payment = Payment {
             store_id: self.store.store_id,
@@ -247,16 +332,29 @@ impl Placing<'_> {
             version: 1,
         };
         let contents = contents(&self.new.content);
-        let body =
-            paid::body::register(&payment.customer_number, &order.number, &contents, order.total, &payment.credit_key);
-        let plan = Plan::Register { amount: order.total };
+        let body = paid::body::register(
+            &payment.customer_number,
+            &order.number,
+            &contents,
+            order.total,
+            &payment.credit_key,
+        );
+        let plan = Plan::Register {
+            amount: order.total,
+        };
         let operation = intent(self.app, target(&payment), plan, body, &self.new.actor);
         let written = conn.transaction(async |conn| {
             let unflagged = calls.write(conn).await?;
             if let Err(refused) = self.check_again(settings, member, conn).await {
                 // What was asked stays in the log.
-                unflagged.raise(Subject::Member(member.id), &self.new.actor, conn).await?;
-                return if matches!(refused, Error::Problem(_)) { Ok(Err(refused)) } else { Err(refused) };
+                unflagged
+                    .raise(Subject::Member(member.id), &self.new.actor, conn)
+                    .await?;
+                return if matches!(refused, Error::Problem(_)) {
+                    Ok(Err(refused))
+                } else {
+                    Err(refused)
+                };
             }
             order::insert(&order, conn).await?;
             payment::insert(&payment, conn).await?;
@@ -265,8 +363,24 @@ impl Placing<'_> {
             let data = json!({ "total": order.total, "operation_id": operation.id });
             let subject = Subject::Order(order.id);
             let flagged = unflagged.flag(Subject::Member(member.id), conn).await?;
-            event::append(order.store_id, EventType::OrderRequested, subject, &self.new.actor, data, now, conn).await?;
-            event::append_many(order.store_id, flagged.as_slice(), &self.new.actor, now, conn).await?;
+            event::append(
+                order.store_id,
+                EventType::OrderRequested,
+                subject,
+                &self.new.actor,
+                data,
+                now,
+                conn,
+            )
+            .await?;
+            event::append_many(
+                order.store_id,
+                flagged.as_slice(),
+                &self.new.actor,
+                now,
+                conn,
+            )
+            .await?;
             Ok(Ok(()))
         });
         written.await??;
@@ -281,10 +395,16 @@ impl Placing<'_> {
         conn: &mut AsyncPgConnection,
     ) -> Result<(), Error> {
         let present = paid_settings::share(self.store.store_id, conn).await?;
-        let same_account = present.environment == settings.environment && present.merchant_id == settings.merchant_id;
-        let member = member::share(self.store.store_id, member.id, conn).await?.or_not_found()?;
+        let same_account = present.environment == settings.environment
+            && present.merchant_id == settings.merchant_id;
+        let member = member::share(self.store.store_id, member.id, conn)
+            .await?
+            .or_not_found()?;
         let hindrances = checkout::hindrances(&present, &member, &self.new.not_on_paid);
-        if !same_account || !hindrances.is_empty() || member.application_status != ApplicationStatus::ApprovedActive {
+        if !same_account
+            || !hindrances.is_empty()
+            || member.application_status != ApplicationStatus::ApprovedActive
+        {
             return Err(not_available(hindrances, &member));
         }
         Ok(())
@@ -302,18 +422,26 @@ fn contents(content: &OrderContent) -> String {
 
 fn not_available(mut reasons: Vec<Reason>, member: &Member) -> Error {
     reasons.extend(checkout::status_hindrance(member.application_status));
-    let mut problem = Code::PaidNotAvailable.problem("This order cannot be paid with Paid; see reasons.");
+    let mut problem =
+        Code::PaidNotAvailable.problem("This order cannot be paid with Paid; see reasons.");
     problem.reasons = reasons;
     problem.application_status = Some(member.application_status);
     problem.into()
 }
 
 fn credit_declined(member: &Member, credit: &CreditAnswer) -> Error {
-    let mut problem = Code::CreditDeclined.problem("Paid does not cover this amount. Nothing was ordered.");
+    let mut problem =
+        Code::CreditDeclined.problem("Paid does not cover this amount. Nothing was ordered.");
     let reason = if credit.codes.is_unknown_member() {
-        Reason::new("paid_not_linked", "Paid does not know the member under its customer number.")
+        Reason::new(
+            "paid_not_linked",
+            "Paid does not know the member under its customer number.",
+        )
     } else {
-        Reason::new("credit_not_available", "The amount is not within the member's credit.")
+        Reason::new(
+            "credit_not_available",
+            "The amount is not within the member's credit.",
+        )
     };
     problem.reasons = vec![reason];
     problem.paid_codes = credit.codes.clone().into_vec();
@@ -322,17 +450,28 @@ fn credit_declined(member: &Member, credit: &CreditAnswer) -> Error {
 }
 
 /// The answer to a caller whose sale was settled while he waited.
-async fn answer(app: &App, store: StoreId, id: OrderId, settled: &Operation) -> Result<Progress, Error> {
+async fn answer(
+    app: &App,
+    store: StoreId,
+    id: OrderId,
+    settled: &Operation,
+) -> Result<Progress, Error> {
     match settled.state {
         OperationState::Refused => Err(sale_refused(app, store, id, settled).await?),
-        OperationState::Done | OperationState::Abandoned => {
-            Ok(Progress { view: view(app, store, id).await?, processing: false })
-        }
+        OperationState::Done | OperationState::Abandoned => Ok(Progress {
+            view: view(app, store, id).await?,
+            processing: false,
+        }),
         OperationState::Open | OperationState::Stuck => announce(app, store, id).await,
     }
 }
 
-async fn sale_refused(app: &App, store: StoreId, id: OrderId, settled: &Operation) -> Result<Error, Error> {
+async fn sale_refused(
+    app: &App,
+    store: StoreId,
+    id: OrderId,
+    settled: &Operation,
+) -> Result<Error, Error> {
     let outcome = settled.last_outcome();
     let codes: paid::Codes = outcome.codes.iter().cloned().collect();
     let mut problem = if codes.is_auth_failure() {
@@ -344,7 +483,10 @@ async fn sale_refused(app: &App, store: StoreId, id: OrderId, settled: &Operatio
     };
     problem.paid_codes = outcome.codes;
     let conn = &mut *app.db().await?;
-    let order = conn.transaction(async |conn| order::lock(store, id, conn).await).await?.or_not_found()?;
+    let order = conn
+        .transaction(async |conn| order::lock(store, id, conn).await)
+        .await?
+        .or_not_found()?;
     let member = member::find(store, order.member_id, conn).await?;
     problem.application_status = member.map(|member| member.application_status);
     Ok(problem.into())
@@ -368,12 +510,17 @@ async fn announce(app: &App, store: StoreId, id: OrderId) -> Result<Progress, Er
         .await?
     };
     if discarded {
-        let settled = operation::register_of(store, id, &*app.db().await?).await?.or_not_found()?;
+        let settled = operation::register_of(store, id, &*app.db().await?)
+            .await?
+            .or_not_found()?;
         return Err(sale_refused(app, store, id, &settled).await?);
     }
     let view = view(app, store, id).await?;
     // A sale that failed after its 202 is answered as then: it was never placed.
-    let failed = view.payment.as_ref().is_some_and(|payment| payment.status == PaymentStatus::Failed);
+    let failed = view
+        .payment
+        .as_ref()
+        .is_some_and(|payment| payment.status == PaymentStatus::Failed);
     let processing = view.operation.is_some() || failed;
     Ok(Progress { view, processing })
 }
@@ -383,7 +530,12 @@ async fn announce(app: &App, store: StoreId, id: OrderId) -> Result<Progress, Er
 pub async fn resume(app: &App, store: StoreId, made: Uuid) -> Result<Option<Progress>, Error> {
     match announce(app, store, OrderId(made)).await {
         Ok(progress) => Ok(Some(progress)),
-        Err(error) if matches!(error.code(), Some(Code::ProviderAuthFailed | Code::ProviderRejectedRequest)) => {
+        Err(error)
+            if matches!(
+                error.code(),
+                Some(Code::ProviderAuthFailed | Code::ProviderRejectedRequest)
+            ) =>
+        {
             Ok(None)
         }
         Err(error) => Err(error),

@@ -53,7 +53,10 @@ pub async fn confirm(
     let fixed_on = check_fixed_on(app, wish.fixed_on)?;
     let (seen, settings) = {
         let conn = &*app.db().await?;
-        (order::find(store, id, conn).await?.or_not_found()?, paid_settings::find(store, conn).await?)
+        (
+            order::find(store, id, conn).await?.or_not_found()?,
+            paid_settings::find(store, conn).await?,
+        )
     };
     context.check_version(seen.order.version)?;
     let payment = may_be_asked(&seen, PaymentAction::Confirm)?;
@@ -61,11 +64,19 @@ pub async fn confirm(
         true => Some(look(app, &settings, payment, context.actor, deadline).await?),
         false => None,
     };
-    let intent = ask(app, store, id, PaymentAction::Confirm, shown, context, |order, payment| {
-        check_amounts(&wish, order.total, payment.amount)?;
-        let body = paid::body::confirm(&payment.customer_number, &payment.credit_key, fixed_on);
-        Ok((Plan::Confirm { fixed_on }, body))
-    });
+    let intent = ask(
+        app,
+        store,
+        id,
+        PaymentAction::Confirm,
+        shown,
+        context,
+        |order, payment| {
+            check_amounts(&wish, order.total, payment.amount)?;
+            let body = paid::body::confirm(&payment.customer_number, &payment.credit_key, fixed_on);
+            Ok((Plan::Confirm { fixed_on }, body))
+        },
+    );
     let intent = intent.await?;
     finish(app, store, id, Some(intent), deadline).await
 }
@@ -86,7 +97,9 @@ pub fn check_fixed_on(app: &App, wished: Option<NaiveDate>) -> Result<NaiveDate,
 
 fn check_amounts(wish: &Confirm, total: Yen, at_paid: Yen) -> Result<(), Error> {
     if let Some(expected) = wish.expected_amount.filter(|expected| *expected != at_paid) {
-        return Err(Code::AmountMismatch.because(format!("Paid holds {at_paid}, and {expected} was expected.")));
+        return Err(Code::AmountMismatch.because(format!(
+            "Paid holds {at_paid}, and {expected} was expected."
+        )));
     }
     if total != at_paid && !wish.accept_mismatch {
         return Err(Code::AmountMismatch.because(format!(
@@ -105,16 +118,35 @@ pub async fn cancel(
     context: &Context<'_>,
 ) -> Result<Progress, Error> {
     let deadline = deadline(app);
-    let intent = ask(app, store, id, PaymentAction::Cancel, None, context, |_, payment| {
-        let body = paid::body::cancel(&payment.customer_number, &payment.credit_key);
-        Ok((Plan::Cancel { cancel_order: false, reason: reason.to_owned() }, body))
-    });
+    let intent = ask(
+        app,
+        store,
+        id,
+        PaymentAction::Cancel,
+        None,
+        context,
+        |_, payment| {
+            let body = paid::body::cancel(&payment.customer_number, &payment.credit_key);
+            Ok((
+                Plan::Cancel {
+                    cancel_order: false,
+                    reason: reason.to_owned(),
+                },
+                body,
+            ))
+        },
+    );
     let intent = intent.await?;
     finish(app, store, id, Some(intent), deadline).await
 }
 
 /// Reads status and amount of one payment at Paid and adopts them. An open operation is driven on instead.
-pub async fn refresh_one(app: &App, store: StoreId, id: OrderId, context: &Context<'_>) -> Result<Progress, Error> {
+pub async fn refresh_one(
+    app: &App,
+    store: StoreId,
+    id: OrderId,
+    context: &Context<'_>,
+) -> Result<Progress, Error> {
     let seen = view(app, store, id).await?;
     context.check_version(seen.order.version)?;
     let payment = seen.payment.ok_or_else(no_payment)?;
@@ -125,11 +157,19 @@ pub async fn refresh_one(app: &App, store: StoreId, id: OrderId, context: &Conte
     let settings = paid_settings::find(store, &*app.db().await?).await?;
     let shown = look(app, &settings, &payment, context.actor, deadline(app)).await?;
     refresh::adopt(app, store, id, &shown, context).await?;
-    Ok(Progress { view: view(app, store, id).await?, processing: false })
+    Ok(Progress {
+        view: view(app, store, id).await?,
+        processing: false,
+    })
 }
 
 /// Drives an operation now, unless somebody does already.
-pub async fn drive_now(app: &App, store: StoreId, id: OrderId, open: OperationId) -> Result<Progress, Error> {
+pub async fn drive_now(
+    app: &App,
+    store: StoreId,
+    id: OrderId,
+    open: OperationId,
+) -> Result<Progress, Error> {
     let deadline = deadline(app);
     let claimed = operation::claim(store, open, lease::new(app), &mut *app.db().await?).await?;
     if let Some(operation) = claimed {
@@ -162,20 +202,41 @@ async fn look(
     let account = provider::account(app, settings, payment.environment)?;
     let calls = Calls::new(app, payment.store_id, About::order(payment.order_id));
     let mut reader = Reader::until(deadline, app, account, calls);
-    let read = reader.sales(std::slice::from_ref(&payment.credit_key)).await;
+    let read = reader
+        .sales(std::slice::from_ref(&payment.credit_key))
+        .await;
     let unclear = Inquiry::Unclear(paid::Codes::none());
-    let problem = match read.map(|mut answers| answers.remove(&payment.credit_key).unwrap_or(unclear)) {
-        Ok(Inquiry::Found(sale)) => return Ok(Shown { calls: reader.calls, asked: payment.version, sale: Some(sale) }),
-        Ok(Inquiry::NotFound) => return Ok(Shown { calls: reader.calls, asked: payment.version, sale: None }),
-        Ok(Inquiry::Unclear(codes)) => {
-            let mut problem = Code::ProviderUnavailable.problem("Paid did not say how the sale stands. Try again.");
-            problem.paid_codes = codes.into_vec();
-            problem.into()
-        }
-        Err(failure) => failure.into(),
-    };
+    let problem =
+        match read.map(|mut answers| answers.remove(&payment.credit_key).unwrap_or(unclear)) {
+            Ok(Inquiry::Found(sale)) => {
+                return Ok(Shown {
+                    calls: reader.calls,
+                    asked: payment.version,
+                    sale: Some(sale),
+                });
+            }
+            Ok(Inquiry::NotFound) => {
+                return Ok(Shown {
+                    calls: reader.calls,
+                    asked: payment.version,
+                    sale: None,
+                });
+            }
+            Ok(Inquiry::Unclear(codes)) => {
+                let mut problem = Code::ProviderUnavailable
+                    .problem("Paid did not say how the sale stands. Try again.");
+                problem.paid_codes = codes.into_vec();
+                problem.into()
+            }
+            Err(failure) => failure.into(),
+        };
     let conn = &mut *app.db().await?;
-    reader.calls.write(conn).await?.raise(Subject::Order(payment.order_id), actor, conn).await?;
+    reader
+        .calls
+        .write(conn)
+        .await?
+        .raise(Subject::Order(payment.order_id), actor, conn)
+        .await?;
     Err(problem)
 }
 
@@ -197,20 +258,36 @@ async fn ask(
             None => None,
         };
         let settings = paid_settings::share(store, conn).await?;
-        let mut order =
-            order::lock(store, id, conn).await?.filter(|order| order.discarded_at.is_none()).or_not_found()?;
-        let payment = payment::lock(store, id, conn).await?.ok_or_else(no_payment)?;
+        let mut order = order::lock(store, id, conn)
+            .await?
+            .filter(|order| order.discarded_at.is_none())
+            .or_not_found()?;
+        let payment = payment::lock(store, id, conn)
+            .await?
+            .ok_or_else(no_payment)?;
         let is_open = operation::open_on_order(store, id, conn).await?.is_some();
-        let mut asking = Asking { app, settings, action, context, payment, news: Vec::new(), adopted: false };
+        let mut asking = Asking {
+            app,
+            settings,
+            action,
+            context,
+            payment,
+            news: Vec::new(),
+            adopted: false,
+        };
         let decided = asking.decide(&order, is_open, shown.as_ref(), plan);
         asking.keep(conn).await?;
         if let Some(unflagged) = unflagged {
-            asking.news.extend(unflagged.flag(Subject::Order(id), conn).await?);
+            asking
+                .news
+                .extend(unflagged.flag(Subject::Order(id), conn).await?);
         }
         match decided {
             Ok((plan, body)) => {
                 asking.tell(conn).await?;
-                open(app, &mut order, &asking.payment, plan, body, context, conn).await.map(Ok)
+                open(app, &mut order, &asking.payment, plan, body, context, conn)
+                    .await
+                    .map(Ok)
             }
             Err(refusal) => {
                 if asking.adopted {
@@ -222,7 +299,9 @@ async fn ask(
             }
         }
     });
-    asked.await.and_then(|decided: Result<Operation, Error>| decided)
+    asked
+        .await
+        .and_then(|decided: Result<Operation, Error>| decided)
 }
 
 /// An action on the payment of a locked order, between the look at what is there and what is written.
@@ -252,13 +331,20 @@ impl Asking<'_> {
         }
         // An answer about a row that changed since the question is discarded.
         if let Some(shown) = shown.filter(|shown| shown.asked == self.payment.version) {
-            self.news.extend(refresh::enter(&mut self.payment, shown.sale, self.app.clock.now()));
+            self.news.extend(refresh::enter(
+                &mut self.payment,
+                shown.sale,
+                self.app.clock.now(),
+            ));
             self.adopted = true;
             if shown.sale.is_none() {
                 return Err(missing());
             }
         }
-        self.payment.status.after(self.action).map_err(not_unconfirmed)?;
+        self.payment
+            .status
+            .after(self.action)
+            .map_err(not_unconfirmed)?;
         check_account(&self.settings, &self.payment)?;
         plan(order, &self.payment)
     }
@@ -278,7 +364,13 @@ impl Asking<'_> {
 
 /// What is asked about by an operation on a payment.
 pub fn target(payment: &Payment) -> Target {
-    let Payment { store_id, order_id, environment, credit_key, .. } = payment;
+    let Payment {
+        store_id,
+        order_id,
+        environment,
+        credit_key,
+        ..
+    } = payment;
     Target {
         store: *store_id,
         order: Some(*order_id),
@@ -303,9 +395,19 @@ pub async fn open(
     write_intent(&operation, conn).await?;
     order::save(order, now, conn).await?;
     context.ticket.record(operation.id.0, conn).await?;
-    let data = json!({ "action": operation.kind, "operation_id": operation.id, "amount": payment.amount });
+    let data =
+        json!({ "action": operation.kind, "operation_id": operation.id, "amount": payment.amount });
     let subject = Subject::Order(order.id);
-    event::append(order.store_id, EventType::PaymentRequested, subject, context.actor, data, now, conn).await?;
+    event::append(
+        order.store_id,
+        EventType::PaymentRequested,
+        subject,
+        context.actor,
+        data,
+        now,
+        conn,
+    )
+    .await?;
     Ok(operation)
 }
 
@@ -323,33 +425,58 @@ pub async fn finish(
     deadline: Instant,
 ) -> Result<Progress, Error> {
     let Some(operation) = intent else {
-        return Ok(Progress { view: view(app, store, id).await?, processing: false });
+        return Ok(Progress {
+            view: view(app, store, id).await?,
+            processing: false,
+        });
     };
     match drive::drive_until(app, operation, deadline).await? {
         Some(settled) => answer(app, store, id, &settled).await,
-        None => Ok(Progress { view: view(app, store, id).await?, processing: true }),
+        None => Ok(Progress {
+            view: view(app, store, id).await?,
+            processing: true,
+        }),
     }
 }
 
 /// The answer to an action on an order of which an earlier try wrote an operation down, or did what needed none, before
 /// it broke off; `made` is what that try recorded. `None`: Paid did not even read it, so nothing was done.
-pub async fn resume(app: &App, store: StoreId, id: OrderId, made: Uuid) -> Result<Option<Progress>, Error> {
+pub async fn resume(
+    app: &App,
+    store: StoreId,
+    id: OrderId,
+    made: Uuid,
+) -> Result<Option<Progress>, Error> {
     let earlier = operation::find(store, OperationId(made), &*app.db().await?).await?;
     match earlier {
         // Paid did not even read that one: nothing stands in the way of a new try.
         Some(earlier) if end::was_not_read(&earlier) => Ok(None),
         Some(earlier) => answer(app, store, id, &earlier).await.map(Some),
-        None => Ok(Some(Progress { view: view(app, store, id).await?, processing: false })),
+        None => Ok(Some(Progress {
+            view: view(app, store, id).await?,
+            processing: false,
+        })),
     }
 }
 
-async fn answer(app: &App, store: StoreId, id: OrderId, operation: &Operation) -> Result<Progress, Error> {
+async fn answer(
+    app: &App,
+    store: StoreId,
+    id: OrderId,
+    operation: &Operation,
+) -> Result<Progress, Error> {
     let view = view(app, store, id).await?;
     match operation.state {
         OperationState::Refused => Err(refusal(operation, &view)),
-        OperationState::Open | OperationState::Stuck => Ok(Progress { view, processing: true }),
+        OperationState::Open | OperationState::Stuck => Ok(Progress {
+            view,
+            processing: true,
+        }),
         OperationState::Abandoned if operation.kind != OperationKind::Register => Err(closed()),
-        OperationState::Done | OperationState::Abandoned => Ok(Progress { view, processing: false }),
+        OperationState::Done | OperationState::Abandoned => Ok(Progress {
+            view,
+            processing: false,
+        }),
     }
 }
 
@@ -357,7 +484,10 @@ async fn answer(app: &App, store: StoreId, id: OrderId, operation: &Operation) -
 fn refusal(operation: &Operation, view: &OrderView) -> Error {
     let outcome = operation.last_outcome();
     let codes: paid::Codes = outcome.codes.iter().cloned().collect();
-    let still_open = view.payment.as_ref().is_some_and(|payment| payment.status.is_open());
+    let still_open = view
+        .payment
+        .as_ref()
+        .is_some_and(|payment| payment.status.is_open());
     let raised = matches!(&operation.plan.0, Plan::Amend { amount, before, .. } if amount > before);
     let mut problem = if codes.is_auth_failure() {
         provider::auth_failed()
@@ -366,8 +496,13 @@ fn refusal(operation: &Operation, view: &OrderView) -> Error {
     } else if outcome.missing {
         return missing();
     } else if !still_open {
-        Code::PaymentNotUnconfirmed.problem("The sale is no longer open at Paid. Nothing was changed by this request.")
-    } else if operation.kind == OperationKind::Amend && raised && !codes.is_not_found() && !codes.is_empty() {
+        Code::PaymentNotUnconfirmed
+            .problem("The sale is no longer open at Paid. Nothing was changed by this request.")
+    } else if operation.kind == OperationKind::Amend
+        && raised
+        && !codes.is_not_found()
+        && !codes.is_empty()
+    {
         Code::CreditDeclined.problem("Paid does not cover the higher amount. Nothing was changed.")
     } else {
         Code::RefusedByPaid.problem("Paid refused. Nothing was changed.")
@@ -378,21 +513,29 @@ fn refusal(operation: &Operation, view: &OrderView) -> Error {
 
 /// An operation is open on the payment.
 pub fn in_progress() -> Error {
-    let problem = Code::PaymentOperationInProgress
-        .problem("An action on this payment is under way. Wait for its end, or look at reconciliation.");
-    Problem { retry_after: Some(5), ..problem }.into()
+    let problem = Code::PaymentOperationInProgress.problem(
+        "An action on this payment is under way. Wait for its end, or look at reconciliation.",
+    );
+    Problem {
+        retry_after: Some(5),
+        ..problem
+    }
+    .into()
 }
 
 /// A human closed the action before anybody knew what came of it.
 fn closed() -> Error {
-    Code::ActionNotAllowed
-        .because("The action was closed by hand. Look at the order's timeline, and refresh the payment.")
+    Code::ActionNotAllowed.because(
+        "The action was closed by hand. Look at the order's timeline, and refresh the payment.",
+    )
 }
 
 /// The payment's state forbids the action.
 pub fn not_unconfirmed(illegal: IllegalTransition) -> Error {
-    Code::PaymentNotUnconfirmed
-        .because(format!("The payment is {}, so it cannot be asked to {}.", illegal.from, illegal.action))
+    Code::PaymentNotUnconfirmed.because(format!(
+        "The payment is {}, so it cannot be asked to {}.",
+        illegal.from, illegal.action
+    ))
 }
 
 fn no_payment() -> Error {
@@ -417,5 +560,7 @@ fn require(capability: bool, name: &str) -> Result<(), Error> {
     if capability {
         return Ok(());
     }
-    Err(Code::NotSupportedByProvider.because(format!("The operator has switched the capability {name} off.")))
+    Err(Code::NotSupportedByProvider.because(format!(
+        "The operator has switched the capability {name} off."
+    )))
 }

@@ -51,16 +51,28 @@ pub enum Gone {
 
 impl Finding {
     pub(super) fn done() -> Self {
-        Self::Done { found: None, paid_id: None }
+        Self::Done {
+            found: None,
+            paid_id: None,
+        }
     }
 
     fn refused(codes: Codes, message: impl Into<String>, found: Option<Sale>) -> Self {
-        Self::Refused { outcome: outcome(codes, message), found }
+        Self::Refused {
+            outcome: outcome(codes, message),
+            found,
+        }
     }
 
     fn missing(codes: Codes) -> Self {
-        let outcome = Outcome { missing: true, ..outcome(codes, "Paid does not know the sale.") };
-        Self::Refused { outcome, found: None }
+        let outcome = Outcome {
+            missing: true,
+            ..outcome(codes, "Paid does not know the sale.")
+        };
+        Self::Refused {
+            outcome,
+            found: None,
+        }
     }
 }
 
@@ -71,13 +83,24 @@ impl From<Undecided> for Finding {
 }
 
 /// One drive of an operation that the caller holds.
-pub async fn find_out(app: &App, settings: &PaidSettings, hold: &Hold<'_>, calls: &mut Calls) -> Finding {
+pub async fn find_out(
+    app: &App,
+    settings: &PaidSettings,
+    hold: &Hold<'_>,
+    calls: &mut Calls,
+) -> Finding {
     let operation = hold.operation();
     let account = match provider::account(app, settings, operation.environment) {
         Ok(account) => account,
         Err(error) => return Undecided::asked(Codes::none(), error.to_string()).into(),
     };
-    let asking = Asking { app, account, hold, operation, calls };
+    let asking = Asking {
+        app,
+        account,
+        hold,
+        operation,
+        calls,
+    };
     if operation.looks_again && app.config.paid.capabilities.inquiry {
         asking.look_again().await
     } else if operation.looks_again || operation.giving_up {
@@ -117,7 +140,10 @@ impl Asking<'_> {
         match self.settled_by(found, Codes::none()) {
             Some(finding) => finding,
             None => match refused_before(self.operation, &self.app.config.paid) {
-                Some(refused) => Finding::Refused { outcome: refused, found },
+                Some(refused) => Finding::Refused {
+                    outcome: refused,
+                    found,
+                },
                 None => self.send().await,
             },
         }
@@ -127,23 +153,38 @@ impl Asking<'_> {
     fn settled_by(&self, found: Option<Sale>, codes: Codes) -> Option<Finding> {
         let (asked, before) = self.operation.plan.0.amounts();
         match verdict(self.operation.kind, asked, before, found) {
-            Verdict::Done => Some(Finding::Done { found, paid_id: None }),
+            Verdict::Done => Some(Finding::Done {
+                found,
+                paid_id: None,
+            }),
             Verdict::SendAgain => None,
-            Verdict::RefusedAdopt => Some(Finding::refused(codes, "Something else happened at Paid.", found)),
+            Verdict::RefusedAdopt => Some(Finding::refused(
+                codes,
+                "Something else happened at Paid.",
+                found,
+            )),
             Verdict::RefusedMissing => Some(Finding::missing(codes)),
         }
     }
 
     async fn send(mut self) -> Finding {
         let call = paid::Operation::from(self.operation.kind);
-        let Some(answer) = self.hold.send(&self.account, call, &self.operation.body, self.calls).await else {
+        let Some(answer) = self
+            .hold
+            .send(&self.account, call, &self.operation.body, self.calls)
+            .await
+        else {
             return Undecided::not_ours().into();
         };
         match answer {
             Answer::Done { .. } => Finding::done(),
             Answer::Unknown(unknown) => Undecided::unanswered(unknown).into(),
-            Answer::Refused(codes) if self.operation.may_have_arrived => self.refused_after_a_send(codes),
-            Answer::Refused(codes) if codes.is_not_found() => self.refused_as_not_found(codes).await,
+            Answer::Refused(codes) if self.operation.may_have_arrived => {
+                self.refused_after_a_send(codes)
+            }
+            Answer::Refused(codes) if codes.is_not_found() => {
+                self.refused_as_not_found(codes).await
+            }
             Answer::Refused(codes) => Finding::refused(codes, "Paid refused.", None),
         }
     }
@@ -151,15 +192,22 @@ impl Asking<'_> {
     /// An earlier send may have arrived, so this refusal proves nothing, but for a key that Paid knows already.
     fn refused_after_a_send(&self, codes: Codes) -> Finding {
         let config = &self.app.config.paid;
-        let landed = self.operation.kind == OperationKind::Register && codes.is_duplicate(&config.duplicate_code);
+        let landed = self.operation.kind == OperationKind::Register
+            && codes.is_duplicate(&config.duplicate_code);
         if landed && !config.capabilities.inquiry {
             return Finding::done();
         }
         if config.capabilities.inquiry || codes.is_request_fault() {
-            return Undecided::refused_for_now(codes, "Paid refused a repeated send; an earlier one may have arrived.")
-                .into();
+            return Undecided::refused_for_now(
+                codes,
+                "Paid refused a repeated send; an earlier one may have arrived.",
+            )
+            .into();
         }
-        Finding::Stuck(outcome(codes, "Paid refused a repeated send, and cannot be asked what became of the first."))
+        Finding::Stuck(outcome(
+            codes,
+            "Paid refused a repeated send, and cannot be asked what became of the first.",
+        ))
     }
 
     /// Paid moves no final and no unknown sale. Which of the two it is, an inquiry tells: what was asked for may stand
@@ -173,12 +221,17 @@ impl Asking<'_> {
             Inquiry::NotFound => None,
             Inquiry::Unclear(_) => return Undecided::refused_for_now(codes, UNCLEAR).into(),
         };
-        self.settled_by(found, codes.clone()).unwrap_or_else(|| Finding::refused(codes, NOT_MOVED, found))
+        self.settled_by(found, codes.clone())
+            .unwrap_or_else(|| Finding::refused(codes, NOT_MOVED, found))
     }
 
     /// The sale is cancelled under its key, whether it exists or not.
     async fn give_up(mut self) -> Finding {
-        let Some(member) = self.operation.body.pointer("/credits/credit/0/b2bMemberId").and_then(|key| key.as_str())
+        let Some(member) = self
+            .operation
+            .body
+            .pointer("/credits/credit/0/b2bMemberId")
+            .and_then(|key| key.as_str())
         else {
             return Finding::Stuck(outcome(Codes::none(), "The stored body names no member."));
         };
@@ -186,7 +239,11 @@ impl Asking<'_> {
             return Finding::Stuck(outcome(Codes::none(), "The stored body names no member."));
         };
         let body = paid::body::cancel(&member, &self.operation.paid_key);
-        let Some(answer) = self.hold.send(&self.account, paid::Operation::Cancel, &body, self.calls).await else {
+        let Some(answer) = self
+            .hold
+            .send(&self.account, paid::Operation::Cancel, &body, self.calls)
+            .await
+        else {
             return Undecided::not_ours().into();
         };
         match answer {
@@ -204,12 +261,23 @@ impl Asking<'_> {
             }
             Answer::Refused(codes) => match self.inquire().await {
                 Inquiry::NotFound => Finding::GivenUp(Gone::NotThere),
-                Inquiry::Found(Sale { status: SaleStatus::Canceled, .. }) => Finding::GivenUp(Gone::WasCancelled),
+                Inquiry::Found(Sale {
+                    status: SaleStatus::Canceled,
+                    ..
+                }) => Finding::GivenUp(Gone::WasCancelled),
                 Inquiry::Found(sale) if self.operation.looks_again => Finding::CameLate(sale),
-                Inquiry::Found(sale @ Sale { status: SaleStatus::Fixed, .. }) => {
-                    Finding::Done { found: Some(sale), paid_id: None }
+                Inquiry::Found(
+                    sale @ Sale {
+                        status: SaleStatus::Fixed,
+                        ..
+                    },
+                ) => Finding::Done {
+                    found: Some(sale),
+                    paid_id: None,
+                },
+                Inquiry::Found(_) | Inquiry::Unclear(_) => {
+                    Undecided::refused_for_now(codes, NOT_CANCELLED).into()
                 }
-                Inquiry::Found(_) | Inquiry::Unclear(_) => Undecided::refused_for_now(codes, NOT_CANCELLED).into(),
             },
         }
     }
@@ -218,9 +286,20 @@ impl Asking<'_> {
     async fn look_again(mut self) -> Finding {
         match self.inquire().await {
             Inquiry::NotFound => Finding::GivenUp(Gone::NotThere),
-            Inquiry::Found(Sale { status: SaleStatus::Canceled, .. }) => Finding::GivenUp(Gone::WasCancelled),
-            Inquiry::Found(sale @ Sale { status: SaleStatus::Fixed, .. }) => Finding::CameLate(sale),
-            Inquiry::Found(Sale { status: SaleStatus::Registered, .. }) => self.give_up().await,
+            Inquiry::Found(Sale {
+                status: SaleStatus::Canceled,
+                ..
+            }) => Finding::GivenUp(Gone::WasCancelled),
+            Inquiry::Found(
+                sale @ Sale {
+                    status: SaleStatus::Fixed,
+                    ..
+                },
+            ) => Finding::CameLate(sale),
+            Inquiry::Found(Sale {
+                status: SaleStatus::Registered,
+                ..
+            }) => self.give_up().await,
             Inquiry::Unclear(codes) => {
                 Undecided::asked(codes, "Paid did not say whether the sale came about late.").into()
             }
@@ -229,10 +308,16 @@ impl Asking<'_> {
 
     async fn inquire(&mut self) -> Inquiry {
         let key = &self.operation.paid_key;
-        let read = self.app.paid.sales(&self.account, std::slice::from_ref(key), None).await;
+        let read = self
+            .app
+            .paid
+            .sales(&self.account, std::slice::from_ref(key), None)
+            .await;
         self.calls.note_read(&read.attempts);
         match read.result {
-            Ok(mut answers) => answers.remove(key).unwrap_or(Inquiry::Unclear(Codes::none())),
+            Ok(mut answers) => answers
+                .remove(key)
+                .unwrap_or(Inquiry::Unclear(Codes::none())),
             Err(failure) => Inquiry::Unclear(failure.codes().clone()),
         }
     }
@@ -241,7 +326,10 @@ impl Asking<'_> {
 /// The last send was refused for what it asks, and Paid has just shown that no earlier one took effect. Either alone
 /// would prove nothing; together they settle it.
 fn refused_before(operation: &Operation, config: &paid::Config) -> Option<Outcome> {
-    let refusal = operation.refusal.as_ref().map(|refusal| refusal.0.clone())?;
+    let refusal = operation
+        .refusal
+        .as_ref()
+        .map(|refusal| refusal.0.clone())?;
     let codes: Codes = refusal.codes.iter().cloned().collect();
     let proves_nothing = codes.is_empty()
         || codes.is_request_fault()

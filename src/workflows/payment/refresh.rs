@@ -41,10 +41,13 @@ pub enum Refreshed {
 
 /// A sale made at another account cannot be asked for, nor acted on, with the present credentials.
 pub fn check_account(settings: &PaidSettings, payment: &Payment) -> Result<(), Error> {
-    if settings.merchant_id.as_deref() == Some(&payment.merchant_id) && settings.environment == payment.environment {
+    if settings.merchant_id.as_deref() == Some(&payment.merchant_id)
+        && settings.environment == payment.environment
+    {
         return Ok(());
     }
-    Err(Code::OrderStateForbids.because("The sale was made at another account at Paid than the present one."))
+    Err(Code::OrderStateForbids
+        .because("The sale was made at another account at Paid than the present one."))
 }
 
 /// What Paid showed of a sale, with the calls that asked for it, which are not written down yet.
@@ -59,7 +62,13 @@ pub struct Shown {
 
 /// Compares a payment with what Paid shows, and adopts or flags. The answer is discarded if the row changed since the
 /// question, or if an operation has been opened.
-pub async fn adopt(app: &App, store: StoreId, id: OrderId, shown: &Shown, context: &Context<'_>) -> Result<(), Error> {
+pub async fn adopt(
+    app: &App,
+    store: StoreId,
+    id: OrderId,
+    shown: &Shown,
+    context: &Context<'_>,
+) -> Result<(), Error> {
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
@@ -100,20 +109,33 @@ pub fn enter(payment: &mut Payment, found: Option<Sale>, now: DateTime<Utc>) -> 
         }
         Adoption::Adopt(sale) => {
             payment.adopt(sale, now);
-            (EventType::PaymentFoundAtPaid, json!({ "status": payment.status, "amount": sale.price }))
+            (
+                EventType::PaymentFoundAtPaid,
+                json!({ "status": payment.status, "amount": sale.price }),
+            )
         }
         Adoption::MovedBack => {
             payment.flag(PaymentFlag::MovedBack, found, now);
-            (EventType::PaymentFlagged, json!({ "flag": PaymentFlag::MovedBack, "seen": found }))
+            (
+                EventType::PaymentFlagged,
+                json!({ "flag": PaymentFlag::MovedBack, "seen": found }),
+            )
         }
         Adoption::Missing => {
             payment.flag(PaymentFlag::MissingAtPaid, None, now);
-            (EventType::PaymentFlagged, json!({ "flag": PaymentFlag::MissingAtPaid }))
+            (
+                EventType::PaymentFlagged,
+                json!({ "flag": PaymentFlag::MissingAtPaid }),
+            )
         }
     };
     // A flag that stands already is no news.
     let news = payment.flag.is_none() || payment.flag != flagged;
-    news.then_some(News { kind, subject: Subject::Order(payment.order_id), data })
+    news.then_some(News {
+        kind,
+        subject: Subject::Order(payment.order_id),
+        data,
+    })
 }
 
 /// Refreshes the payments of many orders; every order has an outcome, in the order of `orders`.
@@ -125,7 +147,10 @@ pub async fn refresh_many(
 ) -> Result<Vec<(OrderId, Refreshed)>, Error> {
     let (settings, payments) = {
         let conn = &*app.db().await?;
-        (paid_settings::find(store, conn).await?, payment::find_many(store, orders, conn).await?)
+        (
+            paid_settings::find(store, conn).await?,
+            payment::find_many(store, orders, conn).await?,
+        )
     };
     let mut outcomes: HashMap<OrderId, Refreshed> = HashMap::new();
     let (mut open, mut to_ask) = (Vec::new(), Vec::new());
@@ -134,7 +159,9 @@ pub async fn refresh_many(
             // The worker drives it: a portion of a job must not wait for operations one by one.
             open.push(operation);
             outcomes.insert(payment.order_id, Refreshed::DrivenOn);
-        } else if check_account(&settings, &payment).is_ok() && settings.environment == payment.environment {
+        } else if check_account(&settings, &payment).is_ok()
+            && settings.environment == payment.environment
+        {
             to_ask.push(payment);
         }
     }
@@ -143,15 +170,23 @@ pub async fn refresh_many(
     }
     if !to_ask.is_empty() {
         let account = provider::account(app, &settings, settings.environment)?;
-        let keys: Vec<PaidKey> = to_ask.iter().map(|payment| payment.credit_key.clone()).collect();
+        let keys: Vec<PaidKey> = to_ask
+            .iter()
+            .map(|payment| payment.credit_key.clone())
+            .collect();
         let mut calls = Calls::new(app, store, About::default());
-        let mut answers =
-            batches::ask(app, store, &keys, &mut calls, |batch| app.paid.sales(&account, batch, None)).await;
+        let mut answers = batches::ask(app, store, &keys, &mut calls, |batch| {
+            app.paid.sales(&account, batch, None)
+        })
+        .await;
         let (mut told, mut strange) = (Told::new(), Vec::new());
         for payment in to_ask {
             let answer = answers.remove(&payment.credit_key);
             if let Some(Ok(Inquiry::Unclear(codes))) = &answer {
-                strange.push((Subject::Order(payment.order_id), app.config.paid.not_understood(codes)));
+                strange.push((
+                    Subject::Order(payment.order_id),
+                    app.config.paid.not_understood(codes),
+                ));
             }
             match answer.map(|answer| answer.map(|inquiry| found(&inquiry))) {
                 Some(Ok(Some(found))) => {
@@ -167,7 +202,15 @@ pub async fn refresh_many(
         }
         outcomes.extend(adopt_many(app, store, &told, strange, &calls, actor).await?);
     }
-    Ok(orders.iter().map(|id| (*id, outcomes.get(id).cloned().unwrap_or(Refreshed::NoPayment))).collect())
+    Ok(orders
+        .iter()
+        .map(|id| {
+            (
+                *id,
+                outcomes.get(id).cloned().unwrap_or(Refreshed::NoPayment),
+            )
+        })
+        .collect())
 }
 
 /// The version of each payment that was asked about, and what Paid shows of it.
@@ -189,10 +232,13 @@ async fn adopt_many(
         calls.write(conn).await?.about_no_single_one();
         let orders = order::lock_many(store, &ids, conn).await?;
         let open = operation::orders_with_open(store, &orders, conn).await?;
-        let (mut outcomes, mut entered, mut news) = (Vec::with_capacity(ids.len()), Vec::new(), Vec::new());
+        let (mut outcomes, mut entered, mut news) =
+            (Vec::with_capacity(ids.len()), Vec::new(), Vec::new());
         for mut payment in payment::lock_many(store, &orders, conn).await? {
             let id = payment.order_id;
-            let Some((version, found)) = told.get(&id) else { continue };
+            let Some((version, found)) = told.get(&id) else {
+                continue;
+            };
             if open.contains(&id) {
                 outcomes.push((id, Refreshed::DrivenOn));
             } else if payment.version != *version {
@@ -201,7 +247,14 @@ async fn adopt_many(
             } else {
                 news.extend(enter(&mut payment, *found, now));
                 let missing = payment.flag == Some(PaymentFlag::MissingAtPaid);
-                outcomes.push((id, if missing { Refreshed::Missing } else { Refreshed::Adopted }));
+                outcomes.push((
+                    id,
+                    if missing {
+                        Refreshed::Missing
+                    } else {
+                        Refreshed::Adopted
+                    },
+                ));
                 entered.push(payment);
             }
         }

@@ -25,20 +25,39 @@ use crate::workflows::unknown_code::Unflagged;
 
 /// Settles an operation, or puts off its next drive. Answers the operation as it stands now, which is another
 /// process's work if that took over meanwhile.
-pub async fn settle(app: &App, operation: Operation, finding: Finding, calls: &Calls) -> Result<Operation, Error> {
+pub async fn settle(
+    app: &App,
+    operation: Operation,
+    finding: Finding,
+    calls: &Calls,
+) -> Result<Operation, Error> {
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         let unflagged = calls.write(conn).await?;
-        let (store, order_id) = (operation.store_id, operation.order_id.ok_or_else(missing_row)?);
-        let order = order::lock(store, order_id, conn).await?.ok_or_else(missing_row)?;
-        let (current, unflagged) = match end::begin(&operation, unflagged, Subject::Order(order_id), conn).await? {
-            Ending::Ours(current, unflagged) => (current, unflagged),
-            Ending::Lost(current) => return Ok(current),
+        let (store, order_id) = (
+            operation.store_id,
+            operation.order_id.ok_or_else(missing_row)?,
+        );
+        let order = order::lock(store, order_id, conn)
+            .await?
+            .ok_or_else(missing_row)?;
+        let (current, unflagged) =
+            match end::begin(&operation, unflagged, Subject::Order(order_id), conn).await? {
+                Ending::Ours(current, unflagged) => (current, unflagged),
+                Ending::Lost(current) => return Ok(current),
+            };
+        let payment = payment::lock(store, order_id, conn)
+            .await?
+            .ok_or_else(missing_row)?;
+        let settlement = Settlement {
+            claimed: &operation,
+            operation: current,
+            order,
+            payment,
+            events: Vec::new(),
+            now,
         };
-        let payment = payment::lock(store, order_id, conn).await?.ok_or_else(missing_row)?;
-        let settlement =
-            Settlement { claimed: &operation, operation: current, order, payment, events: Vec::new(), now };
         settlement.finish(app, finding, unflagged, conn).await
     })
     .await
@@ -69,10 +88,16 @@ impl Settlement<'_> {
             Finding::Open(Undecided { outcome, sent }) => {
                 if end::put_off(app, self.claimed, &mut self.operation, outcome, sent) {
                     operation::save(&self.operation, conn).await?;
-                    unflagged.raise(Subject::Order(self.order.id), &self.operation.actor, conn).await?;
+                    unflagged
+                        .raise(Subject::Order(self.order.id), &self.operation.actor, conn)
+                        .await?;
                     return Ok(self.operation);
                 }
-                if self.operation.looks_again { self.came_late(None) } else { self.stuck() }
+                if self.operation.looks_again {
+                    self.came_late(None)
+                } else {
+                    self.stuck()
+                }
             }
             Finding::Stuck(outcome) => {
                 let sent = Sent::Refused(outcome.clone());
@@ -83,20 +108,42 @@ impl Settlement<'_> {
             Finding::GivenUp(gone) => self.given_up(gone, lease::surely_over(app)),
             Finding::CameLate(sale) => self.came_late(Some(sale)),
             Finding::Done { found, .. } => self.done(found),
-            Finding::Refused { outcome, found } => self.refused(outcome, found, lease::surely_over(app)),
+            Finding::Refused { outcome, found } => {
+                self.refused(outcome, found, lease::surely_over(app))
+            }
         }
         operation::save(&self.operation, conn).await?;
         payment::save(&mut self.payment, conn).await?;
         order::save(&mut self.order, self.now, conn).await?;
         // An order that was never placed is not shown, so its buyer is looked at instead.
         let discarded = self.order.discarded_at.is_some();
-        let about = if discarded { Subject::Member(self.order.member_id) } else { Subject::Order(self.order.id) };
+        let about = if discarded {
+            Subject::Member(self.order.member_id)
+        } else {
+            Subject::Order(self.order.id)
+        };
         let flagged = unflagged.flag(about, conn).await?;
         for (kind, data) in self.events {
             let subject = Subject::Order(self.order.id);
-            event::append(self.order.store_id, kind, subject, &self.operation.actor, data, self.now, conn).await?;
+            event::append(
+                self.order.store_id,
+                kind,
+                subject,
+                &self.operation.actor,
+                data,
+                self.now,
+                conn,
+            )
+            .await?;
         }
-        event::append_many(self.order.store_id, flagged.as_slice(), &self.operation.actor, self.now, conn).await?;
+        event::append_many(
+            self.order.store_id,
+            flagged.as_slice(),
+            &self.operation.actor,
+            self.now,
+            conn,
+        )
+        .await?;
         Ok(self.operation)
     }
 
@@ -114,12 +161,18 @@ impl Settlement<'_> {
                 self.payment.amount = amount;
                 if let Some(edit) = edit {
                     self.order.take_on(*edit);
-                    self.event(EventType::OrderChanged, json!({ "total": self.order.total }));
+                    self.event(
+                        EventType::OrderChanged,
+                        json!({ "total": self.order.total }),
+                    );
                 }
                 self.event(EventType::PaymentAmended, json!({ "amount": amount }));
             }
             Plan::Confirm { fixed_on } => self.confirmed(fixed_on, found),
-            Plan::Cancel { cancel_order, reason } => self.cancelled(cancel_order, &reason),
+            Plan::Cancel {
+                cancel_order,
+                reason,
+            } => self.cancelled(cancel_order, &reason),
             Plan::Apply => {}
         }
         end::close(&mut self.operation, OperationState::Done, None, self.now);
@@ -129,7 +182,10 @@ impl Settlement<'_> {
     fn registered(&mut self, amount: crate::domain::Yen, found: Option<Sale>) {
         self.payment.status = PaymentStatus::Unconfirmed;
         self.payment.amount = amount;
-        self.event(EventType::OrderPlaced, json!({ "total": self.order.total, "payment_method": "paid" }));
+        self.event(
+            EventType::OrderPlaced,
+            json!({ "total": self.order.total, "payment_method": "paid" }),
+        );
         self.adopt_if_other(found);
     }
 
@@ -137,46 +193,75 @@ impl Settlement<'_> {
         self.payment.status = PaymentStatus::Confirmed;
         self.payment.confirmed_at = Some(self.now);
         self.payment.fixed_on = Some(fixed_on);
-        self.event(EventType::PaymentConfirmed, json!({ "amount": self.payment.amount, "fixed_on": fixed_on }));
+        self.event(
+            EventType::PaymentConfirmed,
+            json!({ "amount": self.payment.amount, "fixed_on": fixed_on }),
+        );
         self.adopt_if_other(found);
     }
 
     fn cancelled(&mut self, cancel_order: bool, reason: &str) {
         self.payment.status = PaymentStatus::Cancelled;
         self.payment.cancelled_at = Some(self.now);
-        self.event(EventType::PaymentCancelled, json!({ "amount": self.payment.amount, "reason": reason }));
+        self.event(
+            EventType::PaymentCancelled,
+            json!({ "amount": self.payment.amount, "reason": reason }),
+        );
         if cancel_order {
             self.order.handling_status = HandlingStatus::Cancelled;
             self.order.cancelled_at = Some(self.now);
-            self.event(EventType::OrderCancelled, json!({ "reason": reason, "cancel_payment": true }));
+            self.event(
+                EventType::OrderCancelled,
+                json!({ "reason": reason, "cancel_payment": true }),
+            );
         }
     }
 
     fn adopt_if_other(&mut self, found: Option<Sale>) {
         let Some(sale) = found else { return };
-        let other = sale.status.as_payment() != self.payment.status || sale.price != self.payment.amount;
+        let other =
+            sale.status.as_payment() != self.payment.status || sale.price != self.payment.amount;
         self.payment.adopt(sale, self.now);
         if other {
-            self.event(EventType::PaymentFoundAtPaid, json!({ "status": self.payment.status, "amount": sale.price }));
+            self.event(
+                EventType::PaymentFoundAtPaid,
+                json!({ "status": self.payment.status, "amount": sale.price }),
+            );
         }
     }
 
     fn refused(&mut self, outcome: Outcome, found: Option<Sale>, over_at: DateTime<Utc>) {
         let (codes, message) = (outcome.codes.clone(), outcome.message.clone());
-        self.payment.last_error = Some(Json(LastError { codes: codes.clone(), message, at: self.now }));
+        self.payment.last_error = Some(Json(LastError {
+            codes: codes.clone(),
+            message,
+            at: self.now,
+        }));
         let is_sale = self.operation.kind == OperationKind::Register;
         if is_sale {
             self.sale_refused(&codes);
         } else {
             let action = self.operation.kind;
-            self.event(EventType::PaymentRefused, json!({ "action": action, "codes": codes }));
+            self.event(
+                EventType::PaymentRefused,
+                json!({ "action": action, "codes": codes }),
+            );
             self.adopt_if_other(found);
             if outcome.missing {
-                self.payment.flag(PaymentFlag::MissingAtPaid, None, self.now);
-                self.event(EventType::PaymentFlagged, json!({ "flag": PaymentFlag::MissingAtPaid }));
+                self.payment
+                    .flag(PaymentFlag::MissingAtPaid, None, self.now);
+                self.event(
+                    EventType::PaymentFlagged,
+                    json!({ "flag": PaymentFlag::MissingAtPaid }),
+                );
             }
         }
-        end::close(&mut self.operation, OperationState::Refused, Some(outcome), self.now);
+        end::close(
+            &mut self.operation,
+            OperationState::Refused,
+            Some(outcome),
+            self.now,
+        );
         // The refusal was of a later send than the first, of which Paid shows nothing yet.
         if is_sale && self.claimed.may_have_arrived {
             self.look_again_at(over_at);
@@ -193,7 +278,10 @@ impl Settlement<'_> {
         }
         let member = self.order.member_id;
         let total = self.order.total;
-        self.event(EventType::OrderRefused, json!({ "member_id": member, "total": total, "codes": codes }));
+        self.event(
+            EventType::OrderRefused,
+            json!({ "member_id": member, "total": total, "codes": codes }),
+        );
     }
 
     /// The sale is not at Paid. Where a send may still be on its way there, it is asked for once more when that must be
@@ -201,8 +289,16 @@ impl Settlement<'_> {
     fn given_up(&mut self, gone: Gone, over_at: DateTime<Utc>) {
         self.payment.status = PaymentStatus::Failed;
         self.order.announced = true;
-        self.event(EventType::PaymentFailed, json!({ "codes": [], "given_up": true }));
-        end::close(&mut self.operation, OperationState::Abandoned, None, self.now);
+        self.event(
+            EventType::PaymentFailed,
+            json!({ "codes": [], "given_up": true }),
+        );
+        end::close(
+            &mut self.operation,
+            OperationState::Abandoned,
+            None,
+            self.now,
+        );
         if gone == Gone::NotThere {
             self.look_again_at(over_at);
         }
@@ -231,7 +327,10 @@ impl Settlement<'_> {
         self.order.discarded_at = None;
         self.order.announced = true;
         self.payment.flag(PaymentFlag::MovedBack, seen, self.now);
-        self.event(EventType::PaymentFlagged, json!({ "flag": PaymentFlag::MovedBack, "seen": seen }));
+        self.event(
+            EventType::PaymentFlagged,
+            json!({ "flag": PaymentFlag::MovedBack, "seen": seen }),
+        );
         self.stop_looking();
     }
 
@@ -242,6 +341,7 @@ impl Settlement<'_> {
     }
 
     fn stuck(&mut self) {
-        self.events.extend(end::leave_stuck(self.claimed, &mut self.operation));
+        self.events
+            .extend(end::leave_stuck(self.claimed, &mut self.operation));
     }
 }

@@ -49,18 +49,42 @@ pub struct Api {
 
 impl Api {
     pub fn new(address: String, token: String) -> Self {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(15)).build().unwrap();
-        Self { address, token, http }
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(15))
+            .build()
+            .unwrap();
+        Self {
+            address,
+            token,
+            http,
+        }
     }
 
     /// One call; `None` if no whole answer came.
-    async fn call(&self, method: &str, path: &str, key: Option<&str>, body: &Value) -> Option<(u16, Value)> {
-        let request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.address));
-        let request = key.into_iter().fold(request, |request, key| request.header("Idempotency-Key", key));
-        let request = if method == "GET" { request } else { request.json(body) };
+    async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        key: Option<&str>,
+        body: &Value,
+    ) -> Option<(u16, Value)> {
+        let request = self
+            .http
+            .request(method.parse().unwrap(), format!("{}{path}", self.address));
+        let request = key.into_iter().fold(request, |request, key| {
+            request.header("Idempotency-Key", key)
+        });
+        let request = if method == "GET" {
+            request
+        } else {
+            request.json(body)
+        };
         let answer = request.bearer_auth(&self.token).send().await.ok()?;
         let status = answer.status().as_u16();
-        Some((status, serde_json::from_slice(&answer.bytes().await.ok()?).ok()?))
+        Some((
+            status,
+            serde_json::from_slice(&answer.bytes().await.ok()?).ok()?,
+        ))
     }
 
     /// A call that must succeed.
@@ -74,8 +98,13 @@ impl Api {
     pub async fn until_answered(&self, path: &str, key: &str, body: &Value) -> (u16, Value) {
         let deadline = Instant::now() + Duration::from_secs(40);
         loop {
-            let answer = self.call("POST", path, Some(key), body).await.expect("nobody kills the service any more");
-            let wait = answer.1["code"].as_str().is_some_and(|code| code.ends_with("in_progress"));
+            let answer = self
+                .call("POST", path, Some(key), body)
+                .await
+                .expect("nobody kills the service any more");
+            let wait = answer.1["code"]
+                .as_str()
+                .is_some_and(|code| code.ends_with("in_progress"));
             if !wait {
                 return answer;
             }
@@ -136,7 +165,12 @@ pub struct Buyer {
 
 impl Buyer {
     pub fn new(api: Api, members: Vec<String>, luck: Luck) -> Self {
-        Self { api, members, luck, bought: Vec::new() }
+        Self {
+            api,
+            members,
+            luck,
+            bought: Vec::new(),
+        }
     }
 
     /// Goes on until told to stop.
@@ -151,8 +185,19 @@ impl Buyer {
                 let index = usable[self.luck.below(usable.len() as u64) as usize];
                 match self.luck.below(3) {
                     0 => self.change(index).await,
-                    1 => self.end(index, "payment/confirm", json!({}), "confirmed").await,
-                    _ => self.end(index, "cancel", json!({ "reason": "在庫切れ" }), "cancelled").await,
+                    1 => {
+                        self.end(index, "payment/confirm", json!({}), "confirmed")
+                            .await
+                    }
+                    _ => {
+                        self.end(
+                            index,
+                            "cancel",
+                            json!({ "reason": "在庫切れ" }),
+                            "cancelled",
+                        )
+                        .await
+                    }
                 }
             }
             tokio::time::sleep(Duration::from_millis(self.luck.below(20))).await;
@@ -167,7 +212,8 @@ impl Buyer {
     async fn place(&mut self) {
         let member = self.members[self.luck.below(self.members.len() as u64) as usize].clone();
         let quantity = self.luck.between(1, 20) as i64;
-        let body = json!({ "member_id": member, "payment_method": "paid", "lines": lines(quantity) });
+        let body =
+            json!({ "member_id": member, "payment_method": "paid", "lines": lines(quantity) });
         let mut order = Bought {
             key: self.key(),
             body,
@@ -177,7 +223,11 @@ impl Buyer {
             unanswered: None,
             ended: false,
         };
-        match self.api.call("POST", "/v1/admin/orders", Some(&order.key), &order.body).await {
+        match self
+            .api
+            .call("POST", "/v1/admin/orders", Some(&order.key), &order.body)
+            .await
+        {
             Some((201 | 202, answer)) => order.id = answer["id"].as_str().map(str::to_owned),
             // Nobody answered, or Paid could not be asked: to be repeated.
             None | Some((500.., _)) => {}
@@ -188,7 +238,10 @@ impl Buyer {
 
     async fn change(&mut self, index: usize) {
         let (quantity, order) = (self.luck.between(1, 20) as i64, &mut self.bought[index]);
-        let path = format!("/v1/admin/orders/{}", order.id.as_deref().unwrap_or_default());
+        let path = format!(
+            "/v1/admin/orders/{}",
+            order.id.as_deref().unwrap_or_default()
+        );
         let body = json!({ "update_paid_amount": true, "lines": lines(quantity) });
         match self.api.call("PATCH", &path, None, &body).await {
             Some((200 | 202, _)) => order.totals = BTreeSet::from([quantity * 1000]),
@@ -202,14 +255,24 @@ impl Buyer {
     async fn end(&mut self, index: usize, action: &str, body: Value, leads_to: &'static str) {
         let key = self.key();
         let order = &mut self.bought[index];
-        let path = format!("/v1/admin/orders/{}/{action}", order.id.as_deref().unwrap_or_default());
+        let path = format!(
+            "/v1/admin/orders/{}/{action}",
+            order.id.as_deref().unwrap_or_default()
+        );
         match self.api.call("POST", &path, Some(&key), &body).await {
-            Some((200 | 202, _)) => (order.ended, order.statuses) = (true, BTreeSet::from([leads_to])),
+            Some((200 | 202, _)) => {
+                (order.ended, order.statuses) = (true, BTreeSet::from([leads_to]))
+            }
             // Still on its way to Paid, or Paid could not be asked how the sale stands; nothing is changed.
             Some((409 | 503, _)) => {}
             None | Some((500.., _)) => {
                 order.ended = true;
-                order.unanswered = Some(Act { path, key, body, leads_to });
+                order.unanswered = Some(Act {
+                    path,
+                    key,
+                    body,
+                    leads_to,
+                });
             }
             Some(other) => panic!("{other:?}"),
         }

@@ -30,19 +30,32 @@ pub struct Answer {
 impl Client {
     /// Of a service at this address, as `http://127.0.0.1:port`.
     pub fn new(address: &str) -> Self {
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { address: address.to_owned(), headers: HeaderMap::new(), http }
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
+        Self {
+            address: address.to_owned(),
+            headers: HeaderMap::new(),
+            http,
+        }
     }
 
     /// The same, of a service at another address.
     pub fn at(&self, address: &str) -> Self {
-        Self { address: address.to_owned(), ..self.clone() }
+        Self {
+            address: address.to_owned(),
+            ..self.clone()
+        }
     }
 
     /// The same with a header.
     pub fn with(&self, name: &str, value: &str) -> Self {
         let mut client = self.clone();
-        client.headers.insert(name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap());
+        client.headers.insert(
+            name.parse::<HeaderName>().unwrap(),
+            HeaderValue::from_str(value).unwrap(),
+        );
         client
     }
 
@@ -93,7 +106,10 @@ impl Client {
 
     /// Opens a stream, which must be one.
     pub async fn stream(&self, path: &str) -> Stream {
-        let request = self.http.get(format!("{}{path}", self.address)).headers(self.headers.clone());
+        let request = self
+            .http
+            .get(format!("{}{path}", self.address))
+            .headers(self.headers.clone());
         Stream::of(request.send().await.unwrap()).await
     }
 
@@ -105,15 +121,29 @@ impl Client {
 
     /// GET of a file: its headers and its bytes.
     pub async fn download(&self, path: &str) -> (HeaderMap, Vec<u8>) {
-        let request = self.http.get(format!("{}{path}", self.address)).headers(self.headers.clone());
+        let request = self
+            .http
+            .get(format!("{}{path}", self.address))
+            .headers(self.headers.clone());
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200, "{path}");
-        (response.headers().clone(), response.bytes().await.unwrap().to_vec())
+        (
+            response.headers().clone(),
+            response.bytes().await.unwrap().to_vec(),
+        )
     }
 
     /// Any method with any body: (content type, bytes).
-    pub async fn send_raw(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Answer {
-        let mut request = self.http.request(method, format!("{}{path}", self.address)).headers(self.headers.clone());
+    pub async fn send_raw(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, Vec<u8>)>,
+    ) -> Answer {
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.address))
+            .headers(self.headers.clone());
         if let Some((content_type, bytes)) = body {
             if !content_type.is_empty() {
                 request = request.header("Content-Type", content_type);
@@ -123,10 +153,21 @@ impl Client {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         // A stream has no end to wait for.
-        let endless = headers.get("Content-Type").is_some_and(|kind| kind == "text/event-stream");
-        let text = if endless { String::new() } else { response.text().await.unwrap() };
+        let endless = headers
+            .get("Content-Type")
+            .is_some_and(|kind| kind == "text/event-stream");
+        let text = if endless {
+            String::new()
+        } else {
+            response.text().await.unwrap()
+        };
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status, headers, body, text }
+        Answer {
+            status,
+            headers,
+            body,
+            text,
+        }
     }
 }
 
@@ -143,16 +184,26 @@ impl Answer {
     pub fn problem(self, status: u16, code: &str) -> Self {
         let answer = self.expect(status);
         assert_eq!(answer.body["code"], code, "{}", answer.text);
-        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+        assert_eq!(
+            answer.header("content-type"),
+            Some("application/problem+json")
+        );
         assert_eq!(answer.body["status"], status);
-        assert_eq!(answer.body["request_id"].as_str(), answer.header("x-request-id"));
+        assert_eq!(
+            answer.body["request_id"].as_str(),
+            answer.header("x-request-id")
+        );
         answer
     }
 
     /// The pointers of the faults.
     pub fn pointers(&self) -> Vec<&str> {
         let errors = self.body["errors"].as_array();
-        errors.into_iter().flatten().filter_map(|error| error["pointer"].as_str()).collect()
+        errors
+            .into_iter()
+            .flatten()
+            .filter_map(|error| error["pointer"].as_str())
+            .collect()
     }
 
     /// A header.
@@ -164,6 +215,7 @@ impl Answer {
     #[track_caller]
     pub fn text_at(&self, pointer: &str) -> String {
         let text = self.body.pointer(pointer).and_then(Value::as_str);
-        text.unwrap_or_else(|| panic!("no text at {pointer} in {}", self.text)).to_owned()
+        text.unwrap_or_else(|| panic!("no text at {pointer} in {}", self.text))
+            .to_owned()
     }
 }

@@ -40,18 +40,29 @@ fn cluster() -> &'static Cluster {
         let template = migrated.clone();
         let template_url = server.url(&format!("{template}_new"));
         on_a_thread(async move { prepare(&url, &template_url, &template).await });
-        Cluster { server, template: migrated }
+        Cluster {
+            server,
+            template: migrated,
+        }
     })
 }
 
 /// Another set of migrations is another template.
 fn template_name() -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
-    let mut files: Vec<_> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path().join("up.sql")).collect();
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().join("up.sql"))
+        .collect();
     files.sort();
-    let text: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
-    let hash: String = kakeuri::crypto::hash_secret(&text)[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+    let text: String = files
+        .iter()
+        .map(|file| std::fs::read_to_string(file).unwrap())
+        .collect();
+    let hash: String = kakeuri::crypto::hash_secret(&text)[..6]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("migrated_{hash}")
 }
 
@@ -59,13 +70,26 @@ async fn prepare(url: &str, template_url: &str, template: &str) {
     let mut conn = AsyncPgConnection::establish(url).await.unwrap();
     // Test processes that start together make the template once.
     run(&mut conn, "SELECT pg_advisory_lock(7102)").await;
-    let databases: Vec<Name> =
-        diesel::sql_query("SELECT datname::text AS name FROM pg_database").load(&mut conn).await.unwrap();
-    for Name { name } in databases.iter().filter(|database| is_left_over(&database.name)) {
-        run(&mut conn, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+    let databases: Vec<Name> = diesel::sql_query("SELECT datname::text AS name FROM pg_database")
+        .load(&mut conn)
+        .await
+        .unwrap();
+    for Name { name } in databases
+        .iter()
+        .filter(|database| is_left_over(&database.name))
+    {
+        run(
+            &mut conn,
+            &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+        )
+        .await;
     }
     if !databases.iter().any(|database| database.name == template) {
-        run(&mut conn, &format!("DROP DATABASE IF EXISTS {template}_new WITH (FORCE)")).await;
+        run(
+            &mut conn,
+            &format!("DROP DATABASE IF EXISTS {template}_new WITH (FORCE)"),
+        )
+        .await;
         run(&mut conn, &format!("CREATE DATABASE {template}_new")).await;
         let pool = db::pool(template_url, 1);
         db::migrate(&pool).await.unwrap();
@@ -76,7 +100,9 @@ async fn prepare(url: &str, template_url: &str, template: &str) {
         )
         .await;
         for _ in 0..50 {
-            let renamed = diesel::sql_query(format!("ALTER DATABASE {template}_new RENAME TO {template}"));
+            let renamed = diesel::sql_query(format!(
+                "ALTER DATABASE {template}_new RENAME TO {template}"
+            ));
             if renamed.execute(&mut conn).await.is_ok() {
                 break;
             }
@@ -88,20 +114,34 @@ async fn prepare(url: &str, template_url: &str, template: &str) {
 
 /// Databases are named after their process; one whose process is gone is nobody's.
 fn is_left_over(name: &str) -> bool {
-    let Some(process) = name.strip_prefix("t_").and_then(|rest| rest.split('_').next()) else {
+    let Some(process) = name
+        .strip_prefix("t_")
+        .and_then(|rest| rest.split('_').next())
+    else {
         return false;
     };
     Path::new("/proc/self").exists() && !Path::new("/proc").join(process).exists()
 }
 
 async fn run(conn: &mut AsyncPgConnection, sql: &str) {
-    diesel::sql_query(sql).execute(conn).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    diesel::sql_query(sql)
+        .execute(conn)
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
 /// Runs to the end on a runtime of its own, from wherever the caller is.
 fn on_a_thread<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
-    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    std::thread::spawn(move || runtime().block_on(work)).join().unwrap()
+    let runtime = || {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    std::thread::spawn(move || runtime().block_on(work))
+        .join()
+        .unwrap()
 }
 
 impl Database {
@@ -118,13 +158,23 @@ impl Database {
     fn copy_of(template: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let cluster = cluster();
-        let name = format!("t_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let (url, sql) = (cluster.server.url("postgres"), format!("CREATE DATABASE {name} TEMPLATE {template}"));
+        let name = format!(
+            "t_{}_{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
+        let (url, sql) = (
+            cluster.server.url("postgres"),
+            format!("CREATE DATABASE {name} TEMPLATE {template}"),
+        );
         on_a_thread(async move {
             let mut conn = AsyncPgConnection::establish(&url).await.unwrap();
             run(&mut conn, &sql).await;
         });
-        Self { url: cluster.server.url(&name), name }
+        Self {
+            url: cluster.server.url(&name),
+            name,
+        }
     }
 }
 

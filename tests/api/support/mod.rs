@@ -77,15 +77,26 @@ impl TestApp {
         let database = Database::create();
         let sandbox = Sandbox::new();
         let sandbox_url = sandbox.url();
-        let defaults =
-            [("KAKEURI_RATE_LIMITS", "off"), ("KAKEURI_PAID_SANDBOX_URL", &sandbox_url), ("KAKEURI_PAID_WAIT", "5s")];
-        let find = |name: &str| settings.iter().chain(&defaults).find(|(key, _)| *key == name);
-        let config = Config::read(&|name| find(name).map(|(_, value)| (*value).to_owned())).unwrap();
+        let defaults = [
+            ("KAKEURI_RATE_LIMITS", "off"),
+            ("KAKEURI_PAID_SANDBOX_URL", &sandbox_url),
+            ("KAKEURI_PAID_WAIT", "5s"),
+        ];
+        let find = |name: &str| {
+            settings
+                .iter()
+                .chain(&defaults)
+                .find(|(key, _)| *key == name)
+        };
+        let config =
+            Config::read(&|name| find(name).map(|(_, value)| (*value).to_owned())).unwrap();
         let clock = Clock::manual();
         let master_key = MasterKeys::generate();
         let keys = MasterKeys::parse(&master_key).unwrap();
         let pool = db::pool(&database.url, 4);
-        let tokens = Tokens::load(&keys, &clock, &mut pool.get().await.unwrap()).await.unwrap();
+        let tokens = Tokens::load(&keys, &clock, &mut pool.get().await.unwrap())
+            .await
+            .unwrap();
         let app = App::new(config, clock, keys, tokens, pool.clone());
         let (store, owner) = open_store(&app, "minato").await;
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -94,7 +105,18 @@ impl TestApp {
         let server = http::server(&app, &database.url, listener, &stopping).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
-        Self { app, address, store, owner, sandbox, stopping, master_key, server: handle, pool, database }
+        Self {
+            app,
+            address,
+            store,
+            owner,
+            sandbox,
+            stopping,
+            master_key,
+            server: handle,
+            pool,
+            database,
+        }
     }
 
     /// Its database, for other processes.
@@ -114,7 +136,9 @@ impl TestApp {
 
     /// A connection of its own, which is not among those.
     pub async fn watcher(&self) -> AsyncPgConnection {
-        AsyncPgConnection::establish(self.database_url()).await.unwrap()
+        AsyncPgConnection::establish(self.database_url())
+            .await
+            .unwrap()
     }
 
     /// What the process tells Prometheus.
@@ -134,8 +158,14 @@ impl TestApp {
         use diesel::prelude::*;
         use diesel_async::RunQueryDsl;
         use kakeuri::db::schema::events;
-        let of_kind = events::table.filter(events::store_id.eq(self.store.store_id)).filter(events::type_.eq(kind));
-        of_kind.count().get_result(&mut self.app.db().await.unwrap()).await.unwrap()
+        let of_kind = events::table
+            .filter(events::store_id.eq(self.store.store_id))
+            .filter(events::type_.eq(kind));
+        of_kind
+            .count()
+            .get_result(&mut self.app.db().await.unwrap())
+            .await
+            .unwrap()
     }
 
     /// Lets time pass for everything but Paid.
@@ -155,7 +185,8 @@ impl TestApp {
 
     /// A client with the store's publishable key.
     pub fn visitor(&self) -> Client {
-        self.stranger().with("X-Publishable-Key", &self.store.publishable_key)
+        self.stranger()
+            .with("X-Publishable-Key", &self.store.publishable_key)
     }
 
     /// A client with the owner's scopes.
@@ -170,7 +201,8 @@ impl TestApp {
 
     /// A client of the admin API of some store.
     pub fn admin_of(&self, store: &Store, scopes: &[Scope]) -> Client {
-        self.stranger().bearer(&self.token_of(store, scopes, TimeDelta::days(1)))
+        self.stranger()
+            .bearer(&self.token_of(store, scopes, TimeDelta::days(1)))
     }
 
     /// A token of the admin API with these scopes, of the session that every store of the tests has.
@@ -180,13 +212,16 @@ impl TestApp {
 
     fn token_of(&self, store: &Store, scopes: &[Scope], ttl: TimeDelta) -> String {
         let (id, now) = (store.store_id, self.app.clock.now());
-        let claims = Claims::new(Audience::Admin, id, "cli".into(), id.0, now, ttl).allowing(scopes);
+        let claims =
+            Claims::new(Audience::Admin, id, "cli".into(), id.0, now, ttl).allowing(scopes);
         self.app.tokens.sign(&claims).unwrap()
     }
 
     /// A client of a member who has logged in.
     pub async fn buyer(&self, member: MemberId) -> Client {
-        let session = sessions::open(&self.app, self.store.store_id, Who::Member(member)).await.unwrap();
+        let session = sessions::open(&self.app, self.store.store_id, Who::Member(member))
+            .await
+            .unwrap();
         self.stranger().bearer(&session.access_token)
     }
 
@@ -207,7 +242,15 @@ impl TestApp {
         let mut conn = self.app.db().await.unwrap();
         member::insert(&member, &mut conn).await.unwrap();
         let hash = passwords::hash(PASSWORD.into()).await.unwrap();
-        db::password::set(member.store_id, member.id, &hash, member.created_at, &mut conn).await.unwrap();
+        db::password::set(
+            member.store_id,
+            member.id,
+            &hash,
+            member.created_at,
+            &mut conn,
+        )
+        .await
+        .unwrap();
         member.id
     }
 
@@ -243,7 +286,11 @@ impl TestApp {
     /// A member's e-mail address.
     pub async fn email_of(&self, member: MemberId) -> String {
         let conn = self.app.db().await.unwrap();
-        member::find(self.store.store_id, member, &conn).await.unwrap().unwrap().email_key
+        member::find(self.store.store_id, member, &conn)
+            .await
+            .unwrap()
+            .unwrap()
+            .email_key
     }
 }
 

@@ -32,15 +32,22 @@ impl TestApp {
         let mut settings = paid_settings::find(store, &conn).await.unwrap();
         settings.merchant_id = Some("100001".into());
         let purpose = provider::auth_code_purpose(store);
-        settings.auth_code_sealed = Some(self.app.keys.seal(&purpose, self.sandbox.auth_code.as_bytes()));
+        settings.auth_code_sealed = Some(
+            self.app
+                .keys
+                .seal(&purpose, self.sandbox.auth_code.as_bytes()),
+        );
         settings.auth_code_last4 = Some(self.sandbox.auth_code[28..].to_owned());
         settings.enabled = true;
-        paid_settings::save(&mut settings, self.app.clock.now(), &mut conn).await.unwrap();
+        paid_settings::save(&mut settings, self.app.clock.now(), &mut conn)
+            .await
+            .unwrap();
     }
 
     /// A member whom Paid has approved, with a credit line of 1,000,000 yen.
     pub async fn approved_member(&self) -> MemberId {
-        self.linked_member(|member| member.application_status = ApplicationStatus::ApprovedActive).await
+        self.linked_member(|member| member.application_status = ApplicationStatus::ApprovedActive)
+            .await
     }
 
     /// A member whom Paid knows and has approved, whatever the cache says.
@@ -62,24 +69,33 @@ impl TestApp {
     /// The customer number of a member.
     pub async fn customer_number(&self, member: MemberId) -> String {
         let conn = self.app.db().await.unwrap();
-        let row = kakeuri::db::member::find(self.store.store_id, member, &conn).await.unwrap().unwrap();
+        let row = kakeuri::db::member::find(self.store.store_id, member, &conn)
+            .await
+            .unwrap()
+            .unwrap();
         row.customer_number.unwrap().as_str().to_owned()
     }
 
     /// Puts a product on sale.
     pub async fn product(&self, code: &str, unit_price: i64) {
         let product = json!({ "code": code, "name": "宇治煎茶 100g", "unit_price": unit_price, "tax_rate": 10 });
-        self.admin().post("/v1/admin/products", product).await.expect(201);
+        self.admin()
+            .post("/v1/admin/products", product)
+            .await
+            .expect(201);
     }
 
     /// Asks for an order of one line; `net` is without tax (10 %).
     pub async fn place(&self, member: MemberId, net: i64) -> Answer {
-        self.place_by(&self.admin().key(&new_key()), member, net).await
+        self.place_by(&self.admin().key(&new_key()), member, net)
+            .await
     }
 
     /// The same by some client, who brings his own idempotency key.
     pub async fn place_by(&self, client: &Client, member: MemberId, net: i64) -> Answer {
-        client.post("/v1/admin/orders", order_body(member, net)).await
+        client
+            .post("/v1/admin/orders", order_body(member, net))
+            .await
     }
 
     /// The id of an order of 1,100 yen with tax that awaits its confirmation.
@@ -90,7 +106,11 @@ impl TestApp {
 
     /// An order as the admin sees it.
     pub async fn order(&self, id: &str) -> Value {
-        self.admin().get(&format!("/v1/admin/orders/{id}")).await.expect(200).body
+        self.admin()
+            .get(&format!("/v1/admin/orders/{id}"))
+            .await
+            .expect(200)
+            .body
     }
 
     /// The sale of an order as Paid holds it.
@@ -100,7 +120,10 @@ impl TestApp {
 
     /// The key of an order's sale.
     pub async fn key_of(&self, id: &str) -> String {
-        self.order(id).await["payment"]["provider_reference"].as_str().unwrap().to_owned()
+        self.order(id).await["payment"]["provider_reference"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// Lets so many minutes pass, and the recovery do what is due then, until nothing is due any more.
@@ -112,7 +135,9 @@ impl TestApp {
     /// Comes back when something that goes on by itself has come about; gives up after 20 seconds.
     pub async fn when(&self, come_about: impl AsyncFn() -> bool) {
         let waiting = async { while !come_about().await {} };
-        tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("it never came about");
+        tokio::time::timeout(Duration::from_secs(20), waiting)
+            .await
+            .expect("it never came about");
     }
 
     /// Lets time pass step by step until the recovery has run out of retries.
@@ -125,16 +150,37 @@ impl TestApp {
     /// The types of the events of an order, oldest first.
     pub async fn events_of(&self, id: &str) -> Vec<String> {
         let path = format!("/v1/admin/events?subject={id}&limit=200");
-        let events = self.admin().get(&path).await.expect(200).body["data"].as_array().unwrap().clone();
-        events.iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
+        let events = self.admin().get(&path).await.expect(200).body["data"]
+            .as_array()
+            .unwrap()
+            .clone();
+        events
+            .iter()
+            .map(|event| event["type"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// The causes for which an order stands on the reconciliation list.
     pub async fn causes_of(&self, id: &str) -> Vec<String> {
-        let list = self.admin().get("/v1/admin/reconciliation?limit=200").await.expect(200).body;
-        let item = list["data"].as_array().unwrap().iter().find(|item| item["order"]["id"] == id).cloned();
-        let causes = item.map(|item| item["causes"].as_array().unwrap().clone()).unwrap_or_default();
-        causes.iter().map(|cause| cause["code"].as_str().unwrap().to_owned()).collect()
+        let list = self
+            .admin()
+            .get("/v1/admin/reconciliation?limit=200")
+            .await
+            .expect(200)
+            .body;
+        let item = list["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|item| item["order"]["id"] == id)
+            .cloned();
+        let causes = item
+            .map(|item| item["causes"].as_array().unwrap().clone())
+            .unwrap_or_default();
+        causes
+            .iter()
+            .map(|cause| cause["code"].as_str().unwrap().to_owned())
+            .collect()
     }
 }
 

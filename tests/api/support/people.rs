@@ -36,22 +36,33 @@ impl TestApp {
 
     /// Submits a member's application.
     pub async fn submit(&self, member: impl std::fmt::Display) -> Answer {
-        self.admin().act(&format!("/v1/admin/members/{member}/paid/application")).await
+        self.admin()
+            .act(&format!("/v1/admin/members/{member}/paid/application"))
+            .await
     }
 
     /// Asks Paid how a member's application stands.
     pub async fn refresh(&self, member: impl std::fmt::Display) -> Answer {
-        self.admin().act(&format!("/v1/admin/members/{member}/paid/refresh")).await
+        self.admin()
+            .act(&format!("/v1/admin/members/{member}/paid/refresh"))
+            .await
     }
 
     /// A member as the admin sees it.
     pub async fn seen(&self, member: impl std::fmt::Display) -> Value {
-        self.admin().get(&format!("/v1/admin/members/{member}")).await.expect(200).body
+        self.admin()
+            .get(&format!("/v1/admin/members/{member}"))
+            .await
+            .expect(200)
+            .body
     }
 
     /// The status of a member's application.
     pub async fn application_of(&self, member: impl std::fmt::Display) -> String {
-        self.seen(member).await["paid"]["application_status"].as_str().unwrap().to_owned()
+        self.seen(member).await["paid"]["application_status"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// Registers on the storefront.
@@ -66,13 +77,19 @@ impl TestApp {
 
     /// Lets so many minutes pass, and does what is due then.
     pub async fn work_after(&self, minutes: i64) {
-        self.let_time_pass(chrono::TimeDelta::minutes(minutes)).await;
+        self.let_time_pass(chrono::TimeDelta::minutes(minutes))
+            .await;
         self.work().await;
     }
 
     /// How many calls of an operation reached Paid.
     pub async fn calls_of(&self, operation: &str) -> usize {
-        self.sandbox.calls().await.iter().filter(|call| call["operation"] == operation).count()
+        self.sandbox
+            .calls()
+            .await
+            .iter()
+            .filter(|call| call["operation"] == operation)
+            .count()
     }
 }
 
@@ -86,5 +103,8 @@ pub fn registration(email: &str, wants_paid: bool) -> Value {
 
 /// Is Paid among the methods of this member?
 pub fn is_ticked(member: &Value) -> bool {
-    member["payment_methods"].as_array().unwrap().contains(&json!("paid"))
+    member["payment_methods"]
+        .as_array()
+        .unwrap()
+        .contains(&json!("paid"))
 }

@@ -26,28 +26,46 @@ pub fn command(settings: &[(&str, &str)], arguments: &[&str]) -> Command {
     }
     // The default port of the metrics is one for the whole machine.
     command.env("KAKEURI_METRICS_LISTEN", "off");
-    command.args(arguments).envs(settings.iter().copied()).stdin(Stdio::null());
+    command
+        .args(arguments)
+        .envs(settings.iter().copied())
+        .stdin(Stdio::null());
     command
 }
 
 /// What a short command prints.
 #[track_caller]
 pub fn run(settings: &[(&str, &str)], arguments: &[&str]) -> String {
-    let Output { status, stdout, stderr } = command(settings, arguments).output().unwrap();
-    assert!(status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&stderr));
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command(settings, arguments).output().unwrap();
+    assert!(
+        status.success(),
+        "{arguments:?}: {}",
+        String::from_utf8_lossy(&stderr)
+    );
     String::from_utf8(stdout).unwrap().trim().to_owned()
 }
 
 /// How much memory a process has for itself in RAM, in KiB.
 pub fn resident(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
     line.trim().trim_end_matches("kB").trim().parse().unwrap()
 }
 
 /// An address that nobody listens on at the moment.
 pub fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string()
 }
 
 /// A new, empty folder for one test.
@@ -64,7 +82,11 @@ impl Process {
     #[track_caller]
     pub fn start(settings: &[(&str, &str)], arguments: &[&str], log: &Path, ready: &str) -> Self {
         let log_file = File::options().create(true).append(true).open(log).unwrap();
-        let mut child = command(settings, arguments).stdout(Stdio::piped()).stderr(log_file).spawn().unwrap();
+        let mut child = command(settings, arguments)
+            .stdout(Stdio::piped())
+            .stderr(log_file)
+            .spawn()
+            .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let started = Self { child };
         let (tell, told) = std::sync::mpsc::channel();
@@ -80,7 +102,10 @@ impl Process {
         let deadline = Duration::from_secs(60);
         told.recv_timeout(deadline).unwrap_or_else(|_| {
             let log = std::fs::read_to_string(log).unwrap_or_default();
-            panic!("{arguments:?} is not ready; its log ends: {}", &log[log.len().saturating_sub(2000)..])
+            panic!(
+                "{arguments:?} is not ready; its log ends: {}",
+                &log[log.len().saturating_sub(2000)..]
+            )
         });
         started
     }
@@ -98,12 +123,19 @@ impl Process {
 
     /// Asks the process to stop, and waits for its end.
     pub fn stop(mut self) {
-        assert!(self.end_within(Duration::from_secs(30)), "the process does not stop");
+        assert!(
+            self.end_within(Duration::from_secs(30)),
+            "the process does not stop"
+        );
     }
 
     fn end_within(&mut self, time: Duration) -> bool {
         let id = self.child.id().to_string();
-        drop(Command::new("sh").args(["-c", "kill -TERM \"$0\"", &id]).status());
+        drop(
+            Command::new("sh")
+                .args(["-c", "kill -TERM \"$0\"", &id])
+                .status(),
+        );
         let deadline = Instant::now() + time;
         while matches!(self.child.try_wait(), Ok(None)) {
             if Instant::now() > deadline {

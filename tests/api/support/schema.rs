@@ -4,7 +4,14 @@
 use serde_json::Value;
 
 /// Says nothing about the value, or (`pattern`) is left to script/documents.
-const NOTES: [&str; 6] = ["description", "example", "title", "pattern", "writeOnly", "propertyNames"];
+const NOTES: [&str; 6] = [
+    "description",
+    "example",
+    "title",
+    "pattern",
+    "writeOnly",
+    "propertyNames",
+];
 
 /// What is wrong with a value, each with its place. A keyword that is not known here is a fault, too.
 pub fn faults(document: &Value, schema: &Value, value: &Value) -> Vec<String> {
@@ -14,12 +21,22 @@ pub fn faults(document: &Value, schema: &Value, value: &Value) -> Vec<String> {
 }
 
 fn check(document: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
-    let Value::Object(keywords) = schema else { return };
+    let Value::Object(keywords) = schema else {
+        return;
+    };
     for (keyword, wanted) in keywords {
         let good = match keyword.as_str() {
             "$ref" => {
-                let target = wanted.as_str().and_then(|target| document.pointer(target.trim_start_matches('#')));
-                check(document, target.expect("a reference leads somewhere"), value, at, found);
+                let target = wanted
+                    .as_str()
+                    .and_then(|target| document.pointer(target.trim_start_matches('#')));
+                check(
+                    document,
+                    target.expect("a reference leads somewhere"),
+                    value,
+                    at,
+                    found,
+                );
                 true
             }
             "type" => wanted.as_array().map_or_else(
@@ -39,7 +56,10 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str, found: &mut 
             }
             "properties" | "additionalProperties" => {
                 for (name, field) in value.as_object().into_iter().flatten() {
-                    match (schema["properties"].get(name), &schema["additionalProperties"]) {
+                    match (
+                        schema["properties"].get(name),
+                        &schema["additionalProperties"],
+                    ) {
                         (Some(property), _) if keyword == "properties" => {
                             check(document, property, field, &format!("{at}/{name}"), found);
                         }
@@ -60,13 +80,27 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str, found: &mut 
                 }
                 true
             }
-            "minItems" => value.as_array().is_none_or(|items| items.len() as u64 >= wanted.as_u64().unwrap()),
-            "maxItems" => value.as_array().is_none_or(|items| items.len() as u64 <= wanted.as_u64().unwrap()),
-            "minLength" => value.as_str().is_none_or(|text| text.chars().count() as u64 >= wanted.as_u64().unwrap()),
-            "maxLength" => value.as_str().is_none_or(|text| text.chars().count() as u64 <= wanted.as_u64().unwrap()),
-            "minimum" => value.as_f64().is_none_or(|number| number >= wanted.as_f64().unwrap()),
-            "maximum" => value.as_f64().is_none_or(|number| number <= wanted.as_f64().unwrap()),
-            "format" => value.as_str().is_none_or(|text| has_format(text, wanted.as_str().unwrap())),
+            "minItems" => value
+                .as_array()
+                .is_none_or(|items| items.len() as u64 >= wanted.as_u64().unwrap()),
+            "maxItems" => value
+                .as_array()
+                .is_none_or(|items| items.len() as u64 <= wanted.as_u64().unwrap()),
+            "minLength" => value
+                .as_str()
+                .is_none_or(|text| text.chars().count() as u64 >= wanted.as_u64().unwrap()),
+            "maxLength" => value
+                .as_str()
+                .is_none_or(|text| text.chars().count() as u64 <= wanted.as_u64().unwrap()),
+            "minimum" => value
+                .as_f64()
+                .is_none_or(|number| number >= wanted.as_f64().unwrap()),
+            "maximum" => value
+                .as_f64()
+                .is_none_or(|number| number <= wanted.as_f64().unwrap()),
+            "format" => value
+                .as_str()
+                .is_none_or(|text| has_format(text, wanted.as_str().unwrap())),
             note => NOTES.contains(&note),
         };
         if !good {

@@ -35,10 +35,20 @@ impl Stream {
     pub(super) async fn of(response: reqwest::Response) -> Self {
         let headers = response.headers().clone();
         if response.status() != 200 {
-            panic!("no stream but {}: {}", response.status(), response.text().await.unwrap());
+            panic!(
+                "no stream but {}: {}",
+                response.status(),
+                response.text().await.unwrap()
+            );
         }
         assert_eq!(headers["content-type"], "text/event-stream");
-        Self { headers, last_id: None, comments: 0, response, unread: Vec::new() }
+        Self {
+            headers,
+            last_id: None,
+            comments: 0,
+            response,
+            unread: Vec::new(),
+        }
     }
 
     /// The next message; `None` at the end.
@@ -92,11 +102,16 @@ impl Stream {
                 let block: Vec<u8> = self.unread.drain(..end + 2).collect();
                 return Some(String::from_utf8(block).unwrap());
             }
-            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("the stream is silent");
+            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk())
+                .await
+                .expect("the stream is silent");
             match chunk.unwrap() {
                 Some(bytes) => self.unread.extend_from_slice(&bytes),
                 None => {
-                    assert!(self.unread.is_empty(), "the stream ended in the middle of a message");
+                    assert!(
+                        self.unread.is_empty(),
+                        "the stream ended in the middle of a message"
+                    );
                     return None;
                 }
             }

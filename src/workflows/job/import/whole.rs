@@ -83,7 +83,15 @@ impl<'a> File<'a> {
     async fn open(app: &'a App, held: &'a Held, dry_run: bool) -> Result<Self, Error> {
         let settings = paid_settings::find(held.job.store_id, &*app.db().await?).await?;
         let (portions, refused) = (BTreeMap::new(), BTreeSet::new());
-        Ok(Self { app, held, dry_run, settings, portions, spoken_for: SpokenFor::default(), refused })
+        Ok(Self {
+            app,
+            held,
+            dry_run,
+            settings,
+            portions,
+            spoken_for: SpokenFor::default(),
+            refused,
+        })
     }
 
     fn mode(&self) -> Mode {
@@ -97,19 +105,29 @@ impl<'a> File<'a> {
     /// Judges a portion and keeps what it comes to.
     async fn stage(&mut self, number: i32) -> Result<(), Error> {
         let (store, id) = (self.held.job.store_id, self.held.job.id);
-        let mut portion = job_portion::find(store, id, number, &*self.app.db().await?).await?.or_not_found()?;
+        let mut portion = job_portion::find(store, id, number, &*self.app.db().await?)
+            .await?
+            .or_not_found()?;
         let rows = rows_of(&portion)?;
         portion.input = None;
-        let drawn = if self.dry_run { None } else { Some(drawn_for(self.app, store, &rows).await?) };
+        let drawn = if self.dry_run {
+            None
+        } else {
+            Some(drawn_for(self.app, store, &rows).await?)
+        };
         let basis = basis(self.app, self.held, &self.settings, drawn, &self.spoken_for);
         let conn = &mut *self.app.db().await?;
         let (verdicts, effects) = judged(basis, &rows, false, conn).await?;
         self.spoken_for.add(effects.members());
-        if verdicts.iter().any(|verdict| matches!(verdict, Verdict::Refused(..))) {
+        if verdicts
+            .iter()
+            .any(|verdict| matches!(verdict, Verdict::Refused(..)))
+        {
             self.refused.insert(number);
         }
         let changes = effects.changes();
-        let staged = serde_json::to_vec(&Staged { verdicts, effects }).map_err(anyhow::Error::from)?;
+        let staged =
+            serde_json::to_vec(&Staged { verdicts, effects }).map_err(anyhow::Error::from)?;
         conn.transaction(async |conn| {
             // Whoever lost the file leaves alone what its new holder has found out.
             if job_portion::lock_ours(&self.held.portion, conn).await? {
@@ -153,9 +171,14 @@ impl<'a> File<'a> {
                 job_portion::close(portion, app.clock.now(), conn).await?;
             }
             // While this was written, the lease may have passed for lost and the job been ended.
-            let job = job::lock(held.job.store_id, held.job.id, conn).await?.or_not_found()?;
+            let job = job::lock(held.job.store_id, held.job.id, conn)
+                .await?
+                .or_not_found()?;
             if !job.state.is_open() {
-                return Err(Error::from(anyhow::anyhow!("the job was ended while its file was taken over")).into());
+                return Err(Error::from(anyhow::anyhow!(
+                    "the job was ended while its file was taken over"
+                ))
+                .into());
             }
             Ok(conclude(app, held, tally, conn).await?)
         })
@@ -171,7 +194,14 @@ impl<'a> File<'a> {
             JobState::Cancelling => {
                 let mut job = job::lock(store, id, conn).await?.or_not_found()?;
                 let actor = job.actor.clone();
-                end(&mut job, JobState::Cancelled, &actor, self.app.clock.now(), conn).await?;
+                end(
+                    &mut job,
+                    JobState::Cancelled,
+                    &actor,
+                    self.app.clock.now(),
+                    conn,
+                )
+                .await?;
                 Ok(true)
             }
         }
@@ -214,13 +244,20 @@ impl<'a> File<'a> {
             return Err(Stopped::Moved(moved));
         }
         for number in self.portions.keys() {
-            tell(self.app, self.held, &self.staged(*number, conn).await?.effects.news, conn).await?;
+            tell(
+                self.app,
+                self.held,
+                &self.staged(*number, conn).await?.effects.news,
+                conn,
+            )
+            .await?;
         }
         Ok(())
     }
 
     async fn staged(&self, number: i32, conn: &AsyncPgConnection) -> Result<Staged, Error> {
-        let staged = job_portion::staged(self.held.job.store_id, self.held.job.id, number, conn).await?;
+        let staged =
+            job_portion::staged(self.held.job.store_id, self.held.job.id, number, conn).await?;
         Ok(serde_json::from_slice(&staged).map_err(anyhow::Error::from)?)
     }
 }

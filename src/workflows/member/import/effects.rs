@@ -31,13 +31,24 @@ pub(super) struct Change {
 impl Change {
     fn is_of_application(&self) -> bool {
         let (before, after) = (&self.before, &self.after);
-        (before.application_status, &before.customer_number) != (after.application_status, &after.customer_number)
+        (before.application_status, &before.customer_number)
+            != (after.application_status, &after.customer_number)
     }
 
     /// Is `present` the member of whom this was found out? A refresh at Paid that brings nothing new does not matter.
     fn is_of(&self, present: &Member) -> bool {
-        let Member { version, checked_at, updated_at, .. } = self.before;
-        Member { version, checked_at, updated_at, ..present.clone() } == self.before
+        let Member {
+            version,
+            checked_at,
+            updated_at,
+            ..
+        } = self.before;
+        Member {
+            version,
+            checked_at,
+            updated_at,
+            ..present.clone()
+        } == self.before
     }
 }
 
@@ -49,20 +60,34 @@ impl Effects {
 
     /// The members as they are before and after.
     pub fn members(&self) -> impl Iterator<Item = &Member> {
-        let changed = self.changed.iter().flat_map(|change| [&change.before, &change.after]);
+        let changed = self
+            .changed
+            .iter()
+            .flat_map(|change| [&change.before, &change.after]);
         self.created.iter().chain(changed)
     }
 
     /// Are the members that are to be changed as they were when this was found out? To be asked under their locks.
     pub async fn still_hold(&self, conn: &mut AsyncPgConnection) -> Result<bool, Error> {
-        let Some(Change { before: Member { store_id, .. }, .. }) = self.changed.first() else { return Ok(true) };
+        let Some(Change {
+            before: Member { store_id, .. },
+            ..
+        }) = self.changed.first()
+        else {
+            return Ok(true);
+        };
         let ids = self.changes();
         let present = member::find_many(*store_id, &ids, conn).await?;
-        let present: HashMap<MemberId, Member> = present.into_iter().map(|member| (member.id, member)).collect();
+        let present: HashMap<MemberId, Member> = present
+            .into_iter()
+            .map(|member| (member.id, member))
+            .collect();
         let in_progress = operation::open_on_members(*store_id, &ids, conn).await?;
         Ok(self.changed.iter().all(|change| {
             let id = change.before.id;
-            present.get(&id).is_some_and(|present| change.is_of(present))
+            present
+                .get(&id)
+                .is_some_and(|present| change.is_of(present))
                 && !(change.is_of_application() && in_progress.contains_key(&id))
         }))
     }
@@ -82,9 +107,14 @@ impl Effects {
     /// Writes the members that are changed, under their locks.
     pub async fn change(&self, conn: &mut AsyncPgConnection) -> Result<(), Error> {
         let after: Vec<&Member> = self.changed.iter().map(|change| &change.after).collect();
-        let Some(any) = after.first() else { return Ok(()) };
+        let Some(any) = after.first() else {
+            return Ok(());
+        };
         member::save_many(&after, conn).await?;
-        let readdressed = self.changed.iter().filter(|change| change.before.email_key != change.after.email_key);
+        let readdressed = self
+            .changed
+            .iter()
+            .filter(|change| change.before.email_key != change.after.email_key);
         let readdressed: Vec<MemberId> = readdressed.map(|change| change.before.id).collect();
         if readdressed.is_empty() {
             return Ok(());

@@ -49,7 +49,10 @@ impl SpokenFor {
             email.as_deref().map(Name::Email),
             row.customer_number.as_ref().map(Name::Key),
         ];
-        names.iter().flatten().any(|name| self.names.contains(&self.hash(name)))
+        names
+            .iter()
+            .flatten()
+            .any(|name| self.names.contains(&self.hash(name)))
     }
 
     fn hash(&self, name: &Name<'_>) -> u128 {
@@ -61,7 +64,9 @@ impl SpokenFor {
 fn names(member: &Member) -> impl Iterator<Item = Name<'_>> {
     let names = [
         // A file that is only checked draws no numbers.
-        Some(member.number.as_str()).filter(|number| !number.is_empty()).map(Name::Number),
+        Some(member.number.as_str())
+            .filter(|number| !number.is_empty())
+            .map(Name::Number),
         Some(Name::Email(&member.email_key)),
         member.customer_number.as_ref().map(Name::Key),
     ];

@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::db::admin_user::{self, AdminUser};
-use crate::db::event::{self, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::idempotency_key::Ticket;
 use crate::db::member::Member;
 use crate::db::product::{self, Product};
@@ -227,10 +227,8 @@ async fn add_products(app: &App, store: &Store, actor: &str) -> Result<(), Error
             );
             event::append(
                 store.store_id,
-                EventType::ProductCreated,
-                subject,
+                &[NewEvent::new(EventType::ProductCreated, subject, data)],
                 actor,
-                data,
                 now,
                 conn,
             )

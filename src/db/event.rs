@@ -72,38 +72,9 @@ impl Subject {
     }
 }
 
-/// Appends a line. To be called last in a transaction: from here to the commit a reader of the log may have to wait.
-pub async fn append(
-    store: StoreId,
-    kind: EventType,
-    subject: Subject,
-    actor: &str,
-    data: Value,
-    at: DateTime<Utc>,
-    conn: &mut AsyncPgConnection,
-) -> QueryResult<()> {
-    let (subject_type, subject_id) = subject.columns();
-    let row = (
-        events::store_id.eq(store),
-        // The trigger replaces it.
-        events::seq.eq(0),
-        events::id.eq(EventId::new()),
-        events::type_.eq(kind),
-        events::subject_type.eq(subject_type),
-        events::subject_id.eq(subject_id),
-        events::actor.eq(actor),
-        events::data.eq(data),
-        events::created_at.eq(at),
-    );
-    super::Cached(diesel::insert_into(events::table).values(row))
-        .execute(conn)
-        .await
-        .map(drop)
-}
-
-/// A line to append together with others.
+/// A line to append.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct News {
+pub struct NewEvent {
     /// What happened.
     pub kind: EventType,
     /// To what.
@@ -112,20 +83,69 @@ pub struct News {
     pub data: Value,
 }
 
-/// Appends many lines by one actor, in their order, as [`append`] does one.
-pub async fn append_many(
+impl NewEvent {
+    /// Of what happened to `subject`.
+    pub fn new(kind: EventType, subject: Subject, data: Value) -> Self {
+        Self {
+            kind,
+            subject,
+            data,
+        }
+    }
+}
+
+/// Appends lines by one actor, in their order. To be called last in a transaction: from here to the commit a reader of
+/// the log may have to wait.
+pub async fn append(
     store: StoreId,
-    news: &[News],
+    events: &[NewEvent],
+    actor: &str,
+    at: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    match events {
+        [] => Ok(()),
+        [event] => append_one(store, event, actor, at, conn).await,
+        events => append_many(store, events, actor, at, conn).await,
+    }
+}
+
+async fn append_one(
+    store: StoreId,
+    event: &NewEvent,
+    actor: &str,
+    at: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    let (subject_type, subject_id) = event.subject.columns();
+    let row = (
+        events::store_id.eq(store),
+        // The trigger replaces it.
+        events::seq.eq(0),
+        events::id.eq(EventId::new()),
+        events::type_.eq(event.kind),
+        events::subject_type.eq(subject_type),
+        events::subject_id.eq(subject_id),
+        events::actor.eq(actor),
+        events::data.eq(&event.data),
+        events::created_at.eq(at),
+    );
+    super::Cached(diesel::insert_into(events::table).values(row))
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+async fn append_many(
+    store: StoreId,
+    events: &[NewEvent],
     actor: &str,
     at: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<()> {
     use sql_types::{Array, Jsonb, Text, Timestamptz};
-    if news.is_empty() {
-        return Ok(());
-    }
     let (subject_types, subject_ids): (Vec<_>, Vec<_>) =
-        news.iter().map(|line| line.subject.columns()).unzip();
+        events.iter().map(|line| line.subject.columns()).unzip();
     // The trigger replaces the number, row by row and in this order.
     diesel::sql_query(
         "INSERT INTO events (store_id, seq, id, type, subject_type, subject_id, actor, data, created_at) \
@@ -136,11 +156,11 @@ pub async fn append_many(
     .bind::<sql_types::Uuid, _>(store)
     .bind::<Text, _>(actor)
     .bind::<Timestamptz, _>(at)
-    .bind::<Array<sql_types::Uuid>, _>(news.iter().map(|_| EventId::new()).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(news.iter().map(|line| line.kind).collect::<Vec<_>>())
+    .bind::<Array<sql_types::Uuid>, _>(events.iter().map(|_| EventId::new()).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(events.iter().map(|line| line.kind).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(subject_types)
     .bind::<Array<sql_types::Uuid>, _>(subject_ids)
-    .bind::<Array<Jsonb>, _>(news.iter().map(|line| &line.data).collect::<Vec<_>>())
+    .bind::<Array<Jsonb>, _>(events.iter().map(|line| &line.data).collect::<Vec<_>>())
     .execute(conn)
     .await
     .map(drop)

@@ -47,7 +47,7 @@ pub const MOST_STREAMS: usize = 100;
 /// What a stream follows.
 pub trait Follow: 'static {
     /// Looks for what is new. A connection is taken for this look alone.
-    fn look(&mut self, app: &App) -> impl Future<Output = Result<News, Error>>;
+    fn look(&mut self, app: &App) -> impl Future<Output = Result<NewEvent, Error>>;
 
     /// Where a client that comes back now should go on, though it was told nothing of late.
     fn place(&self) -> Option<String>;
@@ -55,7 +55,7 @@ pub trait Follow: 'static {
 
 /// What one look found.
 #[derive(Debug)]
-pub struct News {
+pub struct NewEvent {
     /// In their order.
     pub messages: Vec<Message>,
     /// What comes after them.
@@ -333,7 +333,7 @@ impl<F: Follow> Live<F> {
             Message::farewell(why).write_to(&mut text);
             return Ok(text);
         }
-        let News { messages, then } =
+        let NewEvent { messages, then } =
             share::for_store(self.standing.store(), self.follow.look(&self.app)).await?;
         self.wait = if then == Then::LookAgain {
             Duration::ZERO

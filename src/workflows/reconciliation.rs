@@ -10,7 +10,7 @@ use super::order::{Progress, view};
 use super::payment::act::{self as payments, finish};
 use super::payment::refresh::check_account;
 use crate::app::App;
-use crate::db::event::{self, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::operation::{self, Operation};
 use crate::db::order::{self, Order, OrderView};
 use crate::db::paid_settings;
@@ -160,10 +160,8 @@ async fn note(
     let subject = Subject::Order(id);
     Ok(event::append(
         store,
-        EventType::PaymentResolved,
-        subject,
+        &[NewEvent::new(EventType::PaymentResolved, subject, data)],
         context.actor,
-        data,
         app.clock.now(),
         conn,
     )
@@ -211,10 +209,12 @@ async fn give_up(
         let data = json!({ "action": wish.action, "reason": wish.reason, "operation_id": open.id });
         event::append(
             store,
-            EventType::PaymentResolved,
-            Subject::Order(id),
+            &[NewEvent::new(
+                EventType::PaymentResolved,
+                Subject::Order(id),
+                data,
+            )],
             context.actor,
-            data,
             now,
             conn,
         )
@@ -335,10 +335,12 @@ async fn accept(
         });
         event::append(
             store,
-            EventType::PaymentResolved,
-            Subject::Order(id),
+            &[NewEvent::new(
+                EventType::PaymentResolved,
+                Subject::Order(id),
+                data,
+            )],
             context.actor,
-            data,
             now,
             conn,
         )

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::crypto::{hash_secret, random_secret, same};
-use crate::db::event::{self, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::session::{self as sessions, Session};
 use crate::db::{admin_user, member};
 use crate::domain::events::EventType;
@@ -244,10 +244,12 @@ pub async fn developer_token(
         sessions::insert(&session, conn).await?;
         event::append(
             store,
-            EventType::TokenCreated,
-            Subject::Store(store),
+            &[NewEvent::new(
+                EventType::TokenCreated,
+                Subject::Store(store),
+                data,
+            )],
             &actor(),
-            data,
             now,
             conn,
         )
@@ -271,10 +273,8 @@ pub async fn developer_token_of_member(
     let conn = &mut *app.db().await?;
     event::append(
         store,
-        EventType::TokenCreated,
-        subject,
+        &[NewEvent::new(EventType::TokenCreated, subject, json!({}))],
         &actor(),
-        json!({}),
         now,
         conn,
     )
@@ -298,10 +298,12 @@ pub async fn revoke(app: &App, token: &str) -> Result<SessionId, Error> {
         sessions::end(store, id, now, conn).await?;
         event::append(
             store,
-            EventType::TokenRevoked,
-            Subject::Store(store),
+            &[NewEvent::new(
+                EventType::TokenRevoked,
+                Subject::Store(store),
+                data,
+            )],
             &actor(),
-            data,
             now,
             conn,
         )

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::provider::{self, About, Calls, Reader};
 use crate::app::App;
 use crate::crypto;
-use crate::db::event::{self, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::paid_settings::{self, PaidSettings};
 use crate::db::store::{self, Store, StoreOptions};
 use crate::db::{member, operation, payment};
@@ -82,10 +82,12 @@ pub async fn change_paid(
         });
         event::append(
             store,
-            EventType::PaidSettingsChanged,
-            Subject::Store(store),
+            &[NewEvent::new(
+                EventType::PaidSettingsChanged,
+                Subject::Store(store),
+                data,
+            )],
             actor,
-            data,
             now,
             conn,
         )
@@ -252,7 +254,7 @@ pub async fn change_store(
         let data = json!({
             "fields": fields, "member_approval": after.member_approval, "tax_rounding": after.tax_rounding,
         });
-        event::append(id, EventType::StoreSettingsChanged, Subject::Store(id), actor, data, now, conn).await?;
+        event::append(id, &[NewEvent::new(EventType::StoreSettingsChanged, Subject::Store(id), data)], actor, now, conn).await?;
         Ok(after)
     })
     .await

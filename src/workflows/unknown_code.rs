@@ -6,7 +6,7 @@ use diesel::QueryResult;
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
 
-use crate::db::event::{self, News, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::unknown_code;
 use crate::domain::StoreId;
 use crate::domain::events::EventType;
@@ -34,7 +34,7 @@ impl Unflagged {
         self,
         subject: Subject,
         conn: &mut AsyncPgConnection,
-    ) -> QueryResult<Option<News>> {
+    ) -> QueryResult<Option<NewEvent>> {
         let mut news = flag_many(self.store, vec![(subject, self.codes)], self.at, conn).await?;
         Ok(news.pop())
     }
@@ -52,7 +52,7 @@ impl Unflagged {
         let (store, at) = (self.store, self.at);
         conn.transaction(async |conn| {
             let news = self.flag(subject, conn).await?;
-            event::append_many(store, news.as_slice(), actor, at, conn).await
+            event::append(store, news.as_slice(), actor, at, conn).await
         })
         .await
     }
@@ -67,14 +67,14 @@ pub(super) async fn flag_many(
     mut found: Vec<(Subject, Codes)>,
     now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
-) -> QueryResult<Vec<News>> {
+) -> QueryResult<Vec<NewEvent>> {
     found.retain(|(_, codes)| !codes.is_empty());
     let rows: Vec<_> = found
         .iter()
         .map(|(subject, codes)| (*subject, codes.clone().into_vec()))
         .collect();
     let fresh = unknown_code::flag(store, &rows, now, conn).await?;
-    let news = |(subject, codes): (Subject, Codes)| News {
+    let news = |(subject, codes): (Subject, Codes)| NewEvent {
         kind: match subject {
             Subject::Member(_) => EventType::ApplicationFlagged,
             _ => EventType::PaymentFlagged,

@@ -1,7 +1,7 @@
 //! The event log and the timeline.
 
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
-use kakeuri::db::event::{self, Subject};
+use kakeuri::db::event::{self, NewEvent, Subject};
 use kakeuri::domain::events::EventType;
 use serde_json::{Value, json};
 
@@ -72,10 +72,12 @@ async fn nothing_appears_behind_a_cursor_that_was_passed() {
         let subject = Subject::Store(store);
         event::append(
             store,
-            EventType::StoreSettingsChanged,
-            subject,
+            &[NewEvent::new(
+                EventType::StoreSettingsChanged,
+                subject,
+                json!({ "n": n }),
+            )],
             "test",
-            json!({ "n": n }),
             now,
             conn,
         )

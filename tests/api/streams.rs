@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::TimeDelta;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
-use kakeuri::db::event::{self, Subject};
+use kakeuri::db::event::{self, NewEvent, Subject};
 use kakeuri::db::store::Store;
 use kakeuri::domain::events::EventType;
 use kakeuri::domain::permissions::Scope;
@@ -33,10 +33,12 @@ impl TestApp {
         let (subject, data) = (Subject::Store(store), json!({ "n": n }));
         event::append(
             store,
-            EventType::StoreSettingsChanged,
-            subject,
+            &[NewEvent::new(
+                EventType::StoreSettingsChanged,
+                subject,
+                data,
+            )],
             "test",
-            data,
             now,
             conn,
         )

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::EventsRead;
 use crate::http::query::Params;
-use crate::http::sse::{self, Follow, LastEventId, Message, News, Parts, Then};
+use crate::http::sse::{self, Follow, LastEventId, Message, NewEvent, Parts, Then};
 use crate::workflows::event_log::{self, Horizon, Horizons};
 
 /// The routes.
@@ -113,13 +113,13 @@ struct Follower {
 }
 
 impl Follow for Follower {
-    async fn look(&mut self, app: &App) -> Result<News, Error> {
+    async fn look(&mut self, app: &App) -> Result<NewEvent, Error> {
         let end = self
             .horizon
             .look(app, self.store, sse::pause(app).mul_f64(0.9))
             .await?;
         if end <= self.place {
-            return Ok(News {
+            return Ok(NewEvent {
                 messages: Vec::new(),
                 then: Then::Pause,
             });
@@ -140,7 +140,7 @@ impl Follow for Follower {
         };
         let messages = events.into_iter().map(message).collect::<Result<_, _>>()?;
         self.place = place;
-        Ok(News {
+        Ok(NewEvent {
             messages,
             then: if place < end {
                 Then::LookAgain

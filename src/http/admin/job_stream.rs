@@ -10,7 +10,7 @@ use crate::domain::{JobId, StoreId};
 use crate::error::Error;
 use crate::http::auth::{Admin, AnyScope};
 use crate::http::path::Id;
-use crate::http::sse::{self, Follow, LastEventId, Message, News, Parts, Then};
+use crate::http::sse::{self, Follow, LastEventId, Message, NewEvent, Parts, Then};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -72,9 +72,9 @@ struct Watcher {
 }
 
 impl Follow for Watcher {
-    async fn look(&mut self, app: &App) -> Result<News, Error> {
+    async fn look(&mut self, app: &App) -> Result<NewEvent, Error> {
         let Some(job) = job::find(self.store, self.id, &*app.db().await?).await? else {
-            return Ok(News {
+            return Ok(NewEvent {
                 messages: Vec::new(),
                 then: Then::End,
             });
@@ -82,13 +82,13 @@ impl Follow for Watcher {
         let (version, open) = (job.version, job.state.is_open());
         let then = if open { Then::Pause } else { Then::End };
         if self.told.replace(version) == Some(version) {
-            return Ok(News {
+            return Ok(NewEvent {
                 messages: Vec::new(),
                 then,
             });
         }
         let event = if open { "progress" } else { "finished" };
-        Ok(News {
+        Ok(NewEvent {
             messages: vec![Message::new(
                 version.to_string(),
                 event,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
-use crate::db::event::{self, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::product::{self, Product};
 use crate::domain::events::EventType;
 use crate::domain::order::TAX_RATES;
@@ -227,10 +227,8 @@ async fn create_product(
         let data = json!({ "code": product.code, "unit_price": product.unit_price });
         event::append(
             admin.store,
-            EventType::ProductCreated,
-            subject,
+            &[NewEvent::new(EventType::ProductCreated, subject, data)],
             &admin.actor,
-            data,
             now,
             conn,
         )
@@ -303,10 +301,8 @@ async fn update_product(
             let data = json!({ "code": product.code, "unit_price": product.unit_price });
             event::append(
                 admin.store,
-                EventType::ProductChanged,
-                subject,
+                &[NewEvent::new(EventType::ProductChanged, subject, data)],
                 &admin.actor,
-                data,
                 now,
                 conn,
             )
@@ -338,10 +334,8 @@ async fn delete_product(
         let (subject, data) = (Subject::Product(id.0), json!({ "code": product.code }));
         event::append(
             admin.store,
-            EventType::ProductDeleted,
-            subject,
+            &[NewEvent::new(EventType::ProductDeleted, subject, data)],
             &admin.actor,
-            data,
             now,
             conn,
         )

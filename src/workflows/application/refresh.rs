@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::reported;
 use crate::app::App;
 use crate::db::application::{self, Application, Asked};
-use crate::db::event::{self, News, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::json::Json;
 use crate::db::member::{self, Member};
 use crate::db::operation;
@@ -244,7 +244,7 @@ async fn take(
         let (outcome, data) = enter(&mut application, answer, now);
         outcomes.push((id, outcome));
         let subject = Subject::Member(id);
-        news.extend(data.map(|data| News {
+        news.extend(data.map(|data| NewEvent {
             kind: EventType::ApplicationChanged,
             subject,
             data,
@@ -253,7 +253,7 @@ async fn take(
     }
     application::save_many(store, &entered, now, conn).await?;
     news.extend(unknown_code::flag_many(store, strange, now, conn).await?);
-    event::append_many(store, &news, actor, now, conn).await?;
+    event::append(store, &news, actor, now, conn).await?;
     Ok(outcomes)
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::db::application::Application;
-use crate::db::event::{self, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::member::{self, Member};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::events::EventType;
@@ -40,10 +40,8 @@ pub async fn take(
             let subject = Subject::Member(member.id);
             event::append(
                 member.store_id,
-                EventType::ApplicationChanged,
-                subject,
+                &[NewEvent::new(EventType::ApplicationChanged, subject, data)],
                 actor,
-                data,
                 now,
                 conn,
             )

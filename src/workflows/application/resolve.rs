@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::app::App;
-use crate::db::event::{self, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::json::Json;
 use crate::db::member::{self, Member, MemberView};
 use crate::db::operation::{self, Operation};
@@ -102,10 +102,12 @@ async fn decide(
         let data = json!({ "action": action, "reason": reason });
         event::append(
             store,
-            EventType::ApplicationResolved,
-            Subject::Member(id),
+            &[NewEvent::new(
+                EventType::ApplicationResolved,
+                Subject::Member(id),
+                data,
+            )],
             context.actor,
-            data,
             now,
             conn,
         )

@@ -9,7 +9,7 @@ use super::find_out::Finding;
 use super::reported;
 use crate::app::App;
 use crate::db::application::Application;
-use crate::db::event::{self, News, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::json::Json;
 use crate::db::member::{self, Member};
 use crate::db::operation::{self, Operation};
@@ -102,14 +102,14 @@ impl Settlement<'_> {
         let mut news = Vec::new();
         if let Some((kind, mut data)) = event {
             data["operation_id"] = json!(self.operation.id);
-            news.push(News {
+            news.push(NewEvent {
                 kind,
                 subject,
                 data,
             });
         }
         news.extend(unflagged.flag(subject, conn).await?);
-        event::append_many(
+        event::append(
             self.member.store_id,
             &news,
             &self.operation.actor,

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{in_progress, key_of, paid_disabled};
 use crate::app::App;
 use crate::crypto;
-use crate::db::event::{self, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::member::{self, Member};
 use crate::db::operation::{self, Operation};
 use crate::db::paid_settings::{self, PaidSettings};
@@ -149,10 +149,8 @@ async fn drop_application(
     let subject = Subject::Member(member.id);
     event::append(
         member.store_id,
-        EventType::ApplicationChanged,
-        subject,
+        &[NewEvent::new(EventType::ApplicationChanged, subject, data)],
         context.actor,
-        data,
         now,
         conn,
     )
@@ -189,10 +187,12 @@ pub async fn write_down(
     let (subject, data) = (Subject::Member(id), json!({ "operation_id": operation.id }));
     event::append(
         store,
-        EventType::ApplicationRequested,
-        subject,
+        &[NewEvent::new(
+            EventType::ApplicationRequested,
+            subject,
+            data,
+        )],
         actor,
-        data,
         now,
         conn,
     )

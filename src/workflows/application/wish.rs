@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{in_progress, key_of, paid_disabled, precheck};
 use crate::app::App;
-use crate::db::event::{self, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::idempotency_key::Ticket;
 use crate::db::member::{self, Member};
 use crate::db::{operation, paid_settings};
@@ -51,10 +51,12 @@ pub async fn wish(
         let data = json!({ "from": before, "to": ApplicationStatus::Pending, "wish": true });
         event::append(
             store,
-            EventType::ApplicationChanged,
-            Subject::Member(id),
+            &[NewEvent::new(
+                EventType::ApplicationChanged,
+                Subject::Member(id),
+                data,
+            )],
             actor,
-            data,
             now,
             conn,
         )
@@ -104,10 +106,12 @@ pub async fn link(
         ticket.record(id.0, conn).await?;
         event::append(
             store,
-            EventType::ApplicationLinkUsed,
-            Subject::Member(id),
+            &[NewEvent::new(
+                EventType::ApplicationLinkUsed,
+                Subject::Member(id),
+                json!({}),
+            )],
             actor,
-            json!({}),
             now,
             conn,
         )

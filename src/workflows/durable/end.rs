@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::lease;
 use crate::app::App;
-use crate::db::event::{self, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::json::Json;
 use crate::db::operation::{self, Operation};
 use crate::db::order;
@@ -140,7 +140,7 @@ pub async fn put_off_unsettled(app: &App, operation: &Operation) -> Result<(), E
             if let Some(mut order) = order {
                 order::save(&mut order, now, conn).await?;
             }
-            event::append(store, kind, subject, &current.actor, data, now, conn).await?;
+            event::append(store, &[NewEvent::new(kind, subject, data)], &current.actor, now, conn).await?;
         }
         Ok(())
     })

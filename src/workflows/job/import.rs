@@ -9,7 +9,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection};
 
 use super::work::{Held, conclude};
 use crate::app::App;
-use crate::db::event::{self, News};
+use crate::db::event::{self, NewEvent};
 use crate::db::job::{self, Item, Tally};
 use crate::db::job_portion::{self, Portion};
 use crate::db::json::Json;
@@ -196,9 +196,9 @@ fn item(position: i32, verdict: Verdict, mode: Mode) -> Item {
 async fn tell(
     app: &App,
     held: &Held,
-    news: &[News],
+    news: &[NewEvent],
     conn: &mut AsyncPgConnection,
 ) -> Result<(), Error> {
     let (store, actor) = (held.job.store_id, &held.job.actor);
-    Ok(event::append_many(store, news, actor, app.clock.now(), conn).await?)
+    Ok(event::append(store, news, actor, app.clock.now(), conn).await?)
 }

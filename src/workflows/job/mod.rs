@@ -22,7 +22,7 @@ pub use schedule::schedule_due;
 pub use work::{Held, claim_due, run_due, work};
 
 use crate::app::App;
-use crate::db::event::{self, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::idempotency_key::Ticket;
 use crate::db::job::{self, Item, Job};
 use crate::db::job_portion::{self, Portion};
@@ -188,10 +188,8 @@ async fn note_created(job: &Job, conn: &mut AsyncPgConnection) -> Result<(), Err
     );
     Ok(event::append(
         job.store_id,
-        EventType::JobCreated,
-        subject,
+        &[NewEvent::new(EventType::JobCreated, subject, data)],
         &job.actor,
-        data,
         job.created_at,
         conn,
     )
@@ -244,10 +242,12 @@ async fn end(
     });
     event::append(
         job.store_id,
-        EventType::JobFinished,
-        Subject::Job(job.id),
+        &[NewEvent::new(
+            EventType::JobFinished,
+            Subject::Job(job.id),
+            data,
+        )],
         actor,
-        data,
         now,
         conn,
     )

@@ -20,7 +20,7 @@ use super::check_number;
 use super::create::{fresh, told};
 use crate::crypto::MasterKeys;
 use crate::db::counter::{self, Counted};
-use crate::db::event::{News, Subject};
+use crate::db::event::{NewEvent, Subject};
 use crate::db::member::{self, Member, Names};
 use crate::db::operation;
 use crate::db::paid_settings::PaidSettings;
@@ -261,7 +261,7 @@ impl<'a> Judge<'a> {
             (None, None) => {}
         }
         let id = member.id;
-        let news = News {
+        let news = NewEvent {
             kind: EventType::MemberCreated,
             subject: Subject::Member(id),
             data: told(&member),
@@ -330,7 +330,7 @@ impl<'a> Judge<'a> {
         let subject = Subject::Member(id);
         self.effects
             .news
-            .extend(news.into_iter().map(|(kind, data)| News {
+            .extend(news.into_iter().map(|(kind, data)| NewEvent {
                 kind,
                 subject,
                 data,

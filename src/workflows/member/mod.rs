@@ -14,7 +14,7 @@ pub use intake::read as read_file;
 pub use password::{ask_for_new_password, confirm_password, make_password_token, set_password};
 pub use remove::remove;
 
-use crate::db::event::{self, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::member::Member;
 use crate::domain::Faults;
 use crate::domain::events::EventType;
@@ -29,10 +29,8 @@ async fn note(
 ) -> diesel::QueryResult<()> {
     event::append(
         member.store_id,
-        kind,
-        Subject::Member(member.id),
+        &[NewEvent::new(kind, Subject::Member(member.id), data)],
         actor,
-        data,
         member.updated_at,
         conn,
     )

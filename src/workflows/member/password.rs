@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::note;
 use crate::app::App;
-use crate::db::event::{self, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::idempotency_key::Ticket;
 use crate::db::member::{self, Member};
 use crate::db::password_token::{self, PasswordToken};
@@ -100,7 +100,14 @@ async fn note_reset(app: &App, store: StoreId, email: &str) -> Result<(), Error>
     );
     conn.transaction(async |conn| {
         password::note_reset(store, member, now, conn).await?;
-        Ok(event::append(store, kind, subject, "visitor", json!({}), now, conn).await?)
+        Ok(event::append(
+            store,
+            &[NewEvent::new(kind, subject, json!({}))],
+            "visitor",
+            now,
+            conn,
+        )
+        .await?)
     })
     .await
 }
@@ -144,10 +151,8 @@ pub async fn set_password(
         let data = json!({ "token_made_by": made_by });
         Ok(event::append(
             store,
-            kind,
-            Subject::Member(member),
+            &[NewEvent::new(kind, Subject::Member(member), data)],
             &actor,
-            data,
             now,
             conn,
         )

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::Progress;
 use crate::app::App;
-use crate::db::event::{self, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::operation;
 use crate::db::order::{self, Order};
 use crate::db::paid_settings;
@@ -88,10 +88,12 @@ pub async fn cancel(
             let data = json!({ "reason": wish.reason, "cancel_payment": false });
             event::append(
                 store,
-                EventType::OrderCancelled,
-                Subject::Order(id),
+                &[NewEvent::new(
+                    EventType::OrderCancelled,
+                    Subject::Order(id),
+                    data,
+                )],
                 context.actor,
-                data,
                 now,
                 conn,
             )

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Progress;
 use crate::app::App;
-use crate::db::event::{self, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::operation::{self, Operation};
 use crate::db::order::{self, Order};
 use crate::db::paid_settings::{self, PaidSettings};
@@ -116,10 +116,8 @@ impl Editing<'_> {
         let (store, subject) = (self.order.store_id, Subject::Order(self.order.id));
         event::append(
             store,
-            EventType::OrderChanged,
-            subject,
+            &[NewEvent::new(EventType::OrderChanged, subject, data)],
             self.context.actor,
-            data,
             now,
             conn,
         )

@@ -9,7 +9,7 @@ use super::{Progress, view};
 use crate::app::App;
 use crate::crypto;
 use crate::db::counter;
-use crate::db::event::{self, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::idempotency_key::Ticket;
 use crate::db::json::Json;
 use crate::db::member::{self, Member};
@@ -121,10 +121,8 @@ async fn place_without_paid(
         let subject = Subject::Order(order.id);
         event::append(
             store.store_id,
-            EventType::OrderPlaced,
-            subject,
+            &[NewEvent::new(EventType::OrderPlaced, subject, data)],
             &new.actor,
-            data,
             now,
             conn,
         )
@@ -276,10 +274,8 @@ impl Placing<'_> {
         let conn = &mut *self.app.db().await?;
         Ok(event::append(
             store,
-            EventType::OrderRefused,
-            subject,
+            &[NewEvent::new(EventType::OrderRefused, subject, data)],
             &self.new.actor,
-            data,
             now,
             conn,
         )
@@ -365,15 +361,13 @@ impl Placing<'_> {
             let flagged = unflagged.flag(Subject::Member(member.id), conn).await?;
             event::append(
                 order.store_id,
-                EventType::OrderRequested,
-                subject,
+                &[NewEvent::new(EventType::OrderRequested, subject, data)],
                 &self.new.actor,
-                data,
                 now,
                 conn,
             )
             .await?;
-            event::append_many(
+            event::append(
                 order.store_id,
                 flagged.as_slice(),
                 &self.new.actor,

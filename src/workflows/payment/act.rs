@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::refresh::{self, Shown, check_account};
 use crate::app::App;
-use crate::db::event::{self, News, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::operation::{self, Operation};
 use crate::db::order::{self, Order, OrderView};
 use crate::db::paid_settings::{self, PaidSettings};
@@ -311,7 +311,7 @@ struct Asking<'a> {
     action: PaymentAction,
     context: &'a Context<'a>,
     payment: Payment,
-    news: Vec<News>,
+    news: Vec<NewEvent>,
     adopted: bool,
 }
 
@@ -358,7 +358,7 @@ impl Asking<'_> {
 
     async fn tell(&mut self, conn: &mut AsyncPgConnection) -> Result<(), Error> {
         let (store, now) = (self.payment.store_id, self.app.clock.now());
-        Ok(event::append_many(store, &self.news, self.context.actor, now, conn).await?)
+        Ok(event::append(store, &self.news, self.context.actor, now, conn).await?)
     }
 }
 
@@ -400,10 +400,8 @@ pub async fn open(
     let subject = Subject::Order(order.id);
     event::append(
         order.store_id,
-        EventType::PaymentRequested,
-        subject,
+        &[NewEvent::new(EventType::PaymentRequested, subject, data)],
         context.actor,
-        data,
         now,
         conn,
     )

@@ -7,7 +7,7 @@ use diesel_async::AsyncConnection;
 use serde_json::json;
 
 use crate::app::App;
-use crate::db::event::{self, News, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::operation;
 use crate::db::order;
 use crate::db::paid_settings::{self, PaidSettings};
@@ -84,7 +84,7 @@ pub async fn adopt(
             order::save(&mut order, now, conn).await?;
         }
         news.extend(unflagged.flag(Subject::Order(id), conn).await?);
-        Ok::<_, Error>(event::append_many(store, &news, context.actor, now, conn).await?)
+        Ok::<_, Error>(event::append(store, &news, context.actor, now, conn).await?)
     })
     .await
 }
@@ -99,7 +99,7 @@ fn found(inquiry: &Inquiry) -> Option<Option<Sale>> {
 }
 
 /// Puts what Paid shows into a payment, and says what is new about it for the log.
-pub fn enter(payment: &mut Payment, found: Option<Sale>, now: DateTime<Utc>) -> Option<News> {
+pub fn enter(payment: &mut Payment, found: Option<Sale>, now: DateTime<Utc>) -> Option<NewEvent> {
     let flagged = payment.flag;
     let (kind, data) = match adoption(payment.status, payment.amount, found) {
         Adoption::Same => {
@@ -131,7 +131,7 @@ pub fn enter(payment: &mut Payment, found: Option<Sale>, now: DateTime<Utc>) -> 
     };
     // A flag that stands already is no news.
     let news = payment.flag.is_none() || payment.flag != flagged;
-    news.then_some(News {
+    news.then_some(NewEvent {
         kind,
         subject: Subject::Order(payment.order_id),
         data,
@@ -262,7 +262,7 @@ async fn adopt_many(
         payment::save_refreshed(store, &entered, conn).await?;
         order::touch_many(store, &changed, now, conn).await?;
         news.extend(unknown_code::flag_many(store, strange, now, conn).await?);
-        event::append_many(store, &news, actor, now, conn).await?;
+        event::append(store, &news, actor, now, conn).await?;
         Ok(outcomes)
     })
     .await

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::find_out::{Finding, Gone};
 use crate::app::App;
-use crate::db::event::{self, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::json::Json;
 use crate::db::operation::{self, Operation};
 use crate::db::order::{self, Order};
@@ -127,16 +127,14 @@ impl Settlement<'_> {
             let subject = Subject::Order(self.order.id);
             event::append(
                 self.order.store_id,
-                kind,
-                subject,
+                &[NewEvent::new(kind, subject, data)],
                 &self.operation.actor,
-                data,
                 self.now,
                 conn,
             )
             .await?;
         }
-        event::append_many(
+        event::append(
             self.order.store_id,
             flagged.as_slice(),
             &self.operation.actor,

@@ -6,7 +6,7 @@ use diesel_async::AsyncPgConnection;
 use serde::{Deserialize, Serialize};
 
 use super::super::change::shut_out;
-use crate::db::event::News;
+use crate::db::event::NewEvent;
 use crate::db::member::{self, Member};
 use crate::db::operation;
 use crate::domain::MemberId;
@@ -18,7 +18,7 @@ pub struct Effects {
     pub(super) created: Vec<Member>,
     pub(super) changed: Vec<Change>,
     /// For the log, which is written last.
-    pub news: Vec<News>,
+    pub news: Vec<NewEvent>,
 }
 
 /// A member before and after.

@@ -264,8 +264,8 @@ async fn add_members(
         };
         if let Some(action) = action {
             let ticket = Ticket::none();
-            let context = Context::unconditional(actor, &ticket);
-            member::act(app, store.store_id, member.id, action, &context).await?;
+            let context = Context::unconditional(store.store_id, actor, &ticket);
+            member::act(app, member.id, action, &context).await?;
         }
         members.push(apply(app, company, member, actor).await?);
     }
@@ -286,7 +286,9 @@ async fn create(
         application_status: Some(company.application_status()),
         ..NewMember::default()
     };
-    let member = member::create(app, store.store_id, new, actor, &Ticket::none()).await?;
+    let ticket = Ticket::none();
+    let context = Context::unconditional(store.store_id, actor, &ticket);
+    let member = member::create(app, new, &context).await?;
     password::set(
         store.store_id,
         member.id,
@@ -318,16 +320,16 @@ async fn register(
 async fn apply(app: &App, company: &Company, member: Member, actor: &str) -> Result<Member, Error> {
     let ticket = Ticket::none();
     if matches!(company.way, Way::Submitted | Way::Refreshed) {
-        let context = Context::unconditional(actor, &ticket);
-        match application::submit(app, member.store_id, member.id, &context).await {
+        let context = Context::unconditional(member.store_id, actor, &ticket);
+        match application::submit(app, member.id, &context).await {
             // One of them is refused by Paid on purpose.
             Err(error) if error.code() != Some(Code::ApplicationRefused) => return Err(error),
             Ok(_) | Err(_) => {}
         }
     }
     if company.way == Way::Refreshed {
-        let context = Context::unconditional(actor, &ticket);
-        return application::refresh(app, member.store_id, member.id, &context).await;
+        let context = Context::unconditional(member.store_id, actor, &ticket);
+        return application::refresh(app, member.id, &context).await;
     }
     Ok(member)
 }

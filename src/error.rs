@@ -1,5 +1,6 @@
 //! Every way a request or a job can fail.
 
+use crate::db::given_up::{GivenUp, given_up};
 use crate::domain::{Fault, Faults, Reason};
 
 text_enum! {
@@ -213,10 +214,20 @@ impl From<Faults> for Error {
 
 impl From<diesel::result::Error> for Error {
     fn from(error: diesel::result::Error) -> Self {
-        match crate::db::given_up(&error) {
-            Some(problem) => problem.into(),
-            None => Self::Internal(error.into()),
+        let problem = match given_up(&error) {
+            Some(GivenUp::NoLock) => Code::Busy.problem(
+                "Other work holds what this request needs. Try again, under the same Idempotency-Key where one was sent.",
+            ),
+            Some(GivenUp::TooLong) => Code::TookTooLong
+                .problem("The database took too long over this. Ask for less, or try again later."),
+            None => return Self::Internal(error.into()),
+        };
+        tracing::warn!(code = %problem.code, "the database gave a statement up");
+        Problem {
+            retry_after: Some(1),
+            ..problem
         }
+        .into()
     }
 }
 

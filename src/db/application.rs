@@ -6,27 +6,33 @@ use diesel::dsl::auto_type;
 use diesel::prelude::*;
 use diesel::sql_types;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde::{Deserialize, Serialize};
 
 use super::json::Json;
-use super::member::Member;
+use super::operation;
 use super::schema::{members, operations};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::operation::LastError;
 use crate::domain::{MemberId, OperationId, PaidKey, StoreId};
 
-/// A member's application.
-#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
-#[diesel(table_name = members)]
+/// How a member's application stands, as far as Paid has said.
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    Queryable,
+    Selectable,
+    Insertable,
+    AsChangeset,
+)]
+#[diesel(table_name = members, treat_none_as_null = true)]
 pub struct Application {
-    /// Whose.
-    #[diesel(column_name = id)]
-    pub member_id: MemberId,
-    /// The member's version, so that an answer to an old question can be told.
-    pub version: i64,
-    /// `b2bMemberId`.
-    pub customer_number: Option<PaidKey>,
     /// The cached status.
     #[diesel(column_name = application_status)]
+    #[serde(rename = "application_status")]
     pub status: ApplicationStatus,
     /// The status as Paid wrote it, where its meaning is not known.
     pub reported_status: Option<String>,
@@ -36,28 +42,38 @@ pub struct Application {
     pub last_error: Option<Json<LastError>>,
 }
 
-impl From<&Member> for Application {
-    fn from(member: &Member) -> Self {
+impl Application {
+    /// Of a member that has never applied.
+    pub fn none() -> Self {
         Self {
-            member_id: member.id,
-            version: member.version,
-            customer_number: member.customer_number.clone(),
-            status: member.application_status,
-            reported_status: member.reported_status.clone(),
-            checked_at: member.checked_at,
-            last_error: member.last_error.clone(),
+            status: ApplicationStatus::None,
+            reported_status: None,
+            checked_at: None,
+            last_error: None,
         }
+    }
+
+    /// Takes it back before it was submitted: nobody has applied, and no refusal is shown.
+    pub fn withdraw(&mut self) {
+        self.status = ApplicationStatus::None;
+        self.last_error = None;
     }
 }
 
-impl Application {
-    /// Puts what may change by an answer of Paid into the member's row.
-    pub fn put_into(self, member: &mut Member) {
-        member.application_status = self.status;
-        member.reported_status = self.reported_status;
-        member.checked_at = self.checked_at;
-        member.last_error = self.last_error;
-    }
+/// A member's application and what is needed to ask Paid about it.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = members)]
+pub struct MemberApplication {
+    /// Whose.
+    #[diesel(column_name = id)]
+    pub member_id: MemberId,
+    /// The member's version, so that an answer to an old question can be told.
+    pub version: i64,
+    /// `b2bMemberId`.
+    pub customer_number: Option<PaidKey>,
+    /// How it stands.
+    #[diesel(embed)]
+    pub application: Application,
 }
 
 /// Does Paid know, or may it know, the member under its key: submitted, linked or imported?
@@ -75,7 +91,7 @@ pub(super) fn known_to_paid() -> _ {
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// As it stands.
-    pub application: Application,
+    pub asked: MemberApplication,
     /// Can Paid be asked at all?
     pub known_to_paid: bool,
     /// What is open or stuck on it.
@@ -91,25 +107,21 @@ pub async fn find_many(
     let open = operations::store_id
         .eq(members::store_id)
         .and(operations::member_id.eq(members::id.nullable()))
-        .and(
-            operations::state
-                .eq("open")
-                .or(operations::state.eq("stuck")),
-        );
-    let found: Vec<(Application, bool, Option<OperationId>)> = members::table
+        .and(operation::unsettled());
+    let found: Vec<(MemberApplication, bool, Option<OperationId>)> = members::table
         .left_join(operations::table.on(open))
         .filter(members::store_id.eq(store))
         .filter(members::id.eq_any(ids))
         .filter(members::deleted_at.is_null())
         .select((
-            Application::as_select(),
+            MemberApplication::as_select(),
             known_to_paid(),
             operations::id.nullable(),
         ))
         .load(&mut &*conn)
         .await?;
-    let asked = |(application, known_to_paid, operation)| Asked {
-        application,
+    let asked = |(asked, known_to_paid, operation)| Asked {
+        asked,
         known_to_paid,
         operation,
     };
@@ -121,13 +133,13 @@ pub async fn lock_many(
     store: StoreId,
     ids: &[MemberId],
     conn: &mut AsyncPgConnection,
-) -> QueryResult<Vec<Application>> {
+) -> QueryResult<Vec<MemberApplication>> {
     members::table
         .filter(members::store_id.eq(store))
         .filter(members::deleted_at.is_null())
         .filter(members::id.eq_any(ids))
         .order(members::id.asc())
-        .select(Application::as_select())
+        .select(MemberApplication::as_select())
         .for_update()
         .load(conn)
         .await
@@ -137,7 +149,7 @@ pub async fn lock_many(
 /// refusal that is repeated is none.
 pub async fn save_many(
     store: StoreId,
-    answered: &[Application],
+    answered: &[MemberApplication],
     now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<()> {
@@ -156,9 +168,9 @@ pub async fn save_many(
     .bind::<sql_types::Uuid, _>(store)
     .bind::<Timestamptz, _>(now)
     .bind::<Array<sql_types::Uuid>, _>(answered.iter().map(|new| new.member_id).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(answered.iter().map(|new| new.status).collect::<Vec<_>>())
-    .bind::<Array<Nullable<Text>>, _>(answered.iter().map(|new| new.reported_status.as_deref()).collect::<Vec<_>>())
-    .bind::<Array<Nullable<Jsonb>>, _>(answered.iter().map(|new| new.last_error.as_ref()).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(answered.iter().map(|new| new.application.status).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Text>>, _>(answered.iter().map(|new| new.application.reported_status.as_deref()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Jsonb>>, _>(answered.iter().map(|new| new.application.last_error.as_ref()).collect::<Vec<_>>())
     .execute(conn)
     .await
     .map(drop)

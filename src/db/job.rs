@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::json::Json;
 use super::schema::{job_items, job_portions, jobs};
-use crate::domain::job::{ItemOutcome, JobKind, JobOptions, JobState};
+use crate::domain::job::{ItemOutcome, JobKind, JobOptions, JobState, Task};
 use crate::domain::{Fault, JobId, StoreId};
 
 /// A job.
@@ -51,6 +51,15 @@ impl Job {
     /// How many items have an outcome.
     pub fn done(&self) -> i32 {
         self.succeeded + self.refused + self.unknown + self.skipped
+    }
+
+    /// What it does, with its options.
+    ///
+    /// # Errors
+    /// Where an option is missing in the row, which nobody writes so.
+    pub fn task(&self) -> anyhow::Result<Task> {
+        Task::from_parts(self.kind, &self.options.0)
+            .ok_or_else(|| anyhow::anyhow!("a job without the options of its kind"))
     }
 
     /// Adds outcomes to the counters.
@@ -389,7 +398,7 @@ pub async fn begin(
 }
 
 /// Jobs of any store that are to be stopped and that nobody works on any more.
-pub async fn forsaken(
+pub async fn lost(
     now: DateTime<Utc>,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Vec<(StoreId, JobId)>> {

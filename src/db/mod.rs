@@ -25,6 +25,7 @@ pub mod admin_user;
 pub mod application;
 pub mod counter;
 pub mod event;
+pub mod given_up;
 pub mod idempotency_key;
 pub mod job;
 pub mod job_portion;
@@ -214,44 +215,6 @@ pub fn violated_key(error: &diesel::result::Error) -> Option<&str> {
         diesel::result::Error::DatabaseError(UniqueViolation, info) => info.constraint_name(),
         _ => None,
     }
-}
-
-/// The texts with which PostgreSQL says that a lock was not got in time, or not at all. Diesel does not pass the code on,
-/// and the text is in the language of the server's `lc_messages`: English, or Japanese.
-const NO_LOCK: [&str; 4] = [
-    "canceling statement due to lock timeout",
-    "deadlock detected",
-    "ロックのタイムアウトのためステートメントをキャンセルしています",
-    "デッドロックを検出しました",
-];
-
-/// The texts with which PostgreSQL says that a statement took too long.
-const TOO_LONG: [&str; 2] = [
-    "canceling statement due to statement timeout",
-    "ステートメントのタイムアウトのためステートメントをキャンセルしています",
-];
-
-/// What a caller is told of a statement that the server gave up; `None` for every other error.
-pub fn given_up(error: &diesel::result::Error) -> Option<Problem> {
-    use diesel::result::DatabaseErrorKind::Unknown;
-    let diesel::result::Error::DatabaseError(Unknown, info) = error else {
-        return None;
-    };
-    let problem = if NO_LOCK.contains(&info.message()) {
-        Code::Busy.problem(
-            "Other work holds what this request needs. Try again, under the same Idempotency-Key where one was sent.",
-        )
-    } else if TOO_LONG.contains(&info.message()) {
-        Code::TookTooLong
-            .problem("The database took too long over this. Ask for less, or try again later.")
-    } else {
-        return None;
-    };
-    tracing::warn!(code = %problem.code, "the database gave a statement up");
-    Some(Problem {
-        retry_after: Some(1),
-        ..problem
-    })
 }
 
 /// The versions of the migrations compiled in.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::auto_type;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
@@ -119,7 +120,13 @@ pub async fn lock(
         .optional()
 }
 
-const UNSETTLED: [OperationState; 2] = [OperationState::Open, OperationState::Stuck];
+/// Operations that are open or stuck: those that block others on the same payment or application.
+#[auto_type]
+pub(super) fn unsettled() -> _ {
+    operations::state
+        .eq("open")
+        .or(operations::state.eq("stuck"))
+}
 
 /// The operation that is open or stuck on an order's payment.
 pub async fn open_on_order(
@@ -130,7 +137,7 @@ pub async fn open_on_order(
     operations::table
         .filter(operations::store_id.eq(store))
         .filter(operations::order_id.eq(order))
-        .filter(operations::state.eq_any(UNSETTLED))
+        .filter(unsettled())
         .select(Operation::as_select())
         .first(&mut &*conn)
         .await
@@ -146,7 +153,7 @@ pub async fn orders_with_open(
     let open: Vec<Option<OrderId>> = operations::table
         .filter(operations::store_id.eq(store))
         .filter(operations::order_id.eq_any(orders))
-        .filter(operations::state.eq_any(UNSETTLED))
+        .filter(unsettled())
         .select(operations::order_id)
         .load(&mut &*conn)
         .await?;
@@ -178,7 +185,7 @@ pub async fn open_on_member(
     operations::table
         .filter(operations::store_id.eq(store))
         .filter(operations::member_id.eq(member))
-        .filter(operations::state.eq_any(UNSETTLED))
+        .filter(unsettled())
         .select(Operation::as_select())
         .first(&mut &*conn)
         .await
@@ -199,7 +206,7 @@ pub async fn submissions(
     let found: Vec<Operation> = operations::table
         .filter(operations::store_id.eq(store))
         .filter(operations::member_id.eq(member))
-        .filter(operations::state.eq_any(UNSETTLED).or(closed))
+        .filter(unsettled().or(closed))
         .select(Operation::as_select())
         .load(&mut &*conn)
         .await?;
@@ -223,7 +230,7 @@ pub async fn open_on_members(
     let open: Vec<Operation> = operations::table
         .filter(operations::store_id.eq(store))
         .filter(operations::member_id.eq_any(members))
-        .filter(operations::state.eq_any(UNSETTLED))
+        .filter(unsettled())
         .select(Operation::as_select())
         .load(&mut &*conn)
         .await?;
@@ -288,12 +295,9 @@ pub async fn count_own_applications(
 
 /// Is any operation of the store open or stuck, or is a sale to be looked for once more?
 pub async fn any_open(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<bool> {
-    let unsettled = operations::state
-        .eq_any(UNSETTLED)
-        .or(operations::looks_again);
     let open = operations::table
         .filter(operations::store_id.eq(store))
-        .filter(unsettled);
+        .filter(unsettled().or(operations::looks_again));
     diesel::select(diesel::dsl::exists(open))
         .get_result(&mut &*conn)
         .await

@@ -8,7 +8,7 @@ use diesel::sql_types::{Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::json::Json;
-use super::operation::Operation;
+use super::operation::{self, Operation};
 use super::payment::Payment;
 use super::schema::{members, operations, orders, payments};
 use super::search::{self, Found};
@@ -259,11 +259,7 @@ macro_rules! views {
                 operations::table.on(operations::store_id
                     .eq(orders::store_id)
                     .and(operations::order_id.eq(orders::id.nullable()))
-                    .and(
-                        operations::state
-                            .eq("open")
-                            .or(operations::state.eq("stuck")),
-                    )),
+                    .and(operation::unsettled())),
             )
             .filter(orders::discarded_at.is_null())
     };

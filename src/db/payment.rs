@@ -6,6 +6,7 @@ use diesel::sql_types;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::json::Json;
+use super::operation;
 use super::schema::{operations, orders, payments};
 use crate::clock::japan_date;
 use crate::domain::operation::LastError;
@@ -127,6 +128,20 @@ pub async fn insert(payment: &Payment, conn: &mut AsyncPgConnection) -> QueryRes
         .map(drop)
 }
 
+/// The payment of an order.
+pub async fn find(
+    store: StoreId,
+    order: OrderId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<Payment>> {
+    payments::table
+        .find((store, order))
+        .select(Payment::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
+}
+
 /// The payment of an order, locked until the transaction ends. Lock the order first.
 pub async fn lock(
     store: StoreId,
@@ -228,11 +243,7 @@ pub async fn find_many(
     let open = operations::store_id
         .eq(payments::store_id)
         .and(operations::order_id.eq(payments::order_id.nullable()))
-        .and(
-            operations::state
-                .eq("open")
-                .or(operations::state.eq("stuck")),
-        );
+        .and(operation::unsettled());
     payments::table
         .left_join(operations::table.on(open))
         .filter(payments::store_id.eq(store))

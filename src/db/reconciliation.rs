@@ -173,11 +173,7 @@ pub async fn sums(
             operations::table.on(operations::store_id
                 .eq(orders::store_id)
                 .and(operations::order_id.eq(orders::id.nullable()))
-                .and(
-                    operations::state
-                        .eq("open")
-                        .or(operations::state.eq("stuck")),
-                )),
+                .and(operation::unsettled())),
         )
         .left_join(flagged!())
         .filter(orders::store_id.eq(store))

@@ -15,7 +15,7 @@ use crate::db::store::Store;
 use crate::domain::member::PaymentMethod;
 use crate::domain::order::{OrderContent, OrderLine};
 use crate::domain::payment::HandlingStatus;
-use crate::domain::reconciliation::Resolution;
+use crate::domain::reconciliation::{Decision, Resolution};
 use crate::domain::store::Environment;
 use crate::domain::{OrderId, Yen};
 use crate::error::{Code, Error, OrNotFound};
@@ -24,7 +24,7 @@ use crate::workflows::context::Context;
 use crate::workflows::order::{self, CancelOrder, Edit, NewOrder};
 use crate::workflows::payment::{self, Confirm};
 use crate::workflows::provider;
-use crate::workflows::reconciliation::{self, Resolve};
+use crate::workflows::reconciliation;
 
 /// The store, and who acts for it.
 struct Demo<'a> {
@@ -91,40 +91,19 @@ impl Demo<'_> {
         self.confirm(changed, 1).await?;
 
         let moved = self.buy(first, paid, &[("TEA-500", 6)], "").await?;
-        payment::cancel(
-            self.app,
-            self.store.store_id,
-            moved,
-            "銀行振込へ変更のご依頼",
-            &self.context(),
-        )
-        .await?;
+        payment::cancel(self.app, moved, "銀行振込へ変更のご依頼", &self.context()).await?;
         let to_bank = Edit {
             payment_method: Some(PaymentMethod::BankTransfer),
             ..Edit::default()
         };
-        order::edit(
-            self.app,
-            self.store.store_id,
-            moved,
-            to_bank,
-            &self.context(),
-        )
-        .await?;
+        order::edit(self.app, moved, to_bank, &self.context()).await?;
 
         let out_of_stock = self.buy(second, paid, &[("CUP-01", 40)], "").await?;
         let wish = CancelOrder {
             cancel_payment: true,
             reason: "在庫切れ".into(),
         };
-        order::cancel(
-            self.app,
-            self.store.store_id,
-            out_of_stock,
-            wish,
-            &self.context(),
-        )
-        .await?;
+        order::cancel(self.app, out_of_stock, wish, &self.context()).await?;
         Ok(())
     }
 
@@ -134,14 +113,12 @@ impl Demo<'_> {
         let lost = self
             .buy(buyer, PaymentMethod::Paid, &[("BAG-50", 3)], "")
             .await?;
-        let wish = Resolve {
+        let wish = Decision {
             action: Resolution::Abandon,
             reason: "お客様がご注文を取り下げ".into(),
             adopt: false,
         };
-        match reconciliation::resolve(self.app, self.store.store_id, lost, wish, &self.context())
-            .await
-        {
+        match reconciliation::resolve(self.app, lost, wish, &self.context()).await {
             // A sandbox without faults has answered, and there is nothing to give up.
             Err(error) if error.code() == Some(Code::ActionNotAllowed) => Ok(()),
             other => other.map(drop),
@@ -249,7 +226,7 @@ impl Demo<'_> {
             update_paid_amount: Some(update_paid_amount),
             ..Edit::default()
         };
-        order::edit(self.app, self.store.store_id, id, edit, &self.context())
+        order::edit(self.app, id, edit, &self.context())
             .await
             .map(drop)
     }
@@ -259,7 +236,7 @@ impl Demo<'_> {
             handling_status: Some(handling_status),
             ..Edit::default()
         };
-        order::edit(self.app, self.store.store_id, id, edit, &self.context())
+        order::edit(self.app, id, edit, &self.context())
             .await
             .map(drop)
     }
@@ -270,13 +247,13 @@ impl Demo<'_> {
             fixed_on,
             ..Confirm::default()
         };
-        payment::confirm(self.app, self.store.store_id, id, wish, &self.context())
+        payment::confirm(self.app, id, wish, &self.context())
             .await
             .map(drop)
     }
 
     fn context(&self) -> Context<'_> {
-        Context::unconditional(self.shop, &self.no_key)
+        Context::unconditional(self.store.store_id, self.shop, &self.no_key)
     }
 
     /// Orders a fault at the sandbox. Where it takes no such order, there is no failed payment to look at.

@@ -49,7 +49,76 @@ impl JobKind {
     }
 }
 
-/// What was asked for beyond the items. Absent where it does not matter to the kind of job.
+/// What a job does, with what was asked for beyond the items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// See [`JobKind::MemberSubmission`].
+    MemberSubmission,
+    /// See [`JobKind::MemberRefresh`].
+    MemberRefresh,
+    /// See [`JobKind::PaymentRefresh`].
+    PaymentRefresh,
+    /// See [`JobKind::PaymentConfirm`].
+    PaymentConfirm {
+        /// The business date of the confirmations, in Japan.
+        fixed_on: NaiveDate,
+    },
+    /// See [`JobKind::MemberImport`].
+    MemberImport {
+        /// The file is only checked.
+        dry_run: bool,
+        /// Either every row is taken over or none.
+        atomic: bool,
+    },
+}
+
+impl Task {
+    /// Its kind.
+    pub fn kind(self) -> JobKind {
+        match self {
+            Self::MemberSubmission => JobKind::MemberSubmission,
+            Self::MemberRefresh => JobKind::MemberRefresh,
+            Self::PaymentRefresh => JobKind::PaymentRefresh,
+            Self::PaymentConfirm { .. } => JobKind::PaymentConfirm,
+            Self::MemberImport { .. } => JobKind::MemberImport,
+        }
+    }
+
+    /// The task that was stored as its kind and its options; `None` where an option is missing.
+    pub fn from_parts(kind: JobKind, options: &JobOptions) -> Option<Self> {
+        Some(match kind {
+            JobKind::MemberSubmission => Self::MemberSubmission,
+            JobKind::MemberRefresh => Self::MemberRefresh,
+            JobKind::PaymentRefresh => Self::PaymentRefresh,
+            JobKind::PaymentConfirm => Self::PaymentConfirm {
+                fixed_on: options.fixed_on?,
+            },
+            JobKind::MemberImport => Self::MemberImport {
+                dry_run: options.dry_run?,
+                atomic: options.atomic?,
+            },
+        })
+    }
+}
+
+impl From<Task> for JobOptions {
+    fn from(task: Task) -> Self {
+        match task {
+            Task::MemberSubmission | Task::MemberRefresh | Task::PaymentRefresh => Self::default(),
+            Task::PaymentConfirm { fixed_on } => Self {
+                fixed_on: Some(fixed_on),
+                ..Self::default()
+            },
+            Task::MemberImport { dry_run, atomic } => Self {
+                dry_run: Some(dry_run),
+                atomic: Some(atomic),
+                ..Self::default()
+            },
+        }
+    }
+}
+
+/// The options of a [`Task`] as they are stored and shown. Absent where it does not matter to the kind of job.
 #[derive(
     Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
 )]

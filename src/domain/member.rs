@@ -1,5 +1,6 @@
 //! Members (会員): buyer companies of a store.
 
+use super::fault::Faults;
 use super::money::whole_number;
 
 text_enum! {
@@ -243,4 +244,16 @@ fn optional_number<'de, D: serde::Deserializer<'de>>(
 /// The form in which two e-mail addresses are compared: trimmed and case-folded.
 pub fn fold_email(email: &str) -> String {
     email.trim().to_lowercase()
+}
+
+/// What is wrong with a member's number.
+pub fn check_number(number: &str, faults: &mut Faults) {
+    let good = (1..=50).contains(&number.chars().count())
+        && !number.chars().any(|c| c.is_control() || c.is_whitespace());
+    faults.check(
+        good,
+        "/number",
+        "malformed",
+        "A number has 1 to 50 characters without white space.",
+    );
 }

@@ -48,8 +48,18 @@ impl OperationState {
 
 /// What changes on our side when an operation settles.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(untagged)]
 pub enum Plan {
+    /// On a payment and its order.
+    Sale(SalePlan),
+    /// On a member's application.
+    Application(ApplicationPlan),
+}
+
+/// What changes when an operation on a sale settles.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum SalePlan {
     /// The order is placed.
     Register {
         /// What is asked of Paid.
@@ -76,6 +86,12 @@ pub enum Plan {
         /// Why.
         reason: String,
     },
+}
+
+/// What changes when an operation on an application settles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ApplicationPlan {
     /// The member is screened.
     Apply,
 }
@@ -84,21 +100,17 @@ impl Plan {
     /// What is asked of Paid.
     pub fn kind(&self) -> OperationKind {
         match self {
-            Self::Register { .. } => OperationKind::Register,
-            Self::Amend { .. } => OperationKind::Amend,
-            Self::Confirm { .. } => OperationKind::Confirm,
-            Self::Cancel { .. } => OperationKind::Cancel,
-            Self::Apply => OperationKind::Apply,
+            Self::Sale(SalePlan::Register { .. }) => OperationKind::Register,
+            Self::Sale(SalePlan::Amend { .. }) => OperationKind::Amend,
+            Self::Sale(SalePlan::Confirm { .. }) => OperationKind::Confirm,
+            Self::Sale(SalePlan::Cancel { .. }) => OperationKind::Cancel,
+            Self::Application(ApplicationPlan::Apply) => OperationKind::Apply,
         }
     }
 
-    /// The amounts the settlement table compares: asked, and at Paid before.
-    pub fn amounts(&self) -> (Yen, Yen) {
-        match self {
-            Self::Register { amount } => (*amount, *amount),
-            Self::Amend { amount, before, .. } => (*amount, *before),
-            Self::Confirm { .. } | Self::Cancel { .. } | Self::Apply => (Yen::ZERO, Yen::ZERO),
-        }
+    /// Does it ask for a new sale?
+    pub fn is_register(&self) -> bool {
+        matches!(self, Self::Sale(SalePlan::Register { .. }))
     }
 }
 
@@ -196,7 +208,7 @@ mod tests {
             handling_status: None,
             before: None,
         };
-        let plan = Plan::Amend {
+        let plan = SalePlan::Amend {
             amount: Yen(550),
             before: Yen(1100),
             edit: Some(Box::new(edit)),
@@ -207,6 +219,9 @@ mod tests {
             .unwrap()
             .remove("before")
             .unwrap();
-        assert_eq!(serde_json::from_value::<Plan>(stored).unwrap(), plan);
+        assert_eq!(
+            serde_json::from_value::<Plan>(stored).unwrap(),
+            Plan::Sale(plan)
+        );
     }
 }

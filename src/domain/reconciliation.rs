@@ -44,6 +44,17 @@ text_enum! {
     }
 }
 
+/// What a human decided about an order or a member on the list.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// What to do.
+    pub action: Resolution,
+    /// Why; kept in the event log.
+    pub reason: String,
+    /// With `accept`: take over what Paid last showed.
+    pub adopt: bool,
+}
+
 /// What is known of an order's payment.
 #[derive(Clone, Copy, Debug)]
 pub struct Situation {

@@ -1,7 +1,7 @@
 //! What an inquiry at Paid means: for an operation whose answer was lost, and for a payment that is refreshed.
 
 use super::money::Yen;
-use super::operation::OperationKind;
+use super::operation::SalePlan;
 use super::payment::PaymentStatus;
 
 /// A sale as Paid shows it.
@@ -50,33 +50,31 @@ pub enum Verdict {
 }
 
 /// The settlement table: rows are operations, columns what Paid shows.
-///
-/// `asked` is the amount the operation sends, `before` the amount at Paid when an amend was asked for.
-pub fn verdict(kind: OperationKind, asked: Yen, before: Yen, found: Option<Sale>) -> Verdict {
-    use OperationKind::{Amend, Apply, Cancel, Confirm, Register};
+pub fn verdict(plan: &SalePlan, found: Option<Sale>) -> Verdict {
+    use SalePlan::{Amend, Cancel, Confirm, Register};
     use SaleStatus::{Canceled, Fixed, Registered};
     use Verdict::{Done, RefusedAdopt, RefusedMissing, SendAgain};
     let Some(sale) = found else {
-        return match kind {
-            Register | Apply => SendAgain,
-            Amend | Confirm | Cancel => RefusedMissing,
+        return match plan {
+            Register { .. } => SendAgain,
+            Amend { .. } | Confirm { .. } | Cancel { .. } => RefusedMissing,
         };
     };
     match sale.status {
-        Registered => match kind {
-            Register => Done,
-            Amend if sale.price == asked => Done,
-            Amend if sale.price == before => SendAgain,
-            Amend => RefusedAdopt,
-            Confirm | Cancel | Apply => SendAgain,
+        Registered => match plan {
+            Register { .. } => Done,
+            Amend { amount, .. } if sale.price == *amount => Done,
+            Amend { before, .. } if sale.price == *before => SendAgain,
+            Amend { .. } => RefusedAdopt,
+            Confirm { .. } | Cancel { .. } => SendAgain,
         },
-        Fixed => match kind {
-            Register | Confirm => Done,
-            Amend | Cancel | Apply => RefusedAdopt,
+        Fixed => match plan {
+            Register { .. } | Confirm { .. } => Done,
+            Amend { .. } | Cancel { .. } => RefusedAdopt,
         },
-        Canceled => match kind {
-            Register | Cancel => Done,
-            Amend | Confirm | Apply => RefusedAdopt,
+        Canceled => match plan {
+            Register { .. } | Cancel { .. } => Done,
+            Amend { .. } | Confirm { .. } => RefusedAdopt,
         },
     }
 }
@@ -134,41 +132,51 @@ pub fn adoption(status: PaymentStatus, amount: Yen, found: Option<Sale>) -> Adop
 
 #[cfg(test)]
 mod tests {
+    use chrono::NaiveDate;
+
     use super::*;
-    use OperationKind::{Amend, Cancel, Confirm, Register};
     use SaleStatus::{Canceled, Fixed, Registered};
     use Verdict::{Done, RefusedAdopt, RefusedMissing, SendAgain};
 
     #[test]
     fn the_settlement_table_is_the_one_of_the_manual() {
         let (asked, before, other) = (Yen(1200), Yen(1000), Yen(700));
+        let register = SalePlan::Register { amount: asked };
+        let amend = SalePlan::Amend {
+            amount: asked,
+            before,
+            edit: None,
+        };
+        let confirm = SalePlan::Confirm {
+            fixed_on: NaiveDate::default(),
+        };
+        let cancel = SalePlan::Cancel {
+            cancel_order: false,
+            reason: String::new(),
+        };
         let sale = |status, price| Some(Sale { status, price });
-        for (kind, found, expected) in [
-            (Register, sale(Registered, asked), Done),
-            (Register, sale(Registered, other), Done),
-            (Register, sale(Fixed, asked), Done),
-            (Register, sale(Canceled, asked), Done),
-            (Register, None, SendAgain),
-            (Amend, sale(Registered, asked), Done),
-            (Amend, sale(Registered, before), SendAgain),
-            (Amend, sale(Registered, other), RefusedAdopt),
-            (Amend, sale(Fixed, asked), RefusedAdopt),
-            (Amend, sale(Canceled, before), RefusedAdopt),
-            (Amend, None, RefusedMissing),
-            (Confirm, sale(Registered, before), SendAgain),
-            (Confirm, sale(Fixed, before), Done),
-            (Confirm, sale(Canceled, before), RefusedAdopt),
-            (Confirm, None, RefusedMissing),
-            (Cancel, sale(Registered, before), SendAgain),
-            (Cancel, sale(Fixed, before), RefusedAdopt),
-            (Cancel, sale(Canceled, before), Done),
-            (Cancel, None, RefusedMissing),
+        for (plan, found, expected) in [
+            (&register, sale(Registered, asked), Done),
+            (&register, sale(Registered, other), Done),
+            (&register, sale(Fixed, asked), Done),
+            (&register, sale(Canceled, asked), Done),
+            (&register, None, SendAgain),
+            (&amend, sale(Registered, asked), Done),
+            (&amend, sale(Registered, before), SendAgain),
+            (&amend, sale(Registered, other), RefusedAdopt),
+            (&amend, sale(Fixed, asked), RefusedAdopt),
+            (&amend, sale(Canceled, before), RefusedAdopt),
+            (&amend, None, RefusedMissing),
+            (&confirm, sale(Registered, before), SendAgain),
+            (&confirm, sale(Fixed, before), Done),
+            (&confirm, sale(Canceled, before), RefusedAdopt),
+            (&confirm, None, RefusedMissing),
+            (&cancel, sale(Registered, before), SendAgain),
+            (&cancel, sale(Fixed, before), RefusedAdopt),
+            (&cancel, sale(Canceled, before), Done),
+            (&cancel, None, RefusedMissing),
         ] {
-            assert_eq!(
-                verdict(kind, asked, before, found),
-                expected,
-                "{kind} and {found:?}"
-            );
+            assert_eq!(verdict(plan, found), expected, "{plan:?} and {found:?}");
         }
     }
 

@@ -1,12 +1,20 @@
-//! Who does something, and under which conditions.
+//! Who does something, for which store, and under which conditions; and what the log is told of it.
 
+use chrono::{DateTime, Utc};
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
+
+use crate::db::event::{self, NewEvent};
 use crate::db::idempotency_key::Ticket;
+use crate::domain::StoreId;
 use crate::error::{Code, Error};
 
-/// Who acts, on which version, and with which right to do it once.
+/// Who acts, for which store, on which version, and with which right to do it once.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// For the log.
+    /// For which store.
+    pub store: StoreId,
+    /// Who, for the log.
     pub actor: &'a str,
     /// May the caller send calls to Paid for an order (`payments:write`)?
     pub payments_write: bool,
@@ -18,13 +26,24 @@ pub struct Context<'a> {
 
 impl<'a> Context<'a> {
     /// Of work that was allowed when it was accepted, on whatever version it finds.
-    pub fn unconditional(actor: &'a str, ticket: &'a Ticket) -> Self {
+    pub fn unconditional(store: StoreId, actor: &'a str, ticket: &'a Ticket) -> Self {
         Self {
+            store,
             actor,
             payments_write: true,
             precondition: &Precondition::None,
             ticket,
         }
+    }
+
+    /// Appends lines to the store's log, as the caller's doing. To be called last in a transaction.
+    pub async fn log(
+        &self,
+        events: &[NewEvent],
+        at: DateTime<Utc>,
+        conn: &mut AsyncPgConnection,
+    ) -> QueryResult<()> {
+        event::append(self.store, events, self.actor, at, conn).await
     }
 
     /// To be asked under the lock of what is changed.

@@ -6,17 +6,22 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
+use super::application::find_out::find_out as find_out_about_application;
+use super::application::settle::settle as settle_application;
 use super::durable::end;
 use super::durable::lease::{self, Hold};
-use super::provider::{About, Calls};
-use super::{application, payment};
+use super::durable::undecided::Undecided;
+use super::payment::find_out::find_out as find_out_about_payment;
+use super::payment::settle::settle as settle_payment;
+use super::provider::{self, About, Calls};
 use crate::app::App;
 use crate::db::operation::{self, Operation};
 use crate::db::paid_settings;
-use crate::domain::operation::{OperationKind, OperationState};
+use crate::domain::operation::{ApplicationPlan, OperationState, Plan};
 use crate::domain::{OperationId, StoreId};
 use crate::error::Error;
 use crate::holding;
+use crate::paid::Codes;
 
 /// Drives an operation whose lease the caller holds, and answers how it stands then. However the drive ends, it counts:
 /// one that always fails by a fault of ours, a panic too, ends before a human and not in an endless loop.
@@ -50,23 +55,30 @@ async fn drive_once(app: &App, operation: &Operation) -> Result<Operation, Error
     let settings = paid_settings::find(store, &*app.db().await?).await?;
     let mut calls = Calls::new(app, store, about);
     let hold = Hold::new(app, operation);
-    match operation.kind {
-        OperationKind::Apply => {
-            let finding = hold
-                .during(application::find_out(app, &settings, &hold, &mut calls))
-                .await;
-            application::settle(app, operation.clone(), finding, &calls).await
+    let account = provider::account(app, &settings, operation.environment);
+    let account = account.map_err(|error| Undecided::asked(Codes::none(), error.to_string()));
+    match &operation.plan.0 {
+        Plan::Application(ApplicationPlan::Apply) => {
+            let finding = match &account {
+                Ok(account) => {
+                    hold.during(find_out_about_application(app, account, &hold, &mut calls))
+                        .await
+                }
+                Err(unasked) => unasked.clone().into(),
+            };
+            settle_application(app, operation, finding, &calls).await
         }
-        OperationKind::Register
-        | OperationKind::Amend
-        | OperationKind::Confirm
-        | OperationKind::Cancel => {
-            let finding = hold
-                .during(payment::find_out::find_out(
-                    app, &settings, &hold, &mut calls,
-                ))
-                .await;
-            payment::settle::settle(app, operation.clone(), finding, &calls).await
+        Plan::Sale(plan) => {
+            let finding = match &account {
+                Ok(account) => {
+                    hold.during(find_out_about_payment(
+                        app, account, &hold, plan, &mut calls,
+                    ))
+                    .await
+                }
+                Err(unasked) => unasked.clone().into(),
+            };
+            settle_payment(app, operation, plan, finding, &calls).await
         }
     }
 }

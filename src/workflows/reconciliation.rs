@@ -6,38 +6,26 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::durable::end;
-use super::order::{Progress, view};
-use super::payment::act::{self as payments, finish};
-use super::payment::refresh::check_account;
+use super::payment::answer::{Progress, deadline, drive_now, finish, view};
+use super::payment::intent;
+use super::payment::lock::Locked;
+use super::payment::rules::{check_account, in_progress, not_unconfirmed, require_change_amount};
 use crate::app::App;
-use crate::db::event::{self, NewEvent, Subject};
+use crate::db::event::{NewEvent, Subject};
 use crate::db::operation::{self, Operation};
 use crate::db::order::{self, Order, OrderView};
-use crate::db::paid_settings;
 use crate::db::payment::{self, Payment};
 use crate::db::reconciliation::TooLong;
 use crate::db::store::{self, Store};
 use crate::db::{member, unknown_code};
 use crate::domain::events::EventType;
-use crate::domain::operation::{OperationState, Outcome, Plan};
+use crate::domain::operation::{OperationState, Outcome, SalePlan};
 use crate::domain::payment::{PaymentAction, PaymentStatus};
-use crate::domain::reconciliation::{Cause, Resolution, Situation};
+use crate::domain::reconciliation::{Cause, Decision, Resolution, Situation};
 use crate::domain::retry::PROCESSING_TOO_LONG;
 use crate::domain::{MemberId, OrderId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
-use crate::paid;
 use crate::workflows::context::Context;
-
-/// What a human decided.
-#[derive(Clone, Debug)]
-pub struct Resolve {
-    /// What to do.
-    pub action: Resolution,
-    /// Why; kept in the event log.
-    pub reason: String,
-    /// With `accept`: take over what Paid last showed.
-    pub adopt: bool,
-}
 
 /// Since when a payment counts as waiting for too long.
 pub fn too_long(app: &App, store: &Store) -> TooLong {
@@ -111,34 +99,33 @@ fn situation_of(
 /// Carries a human's decision out.
 pub async fn resolve(
     app: &App,
-    store: StoreId,
     id: OrderId,
-    wish: Resolve,
+    decision: Decision,
     context: &Context<'_>,
 ) -> Result<Progress, Error> {
-    let seen = view(app, store, id).await?;
+    let seen = view(app, context.store, id).await?;
     let open = seen.operation.as_ref().map(|operation| operation.id);
-    match (wish.action, open) {
+    match (decision.action, open) {
         (Resolution::Retry, Some(open)) => {
             context.check_version(seen.order.version)?;
             let mut conn = app.db().await?;
             conn.transaction(async |conn| {
                 context.ticket.record(id.0, conn).await?;
-                note(&wish, app, store, id, context, conn).await
+                note(&decision, app, id, context, conn).await
             })
             .await?;
             drop(conn);
-            payments::drive_now(app, store, id, open).await
+            drive_now(app, context.store, id, open).await
         }
         (Resolution::Abandon, Some(_)) => {
-            let open = give_up(app, store, id, &wish, context).await?;
-            payments::drive_now(app, store, id, open.id).await
+            let open = give_up(app, id, &decision, context).await?;
+            drive_now(app, context.store, id, open.id).await
         }
-        (Resolution::Push, None) => push(app, store, id, &wish, context).await,
-        (Resolution::Accept, _) => accept(app, store, id, &wish, context).await,
+        (Resolution::Push, None) => push(app, id, &decision, context).await,
+        (Resolution::Accept, _) => accept(app, id, &decision, context).await,
         (Resolution::Retry | Resolution::Abandon, None)
         | (Resolution::Push, Some(_))
-        | (Resolution::Close, _) => Err(not_allowed(wish.action)),
+        | (Resolution::Close, _) => Err(not_allowed(decision.action)),
     }
 }
 
@@ -149,49 +136,40 @@ fn not_allowed(action: Resolution) -> Error {
 }
 
 async fn note(
-    wish: &Resolve,
+    decision: &Decision,
     app: &App,
-    store: StoreId,
     id: OrderId,
     context: &Context<'_>,
     conn: &mut AsyncPgConnection,
 ) -> Result<(), Error> {
-    let data = json!({ "action": wish.action, "reason": wish.reason });
-    let subject = Subject::Order(id);
-    Ok(event::append(
-        store,
-        &[NewEvent::new(EventType::PaymentResolved, subject, data)],
-        context.actor,
-        app.clock.now(),
-        conn,
-    )
-    .await?)
+    let data = json!({ "action": decision.action, "reason": decision.reason });
+    let event = NewEvent::new(EventType::PaymentResolved, Subject::Order(id), data);
+    Ok(context.log(&[event], app.clock.now(), conn).await?)
 }
 
 /// A register is from now on driven to `cancelled` at Paid, then to `failed`.
 async fn give_up(
     app: &App,
-    store: StoreId,
     id: OrderId,
-    wish: &Resolve,
+    decision: &Decision,
     context: &Context<'_>,
 ) -> Result<Operation, Error> {
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
-        let mut order = order::lock(store, id, conn).await?.or_not_found()?;
+        let Locked {
+            mut order, open, ..
+        } = Locked::of(context.store, id, conn).await?;
         context.check_version(order.version)?;
-        let open = operation::open_on_order(store, id, conn)
-            .await?
-            .ok_or_else(|| not_allowed(wish.action))?;
-        let mut open = operation::lock(store, open.id, conn)
+        let open = open.ok_or_else(|| not_allowed(decision.action))?;
+        let mut open = operation::lock(context.store, open.id, conn)
             .await?
             .or_not_found()?;
-        if !matches!(open.plan.0, Plan::Register { .. }) {
-            return Err(not_allowed(wish.action));
+        if !open.plan.0.is_register() {
+            return Err(not_allowed(decision.action));
         }
         if open.lease_until.is_some_and(|until| until > now) {
-            return Err(payments::in_progress());
+            return Err(in_progress());
         }
         open.giving_up = true;
         open.state = OperationState::Open;
@@ -206,19 +184,9 @@ async fn give_up(
         order.announced = true;
         order::save(&mut order, now, conn).await?;
         context.ticket.record(open.id.0, conn).await?;
-        let data = json!({ "action": wish.action, "reason": wish.reason, "operation_id": open.id });
-        event::append(
-            store,
-            &[NewEvent::new(
-                EventType::PaymentResolved,
-                Subject::Order(id),
-                data,
-            )],
-            context.actor,
-            now,
-            conn,
-        )
-        .await?;
+        let data = json!({ "action": decision.action, "reason": decision.reason, "operation_id": open.id });
+        let event = NewEvent::new(EventType::PaymentResolved, Subject::Order(id), data);
+        context.log(&[event], now, conn).await?;
         Ok(open)
     })
     .await
@@ -227,86 +195,84 @@ async fn give_up(
 /// The shop's amount goes to Paid.
 async fn push(
     app: &App,
-    store: StoreId,
     id: OrderId,
-    wish: &Resolve,
+    decision: &Decision,
     context: &Context<'_>,
 ) -> Result<Progress, Error> {
-    payments::require_change_amount(app)?;
-    let deadline = payments::deadline(app);
+    require_change_amount(app)?;
+    let deadline = deadline(app);
     // The connection goes back before Paid is waited for.
     let intent = {
         let conn = &mut *app.db().await?;
         conn.transaction(async |conn| {
-            let settings = paid_settings::share(store, conn).await?;
-            let mut order = order::lock(store, id, conn).await?.or_not_found()?;
+            let Locked {
+                settings,
+                mut order,
+                open,
+                payment,
+            } = Locked::of(context.store, id, conn).await?;
             context.check_version(order.version)?;
-            let payment = payment::lock(store, id, conn)
-                .await?
-                .ok_or_else(|| not_allowed(wish.action))?;
-            if operation::open_on_order(store, id, conn).await?.is_some() {
-                return Err(payments::in_progress());
+            let payment = payment.ok_or_else(|| not_allowed(decision.action))?;
+            if open.is_some() {
+                return Err(in_progress());
             }
             payment
                 .status
                 .after(PaymentAction::Amend)
-                .map_err(payments::not_unconfirmed)?;
+                .map_err(not_unconfirmed)?;
             if payment.amount == order.total || order.total.0 < 1 {
-                return Err(not_allowed(wish.action));
+                return Err(not_allowed(decision.action));
             }
             check_account(&settings, &payment)?;
-            let (amount, before) = (order.total, payment.amount);
-            let body = paid::body::amend(&payment.customer_number, &payment.credit_key, amount);
-            let plan = Plan::Amend {
-                amount,
-                before,
+            let plan = SalePlan::Amend {
+                amount: order.total,
+                before: payment.amount,
                 edit: None,
             };
-            let intent =
-                payments::open(app, &mut order, &payment, plan, body, context, conn).await?;
-            note(wish, app, store, id, context, conn).await?;
+            let intent = intent::write_down(app, &mut order, &payment, plan, context, conn).await?;
+            note(decision, app, id, context, conn).await?;
             Ok(intent)
         })
         .await?
     };
-    finish(app, store, id, Some(intent), deadline).await
+    finish(app, context.store, id, Some(intent), deadline).await
 }
 
 /// The difference stands as it is, or what Paid last showed is taken over; an operation that is stuck is closed. What is
 /// not on the list needs no acceptance: it would only hide what comes later.
 async fn accept(
     app: &App,
-    store: StoreId,
     id: OrderId,
-    wish: &Resolve,
+    decision: &Decision,
     context: &Context<'_>,
 ) -> Result<Progress, Error> {
-    let now = app.clock.now();
+    let (store, now) = (context.store, app.clock.now());
     // Held no longer than the transaction: the view below takes a connection of its own.
     let mut conn = app.db().await?;
     conn.transaction(async |conn| {
-        let settings = paid_settings::share(store, conn).await?;
-        let mut order = order::lock(store, id, conn).await?.or_not_found()?;
+        let Locked {
+            settings,
+            mut order,
+            open,
+            payment,
+        } = Locked::of(store, id, conn).await?;
         context.check_version(order.version)?;
-        let open = operation::open_on_order(store, id, conn).await?;
-        let mut payment = payment::lock(store, id, conn)
-            .await?
-            .ok_or_else(|| not_allowed(wish.action))?;
+        let mut payment = payment.ok_or_else(|| not_allowed(decision.action))?;
         let options = store::find(store, conn).await?.or_not_found()?;
         let unknown_code = unknown_code::stands(store, Subject::Order(id), conn).await?;
         let too_long = too_long(app, &options);
         let causes = situation_of(&order, &payment, open.as_ref(), too_long, unknown_code).causes();
         if causes.is_empty() {
-            return Err(not_allowed(wish.action));
+            return Err(not_allowed(decision.action));
         }
         if let Some(open) = open {
-            close_stuck(store, open, wish, now, conn).await?;
+            close_stuck(store, open, decision, now, conn).await?;
         }
-        if wish.adopt && payment.status == PaymentStatus::Failed {
+        if decision.adopt && payment.status == PaymentStatus::Failed {
             return Err(Code::ActionNotAllowed
                 .because("Nothing leaves failed. Cancel the sale in Paid's console."));
         }
-        if wish.adopt {
+        if decision.adopt {
             let seen = payment.seen().ok_or_else(|| {
                 Code::ActionNotAllowed
                     .because("Paid has shown nothing that was not taken over; refresh the payment.")
@@ -326,31 +292,21 @@ async fn accept(
         context.ticket.record(id.0, conn).await?;
         unknown_code::accept(store, Subject::Order(id), now, conn).await?;
         let data = json!({
-            "action": wish.action,
-            "reason": wish.reason,
-            "adopt": wish.adopt,
+            "action": decision.action,
+            "reason": decision.reason,
+            "adopt": decision.adopt,
             "total": order.total,
             "amount": payment.amount,
             "status": payment.status,
         });
-        event::append(
-            store,
-            &[NewEvent::new(
-                EventType::PaymentResolved,
-                Subject::Order(id),
-                data,
-            )],
-            context.actor,
-            now,
-            conn,
-        )
-        .await?;
+        let event = NewEvent::new(EventType::PaymentResolved, Subject::Order(id), data);
+        context.log(&[event], now, conn).await?;
         Ok::<_, Error>(())
     })
     .await?;
     drop(conn);
     Ok(Progress {
-        view: view(app, store, id).await?,
+        view: view(app, context.store, id).await?,
         processing: false,
     })
 }
@@ -358,19 +314,19 @@ async fn accept(
 async fn close_stuck(
     store: StoreId,
     open: Operation,
-    wish: &Resolve,
+    decision: &Decision,
     now: chrono::DateTime<chrono::Utc>,
     conn: &mut diesel_async::AsyncPgConnection,
 ) -> Result<(), Error> {
     let mut open = operation::lock(store, open.id, conn)
         .await?
         .or_not_found()?;
-    let register = matches!(open.plan.0, Plan::Register { .. });
+    let register = open.plan.0.is_register();
     if open.state != OperationState::Stuck || register {
-        return Err(not_allowed(wish.action));
+        return Err(not_allowed(decision.action));
     }
     let outcome = Outcome {
-        message: format!("closed by a human: {}", wish.reason),
+        message: format!("closed by a human: {}", decision.reason),
         ..open.last_outcome()
     };
     end::close(&mut open, OperationState::Abandoned, Some(outcome), now);

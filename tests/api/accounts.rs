@@ -120,14 +120,14 @@ async fn a_session_that_was_ended_in_between_takes_no_account_over() {
         password: true,
     };
     let ticket = Ticket::none();
-    let context = Context::unconditional("member", &ticket);
+    let context = Context::unconditional(store, "member", &ticket);
     let own = |profile: &Profile| {
         Ok(Profile {
             email: "thief@minato.example".into(),
             ..profile.clone()
         })
     };
-    let refused = members::change_own(&app.app, store, member, shown, &context, own)
+    let refused = members::change_own(&app.app, member, shown, &context, own)
         .await
         .unwrap_err();
     assert_eq!(refused.code(), Some(Code::TokenInvalid));

@@ -167,8 +167,8 @@ async fn the_diagnosis_says_why_a_member_cannot_pay() {
         .member_with(|member| {
             member.status = MemberStatus::Suspended;
             member.payment_methods = default_methods(false);
-            member.checked_at = Some(app.app.clock.now() - TimeDelta::minutes(90));
-            member.application_status = ApplicationStatus::ApprovedInactive;
+            member.application.checked_at = Some(app.app.clock.now() - TimeDelta::minutes(90));
+            member.application.status = ApplicationStatus::ApprovedInactive;
         })
         .await;
     app.put_paid(json!({ "enabled": false })).await.expect(200);

@@ -300,7 +300,7 @@ async fn only_what_is_pending_is_submitted() {
             continue;
         }
         let member = app
-            .member_with(|member| member.application_status = status)
+            .member_with(|member| member.application.status = status)
             .await;
         app.submit(member)
             .await

@@ -180,10 +180,10 @@ async fn a_confirmation_that_a_lost_worker_sent_is_waited_for_and_not_sent_again
         .text_at("/id");
     let held = app.hold_a_portion().await;
     let ticket = app.ticket(&held, 0).await;
-    let context = Context::unconditional(&held.job.actor, &ticket);
+    let context = Context::unconditional(held.job.store_id, &held.job.actor, &ticket);
     app.sandbox.fault("fix", "drop_answer", 1).await;
-    let (store, order_id) = (app.store.store_id, order.parse().unwrap());
-    payment::confirm(&app.app, store, order_id, Confirm::default(), &context)
+    let order_id = order.parse().unwrap();
+    payment::confirm(&app.app, order_id, Confirm::default(), &context)
         .await
         .unwrap();
     // The lease of the portion ends; recovery settles what was sent.
@@ -207,10 +207,10 @@ async fn what_a_lost_worker_held_is_waited_for_and_then_driven_on_by_the_items_n
         .text_at("/id");
     let held = app.hold_a_portion().await;
     let ticket = app.ticket(&held, 0).await;
-    let context = Context::unconditional(&held.job.actor, &ticket);
+    let context = Context::unconditional(held.job.store_id, &held.job.actor, &ticket);
     app.sandbox.fault("fix", "drop_answer", 1).await;
     let (store, order_id) = (app.store.store_id, order.parse().unwrap());
-    payment::confirm(&app.app, store, order_id, Confirm::default(), &context)
+    payment::confirm(&app.app, order_id, Confirm::default(), &context)
         .await
         .unwrap();
     app.let_time_pass(TimeDelta::seconds(16)).await;

@@ -157,7 +157,7 @@ fn old_refusal(member: &mut Member, code: &str) {
         vec![code.to_owned()],
         "Paid knows no customer with this number.".to_owned(),
     );
-    member.last_error = Some(Json(LastError {
+    member.application.last_error = Some(Json(LastError {
         codes,
         message,
         at: member.created_at,
@@ -194,7 +194,7 @@ async fn a_thousand_members_each_get_what_paid_says_of_them() {
         .collect();
     let members = app
         .members_at_paid(&told, |number, member| {
-            member.application_status = one_of_the_thousand(number).1;
+            member.application.status = one_of_the_thousand(number).1;
             match number % 8 {
                 0 | 4 => old_refusal(member, "B16"),
                 3 => old_refusal(member, "C02"),
@@ -243,18 +243,18 @@ async fn a_thousand_members_each_get_what_paid_says_of_them() {
         let row = row.unwrap();
         if id == silent {
             assert_eq!(
-                (outcome, row.version, row.checked_at),
+                (outcome, row.version, row.application.checked_at),
                 (Refreshed::Unknown, old.version, None)
             );
             continue;
         }
         if id == changed {
             assert_eq!(
-                (outcome, row.application_status),
+                (outcome, row.application.status),
                 (Refreshed::Read(Submitted), Submitted)
             );
             assert_eq!(
-                (row.version, row.checked_at),
+                (row.version, row.application.checked_at),
                 (old.version + 1, None),
                 "the answer was discarded"
             );
@@ -275,17 +275,21 @@ async fn a_thousand_members_each_get_what_paid_says_of_them() {
             Refreshed::Refused(["C02"].into_iter().collect())
         };
         assert_eq!(
-            (number, outcome, row.application_status),
+            (number, outcome, row.application.status),
             (number, expected, status)
         );
-        let codes = row.last_error.as_ref().map(|error| error.0.codes.join(","));
+        let codes = row
+            .application
+            .last_error
+            .as_ref()
+            .map(|error| error.0.codes.join(","));
         assert_eq!((number, codes.as_deref()), (number, error));
         assert_eq!(
-            (number, row.version, row.checked_at),
+            (number, row.version, row.application.checked_at),
             (number, old.version + 1, Some(now))
         );
         assert_eq!(
-            row.reported_status.as_deref(),
+            row.application.reported_status.as_deref(),
             (number % 8 == 2).then_some("3")
         );
         let quiet = matches!(number % 8, 3 | 4 | 6);
@@ -359,7 +363,7 @@ async fn a_batch_without_an_answer_costs_only_its_own_members_theirs() {
         .rows(&members)
         .await
         .into_values()
-        .filter(|member| member.checked_at.is_none())
+        .filter(|member| member.application.checked_at.is_none())
         .count();
     assert_eq!(unread, 10);
 }

@@ -109,7 +109,7 @@ fn sources(path: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn under(place: &str) -> Vec<PathBuf> {
+pub fn under(place: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     sources(
         &Path::new(env!("CARGO_MANIFEST_DIR")).join(place),
@@ -119,7 +119,7 @@ fn under(place: &str) -> Vec<PathBuf> {
 }
 
 /// The code without comments and without its tests.
-fn code(path: &Path) -> String {
+pub fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
     let text = text
         .split("#[cfg(test)]\nmod tests {")

@@ -346,8 +346,8 @@ async fn what_a_broken_portion_has_submitted_already_counts_as_submitted() {
     let accepted = app.bulk(SUBMIT, json!({ "member_ids": [member] })).await;
     let held = app.hold_a_portion().await;
     let ticket = app.ticket(&held, 0).await;
-    let context = Context::unconditional(&held.job.actor, &ticket);
-    application::submit(&app.app, app.store.store_id, member, &context)
+    let context = Context::unconditional(held.job.store_id, &held.job.actor, &ticket);
+    application::submit(&app.app, member, &context)
         .await
         .unwrap();
     app.work_after(60).await;

@@ -16,6 +16,7 @@ mod guards;
 mod hostile;
 mod house;
 mod idempotency;
+mod import_circles;
 mod jobs;
 mod kill;
 mod leases;

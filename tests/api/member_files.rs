@@ -68,7 +68,7 @@ impl TestApp {
 /// A member with everything that a file, a spreadsheet or an encoding could spoil.
 fn awkward(member: &mut Member) {
     member.number = "=0042".into();
-    member.application_status = ApplicationStatus::Declined;
+    member.application.status = ApplicationStatus::Declined;
     member.customer_number = Some(PaidKey::parse("-OLD.7").unwrap());
     let profile = &mut member.profile.0;
     profile.company_name = "㈱髙①商店・한국 〜&#9731;".into();

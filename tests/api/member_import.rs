@@ -304,13 +304,13 @@ async fn a_file_may_ask_for_an_application_and_nothing_else() {
     let approved = app
         .member_with(|member| {
             member.number = "P-1".into();
-            member.application_status = ApplicationStatus::ApprovedActive;
+            member.application.status = ApplicationStatus::ApprovedActive;
         })
         .await;
     let declined = app
         .member_with(|member| {
             member.number = "P-2".into();
-            member.application_status = ApplicationStatus::Declined;
+            member.application.status = ApplicationStatus::Declined;
         })
         .await;
     let file = |rows: &str| format!("会員番号,決済方法,Paid申請\n{rows}\n");

@@ -173,7 +173,7 @@ async fn members_are_listed_by_what_one_looks_for() {
         })
         .await;
     let checked = app
-        .member_with(|member| member.checked_at = Some(member.created_at))
+        .member_with(|member| member.application.checked_at = Some(member.created_at))
         .await;
     let found = async |query: &str| {
         let list = app
@@ -281,7 +281,7 @@ async fn by_hand_an_application_moves_only_where_it_is_ours() {
     for from in ApplicationStatus::ALL.iter().copied() {
         for to in ApplicationStatus::ALL.iter().copied() {
             let member = app
-                .member_with(|member| member.application_status = from)
+                .member_with(|member| member.application.status = from)
                 .await;
             let change = json!({ "paid": { "application_status": to } });
             let answer = app.admin().patch(&path(member), change).await;

@@ -78,7 +78,7 @@ async fn the_buyer_is_told_no_more_than_he_needs() {
         (ApplicationStatus::Declined, "unavailable", false, true),
     ] {
         let member = app
-            .member_with(|member| member.application_status = status)
+            .member_with(|member| member.application.status = status)
             .await;
         let mine = app.buyer(member).await.get(MINE).await.expect(200).body;
         assert_eq!(
@@ -90,7 +90,7 @@ async fn the_buyer_is_told_no_more_than_he_needs() {
     let waiting = app
         .member_with(|member| {
             member.status = MemberStatus::PendingApproval;
-            member.application_status = ApplicationStatus::ApprovedActive;
+            member.application.status = ApplicationStatus::ApprovedActive;
         })
         .await;
     let mine = app.buyer(waiting).await.get(MINE).await.expect(200).body;

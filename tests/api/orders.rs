@@ -223,7 +223,7 @@ async fn paid_can_be_chosen_only_by_a_member_it_has_approved() {
         .linked_member(|member| {
             member.status = MemberStatus::Suspended;
             member.payment_methods = vec![PaymentMethod::BankTransfer];
-            member.application_status = ApplicationStatus::ApprovedActive;
+            member.application.status = ApplicationStatus::ApprovedActive;
         })
         .await;
     assert_eq!(
@@ -262,11 +262,11 @@ async fn paid_can_be_chosen_only_by_a_member_it_has_approved() {
 async fn a_cached_status_that_forbids_is_asked_again_before_the_order_is_refused() {
     let app = TestApp::with_paid().await;
     let member = app
-        .linked_member(|member| member.application_status = ApplicationStatus::UnderReview)
+        .linked_member(|member| member.application.status = ApplicationStatus::UnderReview)
         .await;
     app.place(member, 1000).await.expect(201);
     let waiting = app
-        .linked_member(|member| member.application_status = ApplicationStatus::UnderReview)
+        .linked_member(|member| member.application.status = ApplicationStatus::UnderReview)
         .await;
     app.sandbox
         .set_member(

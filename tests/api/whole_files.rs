@@ -154,7 +154,7 @@ async fn an_application_under_way_since_is_not_overwritten() {
     let member = app
         .member_with(|member| {
             member.number = "A-1".into();
-            member.application_status = ApplicationStatus::Declined;
+            member.application.status = ApplicationStatus::Declined;
         })
         .await;
     let mut rows = long_file(&row("A-1", &app.email_of(member).await));

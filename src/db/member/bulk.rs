@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Jsonb, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::Member;
+use super::row::Member;
 use crate::db::schema::members;
 use crate::domain::{MemberId, PaidKey, StoreId};
 
@@ -117,7 +117,7 @@ pub async fn insert_many(created: &[Member], conn: &mut AsyncPgConnection) -> Qu
     .bind::<Array<Jsonb>, _>(created.iter().map(|member| &member.profile).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(created.iter().map(|member| member.email_key.as_str()).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(created.iter().map(methods).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(created.iter().map(|member| member.application_status).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(created.iter().map(|member| member.application.status).collect::<Vec<_>>())
     .bind::<Array<Nullable<Text>>, _>(created.iter().map(|member| member.customer_number.as_ref()).collect::<Vec<_>>())
     .execute(conn)
     .await
@@ -145,7 +145,7 @@ pub async fn save_many(changed: &[&Member], conn: &mut AsyncPgConnection) -> Que
     .bind::<Array<Jsonb>, _>(changed.iter().map(|member| &member.profile).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(changed.iter().map(|member| member.email_key.as_str()).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(changed.iter().map(|member| methods(member)).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(changed.iter().map(|member| member.application_status).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(changed.iter().map(|member| member.application.status).collect::<Vec<_>>())
     .bind::<Array<Nullable<Text>>, _>(changed.iter().map(|member| member.customer_number.as_ref()).collect::<Vec<_>>())
     .bind::<Array<Bool>, _>(changed.iter().map(|member| member.number_imported).collect::<Vec<_>>())
     .execute(conn)

@@ -13,7 +13,7 @@ use super::members::MemberFilter;
 use crate::app::App;
 use crate::db::member;
 use crate::domain::application::ApplicationStatus;
-use crate::domain::job::JobKind;
+use crate::domain::job::Task;
 use crate::domain::{MemberId, StoreId};
 use crate::error::Error;
 use crate::http::auth::Admin;
@@ -21,7 +21,7 @@ use crate::http::auth::scopes::MembersWrite;
 use crate::http::body::{Body, OptionalBody};
 use crate::http::idempotency::{Begun, Once};
 use crate::workflows::application;
-use crate::workflows::job::{self, Wanted};
+use crate::workflows::job::{self, NewJob};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -142,9 +142,12 @@ async fn submit_applications(
     {
         return Err(application::paid_disabled());
     }
-    let wanted = Wanted::new(JobKind::MemberSubmission, ids);
+    let new = NewJob {
+        task: Task::MemberSubmission,
+        subjects: ids,
+    };
     Ok(accepted(
-        job::accept(&app, admin.store, &wanted, &admin.actor, &ticket).await?,
+        job::accept(&app, &new, &admin.unconditional(&ticket)).await?,
     ))
 }
 
@@ -187,9 +190,12 @@ async fn refresh_applications(
         Begun::Fresh(fresh) => fresh,
     };
     let ids = to_refresh(&app, admin.store, wanted).await?;
-    let wanted = Wanted::new(JobKind::MemberRefresh, ids);
+    let new = NewJob {
+        task: Task::MemberRefresh,
+        subjects: ids,
+    };
     Ok(accepted(
-        job::accept(&app, admin.store, &wanted, &admin.actor, &ticket).await?,
+        job::accept(&app, &new, &admin.unconditional(&ticket)).await?,
     ))
 }
 
@@ -207,7 +213,8 @@ async fn to_refresh(app: &App, store: StoreId, wanted: RefreshesIn) -> Result<Ve
                 let known = member::find_many(store, &members, conn).await?;
                 let fresh = |id: &Uuid| {
                     known.iter().any(|member| {
-                        member.id.0 == *id && member.checked_at.is_some_and(|at| at >= before)
+                        member.id.0 == *id
+                            && member.application.checked_at.is_some_and(|at| at >= before)
                     })
                 };
                 ids.retain(|id| !fresh(id));

@@ -11,7 +11,7 @@ use super::jobs::{JobOut, accepted};
 use super::orders::OrderFilter;
 use crate::app::App;
 use crate::db::order;
-use crate::domain::job::{JobKind, JobOptions};
+use crate::domain::job::Task;
 use crate::domain::member::PaymentMethod;
 use crate::domain::payment::PaymentStatus;
 use crate::domain::{OrderId, StoreId};
@@ -20,7 +20,7 @@ use crate::http::auth::Admin;
 use crate::http::auth::scopes::PaymentsWrite;
 use crate::http::body::Body;
 use crate::http::idempotency::{Begun, Once};
-use crate::workflows::job::{self, Wanted};
+use crate::workflows::job::{self, NewJob};
 use crate::workflows::payment;
 
 /// The routes.
@@ -71,9 +71,12 @@ async fn refresh_payments(
         wanted.filter.map(order::Filter::from),
     )
     .await?;
-    let wanted = Wanted::new(JobKind::PaymentRefresh, ids);
+    let new = NewJob {
+        task: Task::PaymentRefresh,
+        subjects: ids,
+    };
     Ok(accepted(
-        job::accept(&app, admin.store, &wanted, &admin.actor, &ticket).await?,
+        job::accept(&app, &new, &admin.unconditional(&ticket)).await?,
     ))
 }
 
@@ -137,17 +140,12 @@ async fn confirm_payments(
             subjects.len()
         )));
     }
-    let options = JobOptions {
-        fixed_on: Some(fixed_on),
-        ..JobOptions::default()
-    };
-    let wanted = Wanted {
-        kind: JobKind::PaymentConfirm,
-        options,
+    let new = NewJob {
+        task: Task::PaymentConfirm { fixed_on },
         subjects,
     };
     Ok(accepted(
-        job::accept(&app, admin.store, &wanted, &admin.actor, &ticket).await?,
+        job::accept(&app, &new, &admin.unconditional(&ticket)).await?,
     ))
 }
 

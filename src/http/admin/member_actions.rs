@@ -44,14 +44,7 @@ async fn act(
         Begun::Resumed(member) => return answer(app, member).await,
         Begun::Fresh(fresh) => fresh,
     };
-    let member = members::act(
-        app,
-        admin.store,
-        id,
-        action,
-        &admin.context(if_match, &ticket),
-    )
-    .await?;
+    let member = members::act(app, id, action, &admin.context(if_match, &ticket)).await?;
     answer(app, member).await
 }
 

@@ -66,9 +66,7 @@ async fn submit_application(
         Begun::Fresh(fresh) => fresh,
     };
     let context = admin.context(&if_match, &ticket);
-    Ok(submitted(
-        application::submit(&app, admin.store, id.0, &context).await?,
-    ))
+    Ok(submitted(application::submit(&app, id.0, &context).await?))
 }
 
 fn submitted(submission: Submission) -> HttpResponse {
@@ -119,7 +117,7 @@ async fn refresh_application(
         Begun::Fresh(fresh) => fresh,
     };
     let context = admin.context(&if_match, &ticket);
-    application::refresh(&app, admin.store, id.0, &context).await?;
+    application::refresh(&app, id.0, &context).await?;
     Ok(seen(shown(&app, admin.store, id.0).await?))
 }
 
@@ -164,6 +162,7 @@ async fn get_member_paid(
     let out = MemberPaidDetailsOut {
         paid: MemberPaidOut::new(&member, operation.as_ref()),
         age_minutes: member
+            .application
             .checked_at
             .map(|at| (app.clock.now() - at).num_minutes()),
         pattern: settings.enabled.then_some(pattern),

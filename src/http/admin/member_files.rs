@@ -11,7 +11,7 @@ use super::members::MemberFilter;
 use crate::app::App;
 use crate::db::member::{self, Filter, InFile};
 use crate::db::share;
-use crate::domain::job::JobOptions;
+use crate::domain::job::Task;
 use crate::domain::{MemberId, StoreId};
 use crate::error::{Code, Error};
 use crate::http::auth::scopes::{MembersRead, MembersWrite};
@@ -212,13 +212,9 @@ async fn import_members(
         room: _room,
     } = body;
     let chunks = members::read_file(file, said_shift_jis).await?;
-    let options = JobOptions {
-        dry_run: Some(dry_run),
-        atomic: Some(atomic),
-        ..JobOptions::default()
-    };
+    let task = Task::MemberImport { dry_run, atomic };
     Ok(accepted(
-        job::accept_import(&app, admin.store, options, chunks, &admin.actor, &ticket).await?,
+        job::accept_import(&app, task, chunks, &admin.unconditional(&ticket)).await?,
     ))
 }
 

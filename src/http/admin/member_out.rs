@@ -57,13 +57,17 @@ impl MemberPaidOut {
     /// From the rows.
     pub fn new(member: &Member, operation: Option<&Operation>) -> Self {
         Self {
-            application_status: member.application_status,
-            reported_status: member.reported_status.clone(),
+            application_status: member.application.status,
+            reported_status: member.application.reported_status.clone(),
             customer_number: member.customer_number.clone(),
-            checked_at: member.checked_at,
+            checked_at: member.application.checked_at,
             submitted_at: member.submitted_at,
             paid_id: member.paid_id.clone(),
-            last_error: member.last_error.as_ref().map(|error| error.0.clone()),
+            last_error: member
+                .application
+                .last_error
+                .as_ref()
+                .map(|error| error.0.clone()),
             open_operation: operation.map(OpenOperationOut::from),
         }
     }

@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::db::member::{Filter, Member, MemberView};
 use crate::db::{member, operation};
 use crate::domain::application::ApplicationStatus;
-use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
+use crate::domain::member::{MemberStatus, PaymentMethod, Profile, check_number};
 use crate::domain::operation::OperationState;
 use crate::domain::{Faults, MemberId, PaidKey, Search, StoreId};
 use crate::error::{Error, OrNotFound};
@@ -136,7 +136,7 @@ impl Rules for OwnIn {
     fn check(&self, faults: &mut Faults) {
         self.number
             .iter()
-            .for_each(|number| members::check_number(number, faults));
+            .for_each(|number| check_number(number, faults));
     }
 }
 
@@ -257,7 +257,7 @@ async fn create_member(
         customer_number: paid.customer_number,
     };
     Ok(created(
-        members::create(&app, admin.store, new, &admin.actor, &ticket).await?,
+        members::create(&app, new, &admin.unconditional(&ticket)).await?,
     ))
 }
 
@@ -309,14 +309,7 @@ async fn update_member(
 ) -> Result<HttpResponse, Error> {
     let ticket = Ticket::none();
     let wanted = |member: &Member| read_patch(member, body.0);
-    let member = members::change(
-        &app,
-        admin.store,
-        id.0,
-        &admin.context(&if_match, &ticket),
-        wanted,
-    )
-    .await?;
+    let member = members::change(&app, id.0, &admin.context(&if_match, &ticket), wanted).await?;
     answer(&app, member).await
 }
 
@@ -356,6 +349,6 @@ async fn delete_member(
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let ticket = Ticket::none();
-    members::remove(&app, admin.store, id.0, &admin.context(&if_match, &ticket)).await?;
+    members::remove(&app, id.0, &admin.context(&if_match, &ticket)).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -329,14 +329,7 @@ async fn update_order(
     };
     let ticket = Ticket::none();
     Ok(acted(
-        orders::edit(
-            &app,
-            admin.store,
-            id.0,
-            edit,
-            &admin.context(&if_match, &ticket),
-        )
-        .await?,
+        orders::edit(&app, id.0, edit, &admin.context(&if_match, &ticket)).await?,
     ))
 }
 
@@ -396,14 +389,7 @@ async fn cancel_order(
         reason,
     };
     Ok(acted(
-        orders::cancel(
-            &app,
-            admin.store,
-            id.0,
-            wish,
-            &admin.context(&if_match, &ticket),
-        )
-        .await?,
+        orders::cancel(&app, id.0, wish, &admin.context(&if_match, &ticket)).await?,
     ))
 }
 

@@ -81,14 +81,7 @@ async fn confirm_payment(
         fixed_on,
     };
     Ok(acted(
-        payment::confirm(
-            &app,
-            admin.store,
-            id.0,
-            wish,
-            &admin.context(&if_match, &ticket),
-        )
-        .await?,
+        payment::confirm(&app, id.0, wish, &admin.context(&if_match, &ticket)).await?,
     ))
 }
 
@@ -129,14 +122,7 @@ async fn cancel_payment(
     let reason = body.0.reason;
     check_reason(&reason)?;
     Ok(acted(
-        payment::cancel(
-            &app,
-            admin.store,
-            id.0,
-            &reason,
-            &admin.context(&if_match, &ticket),
-        )
-        .await?,
+        payment::cancel(&app, id.0, &reason, &admin.context(&if_match, &ticket)).await?,
     ))
 }
 
@@ -169,6 +155,6 @@ async fn refresh_payment(
         Begun::Fresh(fresh) => fresh,
     };
     Ok(acted(
-        payment::refresh_one(&app, admin.store, id.0, &admin.context(&if_match, &ticket)).await?,
+        payment::refresh_one(&app, id.0, &admin.context(&if_match, &ticket)).await?,
     ))
 }

@@ -13,7 +13,7 @@ use crate::db::order::OrderView;
 use crate::db::reconciliation::{self as unreconciled, ApplicationRow, TooLong};
 use crate::db::store;
 use crate::domain::permissions::Scope;
-use crate::domain::reconciliation::{ApplicationSituation, Cause, Resolution};
+use crate::domain::reconciliation::{ApplicationSituation, Cause, Decision, Resolution};
 use crate::domain::settlement::SaleStatus;
 use crate::domain::{MemberId, OrderId, Yen};
 use crate::error::{Error, OrNotFound};
@@ -27,7 +27,7 @@ use crate::http::path::Id;
 use crate::http::query::{Listing, NoFilter};
 use crate::workflows::application::{self, Resolved};
 use crate::workflows::payment;
-use crate::workflows::reconciliation::{self, Resolve, Row};
+use crate::workflows::reconciliation::{self, Row};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -248,7 +248,7 @@ struct ResolveIn {
 }
 
 impl ResolveIn {
-    fn checked(self) -> Result<Resolve, Error> {
+    fn checked(self) -> Result<Decision, Error> {
         let Self {
             action,
             reason,
@@ -269,7 +269,7 @@ impl ResolveIn {
                 "Only accept can take over what Paid last showed.",
             ));
         }
-        Ok(Resolve {
+        Ok(Decision {
             action,
             reason,
             adopt,
@@ -290,7 +290,7 @@ enum ResolvedOut {
     Member(MemberOut),
 }
 
-/// Resolve what needs a human
+/// Decision what needs a human
 ///
 /// `id` is that of the row's `subject`. An order needs `payments:write` and takes `push`, `accept`, `retry` and
 /// `abandon`; a member needs `members:write` and takes `retry` and `close` for a stuck submission, and `accept` for
@@ -342,13 +342,13 @@ async fn resolve_reconciliation(
         Row::Order(id) => {
             let context = admin.context(&if_match, &ticket);
             Ok(acted(
-                reconciliation::resolve(&app, admin.store, id, wish, &context).await?,
+                reconciliation::resolve(&app, id, wish, &context).await?,
             ))
         }
         Row::Member(id) => {
             let context = admin.context(&if_match, &ticket);
             Ok(resolved(
-                application::resolve(&app, admin.store, id, &wish, &context).await?,
+                application::resolve(&app, id, &wish, &context).await?,
             ))
         }
     }

@@ -100,12 +100,17 @@ impl<P: Permission> Admin<P> {
 
     /// For what the caller does to a resource.
     pub fn context<'a>(&'a self, if_match: &'a IfMatch, ticket: &'a Ticket) -> Context<'a> {
-        let payments_write = self.allows(Scope::PaymentsWrite);
         Context {
-            actor: &self.actor,
-            payments_write,
             precondition: &if_match.0,
-            ticket,
+            ..self.unconditional(ticket)
+        }
+    }
+
+    /// For what the caller does to whatever version there is.
+    pub fn unconditional<'a>(&'a self, ticket: &'a Ticket) -> Context<'a> {
+        Context {
+            payments_write: self.allows(Scope::PaymentsWrite),
+            ..Context::unconditional(self.store, &self.actor, ticket)
         }
     }
 

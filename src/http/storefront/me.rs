@@ -129,10 +129,9 @@ async fn update_me(
     let (actor, ticket) = (buyer.actor(), Ticket::none());
     let context = Context {
         precondition: &if_match.0,
-        ..Context::unconditional(&actor, &ticket)
+        ..Context::unconditional(buyer.store, &actor, &ticket)
     };
     let wanted = |profile: &Profile| merge_patch(profile, patch);
-    let member =
-        member::change_own(&app, buyer.store, buyer.member.id, shown, &context, wanted).await?;
+    let member = member::change_own(&app, buyer.member.id, shown, &context, wanted).await?;
     Ok(HttpResponse::Ok().versioned(member.version, MeOut::from(member)))
 }

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::http::auth::Buyer;
 use crate::http::idempotency::{Begun, Once};
 use crate::http::requests::wants_japanese;
+use crate::workflows::context::Context;
 use crate::workflows::{application, checkout, member};
 
 /// The routes.
@@ -55,7 +56,7 @@ struct BannerOut {
 impl MyPaidOut {
     fn new(app: &App, settings: &PaidSettings, member: &Member, japanese: bool) -> Self {
         let state = state(member);
-        let status = member.application_status;
+        let status = member.application.status;
         let able = checkout::hindrances(settings, member, &[]).is_empty();
         let may_wish = status != ApplicationStatus::Pending
             && status.may_be_set_by_hand(ApplicationStatus::Pending);
@@ -71,7 +72,7 @@ impl MyPaidOut {
 
 /// Whoever used the banner is on his way, though no application was made here.
 fn state(member: &Member) -> BuyerState {
-    match member.application_status.for_buyer() {
+    match member.application.status.for_buyer() {
         BuyerState::None if member.link_used_at.is_some() => BuyerState::Applied,
         state => state,
     }
@@ -79,7 +80,7 @@ fn state(member: &Member) -> BuyerState {
 
 fn banner(app: &App, settings: &PaidSettings, member: &Member) -> BannerOut {
     let not_linked = matches!(
-        member.application_status,
+        member.application.status,
         ApplicationStatus::None | ApplicationStatus::Pending
     );
     let visible =
@@ -181,8 +182,12 @@ async fn apply_for_paid(
         Begun::Resumed(member) => return noted(&app, &member, &request).await,
         Begun::Fresh(fresh) => fresh,
     };
-    let member =
-        application::wish(&app, buyer.store, buyer.member.id, &buyer.actor(), &ticket).await?;
+    let member = application::wish(
+        &app,
+        buyer.member.id,
+        &Context::unconditional(buyer.store, &buyer.actor(), &ticket),
+    )
+    .await?;
     noted(&app, &member, &request).await
 }
 
@@ -215,8 +220,12 @@ async fn use_paid_link(
         Begun::Resumed(member) => return go_on(&app, &member, &request).await,
         Begun::Fresh(fresh) => fresh,
     };
-    let member =
-        application::link(&app, buyer.store, buyer.member.id, &buyer.actor(), &ticket).await?;
+    let member = application::link(
+        &app,
+        buyer.member.id,
+        &Context::unconditional(buyer.store, &buyer.actor(), &ticket),
+    )
+    .await?;
     go_on(&app, &member, &request).await
 }
 

@@ -81,7 +81,7 @@ pub async fn methods(
         let reasons = match method {
             PaymentMethod::Paid => {
                 let mut reasons = checkout::hindrances(&settings, &buyer.member, not_on_paid);
-                reasons.extend(checkout::status_hindrance(buyer.member.application_status));
+                reasons.extend(checkout::status_hindrance(buyer.member.application.status));
                 reasons
             }
             PaymentMethod::BankTransfer | PaymentMethod::CashOnDelivery => {
@@ -90,6 +90,7 @@ pub async fn methods(
         };
         let checked_at = buyer
             .member
+            .application
             .checked_at
             .filter(|_| *method == PaymentMethod::Paid);
         MethodOut {

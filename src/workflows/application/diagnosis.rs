@@ -61,8 +61,11 @@ pub async fn diagnose(
 
 /// The application's part, in the words of its status. The code is the one a refused order names as well.
 fn status_reason(member: &Member) -> Option<Reason> {
-    let reason = checkout::status_hindrance(member.application_status)?;
-    let told = match (&member.reported_status, member.application_status) {
+    let reason = checkout::status_hindrance(member.application.status)?;
+    let told = match (
+        &member.application.reported_status,
+        member.application.status,
+    ) {
         (Some(raw), _) => {
             format!("Paid reports the status {raw:?}, whose meaning is not known here.")
         }
@@ -72,7 +75,7 @@ fn status_reason(member: &Member) -> Option<Reason> {
         }
         (None, status) => format!("The application is {status} ({}).", status.label().0),
     };
-    let age = match member.checked_at {
+    let age = match member.application.checked_at {
         Some(at) => format!(" Last asked at {}.", at.format("%Y-%m-%dT%H:%M:%SZ")),
         None => " Paid was never asked.".to_owned(),
     };

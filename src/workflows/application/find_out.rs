@@ -3,12 +3,11 @@
 use crate::app::App;
 use crate::db::member;
 use crate::db::operation::Operation;
-use crate::db::paid_settings::PaidSettings;
 use crate::domain::operation::Outcome;
 use crate::paid::{self, Account, Answer, Codes, ReportedStatus, StatusAnswer};
 use crate::workflows::durable::lease::Hold;
 use crate::workflows::durable::undecided::{Undecided, outcome};
-use crate::workflows::provider::{self, Calls};
+use crate::workflows::provider::Calls;
 
 /// What one drive of a submission found out.
 #[derive(Clone, Debug)]
@@ -35,17 +34,8 @@ impl From<Undecided> for Finding {
 }
 
 /// One drive of a submission that the caller holds.
-pub async fn find_out(
-    app: &App,
-    settings: &PaidSettings,
-    hold: &Hold<'_>,
-    calls: &mut Calls,
-) -> Finding {
+pub async fn find_out(app: &App, account: &Account, hold: &Hold<'_>, calls: &mut Calls) -> Finding {
     let operation = hold.operation();
-    let account = match provider::account(app, settings, operation.environment) {
-        Ok(account) => account,
-        Err(error) => return Undecided::asked(Codes::none(), error.to_string()).into(),
-    };
     let asking = Asking {
         app,
         account,
@@ -62,7 +52,7 @@ pub async fn find_out(
 
 struct Asking<'a> {
     app: &'a App,
-    account: Account,
+    account: &'a Account,
     hold: &'a Hold<'a>,
     operation: &'a Operation,
     calls: &'a mut Calls,
@@ -188,7 +178,7 @@ impl Asking<'_> {
     async fn send(&mut self) -> Option<Answer> {
         self.hold
             .send(
-                &self.account,
+                self.account,
                 paid::Operation::Apply,
                 &self.operation.body,
                 self.calls,
@@ -201,7 +191,7 @@ impl Asking<'_> {
         let read = self
             .app
             .paid
-            .status(&self.account, std::slice::from_ref(key), None)
+            .status(self.account, std::slice::from_ref(key), None)
             .await;
         self.calls.note_read(&read.attempts);
         match read.result {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::reported;
 use crate::app::App;
-use crate::db::application::{self, Application, Asked};
+use crate::db::application::{self, Application, Asked, MemberApplication};
 use crate::db::event::{self, NewEvent, Subject};
 use crate::db::json::Json;
 use crate::db::member::{self, Member};
@@ -49,13 +49,8 @@ pub enum Refreshed {
 }
 
 /// Refreshes one member while a caller waits, and gives it as it is then.
-pub async fn refresh(
-    app: &App,
-    store: StoreId,
-    id: MemberId,
-    context: &Context<'_>,
-) -> Result<Member, Error> {
-    let deadline = Instant::now() + app.config.paid_wait;
+pub async fn refresh(app: &App, id: MemberId, context: &Context<'_>) -> Result<Member, Error> {
+    let (store, deadline) = (context.store, Instant::now() + app.config.paid_wait);
     let (settings, asked, open) = {
         let conn = &*app.db().await?;
         let asked = member::find(store, id, conn).await?.or_not_found()?;
@@ -100,10 +95,13 @@ pub async fn refresh(
         return Err(Code::ProviderUnavailable
             .because("Paid did not say how the application stands. Try again."));
     };
-    let (told, now) = (Told::from([(id, (asked.version, answer))]), app.clock.now());
+    let (answered, now) = (
+        Answered::from([(id, (asked.version, answer))]),
+        app.clock.now(),
+    );
     conn.transaction(async |conn| {
         context.ticket.record(id.0, conn).await?;
-        take(store, &told, Vec::new(), context.actor, now, conn).await
+        take(store, &answered, Vec::new(), context.actor, now, conn).await
     })
     .await?;
     member::find(store, id, conn).await?.or_not_found()
@@ -126,7 +124,7 @@ pub async fn refresh_many(
     let mut outcomes: HashMap<MemberId, Refreshed> = HashMap::new();
     let (mut open, mut to_ask) = (Vec::new(), Vec::new());
     for Asked {
-        application,
+        asked,
         known_to_paid,
         operation,
     } in members
@@ -134,11 +132,11 @@ pub async fn refresh_many(
         if let Some(operation) = operation {
             // The worker drives it: a portion of a job must not wait for submissions one by one.
             open.push(operation);
-            outcomes.insert(application.member_id, Refreshed::DrivenOn { open: true });
+            outcomes.insert(asked.member_id, Refreshed::DrivenOn { open: true });
         } else if known_to_paid {
-            to_ask.push(application);
+            to_ask.push(asked);
         } else {
-            outcomes.insert(application.member_id, Refreshed::NotSubmitted);
+            outcomes.insert(asked.member_id, Refreshed::NotSubmitted);
         }
     }
     if !open.is_empty() {
@@ -155,27 +153,27 @@ pub async fn refresh_many(
 }
 
 /// The version of each member that was asked about, and what Paid says of it.
-type Told = HashMap<MemberId, (i64, StatusAnswer)>;
+type Answered = HashMap<MemberId, (i64, StatusAnswer)>;
 
 /// Asks Paid about many, and takes the answers over. A member that is gone by then has no outcome.
 async fn ask_many(
     app: &App,
     store: StoreId,
     account: &Account,
-    asked: Vec<Application>,
+    asked: Vec<MemberApplication>,
     actor: &str,
 ) -> Result<HashMap<MemberId, Refreshed>, Error> {
     let keys: Vec<PaidKey> = asked
         .iter()
-        .filter_map(|application| application.customer_number.clone())
+        .filter_map(|asked| asked.customer_number.clone())
         .collect();
     let mut calls = Calls::new(app, store, About::default());
     let mut answers = batches::ask(app, store, &keys, &mut calls, |batch| {
         app.paid.status(account, batch, None)
     })
     .await;
-    let (mut outcomes, mut told, mut strange) = (HashMap::new(), Told::new(), Vec::new());
-    for Application {
+    let (mut outcomes, mut answered, mut strange) = (HashMap::new(), Answered::new(), Vec::new());
+    for MemberApplication {
         member_id,
         version,
         customer_number,
@@ -188,7 +186,7 @@ async fn ask_many(
         }
         match answer {
             Some(Ok(answer @ (StatusAnswer::Reported(_) | StatusAnswer::Refused(_)))) => {
-                told.insert(member_id, (version, answer));
+                answered.insert(member_id, (version, answer));
             }
             Some(Err(failure @ (ReadFailure::AuthFailed(_) | ReadFailure::Rejected(_)))) => {
                 outcomes.insert(member_id, Refreshed::Failed(failure));
@@ -202,7 +200,7 @@ async fn ask_many(
     let conn = &mut *app.db().await?;
     let taken = conn.transaction(async |conn| {
         calls.write(conn).await?.about_no_single_one();
-        take(store, &told, strange, actor, now, conn).await
+        take(store, &answered, strange, actor, now, conn).await
     });
     outcomes.extend(taken.await?);
     Ok(outcomes)
@@ -223,37 +221,37 @@ fn not_understood(app: &App, answer: &StatusAnswer) -> Codes {
 /// discarded; one that is not understood is flagged all the same.
 async fn take(
     store: StoreId,
-    told: &Told,
+    answered: &Answered,
     strange: Vec<(Subject, Codes)>,
     actor: &str,
     now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> Result<Vec<(MemberId, Refreshed)>, Error> {
-    let ids: Vec<MemberId> = told.keys().copied().collect();
-    let (mut outcomes, mut entered, mut news) =
+    let ids: Vec<MemberId> = answered.keys().copied().collect();
+    let (mut outcomes, mut entered, mut events) =
         (Vec::with_capacity(ids.len()), Vec::new(), Vec::new());
-    for mut application in application::lock_many(store, &ids, conn).await? {
-        let id = application.member_id;
-        let Some((version, answer)) = told.get(&id) else {
+    for mut locked in application::lock_many(store, &ids, conn).await? {
+        let id = locked.member_id;
+        let Some((version, answer)) = answered.get(&id) else {
             continue;
         };
-        if application.version != *version {
-            outcomes.push((id, Refreshed::Read(application.status)));
+        if locked.version != *version {
+            outcomes.push((id, Refreshed::Read(locked.application.status)));
             continue;
         }
-        let (outcome, data) = enter(&mut application, answer, now);
+        let (outcome, data) = enter(&mut locked.application, answer, now);
         outcomes.push((id, outcome));
         let subject = Subject::Member(id);
-        news.extend(data.map(|data| NewEvent {
+        events.extend(data.map(|data| NewEvent {
             kind: EventType::ApplicationChanged,
             subject,
             data,
         }));
-        entered.push(application);
+        entered.push(locked);
     }
     application::save_many(store, &entered, now, conn).await?;
-    news.extend(unknown_code::flag_many(store, strange, now, conn).await?);
-    event::append(store, &news, actor, now, conn).await?;
+    events.extend(unknown_code::flag_many(store, strange, now, conn).await?);
+    event::append(store, &events, actor, now, conn).await?;
     Ok(outcomes)
 }
 
@@ -264,8 +262,8 @@ fn enter(
 ) -> (Refreshed, Option<Value>) {
     match answer {
         StatusAnswer::Reported(reported) => {
-            let news = reported::enter(application, reported, now);
-            (Refreshed::Read(application.status), news)
+            let events = reported::enter(application, reported, now);
+            (Refreshed::Read(application.status), events)
         }
         StatusAnswer::Refused(codes) => {
             let message = if codes.is_unknown_member() {

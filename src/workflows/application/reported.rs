@@ -32,11 +32,9 @@ pub async fn take(
         if member.version != asked.version {
             return Ok(member);
         }
-        let mut application = Application::from(&member);
-        let news = enter(&mut application, reported, now);
-        application.put_into(&mut member);
+        let change = enter(&mut member.application, reported, now);
         member::save(&mut member, now, conn).await?;
-        if let Some(data) = news {
+        if let Some(data) = change {
             let subject = Subject::Member(member.id);
             event::append(
                 member.store_id,
@@ -52,7 +50,7 @@ pub async fn take(
     .await
 }
 
-/// Puts an answer into an application, and says what is new about it for the log.
+/// Puts an answer into an application, and says what has changed for the log.
 ///
 /// A refusal stays shown for as long as the application waits to be submitted again.
 pub(super) fn enter(
@@ -61,16 +59,16 @@ pub(super) fn enter(
     now: DateTime<Utc>,
 ) -> Option<Value> {
     let (before, shown) = (application.status, application.reported_status.clone());
-    let told = reported.status.unwrap_or(match before {
+    let answered = reported.status.unwrap_or(match before {
         ApplicationStatus::ApprovedActive => ApplicationStatus::ApprovedInactive,
         other => other,
     });
-    application.status = before.after_answer(told);
+    application.status = before.after_answer(answered);
     application.reported_status = reported.status.is_none().then(|| reported.raw.clone());
     application.checked_at = Some(now);
     if application.status != ApplicationStatus::Pending {
         application.last_error = None;
     }
-    let news = application.status != before || application.reported_status != shown;
-    news.then(|| json!({ "from": before, "to": application.status, "reported_status": application.reported_status }))
+    let changed = application.status != before || application.reported_status != shown;
+    changed.then(|| json!({ "from": before, "to": application.status, "reported_status": application.reported_status }))
 }

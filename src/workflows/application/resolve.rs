@@ -6,20 +6,19 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::app::App;
-use crate::db::event::{self, NewEvent, Subject};
+use crate::db::event::{NewEvent, Subject};
 use crate::db::json::Json;
 use crate::db::member::{self, Member, MemberView};
 use crate::db::operation::{self, Operation};
 use crate::db::unknown_code;
 use crate::domain::events::EventType;
 use crate::domain::operation::{LastError, OperationState, Outcome};
-use crate::domain::reconciliation::Resolution;
+use crate::domain::reconciliation::{Decision, Resolution};
 use crate::domain::{MemberId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::workflows::context::Context;
 use crate::workflows::drive;
 use crate::workflows::durable::{end, lease};
-use crate::workflows::reconciliation::Resolve;
 
 /// A member after a human decided, and whether Paid has still to answer (202).
 #[derive(Clone, Debug)]
@@ -34,19 +33,18 @@ pub struct Resolved {
 /// application `pending`, `accept` takes the flag of codes that are not understood away.
 pub async fn resolve(
     app: &App,
-    store: StoreId,
     id: MemberId,
-    wish: &Resolve,
+    decision: &Decision,
     context: &Context<'_>,
 ) -> Result<Resolved, Error> {
     let deadline = Instant::now() + app.config.paid_wait;
-    let decided = decide(app, store, id, wish, context).await?;
+    let decided = decide(app, id, decision, context).await?;
     if let Some(submission) = decided {
         drive::drive_until(app, submission, deadline).await?;
     }
-    let now = resolved(app, store, id).await?;
+    let now = resolved(app, context.store, id).await?;
     Ok(Resolved {
-        processing: wish.action == Resolution::Retry && now.processing,
+        processing: decision.action == Resolution::Retry && now.processing,
         ..now
     })
 }
@@ -63,17 +61,16 @@ pub async fn resolved(app: &App, store: StoreId, id: MemberId) -> Result<Resolve
 /// Does what needs no answer of Paid, and gives the submission that is to be driven, leased.
 async fn decide(
     app: &App,
-    store: StoreId,
     id: MemberId,
-    wish: &Resolve,
+    decision: &Decision,
     context: &Context<'_>,
 ) -> Result<Option<Operation>, Error> {
-    let now = app.clock.now();
-    let Resolve {
+    let (store, now) = (context.store, app.clock.now());
+    let Decision {
         action,
         reason,
         adopt,
-    } = wish;
+    } = decision;
     if *adopt {
         return Err(Code::ActionNotAllowed
             .because("Paid shows nothing of a member that could be taken over here."));
@@ -100,18 +97,17 @@ async fn decide(
         };
         context.ticket.record(subject, conn).await?;
         let data = json!({ "action": action, "reason": reason });
-        event::append(
-            store,
-            &[NewEvent::new(
-                EventType::ApplicationResolved,
-                Subject::Member(id),
-                data,
-            )],
-            context.actor,
-            now,
-            conn,
-        )
-        .await?;
+        context
+            .log(
+                &[NewEvent::new(
+                    EventType::ApplicationResolved,
+                    Subject::Member(id),
+                    data,
+                )],
+                now,
+                conn,
+            )
+            .await?;
         Ok(to_drive)
     })
     .await
@@ -134,7 +130,7 @@ async fn close(
     let last = open.last_outcome();
     let message =
         "A human closed the submission without knowing whether it reached Paid.".to_owned();
-    member.last_error = Some(Json(LastError {
+    member.application.last_error = Some(Json(LastError {
         codes: last.codes.clone(),
         message,
         at: now,

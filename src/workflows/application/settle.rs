@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::find_out::Finding;
 use super::reported;
 use crate::app::App;
-use crate::db::application::Application;
 use crate::db::event::{self, NewEvent, Subject};
 use crate::db::json::Json;
 use crate::db::member::{self, Member};
@@ -28,7 +27,7 @@ use crate::workflows::unknown_code::Unflagged;
 /// work if that took over meanwhile.
 pub async fn settle(
     app: &App,
-    operation: Operation,
+    operation: &Operation,
     finding: Finding,
     calls: &Calls,
 ) -> Result<Operation, Error> {
@@ -44,12 +43,12 @@ pub async fn settle(
             .await?
             .ok_or_else(missing_row)?;
         let (current, unflagged) =
-            match end::begin(&operation, unflagged, Subject::Member(member_id), conn).await? {
+            match end::begin(operation, unflagged, Subject::Member(member_id), conn).await? {
                 Ending::Ours(current, unflagged) => (current, unflagged),
                 Ending::Lost(current) => return Ok(current),
             };
         let settlement = Settlement {
-            claimed: &operation,
+            claimed: operation,
             operation: current,
             member,
             now,
@@ -99,19 +98,19 @@ impl Settlement<'_> {
         };
         operation::save(&self.operation, conn).await?;
         member::save(&mut self.member, self.now, conn).await?;
-        let mut news = Vec::new();
+        let mut events = Vec::new();
         if let Some((kind, mut data)) = event {
             data["operation_id"] = json!(self.operation.id);
-            news.push(NewEvent {
+            events.push(NewEvent {
                 kind,
                 subject,
                 data,
             });
         }
-        news.extend(unflagged.flag(subject, conn).await?);
+        events.extend(unflagged.flag(subject, conn).await?);
         event::append(
             self.member.store_id,
-            &news,
+            &events,
             &self.operation.actor,
             self.now,
             conn,
@@ -126,25 +125,23 @@ impl Settlement<'_> {
         reported: Option<ReportedStatus>,
         already_linked: bool,
     ) -> (EventType, Value) {
-        let before = self.member.application_status;
-        self.member.application_status = ApplicationStatus::Submitted;
+        let before = self.member.application.status;
+        self.member.application.status = ApplicationStatus::Submitted;
         self.member.submitted_at = Some(self.now);
-        self.member.last_error = None;
-        self.member.reported_status = None;
+        self.member.application.last_error = None;
+        self.member.application.reported_status = None;
         if paid_id.is_some() {
             self.member.paid_id = paid_id;
         }
         if let Some(reported) = reported {
-            let mut application = Application::from(&self.member);
-            reported::enter(&mut application, &reported, self.now);
-            application.put_into(&mut self.member);
+            reported::enter(&mut self.member.application, &reported, self.now);
         }
         let outcome = already_linked.then(|| Outcome {
             codes: vec![DUPLICATE.to_owned()],
             ..Outcome::default()
         });
         end::close(&mut self.operation, OperationState::Done, outcome, self.now);
-        let to = self.member.application_status;
+        let to = self.member.application.status;
         (
             EventType::ApplicationChanged,
             json!({ "from": before, "to": to, "already_linked": already_linked }),
@@ -154,7 +151,7 @@ impl Settlement<'_> {
     /// The application stays `pending`, with the codes for the admin to see.
     fn refused(&mut self, outcome: Outcome) -> (EventType, Value) {
         let (codes, message) = (outcome.codes.clone(), outcome.message.clone());
-        self.member.last_error = Some(Json(LastError {
+        self.member.application.last_error = Some(Json(LastError {
             codes: codes.clone(),
             message,
             at: self.now,

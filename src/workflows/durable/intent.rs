@@ -7,7 +7,7 @@ use super::lease;
 use crate::app::App;
 use crate::db::json::Json;
 use crate::db::operation::{self, Operation};
-use crate::domain::operation::{OperationState, Plan};
+use crate::domain::operation::{ApplicationPlan, OperationState, Plan, SalePlan};
 use crate::domain::store::Environment;
 use crate::domain::{MemberId, OperationId, OrderId, PaidKey, StoreId};
 use crate::error::Error;
@@ -16,27 +16,37 @@ use crate::error::Error;
 pub struct Target {
     /// The store.
     pub store: StoreId,
-    /// The order whose payment it is,
-    pub order: Option<OrderId>,
-    /// or the member whose application it is.
-    pub member: Option<MemberId>,
+    /// What.
+    pub asked: Asked,
     /// Where it is asked.
     pub environment: Environment,
     /// The key.
     pub key: PaidKey,
 }
 
+/// What is asked of Paid.
+pub enum Asked {
+    /// About the payment of an order.
+    Sale(OrderId, SalePlan),
+    /// About the application of a member.
+    Application(MemberId, ApplicationPlan),
+}
+
 /// An operation, leased to whoever writes it down.
 ///
 /// In memory no send has arrived yet; [`write_intent`] stores that one may have, as a crash could come right after it.
-pub fn intent(app: &App, target: Target, plan: Plan, body: Value, actor: &str) -> Operation {
+pub fn intent(app: &App, target: Target, body: Value, actor: &str) -> Operation {
     let lease = lease::new(app);
+    let (order_id, member_id, plan) = match target.asked {
+        Asked::Sale(order, plan) => (Some(order), None, Plan::Sale(plan)),
+        Asked::Application(member, plan) => (None, Some(member), Plan::Application(plan)),
+    };
     Operation {
         store_id: target.store,
         id: OperationId::new(),
         kind: plan.kind(),
-        order_id: target.order,
-        member_id: target.member,
+        order_id,
+        member_id,
         environment: target.environment,
         paid_key: target.key,
         body,

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::failed;
+use super::failure::failed;
 use crate::app::App;
 use crate::db::job::{Item, Job};
 use crate::db::json::Json;

@@ -2,11 +2,11 @@
 
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 
-use super::{Wanted, insert, note_created};
+use super::accept::{NewJob, insert, note_created};
 use crate::app::App;
 use crate::db::store::{self, Scheduled};
 use crate::db::{member, paid_settings};
-use crate::domain::job::JobKind;
+use crate::domain::job::Task;
 use crate::domain::{StoreId, schedule};
 use crate::error::Error;
 
@@ -73,7 +73,10 @@ async fn begin(app: &App, store: StoreId, conn: &mut AsyncPgConnection) -> Resul
     let job = insert(
         app,
         store,
-        &Wanted::new(JobKind::MemberRefresh, subjects),
+        &NewJob {
+            task: Task::MemberRefresh,
+            subjects,
+        },
         SCHEDULE,
         conn,
     )

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use super::broke_off;
+use super::failure::broke_off;
 use crate::app::App;
 use crate::db::idempotency_key::{Begun, Claimed};
 use crate::db::job::{Item, Job};
@@ -53,10 +53,8 @@ async fn try_to(app: &App, job: &Job, item: &Item) -> Result<Option<Outcome>, Er
         Begun::Resumed(submission) => return Ok(Some(submission.outcome)),
         Begun::Fresh(ticket) => ticket,
     };
-    let context = Context::unconditional(&job.actor, &ticket);
+    let context = Context::unconditional(store, &job.actor, &ticket);
     Ok(Some(
-        application::submit(app, store, member, &context)
-            .await?
-            .outcome,
+        application::submit(app, member, &context).await?.outcome,
     ))
 }

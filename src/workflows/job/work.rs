@@ -3,24 +3,17 @@
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use futures_util::future::join_all;
 
-use super::{confirm, end, import, refresh, submit};
+use super::end::end;
+use super::portion::{Held, conclude};
+use super::{confirm, import, refresh, submit};
 use crate::app::App;
-use crate::db::job::{self, Item, Job, Tally};
+use crate::db::job::{self, Item, Tally};
 use crate::db::job_portion::{self, Portion};
-use crate::domain::job::{ItemOutcome, JobKind, JobState, MOST_FAILURES};
+use crate::domain::job::{ItemOutcome, JobState, MOST_FAILURES, Task};
 use crate::domain::retry;
 use crate::error::{Error, OrNotFound};
 use crate::holding;
 use crate::workflows::durable::lease;
-
-/// A portion of a job in the hands of this process.
-#[derive(Clone, Debug)]
-pub struct Held {
-    /// The job as it was when the portion was claimed.
-    pub job: Job,
-    /// The portion.
-    pub portion: Portion,
-}
 
 /// Claims portions that are due.
 pub async fn claim_due(app: &App, limit: i64) -> Result<Vec<Held>, Error> {
@@ -76,14 +69,16 @@ async fn keep(app: &App, portion: &Portion) {
 
 async fn do_portion(app: &App, held: &Held) -> Result<(), Error> {
     let job = &held.job;
-    let done = match job.kind {
-        JobKind::MemberSubmission => submit::submit_all(app, job, to_do(app, held).await?).await,
-        JobKind::MemberRefresh => refresh::refresh_members(app, job, to_do(app, held).await?).await,
-        JobKind::PaymentRefresh => {
-            refresh::refresh_payments(app, job, to_do(app, held).await?).await
+    let done = match job.task()? {
+        Task::MemberSubmission => submit::submit_all(app, job, to_do(app, held).await?).await,
+        Task::MemberRefresh => refresh::refresh_members(app, job, to_do(app, held).await?).await,
+        Task::PaymentRefresh => refresh::refresh_payments(app, job, to_do(app, held).await?).await,
+        Task::PaymentConfirm { fixed_on } => {
+            confirm::confirm_all(app, job, fixed_on, to_do(app, held).await?).await
         }
-        JobKind::PaymentConfirm => confirm::confirm_all(app, job, to_do(app, held).await?).await,
-        JobKind::MemberImport => return import::import(app, held).await,
+        Task::MemberImport { dry_run, atomic } => {
+            return import::import(app, held, dry_run, atomic).await;
+        }
     };
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
@@ -128,28 +123,6 @@ async fn write_outcomes(
         job_portion::close(&held.portion, now, conn).await?;
     }
     conclude(app, held, Tally::of(done), conn).await
-}
-
-/// Counts the outcomes of a portion, and ends the job where nothing is left of it.
-pub(super) async fn conclude(
-    app: &App,
-    held: &Held,
-    tally: Tally,
-    conn: &mut AsyncPgConnection,
-) -> Result<(), Error> {
-    let (store, id, now) = (held.job.store_id, held.job.id, app.clock.now());
-    let mut job = job::lock(store, id, conn).await?.or_not_found()?;
-    job.count(tally);
-    let actor = job.actor.clone();
-    let stopped = job.state == JobState::Cancelling
-        && !job_portion::any_held(store, id, Some(held.portion.number), now, conn).await?;
-    if job.state.is_open() && !job_portion::any_left(store, id, conn).await? {
-        end(&mut job, JobState::Succeeded, &actor, now, conn).await
-    } else if stopped {
-        end(&mut job, JobState::Cancelled, &actor, now, conn).await
-    } else {
-        Ok(job::save(&mut job, conn).await?)
-    }
 }
 
 /// Lets a portion go that broke by a fault of ours, to be tried again; the whole job fails where that happens too often.

@@ -1,20 +1,20 @@
 //! Changes of a member: by an admin or a CSV row, by the member itself, and of its status with the store.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{check_number, note};
+use super::rules::{set_customer_number, set_status, shut_out, taken};
 use crate::app::App;
 use crate::crypto::MasterKeys;
+use crate::db::event::{NewEvent, Subject};
 use crate::db::json::Json;
 use crate::db::member::{self, Member};
-use crate::db::{operation, paid_settings, password_token, session};
+use crate::db::{operation, paid_settings, session};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::events::EventType;
-use crate::domain::member::{MemberAction, PaymentMethod, Profile, fold_email};
-use crate::domain::{Faults, MemberId, PaidKey, SessionId, StoreId};
+use crate::domain::member::{MemberAction, PaymentMethod, Profile, check_number, fold_email};
+use crate::domain::{Faults, MemberId, PaidKey, SessionId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::workflows::application;
 use crate::workflows::context::Context;
@@ -39,11 +39,11 @@ pub struct Change {
 /// Changes a member. `wanted` is asked under the member's lock what is to change.
 pub async fn change(
     app: &App,
-    store: StoreId,
     id: MemberId,
     context: &Context<'_>,
     wanted: impl FnOnce(&Member) -> Result<Change, Error> + Send,
 ) -> Result<Member, Error> {
+    let store = context.store;
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         paid_settings::share(store, conn).await?;
@@ -53,15 +53,7 @@ pub async fn change(
         let before = member.clone();
         set_profile(&mut member, &wanted)?;
         set_application(&mut member, &wanted, conn).await?;
-        save(
-            app,
-            &before,
-            member,
-            wanted.kept_session,
-            context.actor,
-            conn,
-        )
-        .await
+        save(app, &before, member, wanted.kept_session, context, conn).await
     })
     .await
 }
@@ -78,7 +70,6 @@ pub struct Shown {
 /// Changes what a member says of itself.
 pub async fn change_own(
     app: &App,
-    store: StoreId,
     id: MemberId,
     shown: Shown,
     context: &Context<'_>,
@@ -96,20 +87,7 @@ pub async fn change_own(
             ..Change::default()
         })
     };
-    change(app, store, id, context, change_profile).await
-}
-
-/// With another e-mail address whoever could use the old one is out: its other sessions end, and tokens that may lie in
-/// its mailbox are useless.
-pub(super) async fn shut_out(
-    store: StoreId,
-    members: &[MemberId],
-    kept: Option<SessionId>,
-    now: DateTime<Utc>,
-    conn: &mut AsyncPgConnection,
-) -> Result<(), Error> {
-    session::end_all_of(store, members, kept, now, conn).await?;
-    Ok(password_token::void_all(store, members, now, conn).await?)
+    change(app, id, context, change_profile).await
 }
 
 fn set_profile(member: &mut Member, wanted: &Change) -> Result<(), Error> {
@@ -140,7 +118,7 @@ async fn set_application(
 ) -> Result<(), Error> {
     let status = wanted
         .application_status
-        .filter(|status| *status != member.application_status);
+        .filter(|status| *status != member.application.status);
     let number = wanted
         .customer_number
         .as_ref()
@@ -158,52 +136,21 @@ async fn set_application(
     number.map_or(Ok(()), |number| set_customer_number(member, number))
 }
 
-/// Sets another application status by hand. No submission is under way.
-pub(super) fn set_status(member: &mut Member, status: ApplicationStatus) -> Result<(), Error> {
-    if !member.application_status.may_be_set_by_hand(status) {
-        return Err(owned_by_paid(member.application_status, status));
-    }
-    member.application_status = status;
-    if status == ApplicationStatus::None {
-        member.last_error = None;
-    }
-    Ok(())
-}
-
-/// Sets a number at Paid that is not the member's; see *A number at Paid is brought along once* in docs/rules.md. No
-/// submission is under way.
-pub(super) fn set_customer_number(member: &mut Member, number: &PaidKey) -> Result<(), Error> {
-    if member.customer_number.is_some() {
-        return Err(Code::CustomerNumberSet
-            .because("The customer number at Paid is set already, and it stays."));
-    }
-    member.customer_number = Some(number.clone());
-    member.number_imported = true;
-    Ok(())
-}
-
-pub(super) fn owned_by_paid(from: ApplicationStatus, to: ApplicationStatus) -> Error {
-    Code::ApplicationStatusOwnedByPaid.because(format!(
-        "An application that is {from} cannot be set to {to} by hand. By hand it moves between none and pending, and \
-         from declined to either."
-    ))
-}
-
 async fn save(
     app: &App,
     before: &Member,
     mut member: Member,
     kept_session: Option<SessionId>,
-    actor: &str,
+    context: &Context<'_>,
     conn: &mut AsyncPgConnection,
 ) -> Result<Member, Error> {
-    let mut news = news(before, &member);
-    if news.is_empty() {
+    let mut events = changes(before, &member);
+    if events.is_empty() {
         return Ok(member);
     }
     member::save(&mut member, app.clock.now(), conn)
         .await
-        .map_err(member::taken)?;
+        .map_err(taken)?;
     if before.email_key != member.email_key {
         if let Some(own) = kept_session {
             // Under the member's lock: whoever set a new password meanwhile has ended it.
@@ -217,31 +164,32 @@ async fn save(
             conn,
         )
         .await?;
-        news.push(email_news(&app.keys, before));
+        events.push(email_changed(&app.keys, before));
     }
-    for (kind, data) in news {
-        note(&member, kind, actor, data, conn).await?;
-    }
+    context.log(&events, member.updated_at, conn).await?;
     Ok(member)
 }
 
 /// What the log is told of another e-mail address. Whoever looks into a take-over can compare an address with the hash;
 /// nobody can read one out of it.
-pub(super) fn email_news(keys: &MasterKeys, before: &Member) -> (EventType, Value) {
+pub(super) fn email_changed(keys: &MasterKeys, before: &Member) -> NewEvent {
     let hash = keys.fingerprint(&[
         b"e-mail",
         before.store_id.0.as_bytes(),
         before.email_key.as_bytes(),
     ]);
-    (
+    let data = json!({ "old_email_hash": BASE64_STANDARD.encode(hash) });
+    NewEvent::new(
         EventType::MemberEmailChanged,
-        json!({ "old_email_hash": BASE64_STANDARD.encode(hash) }),
+        Subject::Member(before.id),
+        data,
     )
 }
 
 /// What the log is told of a change; nothing where nothing changed.
-pub(super) fn news(before: &Member, after: &Member) -> Vec<(EventType, Value)> {
-    let mut news = Vec::new();
+pub(super) fn changes(before: &Member, after: &Member) -> Vec<NewEvent> {
+    let mut events = Vec::new();
+    let subject = Subject::Member(after.id);
     let mut fields = before.profile.0.changed_fields(&after.profile.0);
     for (changed, name) in [
         (before.number != after.number, "number"),
@@ -258,27 +206,24 @@ pub(super) fn news(before: &Member, after: &Member) -> Vec<(EventType, Value)> {
     }
     if !fields.is_empty() {
         let data = json!({ "fields": fields, "payment_methods": after.payment_methods });
-        news.push((EventType::MemberChanged, data));
+        events.push(NewEvent::new(EventType::MemberChanged, subject, data));
     }
-    let (from, to) = (before.application_status, after.application_status);
+    let (from, to) = (before.application.status, after.application.status);
     if from != to {
-        news.push((
-            EventType::ApplicationChanged,
-            json!({ "from": from, "to": to }),
-        ));
+        let data = json!({ "from": from, "to": to });
+        events.push(NewEvent::new(EventType::ApplicationChanged, subject, data));
     }
-    news
+    events
 }
 
 /// Approves, rejects, suspends or reactivates a member.
 pub async fn act(
     app: &App,
-    store: StoreId,
     id: MemberId,
     action: MemberAction,
     context: &Context<'_>,
 ) -> Result<Member, Error> {
-    let now = app.clock.now();
+    let (store, now) = (context.store, app.clock.now());
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         let mut member = member::lock(store, id, conn).await?.or_not_found()?;
@@ -290,36 +235,23 @@ pub async fn act(
         })?;
         member.status = after;
         let drops = action == MemberAction::Reject
-            && member.application_status == ApplicationStatus::Pending;
+            && member.application.status == ApplicationStatus::Pending;
         if drops {
             if operation::open_on_member(store, id, conn).await?.is_some() {
                 return Err(application::in_progress());
             }
-            member.application_status = ApplicationStatus::None;
-            member.last_error = None;
+            member.application.withdraw();
         }
         member::save(&mut member, now, conn).await?;
         context.ticket.record(id.0, conn).await?;
+        let subject = Subject::Member(id);
         let data = json!({ "from": before, "to": after });
-        note(
-            &member,
-            EventType::MemberStatusChanged,
-            context.actor,
-            data,
-            conn,
-        )
-        .await?;
+        let mut events = vec![NewEvent::new(EventType::MemberStatusChanged, subject, data)];
         if drops {
             let data = json!({ "from": ApplicationStatus::Pending, "to": ApplicationStatus::None });
-            note(
-                &member,
-                EventType::ApplicationChanged,
-                context.actor,
-                data,
-                conn,
-            )
-            .await?;
+            events.push(NewEvent::new(EventType::ApplicationChanged, subject, data));
         }
+        context.log(&events, now, conn).await?;
         Ok(member)
     })
     .await

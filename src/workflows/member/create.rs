@@ -6,9 +6,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{check_number, note};
+use super::rules::{owned_by_paid, taken};
 use crate::app::App;
+use crate::db::application::Application;
 use crate::db::counter::{self, Counted};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::idempotency_key::Ticket;
 use crate::db::json::Json;
 use crate::db::member::{self, Member};
@@ -20,11 +22,12 @@ use crate::domain::application::{
     ApplicationStatus, Pattern, beginning_of_registration, default_methods,
 };
 use crate::domain::events::EventType;
-use crate::domain::member::{MemberStatus, PaymentMethod, Profile, fold_email};
+use crate::domain::member::{MemberStatus, PaymentMethod, Profile, check_number, fold_email};
 use crate::domain::{Faults, MemberId, PaidKey, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::passwords;
 use crate::workflows::application;
+use crate::workflows::context::Context;
 
 /// How often a drawn number may turn out to be an admin's own choice.
 const DRAWS: usize = 100;
@@ -65,13 +68,7 @@ pub async fn resume(app: &App, store: StoreId, made: Uuid) -> Result<Option<Memb
 }
 
 /// Creates a member. What an admin enters is approved by that.
-pub async fn create(
-    app: &App,
-    store: StoreId,
-    mut new: NewMember,
-    actor: &str,
-    ticket: &Ticket,
-) -> Result<Member, Error> {
+pub async fn create(app: &App, mut new: NewMember, context: &Context<'_>) -> Result<Member, Error> {
     new.profile.tidy();
     let mut faults = Faults::new();
     new.profile.check(&mut faults);
@@ -81,11 +78,9 @@ pub async fn create(
     faults.into_result()?;
     let wanted = new.application_status.unwrap_or(ApplicationStatus::None);
     if !ApplicationStatus::None.may_be_set_by_hand(wanted) {
-        return Err(super::change::owned_by_paid(
-            ApplicationStatus::None,
-            wanted,
-        ));
+        return Err(owned_by_paid(ApplicationStatus::None, wanted));
     }
+    let store = context.store;
     let conn = &mut *app.db().await?;
     let own_number = new.number.is_some();
     for _ in 0..DRAWS {
@@ -94,7 +89,7 @@ pub async fn create(
             None => draw_number(store, conn).await?,
         };
         let created = conn
-            .transaction(async |conn| write(app, store, &new, number, actor, ticket, conn).await)
+            .transaction(async |conn| write(app, &new, number, context, conn).await)
             .await;
         match created {
             Err(error)
@@ -109,15 +104,13 @@ pub async fn create(
 
 async fn write(
     app: &App,
-    store: StoreId,
     new: &NewMember,
     number: String,
-    actor: &str,
-    ticket: &Ticket,
+    context: &Context<'_>,
     conn: &mut AsyncPgConnection,
 ) -> Result<Member, Error> {
-    let settings = paid_settings::share(store, conn).await?;
-    let mut member = fresh(store, number, new.profile.clone(), app.clock.now());
+    let settings = paid_settings::share(context.store, conn).await?;
+    let mut member = fresh(context.store, number, new.profile.clone(), app.clock.now());
     let ticked = settings.ticks_new_members();
     member.payment_methods = new
         .payment_methods
@@ -125,19 +118,14 @@ async fn write(
         .unwrap_or_else(|| default_methods(ticked));
     member.payment_methods.sort_unstable();
     member.payment_methods.dedup();
-    member.application_status = new.application_status.unwrap_or(ApplicationStatus::None);
+    member.application.status = new.application_status.unwrap_or(ApplicationStatus::None);
     member.number_imported = new.customer_number.is_some();
     member.customer_number = new.customer_number.clone();
-    member::insert(&member, conn).await.map_err(member::taken)?;
-    ticket.record(member.id.0, conn).await?;
-    note(
-        &member,
-        EventType::MemberCreated,
-        actor,
-        told(&member),
-        conn,
-    )
-    .await?;
+    member::insert(&member, conn).await.map_err(taken)?;
+    context.ticket.record(member.id.0, conn).await?;
+    context
+        .log(&[created(&member)], member.created_at, conn)
+        .await?;
     Ok(member)
 }
 
@@ -155,15 +143,12 @@ pub(super) fn fresh(
         email_key: fold_email(&profile.email),
         profile: Json(profile),
         payment_methods: Vec::new(),
-        application_status: ApplicationStatus::None,
-        reported_status: None,
+        application: Application::none(),
         customer_number: None,
         number_imported: false,
-        checked_at: None,
         submitted_at: None,
         link_used_at: None,
         paid_id: None,
-        last_error: None,
         version: 1,
         created_at: now,
         updated_at: now,
@@ -177,11 +162,12 @@ async fn draw_number(store: StoreId, conn: &mut AsyncPgConnection) -> Result<Str
     ))
 }
 
-pub(super) fn told(member: &Member) -> serde_json::Value {
-    json!({
+pub(super) fn created(member: &Member) -> NewEvent {
+    let data = json!({
         "number": member.number, "status": member.status, "payment_methods": member.payment_methods,
-        "application_status": member.application_status,
-    })
+        "application_status": member.application.status,
+    });
+    NewEvent::new(EventType::MemberCreated, Subject::Member(member.id), data)
 }
 
 /// Registers a member. With the wish to pay on account, and where the store approves automatically, the application is
@@ -284,8 +270,8 @@ async fn write_registration(
     let mut member = fresh(store.store_id, number, new.profile.clone(), app.clock.now());
     member.status = beginning.status;
     member.payment_methods = beginning.payment_methods;
-    member.application_status = beginning.application_status;
-    member::insert(&member, conn).await.map_err(member::taken)?;
+    member.application.status = beginning.application_status;
+    member::insert(&member, conn).await.map_err(taken)?;
     password::set(store.store_id, member.id, hash, member.created_at, conn).await?;
     ticket.record(member.id.0, conn).await?;
     let actor = format!("member:{}", member.id);
@@ -293,11 +279,11 @@ async fn write_registration(
     if submit_at_once {
         operation = Some(application::write_down(app, &settings, &mut member, &actor, conn).await?);
     }
-    note(
-        &member,
-        EventType::MemberCreated,
+    event::append(
+        store.store_id,
+        &[created(&member)],
         &actor,
-        told(&member),
+        member.updated_at,
         conn,
     )
     .await?;

@@ -15,18 +15,16 @@ use serde::{Deserialize, Serialize};
 use self::effects::Change;
 pub use self::effects::Effects;
 pub use self::spoken_for::SpokenFor;
-use super::change::{email_news, news, owned_by_paid, set_customer_number, set_status};
-use super::check_number;
-use super::create::{fresh, told};
+use super::change::{changes, email_changed};
+use super::create::{created, fresh};
+use super::rules::{owned_by_paid, set_customer_number, set_status};
 use crate::crypto::MasterKeys;
 use crate::db::counter::{self, Counted};
-use crate::db::event::{NewEvent, Subject};
 use crate::db::member::{self, Member, Names};
 use crate::db::operation;
 use crate::db::paid_settings::PaidSettings;
 use crate::domain::application::{ApplicationStatus, default_methods};
-use crate::domain::events::EventType;
-use crate::domain::member::{Profile, fold_email};
+use crate::domain::member::{Profile, check_number, fold_email};
 use crate::domain::{Fault, Faults, MemberId, PaidKey, StoreId};
 use crate::error::Error;
 use crate::member_csv::{Column, Row};
@@ -261,12 +259,7 @@ impl<'a> Judge<'a> {
             (None, None) => {}
         }
         let id = member.id;
-        let news = NewEvent {
-            kind: EventType::MemberCreated,
-            subject: Subject::Member(id),
-            data: told(&member),
-        };
-        self.effects.news.push(news);
+        self.effects.events.push(created(&member));
         self.effects.created.push(member.clone());
         self.touched.insert(self.members.len());
         self.know(member);
@@ -286,7 +279,7 @@ impl<'a> Judge<'a> {
         let mut faults = self.check(row, &mut member);
         let status = row
             .application_status
-            .filter(|status| *status != member.application_status);
+            .filter(|status| *status != member.application.status);
         let key = row
             .customer_number
             .as_ref()
@@ -296,7 +289,7 @@ impl<'a> Judge<'a> {
             let set = match status {
                 _ if in_progress => Err(application::in_progress()),
                 ApplicationStatus::Pending => set_status(&mut member, status),
-                _ => Err(owned_by_paid(member.application_status, status)),
+                _ => Err(owned_by_paid(member.application.status, status)),
             };
             faults.extend(refusal(Column::PaidApplicationStatus, set));
         }
@@ -314,8 +307,8 @@ impl<'a> Judge<'a> {
             return Verdict::Refused(Some(id), faults);
         }
         self.touched.insert(place);
-        let mut news = news(&self.members[place], &member);
-        if news.is_empty() {
+        let mut events = changes(&self.members[place], &member);
+        if events.is_empty() {
             return Verdict::LeavesAlone(id);
         }
         if let Some(key) = &member.customer_number {
@@ -325,16 +318,9 @@ impl<'a> Judge<'a> {
         member.updated_at = self.basis.now;
         let before = &self.members[place];
         if before.email_key != member.email_key {
-            news.push(email_news(self.basis.keys, before));
+            events.push(email_changed(self.basis.keys, before));
         }
-        let subject = Subject::Member(id);
-        self.effects
-            .news
-            .extend(news.into_iter().map(|(kind, data)| NewEvent {
-                kind,
-                subject,
-                data,
-            }));
+        self.effects.events.extend(events);
         self.effects.changed.push(Change {
             before: before.clone(),
             after: member,

@@ -4,11 +4,10 @@ use chrono::TimeDelta;
 use diesel_async::AsyncConnection as _;
 use serde_json::json;
 
-use super::note;
 use crate::app::App;
 use crate::db::event::{self, NewEvent, Subject};
 use crate::db::idempotency_key::Ticket;
-use crate::db::member::{self, Member};
+use crate::db::member::Member;
 use crate::db::password_token::{self, PasswordToken};
 use crate::db::{password, session};
 use crate::domain::events::EventType;
@@ -57,9 +56,8 @@ pub async fn make_password_token(
                 .because("The member has a password and has not asked for a new one within the last 24 hours."));
         }
         password_token::replace(&row, conn).await?;
-        let member = member::find(store, id, conn).await?.or_not_found()?;
         let data = json!({ "token_id": row.id, "expires_at": row.expires_at });
-        Ok::<_, Error>(note(&member, EventType::PasswordTokenCreated, actor, data, conn).await?)
+        Ok::<_, Error>(event::append(store, &[NewEvent::new(EventType::PasswordTokenCreated, Subject::Member(id), data)], actor, now, conn).await?)
     })
     .await?;
     Ok((token, row))

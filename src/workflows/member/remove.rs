@@ -3,23 +3,18 @@
 use diesel_async::AsyncConnection;
 use serde_json::json;
 
-use super::note;
 use crate::app::App;
+use crate::db::event::{NewEvent, Subject};
 use crate::db::{idempotency_key, member, operation, session};
+use crate::domain::MemberId;
 use crate::domain::events::EventType;
-use crate::domain::{MemberId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::workflows::context::Context;
 
 /// Removes a member. One of whom anything must be kept (a key at Paid, an order) is anonymised instead. The
 /// answers that are kept for repeats of requests go with it.
-pub async fn remove(
-    app: &App,
-    store: StoreId,
-    id: MemberId,
-    context: &Context<'_>,
-) -> Result<(), Error> {
-    let now = app.clock.now();
+pub async fn remove(app: &App, id: MemberId, context: &Context<'_>) -> Result<(), Error> {
+    let (store, now) = (context.store, app.clock.now());
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         let mut member = member::lock(store, id, conn).await?.or_not_found()?;
@@ -38,7 +33,8 @@ pub async fn remove(
         } else {
             member::delete(store, id, conn).await?;
         }
-        Ok(note(&member, EventType::MemberDeleted, context.actor, json!({ "anonymised": kept }), conn).await?)
+        let event = NewEvent::new(EventType::MemberDeleted, Subject::Member(id), json!({ "anonymised": kept }));
+        Ok(context.log(&[event], now, conn).await?)
     })
     .await
 }

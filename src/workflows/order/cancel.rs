@@ -3,22 +3,20 @@
 use diesel_async::AsyncConnection;
 use serde_json::json;
 
-use super::Progress;
 use crate::app::App;
-use crate::db::event::{self, NewEvent, Subject};
-use crate::db::operation;
+use crate::db::event::{NewEvent, Subject};
 use crate::db::order::{self, Order};
-use crate::db::paid_settings;
 use crate::db::payment::{self, Payment};
+use crate::domain::OrderId;
 use crate::domain::events::EventType;
-use crate::domain::operation::Plan;
+use crate::domain::operation::SalePlan;
 use crate::domain::payment::{HandlingStatus, PaymentAction, PaymentStatus};
-use crate::domain::{OrderId, StoreId};
-use crate::error::{Code, Error, OrNotFound};
-use crate::paid;
+use crate::error::{Code, Error};
 use crate::workflows::context::Context;
-use crate::workflows::payment::act::{self as payments, deadline, finish};
-use crate::workflows::payment::refresh::check_account;
+use crate::workflows::payment::answer::{Progress, deadline, finish};
+use crate::workflows::payment::intent;
+use crate::workflows::payment::lock::Locked;
+use crate::workflows::payment::rules::{check_account, in_progress, not_unconfirmed};
 
 /// How an order is cancelled.
 #[derive(Clone, Debug)]
@@ -32,7 +30,6 @@ pub struct CancelOrder {
 /// Cancels an order. Where its sale is given up too, nothing changes unless Paid agrees.
 pub async fn cancel(
     app: &App,
-    store: StoreId,
     id: OrderId,
     wish: CancelOrder,
     context: &Context<'_>,
@@ -42,34 +39,32 @@ pub async fn cancel(
     let intent = {
         let conn = &mut *app.db().await?;
         conn.transaction(async |conn| {
-            let settings = paid_settings::share(store, conn).await?;
-            let mut order = order::lock(store, id, conn).await?.or_not_found()?;
-            if order.discarded_at.is_some() {
-                return Err(Error::not_found());
-            }
+            let Locked {
+                settings,
+                mut order,
+                open,
+                mut payment,
+            } = Locked::of(context.store, id, conn).await?;
             context.check_version(order.version)?;
             check_not_cancelled(&order)?;
-            let open = operation::open_on_order(store, id, conn).await?;
-            let mut payment = payment::lock(store, id, conn).await?;
             if let Some(payment) = payment
                 .as_ref()
                 .filter(|payment| wish.cancel_payment && is_standing(payment))
             {
                 if open.is_some() {
-                    return Err(payments::in_progress());
+                    return Err(in_progress());
                 }
                 payment
                     .status
                     .after(PaymentAction::Cancel)
-                    .map_err(payments::not_unconfirmed)?;
+                    .map_err(not_unconfirmed)?;
                 context.require_payments_write()?;
                 check_account(&settings, payment)?;
-                let body = paid::body::cancel(&payment.customer_number, &payment.credit_key);
-                let plan = Plan::Cancel {
+                let plan = SalePlan::Cancel {
                     cancel_order: true,
                     reason: wish.reason.clone(),
                 };
-                return payments::open(app, &mut order, payment, plan, body, context, conn)
+                return intent::write_down(app, &mut order, payment, plan, context, conn)
                     .await
                     .map(Some);
             }
@@ -86,23 +81,13 @@ pub async fn cancel(
             order::save(&mut order, now, conn).await?;
             context.ticket.record(order.id.0, conn).await?;
             let data = json!({ "reason": wish.reason, "cancel_payment": false });
-            event::append(
-                store,
-                &[NewEvent::new(
-                    EventType::OrderCancelled,
-                    Subject::Order(id),
-                    data,
-                )],
-                context.actor,
-                now,
-                conn,
-            )
-            .await?;
+            let event = NewEvent::new(EventType::OrderCancelled, Subject::Order(id), data);
+            context.log(&[event], now, conn).await?;
             Ok(None)
         })
         .await?
     };
-    finish(app, store, id, intent, deadline).await
+    finish(app, context.store, id, intent, deadline).await
 }
 
 fn check_not_cancelled(order: &Order) -> Result<(), Error> {

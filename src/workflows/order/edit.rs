@@ -4,24 +4,25 @@
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
 
-use super::Progress;
 use crate::app::App;
-use crate::db::event::{self, NewEvent, Subject};
-use crate::db::operation::{self, Operation};
-use crate::db::order::{self, Order};
-use crate::db::paid_settings::{self, PaidSettings};
-use crate::db::payment::{self, Payment};
+use crate::db::event::{NewEvent, Subject};
+use crate::db::operation::Operation;
+use crate::db::order;
+use crate::db::payment::Payment;
 use crate::domain::events::EventType;
 use crate::domain::member::PaymentMethod;
-use crate::domain::operation::{OrderEdit, Plan};
+use crate::domain::operation::{OrderEdit, SalePlan};
 use crate::domain::order::OrderLine;
 use crate::domain::payment::{HandlingStatus, PaymentAction, PaymentStatus};
-use crate::domain::{OrderId, StoreId, Yen};
-use crate::error::{Code, Error, OrNotFound};
-use crate::paid;
+use crate::domain::{OrderId, Yen};
+use crate::error::{Code, Error};
 use crate::workflows::context::Context;
-use crate::workflows::payment::act::{self as payments, deadline, finish};
-use crate::workflows::payment::refresh::check_account;
+use crate::workflows::payment::answer::{Progress, deadline, finish};
+use crate::workflows::payment::intent;
+use crate::workflows::payment::lock::Locked;
+use crate::workflows::payment::rules::{
+    check_account, in_progress, not_unconfirmed, require_change_amount,
+};
 
 /// What an admin changes; what is absent stays.
 #[derive(Clone, Debug, Default)]
@@ -47,7 +48,6 @@ pub struct Edit {
 /// Edits an order. Where the amount at Paid is to follow, both sides change or neither does.
 pub async fn edit(
     app: &App,
-    store: StoreId,
     id: OrderId,
     edit: Edit,
     context: &Context<'_>,
@@ -57,20 +57,11 @@ pub async fn edit(
     let intent = {
         let conn = &mut *app.db().await?;
         conn.transaction(async |conn| {
-            let settings = paid_settings::share(store, conn).await?;
-            let order = order::lock(store, id, conn).await?.or_not_found()?;
-            if order.discarded_at.is_some() {
-                return Err(Error::not_found());
-            }
-            context.check_version(order.version)?;
-            let open = operation::open_on_order(store, id, conn).await?;
-            let payment = payment::lock(store, id, conn).await?;
+            let locked = Locked::of(context.store, id, conn).await?;
+            context.check_version(locked.order.version)?;
             Editing {
                 app,
-                settings,
-                order,
-                payment,
-                open,
+                locked,
                 edit,
                 context,
             }
@@ -79,68 +70,59 @@ pub async fn edit(
         })
         .await?
     };
-    finish(app, store, id, intent, deadline).await
+    finish(app, context.store, id, intent, deadline).await
 }
 
 struct Editing<'a> {
     app: &'a App,
-    settings: PaidSettings,
-    order: Order,
-    payment: Option<Payment>,
-    open: Option<Operation>,
+    locked: Locked,
     edit: Edit,
     context: &'a Context<'a>,
 }
 
 impl Editing<'_> {
     async fn apply(mut self, conn: &mut AsyncPgConnection) -> Result<Option<Operation>, Error> {
-        let wanted = self.wanted()?;
-        let content_changes = wanted.content != self.order.content();
-        if content_changes && self.open.is_some() {
-            return Err(payments::in_progress());
+        let edited = self.edited()?;
+        let content_changes = edited.content != self.locked.order.content();
+        if content_changes && self.locked.open.is_some() {
+            return Err(in_progress());
         }
         self.change_method()?;
-        if let Some((payment, amount)) = self.amount_to_change(content_changes, &wanted)? {
-            return self.ask_paid(payment, amount, wanted, conn).await.map(Some);
+        if let Some((payment, amount)) = self.amount_to_change(content_changes, &edited)? {
+            return self.ask_paid(payment, amount, edited, conn).await.map(Some);
         }
         let changed = self.changed(content_changes);
-        self.order.take_on(wanted);
+        self.locked.order.take_on(edited);
         let now = self.app.clock.now();
-        order::save(&mut self.order, now, conn).await?;
+        order::save(&mut self.locked.order, now, conn).await?;
         let data = json!({
             "changed": changed,
-            "total": self.order.total,
-            "handling_status": self.order.handling_status,
-            "payment_method": self.order.payment_method,
+            "total": self.locked.order.total,
+            "handling_status": self.locked.order.handling_status,
+            "payment_method": self.locked.order.payment_method,
         });
-        let (store, subject) = (self.order.store_id, Subject::Order(self.order.id));
-        event::append(
-            store,
-            &[NewEvent::new(EventType::OrderChanged, subject, data)],
-            self.context.actor,
-            now,
-            conn,
-        )
-        .await?;
+        let subject = Subject::Order(self.locked.order.id);
+        let event = NewEvent::new(EventType::OrderChanged, subject, data);
+        self.context.log(&[event], now, conn).await?;
         Ok(None)
     }
 
     /// The order as it shall be.
-    fn wanted(&self) -> Result<OrderEdit, Error> {
-        let mut content = self.order.content();
+    fn edited(&self) -> Result<OrderEdit, Error> {
+        let mut content = self.locked.order.content();
         if let Some(lines) = &self.edit.lines {
             content.lines = lines.clone();
         }
         content.shipping_fee = self.edit.shipping_fee.unwrap_or(content.shipping_fee);
         content.payment_fee = self.edit.payment_fee.unwrap_or(content.payment_fee);
-        let totals = content.totals(self.order.tax_rounding)?;
+        let totals = content.totals(self.locked.order.tax_rounding)?;
         Ok(OrderEdit {
             content,
             totals,
             note: self.edit.note.clone(),
             internal_note: self.edit.internal_note.clone(),
             handling_status: self.edit.handling_status,
-            before: Some(self.order.remarks()),
+            before: Some(self.locked.order.remarks()),
         })
     }
 
@@ -148,12 +130,13 @@ impl Editing<'_> {
     fn amount_to_change(
         &self,
         content_changes: bool,
-        wanted: &OrderEdit,
+        edited: &OrderEdit,
     ) -> Result<Option<(Payment, Yen)>, Error> {
         let payment = self
+            .locked
             .payment
             .as_ref()
-            .filter(|_| self.order.payment_method == PaymentMethod::Paid);
+            .filter(|_| self.locked.order.payment_method == PaymentMethod::Paid);
         let unconfirmed = payment.filter(|payment| payment.status == PaymentStatus::Unconfirmed);
         if self.edit.update_paid_amount.is_none() && content_changes && unconfirmed.is_some() {
             return Err(Error::invalid(
@@ -169,47 +152,38 @@ impl Editing<'_> {
             Code::PaymentNotUnconfirmed
                 .because("The order is not paid with Paid, so there is no amount to change.")
         })?;
-        if self.open.is_some() {
-            return Err(payments::in_progress());
+        if self.locked.open.is_some() {
+            return Err(in_progress());
         }
         payment
             .status
             .after(PaymentAction::Amend)
-            .map_err(payments::not_unconfirmed)?;
-        if wanted.totals.total < Yen(1) {
+            .map_err(not_unconfirmed)?;
+        if edited.totals.total < Yen(1) {
             return Err(Code::ZeroTotal
                 .because("A sale at Paid is at least 1 yen. Cancel the payment instead."));
         }
-        let differs = payment.amount != wanted.totals.total;
-        Ok(differs.then(|| (payment.clone(), wanted.totals.total)))
+        let differs = payment.amount != edited.totals.total;
+        Ok(differs.then(|| (payment.clone(), edited.totals.total)))
     }
 
     async fn ask_paid(
         mut self,
         payment: Payment,
         amount: Yen,
-        wanted: OrderEdit,
+        edited: OrderEdit,
         conn: &mut AsyncPgConnection,
     ) -> Result<Operation, Error> {
         self.context.require_payments_write()?;
-        payments::require_change_amount(self.app)?;
-        check_account(&self.settings, &payment)?;
-        let body = paid::body::amend(&payment.customer_number, &payment.credit_key, amount);
-        let plan = Plan::Amend {
+        require_change_amount(self.app)?;
+        check_account(&self.locked.settings, &payment)?;
+        let plan = SalePlan::Amend {
             amount,
             before: payment.amount,
-            edit: Some(Box::new(wanted)),
+            edit: Some(Box::new(edited)),
         };
-        payments::open(
-            self.app,
-            &mut self.order,
-            &payment,
-            plan,
-            body,
-            self.context,
-            conn,
-        )
-        .await
+        let order = &mut self.locked.order;
+        intent::write_down(self.app, order, &payment, plan, self.context, conn).await
     }
 
     /// Away from Paid once its payment has come to nothing; never to Paid, which needs a credit check.
@@ -217,7 +191,7 @@ impl Editing<'_> {
         let Some(method) = self
             .edit
             .payment_method
-            .filter(|method| *method != self.order.payment_method)
+            .filter(|method| *method != self.locked.order.payment_method)
         else {
             return Ok(());
         };
@@ -227,14 +201,14 @@ impl Editing<'_> {
                 PaymentStatus::Cancelled | PaymentStatus::Failed
             )
         };
-        let may_leave = self.payment.as_ref().is_none_or(ended);
+        let may_leave = self.locked.payment.as_ref().is_none_or(ended);
         if method == PaymentMethod::Paid || !may_leave {
             return Err(Code::OrderStateForbids.because(
                 "The method can be changed only to one that is not Paid, and only after a payment at Paid was \
                  cancelled or failed.",
             ));
         }
-        self.order.payment_method = method;
+        self.locked.order.payment_method = method;
         Ok(())
     }
 

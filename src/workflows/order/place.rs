@@ -5,7 +5,6 @@ use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Progress, view};
 use crate::app::App;
 use crate::crypto;
 use crate::db::counter;
@@ -21,15 +20,16 @@ use crate::db::store::Store;
 use crate::domain::application::ApplicationStatus;
 use crate::domain::events::EventType;
 use crate::domain::member::{MemberStatus, PaymentMethod};
-use crate::domain::operation::{OperationState, Plan};
+use crate::domain::operation::{OperationState, SalePlan};
 use crate::domain::order::{OrderContent, Totals, order_number};
 use crate::domain::payment::{HandlingStatus, PaymentStatus};
 use crate::domain::{MemberId, OrderId, PaidKey, Reason, StoreId, Yen};
 use crate::error::{Code, Error, OrNotFound};
 use crate::paid::{self, CreditAnswer, StatusAnswer};
 use crate::workflows::application::reported;
-use crate::workflows::durable::intent::{intent, write_intent};
-use crate::workflows::payment::act::target;
+use crate::workflows::durable::intent::write_intent;
+use crate::workflows::payment::answer::{Progress, view};
+use crate::workflows::payment::intent;
 use crate::workflows::provider::{self, About, Calls, Reader};
 use crate::workflows::{checkout, drive};
 
@@ -184,7 +184,7 @@ impl Placing<'_> {
         let hindrances = checkout::hindrances(&settings, &member, &self.new.not_on_paid);
         let hindered = !hindrances.is_empty();
         let askable = !hindered && member.is_known_to_paid();
-        if hindered || (member.application_status != ApplicationStatus::ApprovedActive && !askable)
+        if hindered || (member.application.status != ApplicationStatus::ApprovedActive && !askable)
         {
             return Err(not_available(hindrances, &member));
         }
@@ -232,7 +232,7 @@ impl Placing<'_> {
         key: &PaidKey,
     ) -> Result<Member, Error> {
         let mut member = member;
-        if member.application_status != ApplicationStatus::ApprovedActive {
+        if member.application.status != ApplicationStatus::ApprovedActive {
             let answers = reader.statuses(std::slice::from_ref(key)).await?;
             if let Some(StatusAnswer::Reported(status)) = answers.get(key) {
                 member = reported::take(
@@ -244,7 +244,7 @@ impl Placing<'_> {
                 )
                 .await?;
             }
-            if member.application_status != ApplicationStatus::ApprovedActive {
+            if member.application.status != ApplicationStatus::ApprovedActive {
                 return Err(not_available(Vec::new(), &member));
             }
         }
@@ -327,18 +327,10 @@ impl Placing<'_> {
             created_at: now,
             version: 1,
         };
-        let contents = contents(&self.new.content);
-        let body = paid::body::register(
-            &payment.customer_number,
-            &order.number,
-            &contents,
-            order.total,
-            &payment.credit_key,
-        );
-        let plan = Plan::Register {
+        let plan = SalePlan::Register {
             amount: order.total,
         };
-        let operation = intent(self.app, target(&payment), plan, body, &self.new.actor);
+        let operation = intent::operation(self.app, &order, &payment, plan, &self.new.actor);
         let written = conn.transaction(async |conn| {
             let unflagged = calls.write(conn).await?;
             if let Err(refused) = self.check_again(settings, member, conn).await {
@@ -397,7 +389,7 @@ impl Placing<'_> {
         let hindrances = checkout::hindrances(&present, &member, &self.new.not_on_paid);
         if !same_account
             || !hindrances.is_empty()
-            || member.application_status != ApplicationStatus::ApprovedActive
+            || member.application.status != ApplicationStatus::ApprovedActive
         {
             return Err(not_available(hindrances, &member));
         }
@@ -405,21 +397,12 @@ impl Placing<'_> {
     }
 }
 
-/// What the buyer's invoice from Paid calls the order.
-fn contents(content: &OrderContent) -> String {
-    let first = content.lines.first().map_or("", |line| line.name.as_str());
-    match content.lines.len() {
-        0 | 1 => first.to_owned(),
-        lines => format!("{first} 他{}点", lines - 1),
-    }
-}
-
 fn not_available(mut reasons: Vec<Reason>, member: &Member) -> Error {
-    reasons.extend(checkout::status_hindrance(member.application_status));
+    reasons.extend(checkout::status_hindrance(member.application.status));
     let mut problem =
         Code::PaidNotAvailable.problem("This order cannot be paid with Paid; see reasons.");
     problem.reasons = reasons;
-    problem.application_status = Some(member.application_status);
+    problem.application_status = Some(member.application.status);
     problem.into()
 }
 
@@ -439,7 +422,7 @@ fn credit_declined(member: &Member, credit: &CreditAnswer) -> Error {
     };
     problem.reasons = vec![reason];
     problem.paid_codes = credit.codes.clone().into_vec();
-    problem.application_status = Some(member.application_status);
+    problem.application_status = Some(member.application.status);
     problem.into()
 }
 
@@ -482,7 +465,7 @@ async fn sale_refused(
         .await?
         .or_not_found()?;
     let member = member::find(store, order.member_id, conn).await?;
-    problem.application_status = member.map(|member| member.application_status);
+    problem.application_status = member.map(|member| member.application.status);
     Ok(problem.into())
 }
 

@@ -2,25 +2,20 @@
 
 use crate::app::App;
 use crate::db::operation::Operation;
-use crate::db::paid_settings::PaidSettings;
-use crate::domain::PaidKey;
-use crate::domain::operation::{OperationKind, Outcome};
+use crate::db::payment::{self, Payment};
+use crate::domain::operation::{Outcome, SalePlan};
 use crate::domain::settlement::{Sale, SaleStatus, Verdict, verdict};
+use crate::error::{Error, OrNotFound};
 use crate::paid::{self, Account, Answer, Codes, Inquiry};
 use crate::workflows::durable::lease::Hold;
 use crate::workflows::durable::undecided::{Undecided, outcome};
-use crate::workflows::provider::{self, Calls};
+use crate::workflows::provider::Calls;
 
 /// What one drive of an operation found out.
 #[derive(Clone, Debug)]
 pub enum Finding {
-    /// It took effect. `found` is what Paid shows, where it was asked.
-    Done {
-        /// The sale.
-        found: Option<Sale>,
-        /// Paid's own id of a member that was screened.
-        paid_id: Option<String>,
-    },
+    /// It took effect, with what Paid shows of the sale, where it was asked.
+    Done(Option<Sale>),
     /// It did not, and will not. `found` is adopted.
     Refused {
         /// Codes and words.
@@ -50,13 +45,6 @@ pub enum Gone {
 }
 
 impl Finding {
-    pub(super) fn done() -> Self {
-        Self::Done {
-            found: None,
-            paid_id: None,
-        }
-    }
-
     fn refused(codes: Codes, message: impl Into<String>, found: Option<Sale>) -> Self {
         Self::Refused {
             outcome: outcome(codes, message),
@@ -85,20 +73,18 @@ impl From<Undecided> for Finding {
 /// One drive of an operation that the caller holds.
 pub async fn find_out(
     app: &App,
-    settings: &PaidSettings,
+    account: &Account,
     hold: &Hold<'_>,
+    plan: &SalePlan,
     calls: &mut Calls,
 ) -> Finding {
     let operation = hold.operation();
-    let account = match provider::account(app, settings, operation.environment) {
-        Ok(account) => account,
-        Err(error) => return Undecided::asked(Codes::none(), error.to_string()).into(),
-    };
     let asking = Asking {
         app,
         account,
         hold,
         operation,
+        plan,
         calls,
     };
     if operation.looks_again && app.config.paid.capabilities.inquiry {
@@ -123,9 +109,10 @@ const NOT_CANCELLED: &str = "Paid refused to cancel the sale.";
 
 struct Asking<'a> {
     app: &'a App,
-    account: Account,
+    account: &'a Account,
     hold: &'a Hold<'a>,
     operation: &'a Operation,
+    plan: &'a SalePlan,
     calls: &'a mut Calls,
 }
 
@@ -151,12 +138,8 @@ impl Asking<'_> {
 
     /// What the settlement table makes of what Paid shows; `None`: nothing took effect. `codes` are those of a refusal.
     fn settled_by(&self, found: Option<Sale>, codes: Codes) -> Option<Finding> {
-        let (asked, before) = self.operation.plan.0.amounts();
-        match verdict(self.operation.kind, asked, before, found) {
-            Verdict::Done => Some(Finding::Done {
-                found,
-                paid_id: None,
-            }),
+        match verdict(self.plan, found) {
+            Verdict::Done => Some(Finding::Done(found)),
             Verdict::SendAgain => None,
             Verdict::RefusedAdopt => Some(Finding::refused(
                 codes,
@@ -168,16 +151,21 @@ impl Asking<'_> {
     }
 
     async fn send(mut self) -> Finding {
-        let call = paid::Operation::from(self.operation.kind);
+        let call = match self.plan {
+            SalePlan::Register { .. } => paid::Operation::Register,
+            SalePlan::Amend { .. } => paid::Operation::Update,
+            SalePlan::Confirm { .. } => paid::Operation::Fix,
+            SalePlan::Cancel { .. } => paid::Operation::Cancel,
+        };
         let Some(answer) = self
             .hold
-            .send(&self.account, call, &self.operation.body, self.calls)
+            .send(self.account, call, &self.operation.body, self.calls)
             .await
         else {
             return Undecided::not_ours().into();
         };
         match answer {
-            Answer::Done { .. } => Finding::done(),
+            Answer::Done { .. } => Finding::Done(None),
             Answer::Unknown(unknown) => Undecided::unanswered(unknown).into(),
             Answer::Refused(codes) if self.operation.may_have_arrived => {
                 self.refused_after_a_send(codes)
@@ -192,10 +180,10 @@ impl Asking<'_> {
     /// An earlier send may have arrived, so this refusal proves nothing, but for a key that Paid knows already.
     fn refused_after_a_send(&self, codes: Codes) -> Finding {
         let config = &self.app.config.paid;
-        let landed = self.operation.kind == OperationKind::Register
+        let landed = matches!(self.plan, SalePlan::Register { .. })
             && codes.is_duplicate(&config.duplicate_code);
         if landed && !config.capabilities.inquiry {
-            return Finding::done();
+            return Finding::Done(None);
         }
         if config.capabilities.inquiry || codes.is_request_fault() {
             return Undecided::refused_for_now(
@@ -227,21 +215,17 @@ impl Asking<'_> {
 
     /// The sale is cancelled under its key, whether it exists or not.
     async fn give_up(mut self) -> Finding {
-        let Some(member) = self
-            .operation
-            .body
-            .pointer("/credits/credit/0/b2bMemberId")
-            .and_then(|key| key.as_str())
-        else {
-            return Finding::Stuck(outcome(Codes::none(), "The stored body names no member."));
+        let payment = match self.payment().await {
+            Ok(payment) => payment,
+            Err(error) => {
+                tracing::error!(operation = %self.operation.id, %error, "the payment of an operation could not be read");
+                return Undecided::asked(Codes::none(), "The payment could not be read.").into();
+            }
         };
-        let Ok(member) = PaidKey::parse(member) else {
-            return Finding::Stuck(outcome(Codes::none(), "The stored body names no member."));
-        };
-        let body = paid::body::cancel(&member, &self.operation.paid_key);
+        let body = paid::body::cancel(&payment.customer_number, &self.operation.paid_key);
         let Some(answer) = self
             .hold
-            .send(&self.account, paid::Operation::Cancel, &body, self.calls)
+            .send(self.account, paid::Operation::Cancel, &body, self.calls)
             .await
         else {
             return Undecided::not_ours().into();
@@ -271,10 +255,7 @@ impl Asking<'_> {
                         status: SaleStatus::Fixed,
                         ..
                     },
-                ) => Finding::Done {
-                    found: Some(sale),
-                    paid_id: None,
-                },
+                ) => Finding::Done(Some(sale)),
                 Inquiry::Found(_) | Inquiry::Unclear(_) => {
                     Undecided::refused_for_now(codes, NOT_CANCELLED).into()
                 }
@@ -306,12 +287,19 @@ impl Asking<'_> {
         }
     }
 
+    async fn payment(&self) -> Result<Payment, Error> {
+        let order = self.operation.order_id.or_not_found()?;
+        payment::find(self.operation.store_id, order, &*self.app.db().await?)
+            .await?
+            .or_not_found()
+    }
+
     async fn inquire(&mut self) -> Inquiry {
         let key = &self.operation.paid_key;
         let read = self
             .app
             .paid
-            .sales(&self.account, std::slice::from_ref(key), None)
+            .sales(self.account, std::slice::from_ref(key), None)
             .await;
         self.calls.note_read(&read.attempts);
         match read.result {

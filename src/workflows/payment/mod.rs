@@ -1,10 +1,27 @@
 //! Payments at Paid: what may be asked of one, finding out what became of it, and taking over what Paid shows.
 //!
+//! | module | what it is for |
+//! |---|---|
+//! | [`act`] | confirms, cancels and refreshes a payment on an admin's request |
+//! | [`rules`] | what forbids an action, and how its caller is told |
+//! | [`lock`] | what an action decides on, read under its locks |
+//! | [`intent`] | what is to be asked of Paid, written down first |
+//! | [`find_out`] | one drive: asks Paid, sends, or both |
+//! | [`settle`] | writes down how a drive ended |
+//! | [`answer`] | what the caller is answered |
+//! | [`refresh`] | takes over what Paid shows, for one payment or for many |
+//!
 //! Placing, editing and cancelling an order ask for their part of it here, see [`order`](super::order).
 
 pub mod act;
+pub mod answer;
 pub mod find_out;
+pub mod intent;
+pub mod lock;
 pub mod refresh;
+pub mod rules;
 pub mod settle;
 
-pub use act::{Confirm, cancel, check_fixed_on, confirm, refresh_one, require_inquiry, resume};
+pub use act::{Confirm, cancel, check_fixed_on, confirm, refresh_one};
+pub use answer::resume;
+pub use rules::require_inquiry;

@@ -6,17 +6,18 @@ use chrono::{DateTime, Utc};
 use diesel_async::AsyncConnection;
 use serde_json::json;
 
+use super::rules::check_account;
 use crate::app::App;
 use crate::db::event::{self, NewEvent, Subject};
 use crate::db::operation;
 use crate::db::order;
-use crate::db::paid_settings::{self, PaidSettings};
+use crate::db::paid_settings;
 use crate::db::payment::{self, Payment};
 use crate::domain::events::EventType;
 use crate::domain::payment::PaymentFlag;
 use crate::domain::settlement::{Adoption, Sale, adoption};
 use crate::domain::{OrderId, PaidKey, StoreId};
-use crate::error::{Code, Error, OrNotFound};
+use crate::error::{Error, OrNotFound};
 use crate::paid::{Codes, Inquiry, ReadFailure};
 use crate::workflows::context::Context;
 use crate::workflows::provider::{self, About, Calls};
@@ -37,17 +38,6 @@ pub enum Refreshed {
     Failed(ReadFailure),
     /// Paid gave no usable answer.
     Unknown,
-}
-
-/// A sale made at another account cannot be asked for, nor acted on, with the present credentials.
-pub fn check_account(settings: &PaidSettings, payment: &Payment) -> Result<(), Error> {
-    if settings.merchant_id.as_deref() == Some(&payment.merchant_id)
-        && settings.environment == payment.environment
-    {
-        return Ok(());
-    }
-    Err(Code::OrderStateForbids
-        .because("The sale was made at another account at Paid than the present one."))
 }
 
 /// What Paid showed of a sale, with the calls that asked for it, which are not written down yet.

@@ -13,7 +13,7 @@ use crate::db::operation::{self, Operation};
 use crate::db::order::{self, Order};
 use crate::db::payment::{self, Payment};
 use crate::domain::events::EventType;
-use crate::domain::operation::{LastError, OperationKind, OperationState, Outcome, Plan, Sent};
+use crate::domain::operation::{LastError, OperationState, Outcome, SalePlan, Sent};
 use crate::domain::payment::{HandlingStatus, PaymentFlag, PaymentStatus};
 use crate::domain::settlement::Sale;
 use crate::error::Error;
@@ -27,7 +27,8 @@ use crate::workflows::unknown_code::Unflagged;
 /// process's work if that took over meanwhile.
 pub async fn settle(
     app: &App,
-    operation: Operation,
+    operation: &Operation,
+    plan: &SalePlan,
     finding: Finding,
     calls: &Calls,
 ) -> Result<Operation, Error> {
@@ -43,7 +44,7 @@ pub async fn settle(
             .await?
             .ok_or_else(missing_row)?;
         let (current, unflagged) =
-            match end::begin(&operation, unflagged, Subject::Order(order_id), conn).await? {
+            match end::begin(operation, unflagged, Subject::Order(order_id), conn).await? {
                 Ending::Ours(current, unflagged) => (current, unflagged),
                 Ending::Lost(current) => return Ok(current),
             };
@@ -51,7 +52,8 @@ pub async fn settle(
             .await?
             .ok_or_else(missing_row)?;
         let settlement = Settlement {
-            claimed: &operation,
+            claimed: operation,
+            plan,
             operation: current,
             order,
             payment,
@@ -69,6 +71,7 @@ fn missing_row() -> Error {
 
 struct Settlement<'a> {
     claimed: &'a Operation,
+    plan: &'a SalePlan,
     operation: Operation,
     order: Order,
     payment: Payment,
@@ -107,7 +110,7 @@ impl Settlement<'_> {
             Finding::GivenUp(gone) if self.operation.looks_again => self.looked_again(gone),
             Finding::GivenUp(gone) => self.given_up(gone, lease::surely_over(app)),
             Finding::CameLate(sale) => self.came_late(Some(sale)),
-            Finding::Done { found, .. } => self.done(found),
+            Finding::Done(found) => self.done(found),
             Finding::Refused { outcome, found } => {
                 self.refused(outcome, found, lease::surely_over(app))
             }
@@ -153,9 +156,9 @@ impl Settlement<'_> {
     fn done(&mut self, found: Option<Sale>) {
         self.payment.last_error = None;
         self.payment.unflag();
-        match self.operation.plan.0.clone() {
-            Plan::Register { amount } => self.registered(amount, found),
-            Plan::Amend { amount, edit, .. } => {
+        match self.plan.clone() {
+            SalePlan::Register { amount } => self.registered(amount, found),
+            SalePlan::Amend { amount, edit, .. } => {
                 self.payment.amount = amount;
                 if let Some(edit) = edit {
                     self.order.take_on(*edit);
@@ -166,12 +169,11 @@ impl Settlement<'_> {
                 }
                 self.event(EventType::PaymentAmended, json!({ "amount": amount }));
             }
-            Plan::Confirm { fixed_on } => self.confirmed(fixed_on, found),
-            Plan::Cancel {
+            SalePlan::Confirm { fixed_on } => self.confirmed(fixed_on, found),
+            SalePlan::Cancel {
                 cancel_order,
                 reason,
             } => self.cancelled(cancel_order, &reason),
-            Plan::Apply => {}
         }
         end::close(&mut self.operation, OperationState::Done, None, self.now);
     }
@@ -235,7 +237,7 @@ impl Settlement<'_> {
             message,
             at: self.now,
         }));
-        let is_sale = self.operation.kind == OperationKind::Register;
+        let is_sale = matches!(self.plan, SalePlan::Register { .. });
         if is_sale {
             self.sale_refused(&codes);
         } else {

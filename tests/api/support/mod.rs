@@ -20,11 +20,12 @@ use kakeuri::clock::Clock;
 use kakeuri::config::Config;
 use kakeuri::crypto::MasterKeys;
 use kakeuri::db::admin_user::AdminUser;
+use kakeuri::db::application::Application;
 use kakeuri::db::json::Json;
 use kakeuri::db::member::{self, Member};
 use kakeuri::db::session::{self, Session};
 use kakeuri::db::store::{self, Store};
-use kakeuri::domain::application::{ApplicationStatus, default_methods};
+use kakeuri::domain::application::default_methods;
 use kakeuri::domain::member::{MemberStatus, PersonName, Profile, fold_email};
 use kakeuri::domain::permissions::{Role, Scope};
 use kakeuri::domain::{MemberId, SessionId, UserId};
@@ -267,15 +268,12 @@ impl TestApp {
             email_key: fold_email(&email),
             profile: Json(profile(&email)),
             payment_methods: default_methods(true),
-            application_status: ApplicationStatus::None,
-            reported_status: None,
+            application: Application::none(),
             customer_number: None,
             number_imported: false,
-            checked_at: None,
             submitted_at: None,
             link_used_at: None,
             paid_id: None,
-            last_error: None,
             version: 1,
             created_at: now,
             updated_at: now,

@@ -46,7 +46,7 @@ impl TestApp {
 
     /// A member whom Paid has approved, with a credit line of 1,000,000 yen.
     pub async fn approved_member(&self) -> MemberId {
-        self.linked_member(|member| member.application_status = ApplicationStatus::ApprovedActive)
+        self.linked_member(|member| member.application.status = ApplicationStatus::ApprovedActive)
             .await
     }
 

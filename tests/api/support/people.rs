@@ -28,7 +28,7 @@ impl TestApp {
     /// The same, changed.
     pub async fn pending_member_with(&self, change: impl FnOnce(&mut Member)) -> MemberId {
         self.member_with(|member| {
-            member.application_status = ApplicationStatus::Pending;
+            member.application.status = ApplicationStatus::Pending;
             change(member);
         })
         .await

@@ -10,15 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde::{Deserialize, Serialize};
 
-use super::super::end;
-use super::{Held, Mode, basis, drawn_for, items, judged, rows_of, tell};
+use super::super::end::end;
+use super::rows::{Mode, basis, drawn_for, items, judged, log, rows_of};
 use crate::app::App;
 use crate::db::job::{self, Tally};
 use crate::db::job_portion::{self, Portion};
 use crate::db::paid_settings::{self, PaidSettings};
 use crate::domain::job::JobState;
 use crate::error::{Error, OrNotFound};
-use crate::workflows::job::work::conclude;
+use crate::workflows::job::portion::{Held, conclude};
 use crate::workflows::member::import::{Effects, SpokenFor, Verdict};
 
 /// How often what changed meanwhile is judged again at once. After that the file waits, as after any fault of ours.
@@ -244,10 +244,10 @@ impl<'a> File<'a> {
             return Err(Stopped::Moved(moved));
         }
         for number in self.portions.keys() {
-            tell(
+            log(
                 self.app,
                 self.held,
-                &self.staged(*number, conn).await?.effects.news,
+                &self.staged(*number, conn).await?.effects.events,
                 conn,
             )
             .await?;

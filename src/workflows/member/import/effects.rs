@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use diesel_async::AsyncPgConnection;
 use serde::{Deserialize, Serialize};
 
-use super::super::change::shut_out;
 use crate::db::event::NewEvent;
 use crate::db::member::{self, Member};
 use crate::db::operation;
 use crate::domain::MemberId;
 use crate::error::Error;
+use crate::workflows::member::rules::shut_out;
 
 /// What rows do to members.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -18,7 +18,8 @@ pub struct Effects {
     pub(super) created: Vec<Member>,
     pub(super) changed: Vec<Change>,
     /// For the log, which is written last.
-    pub news: Vec<NewEvent>,
+    #[serde(alias = "news")]
+    pub events: Vec<NewEvent>,
 }
 
 /// A member before and after.
@@ -31,24 +32,17 @@ pub(super) struct Change {
 impl Change {
     fn is_of_application(&self) -> bool {
         let (before, after) = (&self.before, &self.after);
-        (before.application_status, &before.customer_number)
-            != (after.application_status, &after.customer_number)
+        (before.application.status, &before.customer_number)
+            != (after.application.status, &after.customer_number)
     }
 
     /// Is `present` the member of whom this was found out? A refresh at Paid that brings nothing new does not matter.
     fn is_of(&self, present: &Member) -> bool {
-        let Member {
-            version,
-            checked_at,
-            updated_at,
-            ..
-        } = self.before;
-        Member {
-            version,
-            checked_at,
-            updated_at,
-            ..present.clone()
-        } == self.before
+        let mut present = present.clone();
+        present.version = self.before.version;
+        present.updated_at = self.before.updated_at;
+        present.application.checked_at = self.before.application.checked_at;
+        present == self.before
     }
 }
 

@@ -1,0 +1,195 @@
+//! Members that a filter takes in: listed, counted, and for a file.
+
+use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::row::{Member, MemberView, present};
+use crate::db::json::Json;
+use crate::db::schema::{members, operations};
+use crate::db::search::{self, Found};
+use crate::db::{application, operation};
+use crate::domain::application::ApplicationStatus;
+use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
+use crate::domain::operation::OperationState;
+use crate::domain::{MemberId, PaidKey, Search, StoreId};
+
+/// Which members.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// With this status.
+    pub status: Option<MemberStatus>,
+    /// Whose application stands so.
+    pub application_status: Option<ApplicationStatus>,
+    /// With this method ticked.
+    pub payment_method: Option<PaymentMethod>,
+    /// In company, reading, e-mail or number.
+    pub q: Option<Search>,
+    /// About whom Paid was not asked since.
+    pub checked_before: Option<DateTime<Utc>>,
+    /// Created not before.
+    pub created_from: Option<DateTime<Utc>>,
+    /// Created before.
+    pub created_to: Option<DateTime<Utc>>,
+    /// Whom Paid knows, or may know, under their key.
+    pub known_to_paid: bool,
+    /// With a submission in this state.
+    pub submission: Option<OperationState>,
+}
+
+async fn filtered<'a>(
+    store: StoreId,
+    filter: &Filter,
+    conn: &AsyncPgConnection,
+) -> QueryResult<members::BoxedQuery<'a, Pg>> {
+    let mut query = present(store);
+    if let Some(status) = filter.status {
+        query = query.filter(members::status.eq(status));
+    }
+    if let Some(status) = filter.application_status {
+        query = query.filter(members::application_status.eq(status));
+    }
+    if let Some(method) = filter.payment_method {
+        query = query.filter(members::payment_methods.contains(vec![method]));
+    }
+    if let Some(wanted) = &filter.q {
+        query = match search::members(store, wanted, conn).await? {
+            Found::Few(ids) => query.filter(members::id.eq_any(ids)),
+            Found::Many => query.filter(search::holds!(members::search_text, wanted)),
+        };
+    }
+    if let Some(before) = filter.checked_before {
+        query = query.filter(
+            members::checked_at
+                .is_null()
+                .or(members::checked_at.lt(before)),
+        );
+    }
+    if let Some(from) = filter.created_from {
+        query = query.filter(members::created_at.ge(from));
+    }
+    if let Some(to) = filter.created_to {
+        query = query.filter(members::created_at.lt(to));
+    }
+    if let Some(state) = filter.submission {
+        let submissions = operations::table
+            .filter(operations::store_id.eq(store))
+            .filter(operations::member_id.is_not_null())
+            .filter(operations::state.eq(state))
+            .select(operations::member_id.assume_not_null());
+        query = query.filter(members::id.eq_any(submissions));
+    }
+    if filter.known_to_paid {
+        query = query.filter(application::known_to_paid());
+    }
+    Ok(query)
+}
+
+/// Members, newest first.
+pub async fn list(
+    store: StoreId,
+    filter: &Filter,
+    before: Option<MemberId>,
+    limit: i64,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<MemberView>> {
+    let mut query = filtered(store, filter, conn).await?;
+    if let Some(before) = before {
+        query = query.filter(members::id.lt(before));
+    }
+    let found: Vec<Member> = query
+        .order(members::id.desc())
+        .limit(limit)
+        .select(Member::as_select())
+        .load(&mut &*conn)
+        .await?;
+    let ids: Vec<MemberId> = found.iter().map(|member| member.id).collect();
+    let mut open = operation::open_on_members(store, &ids, conn).await?;
+    let view = |member: Member| MemberView {
+        operation: open.remove(&member.id),
+        member,
+    };
+    Ok(found.into_iter().map(view).collect())
+}
+
+/// How many there are.
+pub async fn count(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> QueryResult<i64> {
+    filtered(store, filter, conn)
+        .await?
+        .count()
+        .get_result(&mut &*conn)
+        .await
+}
+
+/// How many members have which status and application status.
+pub async fn count_by_status(
+    store: StoreId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<(MemberStatus, ApplicationStatus, i64)>> {
+    members::table
+        .filter(members::store_id.eq(store))
+        .filter(members::deleted_at.is_null())
+        .group_by((members::status, members::application_status))
+        .select((
+            members::status,
+            members::application_status,
+            diesel::dsl::count_star(),
+        ))
+        .load(&mut &*conn)
+        .await
+}
+
+/// The ids of the members that a filter takes in, for a bulk job.
+pub async fn ids(
+    store: StoreId,
+    filter: &Filter,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<MemberId>> {
+    filtered(store, filter, conn)
+        .await?
+        .order(members::id.desc())
+        .select(members::id)
+        .load(&mut &*conn)
+        .await
+}
+
+/// A member, as far as a file of members shows it.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = members)]
+pub struct InFile {
+    /// The id.
+    pub id: MemberId,
+    /// The number people use.
+    pub number: String,
+    /// Where the member stands with the store.
+    pub status: MemberStatus,
+    /// What the member says of itself.
+    pub profile: Json<Profile>,
+    /// The ticked methods.
+    pub payment_methods: Vec<PaymentMethod>,
+    /// The cached status of the Paid application.
+    pub application_status: ApplicationStatus,
+    /// `b2bMemberId`.
+    pub customer_number: Option<PaidKey>,
+}
+
+/// Members for a file, oldest first, after the one with the id `after`.
+pub async fn for_file(
+    store: StoreId,
+    filter: &Filter,
+    after: Option<MemberId>,
+    limit: i64,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<InFile>> {
+    let mut query = filtered(store, filter, conn).await?;
+    if let Some(after) = after {
+        query = query.filter(members::id.gt(after));
+    }
+    query
+        .order(members::id.asc())
+        .limit(limit)
+        .select(InFile::as_select())
+        .load(&mut &*conn)
+        .await
+}

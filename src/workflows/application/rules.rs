@@ -1,0 +1,90 @@
+//! What forbids a step of an application, and how its caller is told.
+
+use crate::crypto;
+use crate::db::member::Member;
+use crate::db::paid_settings::PaidSettings;
+use crate::domain::application::ApplicationStatus;
+use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
+use crate::domain::{Fault, PaidKey};
+use crate::error::{Code, Error, Problem};
+use crate::paid::{MemberData, fields};
+
+/// A submission is under way, and nothing else may be done to the application.
+pub fn in_progress() -> Error {
+    let problem = Code::ApplicationOperationInProgress.problem(
+        "A submission of this member is under way. Wait for its end; it goes on by itself.",
+    );
+    Problem {
+        retry_after: Some(5),
+        ..problem
+    }
+    .into()
+}
+
+/// Paid is switched off: see *Off stops what is new and ends what is open* in docs/rules.md.
+pub fn paid_disabled() -> Error {
+    Code::PaidDisabled
+        .because("Paid is disabled in the payment settings, so nobody can apply at present.")
+}
+
+/// May the application be submitted now?
+pub(super) fn may_be_submitted(settings: &PaidSettings, member: &Member) -> Result<(), Error> {
+    if !settings.enabled {
+        return Err(paid_disabled());
+    }
+    if matches!(
+        member.status,
+        MemberStatus::Rejected | MemberStatus::Suspended
+    ) {
+        return Err(Code::MemberStatusForbids.because(format!(
+            "The member is {}; only others can be submitted.",
+            member.status
+        )));
+    }
+    if member.application.status != ApplicationStatus::Pending {
+        return Err(Code::ApplicationNotPending.because(format!(
+            "The application is {}; only one that is pending (申請待ち) can be submitted.",
+            member.application.status
+        )));
+    }
+    Ok(())
+}
+
+/// See *The tick stays the shop's* in docs/rules.md.
+pub(super) fn tick_paid(member: &mut Member) -> Result<(), Error> {
+    if !member.may_tick_paid() {
+        return Err(Code::PaidNotTicked
+            .because("The store does not offer Paid to you at present. Ask the store."));
+    }
+    member.tick(PaymentMethod::Paid);
+    Ok(())
+}
+
+/// The key Paid knows a member by; a new one where there is none yet. To be stored before anything is sent under it.
+pub(super) fn key_of(member: &mut Member) -> PaidKey {
+    member
+        .customer_number
+        .get_or_insert_with(|| PaidKey::from_random(crypto::random()))
+        .clone()
+}
+
+/// What Paid would refuse in a profile, apart from what only Paid can tell.
+pub fn precheck(profile: &Profile, key: Option<&PaidKey>) -> Vec<Fault> {
+    let key = key
+        .cloned()
+        .unwrap_or_else(|| PaidKey::from_random(crypto::random()));
+    fields::check(&MemberData::from_profile(&key, profile))
+}
+
+/// What [`precheck`] found, for a caller who submits.
+pub(super) fn faulty(faults: Vec<Fault>) -> Error {
+    let mut problem = Code::ApplicationRefused.problem(
+        "Paid would refuse this application, so it was not sent. Correct the fields in errors.",
+    );
+    problem.paid_codes = faults
+        .iter()
+        .filter_map(|fault| fault.paid_code.clone())
+        .collect();
+    problem.errors = faults;
+    problem.into()
+}

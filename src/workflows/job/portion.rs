@@ -1,0 +1,41 @@
+//! A claimed portion of a job, and what its end means for the job.
+
+use diesel_async::AsyncPgConnection;
+
+use super::end::end;
+use crate::app::App;
+use crate::db::job::{self, Job, Tally};
+use crate::db::job_portion::{self, Portion};
+use crate::domain::job::JobState;
+use crate::error::{Error, OrNotFound};
+
+/// A portion of a job in the hands of this process.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// The job as it was when the portion was claimed.
+    pub job: Job,
+    /// The portion.
+    pub portion: Portion,
+}
+
+/// Counts the outcomes of a portion, and ends the job where nothing is left of it.
+pub(super) async fn conclude(
+    app: &App,
+    held: &Held,
+    tally: Tally,
+    conn: &mut AsyncPgConnection,
+) -> Result<(), Error> {
+    let (store, id, now) = (held.job.store_id, held.job.id, app.clock.now());
+    let mut job = job::lock(store, id, conn).await?.or_not_found()?;
+    job.count(tally);
+    let actor = job.actor.clone();
+    let stopped = job.state == JobState::Cancelling
+        && !job_portion::any_held(store, id, Some(held.portion.number), now, conn).await?;
+    if job.state.is_open() && !job_portion::any_left(store, id, conn).await? {
+        end(&mut job, JobState::Succeeded, &actor, now, conn).await
+    } else if stopped {
+        end(&mut job, JobState::Cancelled, &actor, now, conn).await
+    } else {
+        Ok(job::save(&mut job, conn).await?)
+    }
+}

@@ -1,0 +1,81 @@
+//! What is to be asked of Paid about a payment, written down before it is asked.
+
+use diesel_async::AsyncPgConnection;
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::db::event::{NewEvent, Subject};
+use crate::db::operation::Operation;
+use crate::db::order::{self, Order};
+use crate::db::payment::Payment;
+use crate::domain::events::EventType;
+use crate::domain::operation::SalePlan;
+use crate::domain::order::OrderLine;
+use crate::error::Error;
+use crate::paid::body;
+use crate::workflows::context::Context;
+use crate::workflows::durable::intent::{Asked, Target, intent, write_intent};
+
+/// The operation that carries `plan` out, not written down yet.
+pub fn operation(
+    app: &App,
+    order: &Order,
+    payment: &Payment,
+    plan: SalePlan,
+    actor: &str,
+) -> Operation {
+    let body = body(order, payment, &plan);
+    let target = Target {
+        store: payment.store_id,
+        asked: Asked::Sale(payment.order_id, plan),
+        environment: payment.environment,
+        key: payment.credit_key.clone(),
+    };
+    intent(app, target, body, actor)
+}
+
+fn body(order: &Order, payment: &Payment, plan: &SalePlan) -> Value {
+    let (buyer, sale) = (&payment.customer_number, &payment.credit_key);
+    match plan {
+        SalePlan::Register { amount } => body::register(
+            buyer,
+            &order.number,
+            &contents(&order.lines.0),
+            *amount,
+            sale,
+        ),
+        SalePlan::Amend { amount, .. } => body::amend(buyer, sale, *amount),
+        SalePlan::Confirm { fixed_on } => body::confirm(buyer, sale, *fixed_on),
+        SalePlan::Cancel { .. } => body::cancel(buyer, sale),
+    }
+}
+
+/// What the buyer's invoice from Paid calls the order.
+fn contents(lines: &[OrderLine]) -> String {
+    let first = lines.first().map_or("", |line| line.name.as_str());
+    match lines.len() {
+        0 | 1 => first.to_owned(),
+        lines => format!("{first} 他{}点", lines - 1),
+    }
+}
+
+/// Writes an operation on a locked order down, with its event.
+pub async fn write_down(
+    app: &App,
+    order: &mut Order,
+    payment: &Payment,
+    plan: SalePlan,
+    context: &Context<'_>,
+    conn: &mut AsyncPgConnection,
+) -> Result<Operation, Error> {
+    let operation = operation(app, order, payment, plan, context.actor);
+    let now = operation.started_at;
+    write_intent(&operation, conn).await?;
+    order::save(order, now, conn).await?;
+    context.ticket.record(operation.id.0, conn).await?;
+    let data =
+        json!({ "action": operation.kind, "operation_id": operation.id, "amount": payment.amount });
+    let event = NewEvent::new(EventType::PaymentRequested, Subject::Order(order.id), data);
+    context.log(&[event], now, conn).await?;
+    Ok(operation)
+}

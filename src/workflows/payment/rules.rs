@@ -1,0 +1,67 @@
+//! What forbids an action on a payment, and how its caller is told.
+
+use crate::app::App;
+use crate::db::paid_settings::PaidSettings;
+use crate::db::payment::Payment;
+use crate::domain::payment::IllegalTransition;
+use crate::error::{Code, Error, Problem};
+
+/// A sale made at another account cannot be asked for, nor acted on, with the present credentials.
+pub fn check_account(settings: &PaidSettings, payment: &Payment) -> Result<(), Error> {
+    if settings.merchant_id.as_deref() == Some(&payment.merchant_id)
+        && settings.environment == payment.environment
+    {
+        return Ok(());
+    }
+    Err(Code::OrderStateForbids
+        .because("The sale was made at another account at Paid than the present one."))
+}
+
+/// An operation is open on the payment.
+pub fn in_progress() -> Error {
+    let problem = Code::PaymentOperationInProgress.problem(
+        "An action on this payment is under way. Wait for its end, or look at reconciliation.",
+    );
+    Problem {
+        retry_after: Some(5),
+        ..problem
+    }
+    .into()
+}
+
+/// The payment's state forbids the action.
+pub fn not_unconfirmed(illegal: IllegalTransition) -> Error {
+    Code::PaymentNotUnconfirmed.because(format!(
+        "The payment is {}, so it cannot be asked to {}.",
+        illegal.from, illegal.action
+    ))
+}
+
+/// The order is not paid with Paid.
+pub fn no_payment() -> Error {
+    Code::PaymentNotUnconfirmed.because("The order has no payment at Paid.")
+}
+
+/// Paid does not know a sale that stands here.
+pub fn missing() -> Error {
+    Code::MissingAtPaid.because("Paid does not know the sale. The order stands in reconciliation.")
+}
+
+/// Can Paid be asked how a sale stands?
+pub fn require_inquiry(app: &App) -> Result<(), Error> {
+    require(app.config.paid.capabilities.inquiry, "inquiry")
+}
+
+/// Can the amount of a sale be changed at Paid?
+pub fn require_change_amount(app: &App) -> Result<(), Error> {
+    require(app.config.paid.capabilities.change_amount, "change_amount")
+}
+
+fn require(capability: bool, name: &str) -> Result<(), Error> {
+    if capability {
+        return Ok(());
+    }
+    Err(Code::NotSupportedByProvider.because(format!(
+        "The operator has switched the capability {name} off."
+    )))
+}

@@ -1,0 +1,181 @@
+//! No two files import each other, be it by way of others: each can be read before those that use it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::house::{code, under};
+
+/// Where circles are looked for.
+const PLACES: [&str; 3] = ["src/workflows", "src/paid", "src/db"];
+
+type Module = Vec<String>;
+
+/// The path of a file as a module of its crate.
+fn module_of(path: &Path) -> Module {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let path = path.strip_prefix(root).unwrap().with_extension("");
+    let mut module: Module = path
+        .iter()
+        .map(|part| part.to_str().unwrap().to_owned())
+        .collect();
+    if module.last().is_some_and(|last| last == "mod") {
+        module.pop();
+    }
+    module
+}
+
+/// Splits at commas that stand outside of braces.
+fn branches(tree: &str) -> Vec<&str> {
+    let (mut found, mut depth, mut from) = (Vec::new(), 0, 0);
+    for (at, c) in tree.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                found.push(&tree[from..at]);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    found.push(&tree[from..]);
+    found
+}
+
+/// The paths of a use declaration, written out.
+fn paths(tree: &str, before: &[String], found: &mut Vec<Module>) {
+    let tree = tree.trim();
+    let (head, inner) = match tree.split_once('{') {
+        Some((head, inner)) => (head, Some(inner.trim_end().strip_suffix('}').unwrap())),
+        None => (tree.split(" as ").next().unwrap_or_default(), None),
+    };
+    let parts = head
+        .split("::")
+        .map(str::trim)
+        .filter(|part| !part.is_empty());
+    let path: Module = before
+        .iter()
+        .cloned()
+        .chain(parts.map(str::to_owned))
+        .collect();
+    match inner {
+        Some(inner) => branches(inner)
+            .into_iter()
+            .for_each(|branch| paths(branch, &path, found)),
+        None => found.push(path),
+    }
+}
+
+/// What a path names, seen from the crate's root.
+fn from_root(module: &Module, path: &[String]) -> Module {
+    let ups = path.iter().take_while(|part| *part == "super").count();
+    let rest = path[ups..].iter().filter(|part| *part != "self").cloned();
+    match path.first().map(String::as_str) {
+        Some("crate") => rest.skip(1).collect(),
+        _ => module[..module.len() - ups.min(module.len())]
+            .iter()
+            .cloned()
+            .chain(rest)
+            .collect(),
+    }
+}
+
+/// Everything that a file imports or names by its full path.
+fn mentions(text: &str) -> Vec<Module> {
+    let mut found = Vec::new();
+    for declaration in text.split("use ").skip(1) {
+        let tree = declaration.split(';').next().unwrap_or_default();
+        if tree.starts_with(|c: char| c.is_alphabetic()) && !tree.contains(['(', '=']) {
+            paths(tree, &[], &mut found);
+        }
+    }
+    for root in ["crate::", "super::"] {
+        for (at, _) in text.match_indices(root) {
+            let rest = text[at..]
+                .split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':')
+                .next();
+            paths(
+                rest.unwrap_or_default().trim_end_matches(':'),
+                &[],
+                &mut found,
+            );
+        }
+    }
+    found
+}
+
+/// The files, each with those that it imports.
+fn imports() -> BTreeMap<Module, BTreeSet<Module>> {
+    let is_code = |path: &PathBuf| {
+        let path = path.to_string_lossy();
+        !path.contains("/tests/") && !path.ends_with("/tests.rs")
+    };
+    let files: BTreeMap<Module, PathBuf> = under("src")
+        .into_iter()
+        .filter(is_code)
+        .map(|path| (module_of(&path), path))
+        .collect();
+    let file_of = |named: Module| {
+        (1..=named.len())
+            .rev()
+            .map(|length| named[..length].to_vec())
+            .find(|module| files.contains_key(module))
+    };
+    let imported = |(module, path): (&Module, &PathBuf)| {
+        let named = mentions(&code(path)).into_iter();
+        let others = named.filter_map(|path| file_of(from_root(module, &path)));
+        let others = others.filter(|other| other != module).collect();
+        (module.clone(), others)
+    };
+    files.iter().map(imported).collect()
+}
+
+/// Everything that is reached from a file by imports.
+fn reached(from: &Module, imports: &BTreeMap<Module, BTreeSet<Module>>) -> BTreeSet<Module> {
+    let (mut seen, mut to_see) = (BTreeSet::new(), vec![from]);
+    while let Some(module) = to_see.pop() {
+        for other in imports.get(module).into_iter().flatten() {
+            if seen.insert(other.clone()) {
+                to_see.push(other);
+            }
+        }
+    }
+    seen
+}
+
+#[test]
+fn no_two_files_import_each_other() {
+    let imports = imports();
+    let edges: usize = imports.values().map(BTreeSet::len).sum();
+    assert!(edges > 500, "only {edges} imports were found");
+    let places: Vec<Module> = PLACES
+        .iter()
+        .map(|place| module_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join(place)))
+        .collect();
+    let circles: Vec<String> = imports
+        .keys()
+        .filter(|module| places.iter().any(|place| module.starts_with(place)))
+        .filter(|module| reached(module, &imports).contains(*module))
+        .map(|module| module.join("/"))
+        .collect();
+    assert!(circles.is_empty(), "in circles: {circles:#?}");
+}
+
+#[test]
+fn imports_are_read_as_the_compiler_reads_them() {
+    let module = ["workflows", "payment", "act"].map(str::to_owned).to_vec();
+    let text =
+        "use super::{answer::{self, finish}, lock as locks};\nlet x = crate::db::order::find(1);";
+    let named: BTreeSet<String> = mentions(text)
+        .iter()
+        .map(|path| from_root(&module, path).join("/"))
+        .collect();
+    for expected in [
+        "workflows/payment/answer",
+        "workflows/payment/answer/finish",
+        "workflows/payment/lock",
+        "db/order/find",
+    ] {
+        assert!(named.contains(expected), "{expected} is not in {named:?}");
+    }
+}

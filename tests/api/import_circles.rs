@@ -83,10 +83,17 @@ fn from_root(module: &Module, path: &[String]) -> Module {
 /// Everything that a file imports or names by its full path.
 fn mentions(text: &str) -> Vec<Module> {
     let mut found = Vec::new();
-    for declaration in text.split("use ").skip(1) {
-        let tree = declaration.split(';').next().unwrap_or_default();
-        if tree.starts_with(|c: char| c.is_alphabetic()) && !tree.contains(['(', '=']) {
-            paths(tree, &[], &mut found);
+    let mut declaration: Option<String> = None;
+    for line in text.lines().map(str::trim) {
+        if let Some(begun) = &mut declaration {
+            begun.push_str(line);
+        } else if let Some((before, tree)) = line.split_once("use ")
+            && (before.is_empty() || before.starts_with("pub"))
+        {
+            declaration = Some(tree.to_owned());
+        }
+        if let Some(whole) = declaration.take_if(|begun| begun.ends_with(';')) {
+            paths(whole.trim_end_matches(';'), &[], &mut found);
         }
     }
     for root in ["crate::", "super::"] {
@@ -94,11 +101,10 @@ fn mentions(text: &str) -> Vec<Module> {
             let rest = text[at..]
                 .split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':')
                 .next();
-            paths(
-                rest.unwrap_or_default().trim_end_matches(':'),
-                &[],
-                &mut found,
-            );
+            let path = rest.unwrap_or_default().trim_end_matches(':');
+            if path.contains("::") {
+                paths(path, &[], &mut found);
+            }
         }
     }
     found
@@ -164,8 +170,7 @@ fn no_two_files_import_each_other() {
 #[test]
 fn imports_are_read_as_the_compiler_reads_them() {
     let module = ["workflows", "payment", "act"].map(str::to_owned).to_vec();
-    let text =
-        "use super::{answer::{self, finish}, lock as locks};\nlet x = crate::db::order::find(1);";
+    let text = "use super::{\n    answer::{self, finish}, lock as locks\n};\nlet x = crate::db::order::find(1);";
     let named: BTreeSet<String> = mentions(text)
         .iter()
         .map(|path| from_root(&module, path).join("/"))

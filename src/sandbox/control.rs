@@ -15,8 +15,8 @@ use super::faults::Fault;
 use super::ledger::{Change, Member, MemberStatus, Merchant, PRICE_MAX};
 use super::now;
 use super::state::{Shared, State};
-use crate::domain::PaidKey;
-use crate::domain::settlement::SaleStatus;
+use paid_protocol::key;
+use paid_protocol::sale::SaleStatus;
 
 /// The paths below `/_sandbox/{auth_code}`.
 pub fn routes(config: &mut ServiceConfig) {
@@ -226,7 +226,7 @@ async fn put_members(path: Path<String>, body: Bytes, shared: Data<Shared>) -> A
                      status,
                      credit_line,
                  }| {
-        PaidKey::parse(&id).map_err(|error| Refused::Invalid(format!("{id:?}: {error}")))?;
+        key::check(&id).map_err(|error| Refused::Invalid(format!("{id:?}: {error}")))?;
         let change = MemberIn {
             status,
             credit_line,
@@ -255,7 +255,7 @@ async fn put_members(path: Path<String>, body: Bytes, shared: Data<Shared>) -> A
 
 async fn link_member(path: Path<(String, String)>, shared: Data<Shared>) -> Answer {
     let (auth_code, id) = path.into_inner();
-    PaidKey::parse(&id).map_err(|error| Refused::Invalid(error.to_string()))?;
+    key::check(&id).map_err(|error| Refused::Invalid(error.to_string()))?;
     let mut state = shared.lock();
     let member = state.merchant(&auth_code).link(&id, now());
     state.commit(&auth_code, Change::Member(member))?;

@@ -9,11 +9,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::japan_date;
-use crate::domain::PaidKey;
-use crate::domain::settlement::SaleStatus;
-use crate::paid::codes::{self, Codes};
-use crate::paid::fields;
-use crate::paid::wire::{CreditItem, MemberData};
+use paid_protocol::codes::{self, Codes};
+use paid_protocol::fields;
+use paid_protocol::key;
+use paid_protocol::request::{CreditItem, MemberData};
+use paid_protocol::sale::SaleStatus;
 
 /// The credit line of a new member, in yen.
 pub const CREDIT_LINE: i64 = 1_000_000;
@@ -248,7 +248,7 @@ impl Merchant {
         }
         let mut refused: Codes = fields::check(data)
             .into_iter()
-            .filter_map(|fault| fault.paid_code)
+            .map(|violation| violation.code)
             .collect();
         let industry = data.get("businessDetailType");
         let digits = !industry.is_empty() && industry.bytes().all(|byte| byte.is_ascii_digit());
@@ -324,8 +324,7 @@ impl Merchant {
         );
         let price = item.price.unwrap_or_default();
         let short = !code.is_empty() && code.chars().count() <= CODE_MAX;
-        if PaidKey::parse(&id).is_err() || !short || contents.is_empty() || !PRICES.contains(&price)
-        {
+        if key::check(&id).is_err() || !short || contents.is_empty() || !PRICES.contains(&price) {
             return Err(codes::MALFORMED_SALE);
         }
         // Before everything that may have changed since, so that a repeated call always hears that it landed.

@@ -16,8 +16,9 @@ use super::faults::{self, Fault, Kind};
 use super::now;
 use super::state::{ReceivedCall, Shared, State, UnderWay, is_merchant};
 use super::work::{Question, Refusal, Work, whole_refusal};
-use crate::paid::codes::{self, Codes};
-use crate::paid::wire::{AnswerEnvelope, AnswerItem, Operation, PREFIX};
+use paid_protocol::answer::{AnswerEnvelope, AnswerItem};
+use paid_protocol::codes::{self, Codes};
+use paid_protocol::operation::{Operation, PREFIX};
 
 /// How late a call about a `+slow` member is answered.
 const SLOW: Duration = Duration::from_secs(5);

@@ -13,8 +13,8 @@ use serde::Serialize;
 use super::faults::{Fault, Kind};
 use super::journal::{self, Journal};
 use super::ledger::{Change, Ledger, Merchant};
-use crate::paid::codes::Codes;
-use crate::paid::wire::Operation;
+use paid_protocol::codes::Codes;
+use paid_protocol::operation::Operation;
 
 /// How many calls of a merchant are remembered.
 const CALLS: usize = 10_000;

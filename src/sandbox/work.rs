@@ -9,10 +9,13 @@ use serde_json::Value;
 use super::ledger::{Change, Member, Merchant, Sale};
 use super::now;
 use super::state::State;
-use crate::paid::codes::{self, Codes};
-use crate::paid::wire::{
-    AnswerBody, AnswerEnvelope, AnswerHeader, AnswerItem, ApplyBody, CheckBody, CreditCheckBody,
-    CreditItem, CreditsBody, DetailResults, Operation, Results, SUCCESS, SearchBody,
+use paid_protocol::answer::{
+    AnswerBody, AnswerEnvelope, AnswerHeader, AnswerItem, DetailResults, Results, SUCCESS,
+};
+use paid_protocol::codes::{self, Codes};
+use paid_protocol::operation::Operation;
+use paid_protocol::request::{
+    ApplyBody, CheckBody, CreditCheckBody, CreditItem, CreditsBody, SearchBody,
 };
 
 /// A request whose shape is right.

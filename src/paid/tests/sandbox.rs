@@ -11,9 +11,9 @@ use super::{SECRET, account, key, profile};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::settlement::{Sale, SaleStatus};
 use crate::domain::{PaidKey, Yen};
-use crate::paid::wire::MemberData;
 use crate::paid::{
-    Account, Answer, Client, Codes, Config, Inquiry, Operation, ReadFailure, StatusAnswer, body,
+    Account, Answer, Client, Codes, Config, Inquiry, Operation, ReadFailure, StatusAnswer,
+    application, body,
 };
 use crate::sandbox;
 
@@ -37,7 +37,7 @@ impl Shop {
     }
 
     async fn apply(&self, member: &PaidKey, email: &str) -> Answer {
-        let data = MemberData::from_profile(member, &profile(email));
+        let data = application::data_of(member, &profile(email));
         self.send(Operation::Apply, member, body::apply(&data))
             .await
     }

@@ -18,7 +18,7 @@ use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
 use crate::domain::operation::{OperationState, Plan};
 use crate::domain::{Fault, MemberId, OperationId, PaidKey, StoreId};
 use crate::error::{Code, Error, OrNotFound};
-use crate::paid::{self, Codes, MemberData, codes, fields};
+use crate::paid::{self, Codes, application, meaning};
 use crate::workflows::context::Context;
 use crate::workflows::durable::intent::{Target, intent, write_intent};
 use crate::workflows::durable::{end, lease};
@@ -169,8 +169,8 @@ pub async fn write_down(
     conn: &mut AsyncPgConnection,
 ) -> Result<Operation, Error> {
     let key = key_of(member);
-    let data = MemberData::from_profile(&key, &member.profile.0);
-    let faults = fields::check(&data);
+    let data = application::data_of(&key, &member.profile.0);
+    let faults = application::faults_of(&data);
     if !faults.is_empty() {
         return Err(faulty(faults));
     }
@@ -205,7 +205,7 @@ pub fn precheck(profile: &Profile, key: Option<&PaidKey>) -> Vec<Fault> {
     let key = key
         .cloned()
         .unwrap_or_else(|| PaidKey::from_random(crypto::random()));
-    fields::check(&MemberData::from_profile(&key, profile))
+    application::faults_of(&application::data_of(&key, profile))
 }
 
 /// Drives the submission that a registration wrote down. A refusal is for the admin to see, not for the buyer.
@@ -315,8 +315,8 @@ fn faulty(faults: Vec<Fault>) -> Error {
 
 /// A code of Paid as a fault of the field it is about.
 pub fn fault_of(code: &str) -> Fault {
-    let pointer = fields::field_of(code).map_or("", |field| field.pointer);
-    let text = codes::meaning(code).map_or_else(
+    let pointer = application::pointer_of(code);
+    let text = meaning::of(code).map_or_else(
         || "Paid gives no reason that is known here.".to_owned(),
         |(_, en)| en,
     );

@@ -1,6 +1,4 @@
-//! Paid's codes and what they mean. Knows no operation: what follows from a code is decided by the caller.
-
-use super::fields;
+//! Paid's codes. Knows no operation: what follows from a code is decided by the caller.
 
 /// The request could not be read.
 pub const UNREADABLE: &str = "A01";
@@ -148,58 +146,4 @@ impl std::fmt::Display for Codes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0.join(","))
     }
-}
-
-/// What a code means, as (Japanese, English); `None` for a code not known to Kakeuri.
-pub fn meaning(code: &str) -> Option<(String, String)> {
-    let (ja, en) = match code {
-        UNREADABLE => (
-            "リクエストの形式が不正です",
-            "Paid could not read the request",
-        ),
-        AUTH_FAILED => (
-            "API認証コードが正しくありません",
-            "Paid refused the auth code",
-        ),
-        EMPTY => ("リクエストが空です", "Paid found the request empty"),
-        TOO_MANY => (
-            "件数が上限を超えています",
-            "Paid found too many items in one request",
-        ),
-        EMAIL_TAKEN => (
-            "このメールアドレスはPaidに登録済みです",
-            "this e-mail address is already registered at Paid",
-        ),
-        UNKNOWN_INDUSTRY => (
-            "業種番号が存在しません",
-            "this industry number does not exist at Paid",
-        ),
-        DUPLICATE => (
-            "この番号はすでに使用されています",
-            "this number is already in use at Paid",
-        ),
-        UNKNOWN_MEMBER => (
-            "この顧客番号の会員はPaidに存在しません",
-            "Paid has no customer with this number",
-        ),
-        SERVER_FAILURE => (
-            "Paidのサーバーで障害が発生しました",
-            "a failure on Paid's server",
-        ),
-        NOT_FOUND => (
-            "Paidに対象の売上がないか、すでに確定・取消済みです",
-            "Paid does not know this sale, or it is final",
-        ),
-        CREDIT_REFUSED => (
-            "与信枠を超えています",
-            "the amount exceeds the member's credit line",
-        ),
-        MEMBER_NOT_ACTIVE => (
-            "この会員は現在Paidを利用できません",
-            "the member may not buy through Paid at present",
-        ),
-        MALFORMED_SALE => ("売上の項目が不正です", "a field of the sale is malformed"),
-        _ => return fields::meaning(code),
-    };
-    Some((ja.to_owned(), en.to_owned()))
 }

@@ -5,11 +5,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serializer};
 use serde_json::Value;
 
-use super::codes::Codes;
-use super::wire::AnswerItem;
+use crate::codes::Codes;
 
 /// A text, also of a number or a boolean.
-pub(super) fn as_text(value: &Value) -> Option<String> {
+pub(crate) fn as_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.trim().to_owned()),
         Value::Number(number) => Some(number.to_string()),
@@ -19,21 +18,27 @@ pub(super) fn as_text(value: &Value) -> Option<String> {
 }
 
 /// An optional text; an empty one is absent.
-pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = as_text(&Value::deserialize(deserializer)?);
     Ok(text.filter(|text| !text.is_empty()))
 }
 
 /// An optional whole number.
-pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+pub(crate) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::String(text) => text.trim().parse().ok(),
-        value => crate::domain::money::whole_number(value).ok(),
+        Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?)),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     })
 }
 
+/// A whole number that was written as `990.0`. Above 2^53 a float no longer names one integer.
+fn whole(number: f64) -> Option<i64> {
+    (number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0).then_some(number as i64)
+}
+
 /// An optional boolean.
-pub(super) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+pub(crate) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
     let text = as_text(&Value::deserialize(deserializer)?).unwrap_or_default();
     Ok(match text.to_ascii_lowercase().as_str() {
         "true" | "1" => Some(true),
@@ -43,7 +48,7 @@ pub(super) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 }
 
 /// A list of codes, also one code alone, or objects with a `code`.
-pub(super) fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Codes, D::Error> {
+pub(crate) fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Codes, D::Error> {
     let texts = match Value::deserialize(deserializer)? {
         Value::Array(entries) => entries.iter().filter_map(code_of).collect(),
         single => code_of(&single).into_iter().collect::<Vec<_>>(),
@@ -56,7 +61,7 @@ fn code_of(entry: &Value) -> Option<String> {
 }
 
 /// An optional object.
-pub(super) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+pub(crate) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     let value = Value::deserialize(deserializer)?;
@@ -70,9 +75,9 @@ pub(super) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(
 }
 
 /// A list of items, also one item alone.
-pub(super) fn items<'de, D: Deserializer<'de>>(
+pub(crate) fn items<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     deserializer: D,
-) -> Result<Vec<AnswerItem>, D::Error> {
+) -> Result<Vec<T>, D::Error> {
     let entries = match Value::deserialize(deserializer)? {
         Value::Array(entries) => entries,
         single @ Value::Object(_) => vec![single],
@@ -88,7 +93,7 @@ pub(super) fn items<'de, D: Deserializer<'de>>(
 }
 
 /// Writes a text of digits as a number.
-pub(super) fn number_if_digits<S: Serializer>(
+pub(crate) fn number_if_digits<S: Serializer>(
     text: &Option<String>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
@@ -96,5 +101,31 @@ pub(super) fn number_if_digits<S: Serializer>(
         Some((_, Ok(number))) => serializer.serialize_i64(number),
         Some((text, Err(_))) => serializer.serialize_str(text),
         None => serializer.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_is_read_however_it_is_written_and_never_rounded() {
+        let read = |text: &str| number(&mut serde_json::Deserializer::from_str(text)).unwrap();
+        for text in ["990", "990.0", "\"990\"", "\" 990 \""] {
+            assert_eq!(read(text), Some(990), "{text}");
+        }
+        assert_eq!(read("-1"), Some(-1));
+        for text in [
+            "990.5",
+            "\"990.0\"",
+            "1e300",
+            "18446744073709551615",
+            "null",
+            "true",
+            "[990]",
+            "{}",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 }

@@ -15,7 +15,6 @@ use crate::paid::{
     Account, Answer, Client, Codes, Config, Inquiry, Operation, ReadFailure, StatusAnswer,
     application, body,
 };
-use crate::sandbox;
 
 struct Shop {
     client: Client,
@@ -24,12 +23,12 @@ struct Shop {
 
 impl Shop {
     async fn open(config: Config) -> Self {
-        let options = sandbox::Options {
+        let options = paid_sandbox::Options {
             listen: ([127, 0, 0, 1], 0).into(),
             max_items: 10,
-            ..sandbox::Options::default()
+            ..paid_sandbox::Options::default()
         };
-        let sandbox = sandbox::start(options).unwrap();
+        let sandbox = paid_sandbox::start(options).unwrap();
         let account = account(sandbox.address);
         actix_web::rt::spawn(sandbox.run());
         let client = Client::new(config);

@@ -5,10 +5,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use devdb::{DevDb, Durability};
 use diesel::sql_types::Text;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 use kakeuri::db;
-use kakeuri::devdb::{DevDb, Durability};
 
 /// A test's own database, gone when the test ends.
 pub struct Database {

@@ -21,11 +21,11 @@ fn address() -> SocketAddr {
         std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async {
                 let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-                let options = kakeuri::sandbox::Options {
+                let options = paid_sandbox::Options {
                     listen,
                     ..Default::default()
                 };
-                let sandbox = kakeuri::sandbox::start(options).unwrap();
+                let sandbox = paid_sandbox::start(options).unwrap();
                 tell.send(sandbox.address).unwrap();
                 sandbox.run().await.unwrap();
             });

@@ -3,7 +3,7 @@ use std::io::Write;
 use serde_json::json;
 
 use super::Stand;
-use crate::sandbox::{Options, start};
+use crate::{Options, start};
 
 fn file() -> std::path::PathBuf {
     std::env::temp_dir().join(format!("kakeuri-sandbox-{}.jsonl", uuid::Uuid::new_v4()))
@@ -54,7 +54,7 @@ async fn a_ledger_is_its_owners_alone_and_holds_no_auth_code() {
         0o600
     );
     // One from before is read, and written anew.
-    let hashed = crate::sandbox::journal::name_of("shop1");
+    let hashed = crate::journal::name_of("shop1");
     std::fs::write(&path, text.replace(&hashed, "shop1")).unwrap();
     let stand = Stand::with(Some(path.clone())).await;
     assert_eq!(stand.get("/members").await, members);

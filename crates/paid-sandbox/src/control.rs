@@ -11,10 +11,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::faults::Fault;
-use super::ledger::{Change, Member, MemberStatus, Merchant, PRICE_MAX};
-use super::now;
-use super::state::{Shared, State};
+use crate::clock::now;
+use crate::faults::Fault;
+use crate::ledger::{Change, Member, MemberStatus, Merchant, PRICE_MAX};
+use crate::state::{Shared, State};
 use paid_protocol::key;
 use paid_protocol::sale::SaleStatus;
 

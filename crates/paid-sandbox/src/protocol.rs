@@ -12,10 +12,10 @@ use actix_web::web::{self, Bytes, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
 
-use super::faults::{self, Fault, Kind};
-use super::now;
-use super::state::{ReceivedCall, Shared, State, UnderWay, is_merchant};
-use super::work::{Question, Refusal, Work, whole_refusal};
+use crate::clock::now;
+use crate::faults::{self, Fault, Kind};
+use crate::state::{ReceivedCall, Shared, State, UnderWay, is_merchant};
+use crate::work::{Question, Refusal, Work, whole_refusal};
 use paid_protocol::answer::{AnswerEnvelope, AnswerItem};
 use paid_protocol::codes::{self, Codes};
 use paid_protocol::operation::{Operation, PREFIX};

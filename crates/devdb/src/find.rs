@@ -4,8 +4,9 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::place::{Account, Home, command};
-use super::{Error, OLDEST_MAJOR, npm};
+use crate::error::{Error, OLDEST_MAJOR};
+use crate::npm;
+use crate::place::{Account, Home, command};
 
 /// What the server needs; a client package brings only some of them.
 const TOOLS: [&str; 3] = ["initdb", "pg_ctl", "postgres"];
@@ -24,7 +25,7 @@ const VERSIONED: [(&str, &str, &str); 8] = [
 
 /// Where to look.
 #[derive(Clone, Debug)]
-pub(super) struct Search {
+pub(crate) struct Search {
     /// `KAKEURI_PG_BIN`: this folder and no other.
     pub named: Option<PathBuf>,
     /// The folders that may hold binaries, best first.
@@ -53,7 +54,7 @@ impl Search {
 /// The folder with the binaries to run on this server's folder, fetched with npm should there be none.
 ///
 /// A cluster that exists is only ever given to the major version that made it.
-pub(super) fn binaries(
+pub(crate) fn binaries(
     search: &Search,
     home: &Home,
     server: &Path,

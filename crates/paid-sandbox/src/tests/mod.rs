@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use actix_web::dev::ServerHandle;
 use serde_json::{Value, json};
 
-use crate::sandbox::{Options, start};
+use crate::{Options, start};
 
 /// A running sandbox and a merchant of it.
 pub struct Stand {

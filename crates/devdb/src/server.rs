@@ -10,17 +10,26 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::place::{Account, SOCKET, command, make_folder, open_own};
-use super::{At, Durability, Error};
+use crate::error::{At as _, Error};
+use crate::place::{Account, SOCKET, command, make_folder, open_own};
 
 /// The superuser of the cluster.
-pub(super) const ROLE: &str = "app";
+pub(crate) const ROLE: &str = "app";
 /// How long a server may take to come up; the longest is the recovery after a crash.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What a crash of the machine may cost. Who starts the server decides; who joins it takes what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// A commit is on disk when it is answered: for `serve`.
+    Safe,
+    /// Nothing waits for the disk, a crash of the machine may ruin the cluster: for tests.
+    Fast,
+}
+
 /// The server's folders and how to run it.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     log: PathBuf,
     folder: PathBuf,
     run: PathBuf,

@@ -1,5 +1,7 @@
 use serde_json::{Value, json};
 
+use crate::clock::{japan_date, now};
+
 use super::{APPLY, CHECK, CREDIT_CHECK, FIX, REGISTER, SEARCH, Stand, UPDATE, member};
 
 #[actix_web::test]
@@ -177,7 +179,7 @@ async fn a_fix_without_a_day_means_today_and_a_price_sent_along_is_not_compared(
     let stand = Stand::start().await;
     stand.buyer("m1").await;
     stand.register("s1", 100).await;
-    let before = crate::clock::Clock::System.today();
+    let before = japan_date(now());
     let item = json!({"b2bMemberId": "m1", "b2bCreditId": "s1", "price": 90});
     assert_eq!(stand.sale(FIX, item).await["status"], "SUCCESS");
     let sale = stand.get("/sales/s1").await;
@@ -186,8 +188,7 @@ async fn a_fix_without_a_day_means_today_and_a_price_sent_along_is_not_compared(
         (&json!("FIXED"), &json!(100))
     );
     let day = sale["fixedAt"].as_str().unwrap();
-    let days =
-        [before, crate::clock::Clock::System.today()].map(|day| day.format("%Y/%m/%d").to_string());
+    let days = [before, japan_date(now())].map(|day| day.format("%Y/%m/%d").to_string());
     assert!(days.contains(&day.to_owned()), "{day}");
 }
 

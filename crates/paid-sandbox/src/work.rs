@@ -6,9 +6,9 @@ use std::io;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::ledger::{Change, Member, Merchant, Sale};
-use super::now;
-use super::state::State;
+use crate::clock::now;
+use crate::ledger::{Change, Member, Merchant, Sale};
+use crate::state::State;
 use paid_protocol::answer::{
     AnswerBody, AnswerEnvelope, AnswerHeader, AnswerItem, DetailResults, Results, SUCCESS,
 };

@@ -163,7 +163,7 @@ impl Holder {
         let child = Command::new(env::current_exe().unwrap())
             .args([
                 "--exact",
-                "devdb::tests::a_process_that_holds_the_database",
+                "tests::a_process_that_holds_the_database",
                 "--nocapture",
             ])
             .env(HOLD, home)

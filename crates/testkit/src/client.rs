@@ -4,7 +4,7 @@ use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
-use super::stream::Stream;
+use crate::stream::Stream;
 
 /// Calls the service, always with the same headers.
 #[derive(Clone)]

@@ -1,5 +1,10 @@
-//! What the tests stand on: a whole service per test, and clients that speak the domain.
-#![allow(dead_code, reason = "a kit: not every test uses every part")]
+//! A whole service, and clients that speak the domain: for whatever tries the service from outside.
+//!
+//! Each [`TestApp`] has a database and a merchant at the sandbox of its own, and a clock that only it moves. Time passes
+//! by [`TestApp::let_time_pass`] and by what is built on it: `work_after` lets the worker run afterwards,
+//! `recover_after` drives on what is due. [`process`] starts the real program instead.
+//!
+//! Whatever goes wrong in the kit ends the test.
 
 mod client;
 mod database;

@@ -10,8 +10,8 @@ use kakeuri::domain::{MemberId, PaidKey};
 use kakeuri::workflows::{drive, provider};
 use serde_json::{Value, json};
 
-use super::client::Answer;
-use super::{Client, TestApp};
+use crate::client::Answer;
+use crate::{Client, TestApp};
 
 impl TestApp {
     /// A service whose store has Paid enabled.
@@ -128,7 +128,7 @@ impl TestApp {
 
     /// Lets so many minutes pass, and the recovery do what is due then, until nothing is due any more.
     pub async fn recover_after(&self, minutes: i64) {
-        self.app.clock.advance(TimeDelta::minutes(minutes));
+        self.let_time_pass(TimeDelta::minutes(minutes)).await;
         while drive::drive_due(&self.app, 100).await.unwrap() > 0 {}
     }
 

@@ -32,7 +32,7 @@ pub struct Message {
 }
 
 impl Stream {
-    pub(super) async fn of(response: reqwest::Response) -> Self {
+    pub(crate) async fn of(response: reqwest::Response) -> Self {
         let headers = response.headers().clone();
         if response.status() != 200 {
             panic!(

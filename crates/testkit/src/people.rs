@@ -6,8 +6,8 @@ use kakeuri::domain::application::ApplicationStatus;
 use kakeuri::worker;
 use serde_json::{Value, json};
 
-use super::client::Answer;
-use super::{PASSWORD, TestApp, profile};
+use crate::client::Answer;
+use crate::{PASSWORD, TestApp, profile};
 
 impl TestApp {
     /// Changes the payment settings.

@@ -1,6 +1,6 @@
 //! One PostgreSQL for all tests, one database for each. A test's database is a copy of one that was migrated once.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -9,6 +9,8 @@ use devdb::{DevDb, Durability};
 use diesel::sql_types::Text;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 use kakeuri::db;
+
+use crate::process;
 
 /// A test's own database, gone when the test ends.
 pub struct Database {
@@ -30,10 +32,16 @@ struct Name {
     name: String,
 }
 
+/// The folder that cargo builds into.
+fn target_folder() -> PathBuf {
+    let folder = process::build_folder();
+    folder.parent().map(Path::to_owned).unwrap_or(folder)
+}
+
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| {
-        let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgres");
+        let home = target_folder().join("tmp/postgres");
         let bin = std::env::var_os("KAKEURI_PG_BIN");
         let server = DevDb::start(&home, bin.as_deref().map(Path::new), Durability::Fast).unwrap();
         let (url, migrated) = (server.url("postgres"), template_name());
@@ -49,7 +57,7 @@ fn cluster() -> &'static Cluster {
 
 /// Another set of migrations is another template.
 fn template_name() -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations"));
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path().join("up.sql"))

@@ -7,8 +7,27 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// The program under test.
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_kakeuri");
+/// Where cargo puts what it builds: `target/debug`, as a rule. Tests lie in `deps` below it.
+pub fn build_folder() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let folder = own.parent().unwrap();
+    if folder.ends_with("deps") || folder.ends_with("examples") {
+        folder.parent().unwrap().to_owned()
+    } else {
+        folder.to_owned()
+    }
+}
+
+/// The program under test, which cargo builds for the tests of its package.
+pub fn program() -> PathBuf {
+    let program = build_folder().join("kakeuri");
+    assert!(
+        program.is_file(),
+        "{} is not there: cargo build",
+        program.display()
+    );
+    program
+}
 
 /// A running process, stopped with the test.
 pub struct Process {
@@ -17,7 +36,7 @@ pub struct Process {
 
 /// The program with nothing of this process's settings but those given, and whatever else PostgreSQL needs.
 pub fn command(settings: &[(&str, &str)], arguments: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(program());
     for (name, _) in std::env::vars_os() {
         let kept = name == "KAKEURI_PG_BIN";
         if !kept && (name == "DATABASE_URL" || name.to_string_lossy().starts_with("KAKEURI_")) {

@@ -5,10 +5,11 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
+COPY crates crates
 COPY src src
 COPY migrations migrations
 COPY docs/problems.md docs/problems.md
-RUN cargo build --release --locked
+RUN cargo build --release --locked --package kakeuri
 
 FROM debian:trixie-slim
 # curl is for the health checks.

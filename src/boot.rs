@@ -9,12 +9,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
+use devdb::{DevDb, Durability};
 use kakeuri::app::App;
 use kakeuri::clock::Clock;
 use kakeuri::config::Config;
 use kakeuri::crypto::MasterKeys;
 use kakeuri::db;
-use kakeuri::devdb::{DevDb, Durability};
 use kakeuri::tokens::Tokens;
 use secrecy::{ExposeSecret as _, SecretString};
 

@@ -17,8 +17,8 @@ use kakeuri::domain::member::fold_email;
 use kakeuri::domain::permissions::{Role, Scope};
 use kakeuri::domain::store::MAX_SLUG;
 use kakeuri::http::openapi;
+use kakeuri::passwords;
 use kakeuri::workflows::session;
-use kakeuri::{passwords, sandbox};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
@@ -176,12 +176,12 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
 }
 
 async fn run_sandbox(args: SandboxArgs) -> anyhow::Result<()> {
-    let options = sandbox::Options {
+    let options = paid_sandbox::Options {
         listen: args.listen,
         state: args.state,
         max_items: args.max_items,
     };
-    let sandbox = sandbox::start(options).with_context(|| {
+    let sandbox = paid_sandbox::start(options).with_context(|| {
         format!(
             "--listen {}: the sandbox cannot start; choose another address",
             args.listen

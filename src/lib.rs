@@ -4,13 +4,11 @@
 //! |---|---|
 //! | [`domain`] | decides: amounts, states, who may do what; pure |
 //! | [`db`] | PostgreSQL: one file per table |
-//! | [`paid`] | the only place that knows Paid's wire format |
+//! | [`paid`] | the client of Paid, and what its answers mean |
 //! | [`member_csv`] | members as CSV; pure |
 //! | [`workflows`] | use cases: what changes more than one table, asks Paid, or must survive a crash |
 //! | [`http`] | the only place that knows actix |
 //! | [`worker`] | the loop that drives on what is due |
-//! | [`sandbox`] | the stand-in for Paid |
-//! | [`devdb`] | the embedded PostgreSQL |
 //! | [`demo`] | a store to look at, for newcomers |
 //! | [`app`], [`config`], [`error`], [`clock`], [`crypto`], [`holding`], [`passwords`], [`tokens`] | at the side |
 //!
@@ -28,14 +26,12 @@ pub mod config;
 pub mod crypto;
 pub mod db;
 pub mod demo;
-pub mod devdb;
 pub mod error;
 pub mod holding;
 pub mod http;
 pub mod member_csv;
 pub mod paid;
 pub mod passwords;
-pub mod sandbox;
 pub mod tokens;
 pub mod worker;
 pub mod workflows;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use anyhow::Context as _;
 use clap::Args;
+use devdb::DevDb;
 use kakeuri::config::{Config, MetricsListen};
-use kakeuri::devdb::DevDb;
-use kakeuri::{demo, http, sandbox, worker};
+use kakeuri::{demo, http, worker};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -135,7 +135,10 @@ pub async fn stop_signal() -> bool {
 }
 
 /// With the embedded database, or on demand, the sandbox runs inside; an address set by the operator wins.
-fn start_sandbox(config: &mut Config, options: Serve) -> anyhow::Result<Option<sandbox::Sandbox>> {
+fn start_sandbox(
+    config: &mut Config,
+    options: Serve,
+) -> anyhow::Result<Option<paid_sandbox::Sandbox>> {
     let wanted = options.with_sandbox || config.database_url.is_none();
     if !wanted || config.paid_sandbox_url.is_some() {
         return Ok(None);
@@ -148,12 +151,12 @@ fn start_sandbox(config: &mut Config, options: Serve) -> anyhow::Result<Option<s
             config.data_dir.display()
         )
     })?;
-    let options = sandbox::Options {
+    let options = paid_sandbox::Options {
         listen,
         state: Some(state),
-        ..sandbox::Options::default()
+        ..paid_sandbox::Options::default()
     };
-    let sandbox = sandbox::start(options).with_context(|| {
+    let sandbox = paid_sandbox::start(options).with_context(|| {
         format!(
             "KAKEURI_SANDBOX_LISTEN: the sandbox cannot start on {listen}; choose another address"
         )

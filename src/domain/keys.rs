@@ -1,4 +1,7 @@
-//! The keys Paid knows us by.
+//! The keys Paid knows us by. What a key may look like is Paid's rule and stands in its protocol.
+
+use paid_protocol::key;
+pub use paid_protocol::key::BadKey;
 
 /// A customer number (`b2bMemberId`) or the key of a sale (`b2bCreditId`) at Paid: at most 20 characters of
 /// `[A-Za-z0-9._-]`.
@@ -23,11 +26,6 @@
 #[schema(value_type = String, pattern = "^[A-Za-z0-9._-]{1,20}$", example = "k7m2q4x9a3b5c6d8e2f4")]
 pub struct PaidKey(String);
 
-/// Not a key that Paid would take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a key at Paid has 1 to 20 characters of A-Z, a-z, 0-9, '.', '_' and '-'")]
-pub struct BadKey;
-
 impl PaidKey {
     /// A new key of 20 base32 characters, 100 random bits, made from 16 random bytes.
     pub fn from_random(bytes: [u8; 16]) -> Self {
@@ -39,10 +37,7 @@ impl PaidKey {
 
     /// A key that came from outside, checked.
     pub fn parse(text: &str) -> Result<Self, BadKey> {
-        let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-        if text.is_empty() || text.len() > 20 || !text.bytes().all(known) {
-            return Err(BadKey);
-        }
+        key::check(text)?;
         Ok(Self(text.to_owned()))
     }
 

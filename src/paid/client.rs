@@ -3,6 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use paid_protocol::answer::{AnswerEnvelope, AnswerItem};
+use paid_protocol::codes::Codes;
+use paid_protocol::operation::{Operation, PREFIX};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio::runtime::Handle;
@@ -10,11 +13,9 @@ use tokio::time::Instant as Deadline;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
-use super::codes::Codes;
 use super::config::Config;
 use super::outcome::{Answer, Attempt, Call, Unknown};
 use super::reading;
-use super::wire::{AnswerEnvelope, AnswerItem, Operation, PREFIX};
 use crate::domain::PaidKey;
 use crate::holding;
 

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::codes::{self, Codes};
-use super::wire::Operation;
+use paid_protocol::codes::{self, Codes};
+use paid_protocol::meaning;
+use paid_protocol::operation::Operation;
+
 use crate::domain::application::ApplicationStatus;
 
 /// Which of the assumed operations may be used.
@@ -116,7 +118,7 @@ impl Config {
         };
         found
             .iter()
-            .filter(|code| codes::meaning(code).is_none() && !assumed(code))
+            .filter(|code| meaning::of(code).is_none() && !assumed(code))
             .collect()
     }
 

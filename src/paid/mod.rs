@@ -1,30 +1,29 @@
-//! Paid: the only place that knows its wire format.
+//! Paid, as the service speaks with it: the calls it makes, and what an answer means.
 //!
-//! Calls, answers, codes and field rules live here, and so does every assumption about them ([`config`]). Knows no
-//! database and no HTTP server; what an outcome means for an order or a member is decided elsewhere.
+//! What stands on the wire is the crate `paid_protocol`; here its words become those of the domain, and here stands
+//! every assumption about Paid ([`config`]). Knows no database and no HTTP server; what an outcome means for an order
+//! or a member is decided elsewhere.
 //!
 //! The single rule to keep: a call that moves money ends in one of three ways, done, refused or unknown, and "unknown"
 //! is never rounded to one of the other two.
 
+pub mod application;
 pub mod body;
 mod client;
-pub mod codes;
 pub mod config;
-pub mod fields;
-mod lenient;
 mod outcome;
 mod reading;
 mod reads;
-pub mod wire;
 
 pub use client::{Account, Client};
-pub use codes::Codes;
 pub use config::{Capabilities, Config};
 pub use outcome::{
     Answer, Attempt, Call, CreditAnswer, Inquiry, Read, ReadFailure, ReportedStatus, StatusAnswer,
     Unknown,
 };
-pub use wire::{MemberData, Operation};
+pub use paid_protocol::codes::{self, Codes};
+pub use paid_protocol::meaning;
+pub use paid_protocol::operation::Operation;
 
 #[cfg(test)]
 mod tests;

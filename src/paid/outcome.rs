@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::codes::Codes;
-use super::wire::Operation;
+use paid_protocol::codes::Codes;
+use paid_protocol::operation::Operation;
+
 use crate::domain::application::ApplicationStatus;
 use crate::domain::settlement::Sale;
 

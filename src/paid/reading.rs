@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::codes::{self, Codes};
+use paid_protocol::answer::{AnswerBody, AnswerEnvelope, AnswerItem, SUCCESS};
+use paid_protocol::codes::{self, Codes};
+use paid_protocol::sale;
+
 use super::config::Config;
 use super::outcome::{Answer, CreditAnswer, Inquiry, ReportedStatus, StatusAnswer, Unknown};
-use super::wire::{AnswerBody, AnswerEnvelope, AnswerItem, SUCCESS};
 use crate::domain::settlement::{Sale, SaleStatus};
 use crate::domain::{PaidKey, Yen};
 
@@ -129,7 +131,7 @@ pub fn sales(
     };
     let of = |key: &PaidKey| match lookup.find(key) {
         Found::Success(item) => {
-            let status = item.status.as_deref().and_then(SaleStatus::from_word);
+            let status = item.status.as_deref().and_then(sale_status);
             match status.zip(item.price) {
                 Some((status, price)) if price >= 0 => Inquiry::Found(Sale {
                     status,
@@ -272,7 +274,7 @@ pub fn not_understood(answer: &AnswerEnvelope, config: &Config) -> Codes {
         let status = item
             .status
             .as_deref()
-            .filter(|word| item.credit_id.is_some() && SaleStatus::from_word(word).is_none());
+            .filter(|word| item.credit_id.is_some() && sale_status(word).is_none());
         let number = item
             .member_status_code
             .as_deref()
@@ -283,6 +285,14 @@ pub fn not_understood(answer: &AnswerEnvelope, config: &Config) -> Codes {
             .for_each(|word| words.add(word));
     }
     words
+}
+
+fn sale_status(word: &str) -> Option<SaleStatus> {
+    sale::SaleStatus::from_word(word).map(|status| match status {
+        sale::SaleStatus::Registered => SaleStatus::Registered,
+        sale::SaleStatus::Fixed => SaleStatus::Fixed,
+        sale::SaleStatus::Canceled => SaleStatus::Canceled,
+    })
 }
 
 fn without_item(answer: &AnswerEnvelope) -> Answer {

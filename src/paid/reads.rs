@@ -8,13 +8,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
+use paid_protocol::answer::AnswerEnvelope;
+use paid_protocol::codes::Codes;
+use paid_protocol::operation::Operation;
+use paid_protocol::request::{CheckBody, CreditCheckBody, CreditItem, SearchBody};
 use tokio::time::{Instant, sleep};
 
 use super::client::{Account, Client};
-use super::codes::Codes;
 use super::outcome::{Attempt, CreditAnswer, Inquiry, Read, ReadFailure, StatusAnswer};
 use super::reading;
-use super::wire::{AnswerEnvelope, CheckBody, CreditCheckBody, CreditItem, Operation, SearchBody};
 use crate::domain::{PaidKey, Yen};
 
 /// How often a read is tried again.

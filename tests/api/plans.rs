@@ -133,7 +133,7 @@ impl TestApp {
         conn.batch_execute(
             &std::fs::read_to_string(concat!(
                 env!("CARGO_MANIFEST_DIR"),
-                "/tests/api/support/many_rows.sql"
+                "/tests/api/fixtures/many_rows.sql"
             ))
             .unwrap(),
         )

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::process::{PROGRAM, Process, empty_folder, free_address};
+use crate::support::process::{Process, empty_folder, free_address, program};
 
 /// A step of the tour: what is pasted, and what the README says it prints.
 struct Step {
@@ -73,7 +73,7 @@ fn the_tour_prints_what_the_readme_says() {
     assert!(steps.len() >= 10);
     let path = format!(
         "{}:{}",
-        Path::new(PROGRAM).parent().unwrap().display(),
+        program().parent().unwrap().display(),
         std::env::var("PATH").unwrap()
     );
     let mut shell = Command::new("bash")

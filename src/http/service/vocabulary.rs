@@ -14,7 +14,7 @@ use crate::domain::store::{Environment, Health, MemberApproval, TaxRounding};
 use crate::error::Code;
 use crate::http::auth::Stranger;
 use crate::member_csv::{CsvEncoding, CsvLanguage};
-use crate::paid::codes;
+use crate::paid::{codes, meaning};
 use crate::tokens::Audience;
 
 /// A word with its labels.
@@ -122,6 +122,6 @@ fn paid_codes() -> Vec<Word> {
         .iter()
         .flat_map(|letter| (0..100).map(move |number| format!("{letter}{number:02}")));
     let all = numbered.chain([codes::NOT_FOUND.to_owned()]);
-    all.filter_map(|value| codes::meaning(&value).map(|(ja, en)| Word { value, ja, en }))
+    all.filter_map(|value| meaning::of(&value).map(|(ja, en)| Word { value, ja, en }))
         .collect()
 }

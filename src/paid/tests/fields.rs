@@ -1,11 +1,13 @@
+use paid_protocol::fields::{FIELDS, field_of};
+use paid_protocol::meaning;
+use paid_protocol::request::MemberData;
+
 use super::{key, profile};
 use crate::domain::member::Profile;
-use crate::paid::codes;
-use crate::paid::fields::{FIELDS, check, field_of};
-use crate::paid::wire::MemberData;
+use crate::paid::application::{data_of, faults_of, pointer_of};
 
 fn good() -> MemberData {
-    MemberData::from_profile(&key("member-1"), &profile("buyer@minato.example"))
+    data_of(&key("member-1"), &profile("buyer@minato.example"))
 }
 
 /// Every code that the check can raise, with a value that raises it and the fault's code.
@@ -91,16 +93,14 @@ fn table() -> Vec<(&'static str, &'static str, String, &'static str)> {
 
 #[test]
 fn every_rule_of_paid_is_checked_before_any_call() {
-    assert_eq!(check(&good()), []);
+    assert_eq!(faults_of(&good()), []);
     for (paid_code, wire, value, code) in table() {
         let mut data = good();
         data.set(wire, &value);
-        let faults = check(&data);
-        let pointer = FIELDS
-            .iter()
-            .find(|field| field.wire == wire)
-            .unwrap()
-            .pointer;
+        let faults = faults_of(&data);
+        assert_eq!(field_of(paid_code).unwrap().wire, wire, "{paid_code}");
+        let pointer = pointer_of(paid_code);
+        assert!(!pointer.is_empty(), "{wire} stands nowhere in a member");
         let found = faults
             .iter()
             .find(|fault| fault.paid_code.as_deref() == Some(paid_code));
@@ -123,12 +123,12 @@ fn the_table_covers_all_b_codes_and_each_has_a_text() {
         .collect();
     for number in 1..=65 {
         let code = format!("B{number:02}");
-        assert!(codes::meaning(&code).is_some(), "{code} has no text");
+        assert!(meaning::of(&code).is_some(), "{code} has no text");
         assert!(field_of(&code).is_some(), "{code} belongs to no field");
         let only_paid_knows = ["B45", "B53"].contains(&code.as_str());
         assert_eq!(covered.contains(&code), !only_paid_knows, "{code}");
     }
-    assert!(codes::meaning("B66").is_none() && codes::meaning("").is_none());
+    assert!(meaning::of("B66").is_none() && meaning::of("").is_none());
 }
 
 #[test]
@@ -151,13 +151,13 @@ fn lengths_count_characters_and_limits_are_inclusive() {
     ] {
         data.set(wire, &value);
     }
-    assert_eq!(check(&data), []);
+    assert_eq!(faults_of(&data), []);
 }
 
 #[test]
 fn an_empty_profile_reports_every_needed_field_at_once() {
-    let data = MemberData::from_profile(&key("member-1"), &Profile::default());
-    let faults = check(&data);
+    let data = data_of(&key("member-1"), &Profile::default());
+    let faults = faults_of(&data);
     let required = FIELDS
         .iter()
         .filter(|field| field.required.is_some())

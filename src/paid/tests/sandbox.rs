@@ -11,11 +11,10 @@ use super::{SECRET, account, key, profile};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::settlement::{Sale, SaleStatus};
 use crate::domain::{PaidKey, Yen};
-use crate::paid::wire::MemberData;
 use crate::paid::{
-    Account, Answer, Client, Codes, Config, Inquiry, Operation, ReadFailure, StatusAnswer, body,
+    Account, Answer, Client, Codes, Config, Inquiry, Operation, ReadFailure, StatusAnswer,
+    application, body,
 };
-use crate::sandbox;
 
 struct Shop {
     client: Client,
@@ -24,12 +23,12 @@ struct Shop {
 
 impl Shop {
     async fn open(config: Config) -> Self {
-        let options = sandbox::Options {
+        let options = paid_sandbox::Options {
             listen: ([127, 0, 0, 1], 0).into(),
             max_items: 10,
-            ..sandbox::Options::default()
+            ..paid_sandbox::Options::default()
         };
-        let sandbox = sandbox::start(options).unwrap();
+        let sandbox = paid_sandbox::start(options).unwrap();
         let account = account(sandbox.address);
         actix_web::rt::spawn(sandbox.run());
         let client = Client::new(config);
@@ -37,7 +36,7 @@ impl Shop {
     }
 
     async fn apply(&self, member: &PaidKey, email: &str) -> Answer {
-        let data = MemberData::from_profile(member, &profile(email));
+        let data = application::data_of(member, &profile(email));
         self.send(Operation::Apply, member, body::apply(&data))
             .await
     }

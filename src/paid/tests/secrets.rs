@@ -8,7 +8,6 @@ use secrecy::SecretString;
 use super::{SECRET, account, key};
 use crate::domain::Yen;
 use crate::paid::{Account, Answer, Client, Config, Operation, body};
-use crate::sandbox;
 
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -34,11 +33,11 @@ async fn no_log_line_holds_the_auth_code_or_what_was_sold() {
     // With one dispatcher alone, a log line that another test reaches first would be switched off for all.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _guard = tracing::subscriber::set_default(subscriber);
-    let options = sandbox::Options {
+    let options = paid_sandbox::Options {
         listen: ([127, 0, 0, 1], 0).into(),
-        ..sandbox::Options::default()
+        ..paid_sandbox::Options::default()
     };
-    let sandbox = sandbox::start(options).unwrap();
+    let sandbox = paid_sandbox::start(options).unwrap();
     let account = account(sandbox.address);
     actix_web::rt::spawn(sandbox.run());
     let client = Client::new(Config::default());
@@ -64,11 +63,11 @@ async fn no_log_line_holds_the_auth_code_or_what_was_sold() {
 
 #[actix_web::test]
 async fn a_short_auth_code_takes_no_meaning_from_a_code_in_which_it_stands_by_chance() {
-    let options = sandbox::Options {
+    let options = paid_sandbox::Options {
         listen: ([127, 0, 0, 1], 0).into(),
-        ..sandbox::Options::default()
+        ..paid_sandbox::Options::default()
     };
-    let sandbox = sandbox::start(options).unwrap();
+    let sandbox = paid_sandbox::start(options).unwrap();
     let account = Account {
         auth_code: SecretString::from("1"),
         ..account(sandbox.address)

@@ -8,7 +8,7 @@ use crate::db::operation::{self, Operation};
 use crate::domain::operation::OperationState;
 use crate::domain::{Fault, MemberId, OperationId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
-use crate::paid::{Codes, codes, fields};
+use crate::paid::{Codes, application, meaning};
 use crate::workflows::durable::end;
 use crate::workflows::provider;
 
@@ -118,8 +118,8 @@ pub fn refusal(operation: &Operation) -> Error {
 
 /// A code of Paid as a fault of the field it is about.
 pub fn fault_of(code: &str) -> Fault {
-    let pointer = fields::field_of(code).map_or("", |field| field.pointer);
-    let text = codes::meaning(code).map_or_else(
+    let pointer = application::pointer_of(code);
+    let text = meaning::of(code).map_or_else(
         || "Paid gives no reason that is known here.".to_owned(),
         |(_, en)| en,
     );

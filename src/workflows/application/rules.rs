@@ -7,7 +7,7 @@ use crate::domain::application::ApplicationStatus;
 use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
 use crate::domain::{Fault, PaidKey};
 use crate::error::{Code, Error, Problem};
-use crate::paid::{MemberData, fields};
+use crate::paid::application;
 
 /// A submission is under way, and nothing else may be done to the application.
 pub fn in_progress() -> Error {
@@ -73,7 +73,7 @@ pub fn precheck(profile: &Profile, key: Option<&PaidKey>) -> Vec<Fault> {
     let key = key
         .cloned()
         .unwrap_or_else(|| PaidKey::from_random(crypto::random()));
-    fields::check(&MemberData::from_profile(&key, profile))
+    application::faults_of(&application::data_of(&key, profile))
 }
 
 /// What [`precheck`] found, for a caller who submits.

@@ -17,7 +17,7 @@ use crate::domain::events::EventType;
 use crate::domain::member::PaymentMethod;
 use crate::domain::operation::{ApplicationPlan, OperationState};
 use crate::error::{Error, OrNotFound};
-use crate::paid::{self, MemberData, fields};
+use crate::paid::{self, application};
 use crate::workflows::context::Context;
 use crate::workflows::drive;
 use crate::workflows::durable::intent::{Asked, Target, intent, write_intent};
@@ -109,8 +109,8 @@ pub async fn write_down(
     conn: &mut AsyncPgConnection,
 ) -> Result<Operation, Error> {
     let key = key_of(member);
-    let data = MemberData::from_profile(&key, &member.profile.0);
-    let faults = fields::check(&data);
+    let data = application::data_of(&key, &member.profile.0);
+    let faults = application::faults_of(&data);
     if !faults.is_empty() {
         return Err(faulty(faults));
     }

@@ -67,7 +67,7 @@ pub struct MemberApplication {
     /// Whose.
     #[diesel(column_name = id)]
     pub member_id: MemberId,
-    /// The member's version, so that an answer to an old question can be told.
+    /// The member's version, so that an answer to an old question can be linked.
     pub version: i64,
     /// `b2bMemberId`.
     pub customer_number: Option<PaidKey>,
@@ -79,12 +79,12 @@ pub struct MemberApplication {
 /// Does Paid know, or may it know, the member under its key: submitted, linked or imported?
 #[auto_type]
 pub(super) fn known_to_paid() -> _ {
-    let told = members::submitted_at
+    let linked = members::submitted_at
         .is_not_null()
         .or(members::link_used_at.is_not_null());
     members::customer_number
         .is_not_null()
-        .and(told.or(members::number_imported))
+        .and(linked.or(members::number_imported))
 }
 
 /// An application before Paid is asked about it.

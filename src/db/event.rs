@@ -166,7 +166,7 @@ async fn append_many(
     .map(drop)
 }
 
-/// Which lines are wanted.
+/// Which lines.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Of this kind.

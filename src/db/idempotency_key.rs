@@ -404,14 +404,14 @@ pub async fn forget_answers_about(
                 .or(operations::order_id.eq_any(orders())),
         )
         .select(operations::id.nullable());
-    let told = idempotency_keys::caller
+    let about_member = idempotency_keys::caller
         .eq(format!("member:{member}"))
         .or(idempotency_keys::subject.eq(member.0))
         .or(idempotency_keys::subject.eq_any(orders()))
         .or(idempotency_keys::subject.eq_any(operations));
     diesel::update(idempotency_keys::table.filter(idempotency_keys::store_id.eq(store)))
         .filter(idempotency_keys::answer_sealed.is_not_null())
-        .filter(told)
+        .filter(about_member)
         .set((
             idempotency_keys::status.eq(None::<i16>),
             idempotency_keys::answer_sealed.eq(None::<Vec<u8>>),

@@ -343,9 +343,9 @@ pub async fn set_outcomes(
         positions.iter().max().copied(),
     );
     diesel::sql_query(
-        "UPDATE job_items SET subject = told.subject, outcome = told.outcome, code = told.code, errors = told.errors \
-         FROM unnest($3, $4, $5, $6, $7) AS told (position, subject, outcome, code, errors) \
-         WHERE store_id = $1 AND job_id = $2 AND job_items.position = told.position \
+        "UPDATE job_items SET subject = new.subject, outcome = new.outcome, code = new.code, errors = new.errors \
+         FROM unnest($3, $4, $5, $6, $7) AS new (position, subject, outcome, code, errors) \
+         WHERE store_id = $1 AND job_id = $2 AND job_items.position = new.position \
              AND job_items.position BETWEEN $8 AND $9",
     )
     .bind::<diesel::sql_types::Uuid, _>(store)

@@ -393,7 +393,7 @@ pub async fn renew(
 }
 
 /// Makes those of these operations due now that are open and that nobody drives. Their schedule stays as it is.
-pub async fn hasten(
+pub async fn make_due(
     store: StoreId,
     ids: &[OperationId],
     now: DateTime<Utc>,

@@ -191,10 +191,10 @@ pub async fn lock_many(
     ids: &[OrderId],
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<Vec<OrderId>> {
-    let wanted = orders::table
+    let locked = orders::table
         .filter(orders::store_id.eq(store))
         .filter(orders::id.eq_any(ids));
-    wanted
+    locked
         .order(orders::id.asc())
         .select(orders::id)
         .for_update()
@@ -281,7 +281,7 @@ pub async fn find(
         .optional()
 }
 
-/// Which orders are wanted.
+/// Which orders.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Of this member.
@@ -319,12 +319,12 @@ macro_rules! filtered {
         if let Some(method) = filter.payment_method {
             query = query.filter(orders::payment_method.eq(method));
         }
-        if let Some(wanted) = filter.amount_mismatch {
+        if let Some(mismatch) = filter.amount_mismatch {
             let shown = payments::status
                 .nullable()
                 .eq_any([PaymentStatus::Unconfirmed, PaymentStatus::Confirmed]);
             let differs = shown.and(payments::amount.nullable().ne(orders::total.nullable()));
-            query = if wanted {
+            query = if mismatch {
                 query.filter(differs)
             } else {
                 query.filter(diesel::dsl::not(differs).or(payments::order_id.nullable().is_null()))
@@ -336,17 +336,17 @@ macro_rules! filtered {
         if let Some(to) = filter.placed_to {
             query = query.filter(orders::placed_at.lt(to));
         }
-        if let Some(wanted) = &filter.q {
-            let members = search::members($store, wanted, $conn).await?;
-            query = match (search::order_numbers($store, wanted, $conn).await?, members) {
+        if let Some(text) = &filter.q {
+            let members = search::members($store, text, $conn).await?;
+            query = match (search::order_numbers($store, text, $conn).await?, members) {
                 (Found::Few(orders), Found::Few(members)) => query.filter(
                     orders::id
                         .eq_any(orders)
                         .or(orders::member_id.eq_any(members)),
                 ),
                 _ => {
-                    let in_member = search::holds!(members::search_text, wanted);
-                    query.filter(search::holds!(orders::number, wanted).or(in_member))
+                    let in_member = search::holds!(members::search_text, text);
+                    query.filter(search::holds!(orders::number, text).or(in_member))
                 }
             };
         }

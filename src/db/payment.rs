@@ -163,10 +163,10 @@ pub async fn lock_many(
     orders: &[OrderId],
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<Vec<Payment>> {
-    let wanted = payments::table
+    let locked = payments::table
         .filter(payments::store_id.eq(store))
         .filter(payments::order_id.eq_any(orders));
-    wanted
+    locked
         .order(payments::order_id.asc())
         .select(Payment::as_select())
         .for_update()

@@ -28,6 +28,14 @@ pub struct TooLong {
     pub unconfirmed: DateTime<Utc>,
 }
 
+impl TooLong {
+    /// For what does not depend on how long a payment has waited.
+    pub const NEVER: Self = Self {
+        processing: DateTime::<Utc>::MIN_UTC,
+        unconfirmed: DateTime::<Utc>::MIN_UTC,
+    };
+}
+
 /// The order's total and the amount at Paid differ, in a state where that matters.
 macro_rules! differs {
     () => {
@@ -300,12 +308,12 @@ pub async fn count_applications(
     conn: &AsyncPgConnection,
 ) -> QueryResult<ApplicationCounts> {
     diesel::sql_query(format!(
-        "SELECT count(*) AS members, count(stuck.member_id) AS stuck, count(strange.subject_id) AS unknown_code \
+        "SELECT count(*) AS members, count(stuck.member_id) AS stuck, count(unknown.subject_id) AS unknown_code \
          FROM ({APPLICATIONS}) AS found \
          JOIN members ON members.store_id = $1 AND members.id = found.id AND members.deleted_at IS NULL \
          LEFT JOIN operations AS stuck ON stuck.store_id = $1 AND stuck.member_id = found.id AND stuck.state = 'stuck' \
-         LEFT JOIN unknown_codes AS strange ON strange.store_id = $1 AND strange.subject_id = found.id \
-             AND strange.accepted_at IS NULL"
+         LEFT JOIN unknown_codes AS unknown ON unknown.store_id = $1 AND unknown.subject_id = found.id \
+             AND unknown.accepted_at IS NULL"
     ))
     .bind::<sql_types::Uuid, _>(store)
     .get_result(&mut &*conn)

@@ -47,10 +47,10 @@ impl<Id> Found<Id> {
 
 /// Is a column's text, in the form to look through, what is looked for?
 macro_rules! holds {
-    ($text:expr, $wanted:expr) => {
+    ($text:expr, $searched:expr) => {
         $crate::db::search::strpos(
             $text,
-            $crate::db::search::search_form($wanted.as_str().to_owned()),
+            $crate::db::search::search_form($searched.as_str().to_owned()),
         )
         .gt(0)
     };
@@ -60,16 +60,16 @@ pub(super) use holds;
 /// The rows of a table whose text holds what is looked for, by the index alone: their keys tell the store apart, and
 /// "is not distinct from", which makes sure of it, leads to no other index. A macro, as the type has no short name.
 macro_rules! by_index {
-    ($table:ident, $text:ident, $store:expr, $wanted:expr) => {
+    ($table:ident, $text:ident, $store:expr, $searched:expr) => {
         $table::table
             .filter(
                 search_keys($table::store_id, $table::$text).contains(search_keys(
                     $store,
-                    search_form($wanted.as_str().to_owned()),
+                    search_form($searched.as_str().to_owned()),
                 )),
             )
             .filter($table::store_id.is_not_distinct_from($store))
-            .filter(holds!($table::$text, $wanted))
+            .filter(holds!($table::$text, $searched))
             .select($table::id)
             .limit(FEW + 1)
     };
@@ -78,10 +78,10 @@ macro_rules! by_index {
 /// The members, deleted ones too, whose number, company, its reading or e-mail address holds this.
 pub(super) async fn members(
     store: StoreId,
-    wanted: &Search,
+    searched: &Search,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Found<MemberId>> {
-    by_index!(members, search_text, store, wanted)
+    by_index!(members, search_text, store, searched)
         .load(&mut &*conn)
         .await
         .map(Found::of)
@@ -90,10 +90,10 @@ pub(super) async fn members(
 /// The orders, discarded ones too, whose number holds this.
 pub(super) async fn order_numbers(
     store: StoreId,
-    wanted: &Search,
+    searched: &Search,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Found<OrderId>> {
-    by_index!(orders, number, store, wanted)
+    by_index!(orders, number, store, searched)
         .load(&mut &*conn)
         .await
         .map(Found::of)

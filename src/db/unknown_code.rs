@@ -11,8 +11,8 @@ use super::event::Subject;
 use super::schema::unknown_codes;
 use crate::domain::{MemberId, StoreId};
 
-/// Flags each of `found`, and answers which of them are news: those not flagged before, or not with all of these codes.
-/// What a human accepted is news only together with another code.
+/// Flags each of `found`, and answers which of them are raised: those not flagged before, or not with all of these codes.
+/// What a human accepted is raised only together with another code.
 pub async fn flag(
     store: StoreId,
     found: &[(Subject, Vec<String>)],
@@ -22,7 +22,7 @@ pub async fn flag(
     // In the order of the ids, so that two of these cannot wait for each other.
     let mut found: Vec<_> = found.iter().collect();
     found.sort_by_key(|(subject, _)| subject.id());
-    let mut news = Vec::new();
+    let mut raised = Vec::new();
     for (subject, codes) in found {
         let fresh: Option<Flagged> = diesel::sql_query(
             "INSERT INTO unknown_codes AS old (store_id, subject_id, subject_type, codes, flagged_at) \
@@ -39,9 +39,9 @@ pub async fn flag(
         .get_result(conn)
         .await
         .optional()?;
-        news.extend(fresh.map(|flagged| flagged.subject_id));
+        raised.extend(fresh.map(|flagged| flagged.subject_id));
     }
-    Ok(news)
+    Ok(raised)
 }
 
 #[derive(QueryableByName)]

@@ -13,13 +13,13 @@ use crate::db::member::Member;
 use crate::db::paid_settings;
 use crate::db::store::Store;
 use crate::domain::member::PaymentMethod;
-use crate::domain::order::{OrderContent, OrderLine};
+use crate::domain::order::{CartLine, OrderContent, OrderLine};
 use crate::domain::payment::HandlingStatus;
 use crate::domain::reconciliation::{Decision, Resolution};
 use crate::domain::store::Environment;
 use crate::domain::{OrderId, Yen};
 use crate::error::{Code, Error, OrNotFound};
-use crate::workflows::checkout::{self, Wanted};
+use crate::workflows::checkout;
 use crate::workflows::context::Context;
 use crate::workflows::order::{self, CancelOrder, Edit, NewOrder};
 use crate::workflows::payment::{self, Confirm};
@@ -172,14 +172,14 @@ impl Demo<'_> {
         lines: &[(&str, i64)],
         note: &str,
     ) -> Result<OrderId, Error> {
-        let wanted: Vec<Wanted> = lines
+        let cart_lines: Vec<CartLine> = lines
             .iter()
-            .map(|(code, quantity)| Wanted {
+            .map(|(code, quantity)| CartLine {
                 product_code: (*code).into(),
                 quantity: *quantity,
             })
             .collect();
-        let cart = checkout::price(self.store, &wanted, &*self.app.db().await?).await?;
+        let cart = checkout::price(self.store, &cart_lines, &*self.app.db().await?).await?;
         self.place(buyer, method, cart.content, cart.not_on_paid, note)
             .await
     }

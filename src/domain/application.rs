@@ -24,16 +24,16 @@ text_enum! {
 }
 
 impl ApplicationStatus {
-    /// May an admin, a CSV row or a wish set `wanted` by hand? Everything else is Paid's.
-    pub fn may_be_set_by_hand(self, wanted: Self) -> bool {
+    /// May an admin, a CSV row or a wish set `target` by hand? Everything else is Paid's.
+    pub fn may_be_set_by_hand(self, target: Self) -> bool {
         use ApplicationStatus::{
             ApprovedActive, ApprovedInactive, Declined, None, Pending, Submitted, UnderReview,
         };
         match self {
-            None => matches!(wanted, Pending | None),
-            Pending => matches!(wanted, None | Pending),
-            Declined => matches!(wanted, Pending | None | Declined),
-            Submitted | UnderReview | ApprovedInactive | ApprovedActive => wanted == self,
+            None => matches!(target, Pending | None),
+            Pending => matches!(target, None | Pending),
+            Declined => matches!(target, Pending | None | Declined),
+            Submitted | UnderReview | ApprovedInactive | ApprovedActive => target == self,
         }
     }
 

@@ -107,11 +107,6 @@ impl Plan {
             Self::Application(ApplicationPlan::Apply) => OperationKind::Apply,
         }
     }
-
-    /// Does it ask for a new sale?
-    pub fn is_register(&self) -> bool {
-        matches!(self, Self::Sale(SalePlan::Register { .. }))
-    }
 }
 
 /// The new shape of an order, waiting for Paid's yes.

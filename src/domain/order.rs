@@ -35,6 +35,18 @@ pub struct OrderLine {
     pub tax_rate: i16,
 }
 
+/// A line names a product of the store's list and never a price.
+#[derive(Clone, Debug, serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the names say it, and more would be published")]
+pub struct CartLine {
+    #[schema(example = "TEA-100")]
+    pub product_code: String,
+    #[serde(deserialize_with = "whole_number")]
+    #[schema(example = 3, minimum = 1)]
+    pub quantity: i64,
+}
+
 /// What an order is made of, as far as money is concerned.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct OrderContent {

@@ -241,11 +241,11 @@ mod tests {
             ..accepted
         };
         assert_eq!(stuck.causes(), [Cause::Stuck]);
-        let strange = Situation {
+        let unknown = Situation {
             unknown_code: true,
             ..accepted
         };
-        assert_eq!(strange.causes(), [Cause::UnknownCode]);
+        assert_eq!(unknown.causes(), [Cause::UnknownCode]);
     }
 
     #[test]

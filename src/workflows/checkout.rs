@@ -10,18 +10,9 @@ use crate::db::product;
 use crate::db::store::Store;
 use crate::domain::application::ApplicationStatus;
 use crate::domain::member::{MemberStatus, PaymentMethod};
-use crate::domain::order::{OrderContent, OrderLine};
+use crate::domain::order::{CartLine, OrderContent, OrderLine};
 use crate::domain::{Faults, Reason, Yen};
 use crate::error::Error;
-
-/// A line of a storefront order: it names a product and never a price.
-#[derive(Clone, Debug)]
-pub struct Wanted {
-    /// Of the store's list.
-    pub product_code: String,
-    /// 1 or more.
-    pub quantity: i64,
-}
 
 /// Lines with prices, and the products among them that exclude Paid.
 #[derive(Clone, Debug)]
@@ -35,10 +26,10 @@ pub struct Cart {
 /// Prices what a buyer wants from the store's list. Products off sale count as unknown.
 pub async fn price(
     store: &Store,
-    wanted: &[Wanted],
+    cart_lines: &[CartLine],
     conn: &AsyncPgConnection,
 ) -> Result<Cart, Error> {
-    let codes: Vec<&str> = wanted
+    let codes: Vec<&str> = cart_lines
         .iter()
         .map(|line| line.product_code.as_str())
         .collect();
@@ -49,9 +40,9 @@ pub async fn price(
         .map(|product| (product.code.as_str(), product))
         .collect();
     let mut faults = Faults::new();
-    let mut lines = Vec::with_capacity(wanted.len());
+    let mut lines = Vec::with_capacity(cart_lines.len());
     let mut not_on_paid = Vec::new();
-    for (index, line) in wanted.iter().enumerate() {
+    for (index, line) in cart_lines.iter().enumerate() {
         let at = |field: &str| format!("/lines/{index}/{field}");
         faults.check(
             line.quantity >= 1,

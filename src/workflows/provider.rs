@@ -369,7 +369,7 @@ impl<'a> Reader<'a> {
             Some(self.deadline),
         );
         let mut unheard = self.calls.further();
-        let (tell, told) = oneshot::channel();
+        let (tell, answered) = oneshot::channel();
         self.app.spawn(|_| async move {
             if let Err(read) = tell.send(asked.await) {
                 unheard.note_read(&read.attempts);
@@ -379,7 +379,7 @@ impl<'a> Reader<'a> {
             reason: "the read broke off".into(),
             codes: Codes::none(),
         };
-        let read = told.await.map_err(broken_off)?;
+        let read = answered.await.map_err(broken_off)?;
         self.calls.note_read(&read.attempts);
         read.result
     }

@@ -135,6 +135,23 @@ fn not_allowed(action: Resolution) -> Error {
     ))
 }
 
+/// Whether Paid can take the action is asked elsewhere; whether the list shows it, here.
+fn check_allowed(
+    action: Resolution,
+    order: &Order,
+    payment: Option<&Payment>,
+    open: Option<&Operation>,
+) -> Result<(), Error> {
+    let allowed = payment
+        .map(|payment| situation_of(order, payment, open, TooLong::NEVER, false))
+        .is_some_and(|situation| situation.allowed_actions(true).contains(&action));
+    if allowed {
+        Ok(())
+    } else {
+        Err(not_allowed(action))
+    }
+}
+
 async fn note(
     decision: &Decision,
     app: &App,
@@ -158,16 +175,17 @@ async fn give_up(
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         let Locked {
-            mut order, open, ..
+            mut order,
+            open,
+            payment,
+            ..
         } = Locked::of(context.store, id, conn).await?;
         context.check_version(order.version)?;
+        check_allowed(decision.action, &order, payment.as_ref(), open.as_ref())?;
         let open = open.ok_or_else(|| not_allowed(decision.action))?;
         let mut open = operation::lock(context.store, open.id, conn)
             .await?
             .or_not_found()?;
-        if !open.plan.0.is_register() {
-            return Err(not_allowed(decision.action));
-        }
         if open.lease_until.is_some_and(|until| until > now) {
             return Err(in_progress());
         }
@@ -220,9 +238,7 @@ async fn push(
                 .status
                 .after(PaymentAction::Amend)
                 .map_err(not_unconfirmed)?;
-            if payment.amount == order.total || order.total.0 < 1 {
-                return Err(not_allowed(decision.action));
-            }
+            check_allowed(decision.action, &order, Some(&payment), None)?;
             check_account(&settings, &payment)?;
             let plan = SalePlan::Amend {
                 amount: order.total,
@@ -261,6 +277,7 @@ async fn accept(
         let options = store::find(store, conn).await?.or_not_found()?;
         let unknown_code = unknown_code::stands(store, Subject::Order(id), conn).await?;
         let too_long = too_long(app, &options);
+        check_allowed(decision.action, &order, Some(&payment), open.as_ref())?;
         let causes = situation_of(&order, &payment, open.as_ref(), too_long, unknown_code).causes();
         if causes.is_empty() {
             return Err(not_allowed(decision.action));
@@ -321,8 +338,7 @@ async fn close_stuck(
     let mut open = operation::lock(store, open.id, conn)
         .await?
         .or_not_found()?;
-    let register = open.plan.0.is_register();
-    if open.state != OperationState::Stuck || register {
+    if open.state != OperationState::Stuck {
         return Err(not_allowed(decision.action));
     }
     let outcome = Outcome {

@@ -38,29 +38,29 @@ pub struct PaidChange {
     pub show_member_banner: bool,
 }
 
-/// Changes the payment settings. `wanted` is asked under their lock how they are to be.
+/// Changes the payment settings. `change` is asked under their lock how they are to be.
 pub async fn change_paid(
     app: &App,
     store: StoreId,
     actor: &str,
-    wanted: impl FnOnce(&PaidSettings) -> Result<PaidChange, Error> + Send,
+    change: impl FnOnce(&PaidSettings) -> Result<PaidChange, Error> + Send,
 ) -> Result<PaidSettings, Error> {
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         let before = paid_settings::lock(store, conn).await?;
-        let wanted = wanted(&before)?;
-        check(app, &before, &wanted)?;
+        let change = change(&before)?;
+        check(app, &before, &change)?;
         let now = app.clock.now();
-        let reset = move_account(&before, &wanted, now, conn).await?;
+        let reset = move_account(&before, &change, now, conn).await?;
         let mut after = PaidSettings {
-            merchant_id: wanted.merchant_id,
-            environment: wanted.environment,
-            enabled: wanted.enabled,
-            enable_for_new_members: wanted.enable_for_new_members,
-            show_member_banner: wanted.show_member_banner,
+            merchant_id: change.merchant_id,
+            environment: change.environment,
+            enabled: change.enabled,
+            enable_for_new_members: change.enable_for_new_members,
+            show_member_banner: change.show_member_banner,
             ..before.clone()
         };
-        if let Some(code) = &wanted.api_auth_code {
+        if let Some(code) = &change.api_auth_code {
             let code = code.expose_secret();
             after.auth_code_sealed = Some(
                 app.keys
@@ -68,10 +68,10 @@ pub async fn change_paid(
             );
             after.auth_code_last4 = Some(last4(code));
         }
-        if wanted.api_auth_code.is_some() || reset.is_some() {
+        if change.api_auth_code.is_some() || reset.is_some() {
             (after.health, after.health_at) = (Health::Unknown, None);
         }
-        let fields = changed(&before, &after, wanted.api_auth_code.is_some());
+        let fields = changed(&before, &after, change.api_auth_code.is_some());
         if fields.is_empty() {
             return Ok(before);
         }
@@ -97,9 +97,9 @@ pub async fn change_paid(
     .await
 }
 
-fn check(app: &App, before: &PaidSettings, wanted: &PaidChange) -> Result<(), Error> {
+fn check(app: &App, before: &PaidSettings, change: &PaidChange) -> Result<(), Error> {
     let mut faults = Faults::new();
-    if let Some(merchant) = &wanted.merchant_id {
+    if let Some(merchant) = &change.merchant_id {
         let good = (1..=50).contains(&merchant.chars().count())
             && merchant.chars().all(|c| c.is_ascii_graphic());
         faults.check(
@@ -109,7 +109,7 @@ fn check(app: &App, before: &PaidSettings, wanted: &PaidChange) -> Result<(), Er
             "A merchant id has 1 to 50 letters, digits or signs.",
         );
     }
-    if let Some(code) = &wanted.api_auth_code {
+    if let Some(code) = &change.api_auth_code {
         let code = code.expose_secret();
         let good =
             (8..=200).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic());
@@ -120,21 +120,21 @@ fn check(app: &App, before: &PaidSettings, wanted: &PaidChange) -> Result<(), Er
             "An auth code has 8 to 200 letters, digits or signs.",
         );
     }
-    if wanted.enabled {
+    if change.enabled {
         let needed = "Paid can be enabled only with both credentials.";
         faults.check(
-            wanted.merchant_id.is_some(),
+            change.merchant_id.is_some(),
             "/merchant_id",
             "required",
             needed,
         );
-        let has_code = wanted.api_auth_code.is_some() || before.auth_code_sealed.is_some();
+        let has_code = change.api_auth_code.is_some() || before.auth_code_sealed.is_some();
         faults.check(has_code, "/api_auth_code", "required", needed);
     }
     faults.into_result()?;
-    let chosen = wanted.environment != before.environment || (wanted.enabled && !before.enabled);
-    if chosen && app.config.paid_url(wanted.environment).is_none() {
-        return Err(provider::live_not_configured(wanted.environment));
+    let chosen = change.environment != before.environment || (change.enabled && !before.enabled);
+    if chosen && app.config.paid_url(change.environment).is_none() {
+        return Err(provider::live_not_configured(change.environment));
     }
     Ok(())
 }
@@ -143,14 +143,14 @@ fn check(app: &App, before: &PaidSettings, wanted: &PaidChange) -> Result<(), Er
 /// begins anew. Says how many did, where the account changed at all.
 async fn move_account(
     before: &PaidSettings,
-    wanted: &PaidChange,
+    change: &PaidChange,
     now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> Result<Option<usize>, Error> {
     // Without an auth code nothing was ever asked, so there is nothing to lose.
     let had_account = before.auth_code_sealed.is_some();
     let moves =
-        wanted.merchant_id != before.merchant_id || wanted.environment != before.environment;
+        change.merchant_id != before.merchant_id || change.environment != before.environment;
     if !had_account || !moves {
         return Ok(None);
     }
@@ -232,18 +232,18 @@ pub async fn test_connection(app: &App, store: StoreId) -> Result<Tested, Error>
     Ok(Tested { health, codes, at })
 }
 
-/// Changes the store's own options. `wanted` is asked under the store's lock how they are to be.
+/// Changes the store's own options. `change` is asked under the store's lock how they are to be.
 pub async fn change_store(
     app: &App,
     id: StoreId,
     actor: &str,
-    wanted: impl FnOnce(&Store) -> Result<StoreOptions, Error> + Send,
+    change: impl FnOnce(&Store) -> Result<StoreOptions, Error> + Send,
 ) -> Result<Store, Error> {
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         let before = store::lock(id, conn).await?.or_not_found()?;
-        let mut options = wanted(&before)?;
+        let mut options = change(&before)?;
         options.name = options.name.trim().to_owned();
         check_options(&options)?;
         let fields = changed_options(&before, &options);

@@ -29,14 +29,14 @@ impl Unflagged {
         Self { store, codes, at }
     }
 
-    /// Flags `subject` in the caller's transaction, before its events; gives the event, where the flag is news.
+    /// Flags `subject` in the caller's transaction, before its events; gives the event, where the flag is events.
     pub async fn flag(
         self,
         subject: Subject,
         conn: &mut AsyncPgConnection,
     ) -> QueryResult<Option<NewEvent>> {
-        let mut news = flag_many(self.store, vec![(subject, self.codes)], self.at, conn).await?;
-        Ok(news.pop())
+        let mut events = flag_many(self.store, vec![(subject, self.codes)], self.at, conn).await?;
+        Ok(events.pop())
     }
 
     /// Flags `subject` with its event, as the last thing in the caller's transaction or in one of its own.
@@ -51,8 +51,8 @@ impl Unflagged {
         }
         let (store, at) = (self.store, self.at);
         conn.transaction(async |conn| {
-            let news = self.flag(subject, conn).await?;
-            event::append(store, news.as_slice(), actor, at, conn).await
+            let events = self.flag(subject, conn).await?;
+            event::append(store, events.as_slice(), actor, at, conn).await
         })
         .await
     }
@@ -61,7 +61,7 @@ impl Unflagged {
     pub fn about_no_single_one(self) {}
 }
 
-/// Flags many, each with what was answered about it; gives the events of those where it is news.
+/// Flags many, each with what was answered about it; gives the events of those where it is events.
 pub(super) async fn flag_many(
     store: StoreId,
     mut found: Vec<(Subject, Codes)>,
@@ -74,7 +74,7 @@ pub(super) async fn flag_many(
         .map(|(subject, codes)| (*subject, codes.clone().into_vec()))
         .collect();
     let fresh = unknown_code::flag(store, &rows, now, conn).await?;
-    let news = |(subject, codes): (Subject, Codes)| NewEvent {
+    let events = |(subject, codes): (Subject, Codes)| NewEvent {
         kind: match subject {
             Subject::Member(_) => EventType::ApplicationFlagged,
             _ => EventType::PaymentFlagged,
@@ -85,6 +85,6 @@ pub(super) async fn flag_many(
     Ok(found
         .into_iter()
         .filter(|(subject, _)| fresh.contains(&subject.id()))
-        .map(news)
+        .map(events)
         .collect())
 }

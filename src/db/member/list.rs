@@ -53,10 +53,10 @@ async fn filtered<'a>(
     if let Some(method) = filter.payment_method {
         query = query.filter(members::payment_methods.contains(vec![method]));
     }
-    if let Some(wanted) = &filter.q {
-        query = match search::members(store, wanted, conn).await? {
+    if let Some(text) = &filter.q {
+        query = match search::members(store, text, conn).await? {
             Found::Few(ids) => query.filter(members::id.eq_any(ids)),
-            Found::Many => query.filter(search::holds!(members::search_text, wanted)),
+            Found::Many => query.filter(search::holds!(members::search_text, text)),
         };
     }
     if let Some(before) = filter.checked_before {

@@ -12,8 +12,7 @@ use crate::db::order::{Filter, OrderView};
 use crate::db::store::Store;
 use crate::db::{order, store};
 use crate::domain::member::PaymentMethod;
-use crate::domain::money::whole_number;
-use crate::domain::order::{MAX_LINES, OrderLine, Totals};
+use crate::domain::order::{CartLine, MAX_LINES, OrderLine, Totals};
 use crate::domain::payment::{HandlingStatus, PaymentStatus};
 use crate::domain::{OrderId, Yen};
 use crate::error::{Error, OrNotFound};
@@ -25,7 +24,7 @@ use crate::http::idempotency::{Begun, OnceUnderKey};
 use crate::http::page::PageParams;
 use crate::http::path::Id;
 use crate::http::query::{Listing, NoFilter};
-use crate::workflows::checkout::{self, Cart, Wanted};
+use crate::workflows::checkout::{self, Cart};
 use crate::workflows::order::{self as orders, NewOrder, Progress};
 
 /// The routes.
@@ -35,18 +34,6 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(create_order)
         .service(list_orders)
         .service(get_order);
-}
-
-/// A line names a product of the store's list and never a price.
-#[derive(Clone, Debug, serde::Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = CartLine)]
-struct CartLine {
-    #[schema(example = "TEA-100")]
-    product_code: String,
-    #[serde(deserialize_with = "whole_number")]
-    #[schema(example = 3, minimum = 1)]
-    quantity: i64,
 }
 
 /// What a buyer wants to know the price of.
@@ -91,16 +78,9 @@ async fn price(app: &App, buyer: &Buyer, lines: Vec<CartLine>) -> Result<(Store,
         let message = format!("An order has at most {MAX_LINES} lines.");
         return Err(Error::invalid("/lines", "too_many", &message));
     }
-    let wanted: Vec<Wanted> = lines
-        .into_iter()
-        .map(|line| Wanted {
-            product_code: line.product_code,
-            quantity: line.quantity,
-        })
-        .collect();
     let conn = app.db().await?;
     let store = store::find(buyer.store, &conn).await?.or_not_found()?;
-    let cart = checkout::price(&store, &wanted, &conn).await?;
+    let cart = checkout::price(&store, &lines, &conn).await?;
     Ok((store, cart))
 }
 

@@ -62,7 +62,7 @@ pub async fn diagnose(
 /// The application's part, in the words of its status. The code is the one a refused order names as well.
 fn status_reason(member: &Member) -> Option<Reason> {
     let reason = checkout::status_hindrance(member.application.status)?;
-    let told = match (
+    let text = match (
         &member.application.reported_status,
         member.application.status,
     ) {
@@ -79,5 +79,5 @@ fn status_reason(member: &Member) -> Option<Reason> {
         Some(at) => format!(" Last asked at {}.", at.format("%Y-%m-%dT%H:%M:%SZ")),
         None => " Paid was never asked.".to_owned(),
     };
-    Some(Reason::new(&reason.code, told + &age))
+    Some(Reason::new(&reason.code, text + &age))
 }

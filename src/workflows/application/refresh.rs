@@ -140,7 +140,7 @@ pub async fn refresh_many(
         }
     }
     if !open.is_empty() {
-        operation::hasten(store, &open, app.clock.now(), &mut *app.db().await?).await?;
+        operation::make_due(store, &open, app.clock.now(), &mut *app.db().await?).await?;
     }
     if !to_ask.is_empty() {
         let account = provider::account(app, &settings, settings.environment)?;
@@ -172,7 +172,8 @@ async fn ask_many(
         app.paid.status(account, batch, None)
     })
     .await;
-    let (mut outcomes, mut answered, mut strange) = (HashMap::new(), Answered::new(), Vec::new());
+    let (mut outcomes, mut answered, mut not_understood) =
+        (HashMap::new(), Answered::new(), Vec::new());
     for MemberApplication {
         member_id,
         version,
@@ -182,7 +183,7 @@ async fn ask_many(
     {
         let answer = customer_number.and_then(|key| answers.remove(&key));
         if let Some(Ok(answer)) = &answer {
-            strange.push((Subject::Member(member_id), not_understood(app, answer)));
+            not_understood.push((Subject::Member(member_id), unknown_codes(app, answer)));
         }
         match answer {
             Some(Ok(answer @ (StatusAnswer::Reported(_) | StatusAnswer::Refused(_)))) => {
@@ -200,13 +201,13 @@ async fn ask_many(
     let conn = &mut *app.db().await?;
     let taken = conn.transaction(async |conn| {
         calls.write(conn).await?.about_no_single_one();
-        take(store, &answered, strange, actor, now, conn).await
+        take(store, &answered, not_understood, actor, now, conn).await
     });
     outcomes.extend(taken.await?);
     Ok(outcomes)
 }
 
-fn not_understood(app: &App, answer: &StatusAnswer) -> Codes {
+fn unknown_codes(app: &App, answer: &StatusAnswer) -> Codes {
     match answer {
         StatusAnswer::Reported(ReportedStatus { raw, status: None }) => Codes::one(raw),
         StatusAnswer::Refused(codes) => app.config.paid.not_understood(codes),
@@ -222,7 +223,7 @@ fn not_understood(app: &App, answer: &StatusAnswer) -> Codes {
 async fn take(
     store: StoreId,
     answered: &Answered,
-    strange: Vec<(Subject, Codes)>,
+    not_understood: Vec<(Subject, Codes)>,
     actor: &str,
     now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
@@ -250,7 +251,7 @@ async fn take(
         entered.push(locked);
     }
     application::save_many(store, &entered, now, conn).await?;
-    events.extend(unknown_code::flag_many(store, strange, now, conn).await?);
+    events.extend(unknown_code::flag_many(store, not_understood, now, conn).await?);
     event::append(store, &events, actor, now, conn).await?;
     Ok(outcomes)
 }

@@ -13,7 +13,7 @@ use crate::db::operation::{self, Operation};
 use crate::db::unknown_code;
 use crate::domain::events::EventType;
 use crate::domain::operation::{LastError, OperationState, Outcome};
-use crate::domain::reconciliation::{Decision, Resolution};
+use crate::domain::reconciliation::{ApplicationSituation, Decision, Resolution};
 use crate::domain::{MemberId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::workflows::context::Context;
@@ -80,6 +80,13 @@ async fn decide(
         let mut member = member::lock(store, id, conn).await?.or_not_found()?;
         context.check_version(member.version)?;
         let open = operation::open_on_member(store, id, conn).await?;
+        let situation = ApplicationSituation {
+            submission: open.as_ref().map(|open| open.state),
+            unknown_code: unknown_code::stands(store, Subject::Member(id), conn).await?,
+        };
+        if !situation.allowed_actions().contains(action) {
+            return Err(not_allowed(*action));
+        }
         let mut to_drive = None;
         let subject = match (*action, open) {
             (Resolution::Retry, Some(open)) => {
@@ -87,13 +94,12 @@ async fn decide(
                 open.id.0
             }
             (Resolution::Close, Some(open)) => close(&mut member, open, reason, now, conn).await?,
-            (Resolution::Accept, _)
-                if unknown_code::stands(store, Subject::Member(id), conn).await? =>
-            {
+            (Resolution::Accept, _) => {
                 unknown_code::accept(store, Subject::Member(id), now, conn).await?;
                 id.0
             }
-            _ => return Err(not_allowed(*action)),
+            (Resolution::Retry | Resolution::Close, None)
+            | (Resolution::Push | Resolution::Abandon, _) => return Err(not_allowed(*action)),
         };
         context.ticket.record(subject, conn).await?;
         let data = json!({ "action": action, "reason": reason });

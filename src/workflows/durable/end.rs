@@ -123,7 +123,7 @@ pub async fn put_off_unsettled(app: &App, operation: &Operation) -> Result<(), E
             ..Outcome::default()
         };
         let sent = Sent::Unanswered { may_have_arrived: true };
-        let news = if put_off(app, operation, &mut current, outcome, sent) {
+        let event = if put_off(app, operation, &mut current, outcome, sent) {
             None
         } else if current.looks_again {
             // Not dropped without a word to a human: that is for a drive to say that can write it down.
@@ -136,7 +136,7 @@ pub async fn put_off_unsettled(app: &App, operation: &Operation) -> Result<(), E
         };
         operation::save(&current, conn).await?;
         let subject = current.order_id.map(Subject::Order).or(current.member_id.map(Subject::Member));
-        if let (Some((kind, data)), Some(subject)) = (news, subject) {
+        if let (Some((kind, data)), Some(subject)) = (event, subject) {
             if let Some(mut order) = order {
                 order::save(&mut order, now, conn).await?;
             }

@@ -36,12 +36,12 @@ pub struct Change {
     pub kept_session: Option<SessionId>,
 }
 
-/// Changes a member. `wanted` is asked under the member's lock what is to change.
+/// Changes a member. `edit` is asked under the member's lock what is to change.
 pub async fn change(
     app: &App,
     id: MemberId,
     context: &Context<'_>,
-    wanted: impl FnOnce(&Member) -> Result<Change, Error> + Send,
+    edit: impl FnOnce(&Member) -> Result<Change, Error> + Send,
 ) -> Result<Member, Error> {
     let store = context.store;
     let conn = &mut *app.db().await?;
@@ -49,11 +49,11 @@ pub async fn change(
         paid_settings::share(store, conn).await?;
         let mut member = member::lock(store, id, conn).await?.or_not_found()?;
         context.check_version(member.version)?;
-        let wanted = wanted(&member)?;
+        let edit = edit(&member)?;
         let before = member.clone();
-        set_profile(&mut member, &wanted)?;
-        set_application(&mut member, &wanted, conn).await?;
-        save(app, &before, member, wanted.kept_session, context, conn).await
+        set_profile(&mut member, &edit)?;
+        set_application(&mut member, &edit, conn).await?;
+        save(app, &before, member, edit.kept_session, context, conn).await
     })
     .await
 }
@@ -73,10 +73,10 @@ pub async fn change_own(
     id: MemberId,
     shown: Shown,
     context: &Context<'_>,
-    wanted: impl FnOnce(&Profile) -> Result<Profile, Error> + Send,
+    edit: impl FnOnce(&Profile) -> Result<Profile, Error> + Send,
 ) -> Result<Member, Error> {
     let change_profile = |member: &Member| {
-        let profile = wanted(&member.profile.0)?;
+        let profile = edit(&member.profile.0)?;
         if !shown.password && fold_email(&profile.email) != member.email_key {
             let needed = "Another e-mail address needs the present password.";
             return Err(Error::invalid("/current_password", "required", needed));
@@ -90,20 +90,20 @@ pub async fn change_own(
     change(app, id, context, change_profile).await
 }
 
-fn set_profile(member: &mut Member, wanted: &Change) -> Result<(), Error> {
+fn set_profile(member: &mut Member, edit: &Change) -> Result<(), Error> {
     let mut faults = Faults::new();
-    if let Some(number) = &wanted.number {
+    if let Some(number) = &edit.number {
         check_number(number, &mut faults);
         member.number.clone_from(number);
     }
-    if let Some(profile) = &wanted.profile {
+    if let Some(profile) = &edit.profile {
         let mut profile = profile.clone();
         profile.tidy();
         profile.check(&mut faults);
         member.email_key = fold_email(&profile.email);
         member.profile = Json(profile);
     }
-    if let Some(methods) = &wanted.payment_methods {
+    if let Some(methods) = &edit.payment_methods {
         member.payment_methods.clone_from(methods);
         member.payment_methods.sort_unstable();
         member.payment_methods.dedup();
@@ -113,13 +113,13 @@ fn set_profile(member: &mut Member, wanted: &Change) -> Result<(), Error> {
 
 async fn set_application(
     member: &mut Member,
-    wanted: &Change,
+    edit: &Change,
     conn: &mut AsyncPgConnection,
 ) -> Result<(), Error> {
-    let status = wanted
+    let status = edit
         .application_status
         .filter(|status| *status != member.application.status);
-    let number = wanted
+    let number = edit
         .customer_number
         .as_ref()
         .filter(|number| Some(*number) != member.customer_number.as_ref());

@@ -76,9 +76,9 @@ pub async fn create(app: &App, mut new: NewMember, context: &Context<'_>) -> Res
         check_number(number, &mut faults);
     }
     faults.into_result()?;
-    let wanted = new.application_status.unwrap_or(ApplicationStatus::None);
-    if !ApplicationStatus::None.may_be_set_by_hand(wanted) {
-        return Err(owned_by_paid(ApplicationStatus::None, wanted));
+    let status = new.application_status.unwrap_or(ApplicationStatus::None);
+    if !ApplicationStatus::None.may_be_set_by_hand(status) {
+        return Err(owned_by_paid(ApplicationStatus::None, status));
     }
     let store = context.store;
     let conn = &mut *app.db().await?;

@@ -69,10 +69,10 @@ pub async fn draw_numbers(
     if emails.is_empty() {
         return Ok(Vec::new());
     }
-    let wanted = emails.len() - member::known_emails(store, &emails, conn).await?.len();
-    let mut drawn: Vec<String> = Vec::with_capacity(wanted);
-    while drawn.len() < wanted {
-        let missing = i64::try_from(wanted - drawn.len()).map_err(anyhow::Error::from)?;
+    let needed = emails.len() - member::known_emails(store, &emails, conn).await?.len();
+    let mut drawn: Vec<String> = Vec::with_capacity(needed);
+    while drawn.len() < needed {
+        let missing = i64::try_from(needed - drawn.len()).map_err(anyhow::Error::from)?;
         let last = counter::take(store, Counted::Member, missing, conn).await?;
         let fresh: Vec<String> = (last - missing + 1..=last)
             .map(counter::member_number)

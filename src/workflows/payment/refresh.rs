@@ -67,14 +67,14 @@ pub async fn adopt(
         let mut order = order::lock(store, id, conn).await?.or_not_found()?;
         let open = operation::open_on_order(store, id, conn).await?;
         let mut payment = payment::lock(store, id, conn).await?.or_not_found()?;
-        let mut news = Vec::new();
+        let mut events = Vec::new();
         if payment.version == shown.asked && open.is_none() {
-            news.extend(enter(&mut payment, shown.sale, now));
+            events.extend(enter(&mut payment, shown.sale, now));
             payment::save(&mut payment, conn).await?;
             order::save(&mut order, now, conn).await?;
         }
-        news.extend(unflagged.flag(Subject::Order(id), conn).await?);
-        Ok::<_, Error>(event::append(store, &news, context.actor, now, conn).await?)
+        events.extend(unflagged.flag(Subject::Order(id), conn).await?);
+        Ok::<_, Error>(event::append(store, &events, context.actor, now, conn).await?)
     })
     .await
 }
@@ -119,9 +119,9 @@ pub fn enter(payment: &mut Payment, found: Option<Sale>, now: DateTime<Utc>) -> 
             )
         }
     };
-    // A flag that stands already is no news.
-    let news = payment.flag.is_none() || payment.flag != flagged;
-    news.then_some(NewEvent {
+    // A flag that stands already is nothing new.
+    let is_new = payment.flag.is_none() || payment.flag != flagged;
+    is_new.then_some(NewEvent {
         kind,
         subject: Subject::Order(payment.order_id),
         data,
@@ -156,7 +156,7 @@ pub async fn refresh_many(
         }
     }
     if !open.is_empty() {
-        operation::hasten(store, &open, app.clock.now(), &mut *app.db().await?).await?;
+        operation::make_due(store, &open, app.clock.now(), &mut *app.db().await?).await?;
     }
     if !to_ask.is_empty() {
         let account = provider::account(app, &settings, settings.environment)?;
@@ -169,18 +169,18 @@ pub async fn refresh_many(
             app.paid.sales(&account, batch, None)
         })
         .await;
-        let (mut told, mut strange) = (Told::new(), Vec::new());
+        let (mut answered, mut not_understood) = (Answered::new(), Vec::new());
         for payment in to_ask {
             let answer = answers.remove(&payment.credit_key);
             if let Some(Ok(Inquiry::Unclear(codes))) = &answer {
-                strange.push((
+                not_understood.push((
                     Subject::Order(payment.order_id),
                     app.config.paid.not_understood(codes),
                 ));
             }
             match answer.map(|answer| answer.map(|inquiry| found(&inquiry))) {
                 Some(Ok(Some(found))) => {
-                    told.insert(payment.order_id, (payment.version, found));
+                    answered.insert(payment.order_id, (payment.version, found));
                 }
                 Some(Err(failure @ (ReadFailure::AuthFailed(_) | ReadFailure::Rejected(_)))) => {
                     outcomes.insert(payment.order_id, Refreshed::Failed(failure));
@@ -190,7 +190,7 @@ pub async fn refresh_many(
                 }
             }
         }
-        outcomes.extend(adopt_many(app, store, &told, strange, &calls, actor).await?);
+        outcomes.extend(adopt_many(app, store, &answered, not_understood, &calls, actor).await?);
     }
     Ok(orders
         .iter()
@@ -204,29 +204,29 @@ pub async fn refresh_many(
 }
 
 /// The version of each payment that was asked about, and what Paid shows of it.
-type Told = HashMap<OrderId, (i64, Option<Sale>)>;
+type Answered = HashMap<OrderId, (i64, Option<Sale>)>;
 
-/// Adopts or flags as [`adopt`] does, for many in one transaction. `strange` is what was not understood, by order.
+/// Adopts or flags as [`adopt`] does, for many in one transaction. `not_understood` is what was not understood, by order.
 async fn adopt_many(
     app: &App,
     store: StoreId,
-    told: &Told,
-    strange: Vec<(Subject, Codes)>,
+    answered: &Answered,
+    not_understood: Vec<(Subject, Codes)>,
     calls: &Calls,
     actor: &str,
 ) -> Result<Vec<(OrderId, Refreshed)>, Error> {
     let now = app.clock.now();
-    let ids: Vec<OrderId> = told.keys().copied().collect();
+    let ids: Vec<OrderId> = answered.keys().copied().collect();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         calls.write(conn).await?.about_no_single_one();
         let orders = order::lock_many(store, &ids, conn).await?;
         let open = operation::orders_with_open(store, &orders, conn).await?;
-        let (mut outcomes, mut entered, mut news) =
+        let (mut outcomes, mut entered, mut events) =
             (Vec::with_capacity(ids.len()), Vec::new(), Vec::new());
         for mut payment in payment::lock_many(store, &orders, conn).await? {
             let id = payment.order_id;
-            let Some((version, found)) = told.get(&id) else {
+            let Some((version, found)) = answered.get(&id) else {
                 continue;
             };
             if open.contains(&id) {
@@ -235,7 +235,7 @@ async fn adopt_many(
                 // Somebody else learned more meanwhile.
                 outcomes.push((id, Refreshed::Adopted));
             } else {
-                news.extend(enter(&mut payment, *found, now));
+                events.extend(enter(&mut payment, *found, now));
                 let missing = payment.flag == Some(PaymentFlag::MissingAtPaid);
                 outcomes.push((
                     id,
@@ -251,8 +251,8 @@ async fn adopt_many(
         let changed: Vec<OrderId> = entered.iter().map(|payment| payment.order_id).collect();
         payment::save_refreshed(store, &entered, conn).await?;
         order::touch_many(store, &changed, now, conn).await?;
-        news.extend(unknown_code::flag_many(store, strange, now, conn).await?);
-        event::append(store, &news, actor, now, conn).await?;
+        events.extend(unknown_code::flag_many(store, not_understood, now, conn).await?);
+        event::append(store, &events, actor, now, conn).await?;
         Ok(outcomes)
     })
     .await

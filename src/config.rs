@@ -103,7 +103,7 @@ impl Config {
 
     /// Reads settings from any source.
     pub fn read(source: &dyn Fn(&str) -> Option<String>) -> Checked<Self> {
-        let get = Reader(source);
+        let get = EnvReader(source);
         Ok(Self {
             listen: get.or("KAKEURI_LISTEN", "127.0.0.1:8080", address)?,
             database_url: get.maybe("DATABASE_URL", database_url)?,
@@ -144,9 +144,9 @@ impl Config {
     }
 }
 
-struct Reader<'a>(&'a dyn Fn(&str) -> Option<String>);
+struct EnvReader<'a>(&'a dyn Fn(&str) -> Option<String>);
 
-impl Reader<'_> {
+impl EnvReader<'_> {
     /// An empty value counts as absent, as it is what `VARIABLE= command` and compose files give.
     fn maybe<T>(
         &self,
@@ -170,7 +170,7 @@ impl Reader<'_> {
     }
 }
 
-fn paid_config(get: &Reader<'_>) -> Checked<paid::Config> {
+fn paid_config(get: &EnvReader<'_>) -> Checked<paid::Config> {
     let default = paid::Config::default();
     // Here an empty value is a choice: no capabilities.
     let capabilities =

@@ -12,12 +12,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::db::upkeep::Kind;
+use crate::db::upkeep::Obsolete;
 use crate::db::{self, idempotency_key, operation};
 use crate::error::Error;
 use crate::workflows::drive;
 use crate::workflows::durable::lease;
-use crate::workflows::job::{self, Held};
+use crate::workflows::job::{self, HeldPortion};
 
 /// How many operations one process drives at once: a slow one must not hold up the others.
 const OPERATIONS: usize = 16;
@@ -81,7 +81,7 @@ fn log(what: &str, done: Result<usize, Error>) -> usize {
 async fn upkeep(app: &App) -> Result<usize, Error> {
     let now = app.clock.now();
     let mut purged = idempotency_key::purge(now, &mut *app.db().await?).await?;
-    for kind in [Kind::Sessions, Kind::PasswordTokens] {
+    for kind in [Obsolete::Sessions, Obsolete::PasswordTokens] {
         purged += db::upkeep::purge(kind, now - USELESS, &mut *app.db().await?).await?;
     }
     Ok(purged + job::tidy(app).await? + job::schedule_due(app).await?)
@@ -129,7 +129,7 @@ async fn begin_jobs(
 
 /// Does a portion, and then the next that is due, as long as there is one: the rows of a file come one portion after the
 /// other, and none should wait for the next look.
-async fn work_on(app: &App, held: Held, stop: &CancellationToken) {
+async fn work_on(app: &App, held: HeldPortion, stop: &CancellationToken) {
     let mut next = Some(held);
     while let Some(held) = next.take() {
         if let Err(error) = job::work(app, &held).await {

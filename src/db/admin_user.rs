@@ -12,21 +12,15 @@ use crate::domain::{StoreId, UserId};
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = admin_users)]
 pub struct AdminUser {
-    /// The store.
     pub store_id: StoreId,
-    /// Their id.
     pub id: UserId,
-    /// As written.
     pub email: String,
     /// Trimmed and case-folded.
     pub email_key: String,
-    /// What they are called.
     pub name: String,
-    /// What they may do.
     pub role: Role,
     /// argon2id.
     pub password_hash: Option<String>,
-    /// When they were added.
     pub created_at: DateTime<Utc>,
 }
 

@@ -30,7 +30,6 @@ use crate::domain::{MemberId, OperationId, PaidKey, StoreId};
 )]
 #[diesel(table_name = members, treat_none_as_null = true)]
 pub struct Application {
-    /// The cached status.
     #[diesel(column_name = application_status)]
     #[serde(rename = "application_status")]
     pub status: ApplicationStatus,
@@ -38,7 +37,6 @@ pub struct Application {
     pub reported_status: Option<String>,
     /// When Paid was last asked.
     pub checked_at: Option<DateTime<Utc>>,
-    /// The last refusal.
     pub last_error: Option<Json<LastError>>,
 }
 
@@ -64,14 +62,12 @@ impl Application {
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = members)]
 pub struct MemberApplication {
-    /// Whose.
     #[diesel(column_name = id)]
     pub member_id: MemberId,
     /// The member's version, so that an answer to an old question can be linked.
     pub version: i64,
     /// `b2bMemberId`.
     pub customer_number: Option<PaidKey>,
-    /// How it stands.
     #[diesel(embed)]
     pub application: Application,
 }
@@ -89,8 +85,7 @@ pub(super) fn known_to_paid() -> _ {
 
 /// An application before Paid is asked about it.
 #[derive(Clone, Debug)]
-pub struct Asked {
-    /// As it stands.
+pub struct ToRefresh {
     pub asked: MemberApplication,
     /// Can Paid be asked at all?
     pub known_to_paid: bool,
@@ -103,7 +98,7 @@ pub async fn find_many(
     store: StoreId,
     ids: &[MemberId],
     conn: &AsyncPgConnection,
-) -> QueryResult<Vec<Asked>> {
+) -> QueryResult<Vec<ToRefresh>> {
     let open = operations::store_id
         .eq(members::store_id)
         .and(operations::member_id.eq(members::id.nullable()))
@@ -120,7 +115,7 @@ pub async fn find_many(
         ))
         .load(&mut &*conn)
         .await?;
-    let asked = |(asked, known_to_paid, operation)| Asked {
+    let asked = |(asked, known_to_paid, operation)| ToRefresh {
         asked,
         known_to_paid,
         operation,

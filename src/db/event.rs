@@ -18,20 +18,15 @@ use crate::domain::{EventId, JobId, MemberId, OrderId, ProductId, StoreId};
 pub struct Event {
     /// The reading order.
     pub seq: i64,
-    /// Its id.
     pub id: EventId,
-    /// What happened.
     #[diesel(column_name = type_)]
     pub kind: String,
     /// What kind of thing it happened to.
     pub subject_type: String,
-    /// Which one.
     pub subject_id: Uuid,
-    /// Who did it.
     pub actor: String,
     /// Ids, amounts, statuses, names of changed fields.
     pub data: Value,
-    /// When.
     pub created_at: DateTime<Utc>,
 }
 
@@ -75,9 +70,7 @@ impl Subject {
 /// A line to append.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NewEvent {
-    /// What happened.
     pub kind: EventType,
-    /// To what.
     pub subject: Subject,
     /// Ids, amounts, statuses, names of changed fields.
     pub data: Value,
@@ -169,11 +162,8 @@ async fn append_many(
 /// Which lines.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Of this kind.
     pub kind: Option<EventType>,
-    /// About this thing.
     pub subject: Option<Uuid>,
-    /// By this actor.
     pub actor: Option<String>,
     /// Not before.
     pub from: Option<DateTime<Utc>>,

@@ -17,13 +17,10 @@ pub const KEPT_HOURS: i64 = 24;
 /// A request under a key: who, which key, and the keyed hash of method, path and body.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The store.
     pub store: StoreId,
     /// `member:<id>`, `user:<id>`, `token:<subject>`; for a visitor the request itself.
     pub caller: String,
-    /// The key.
     pub key: String,
-    /// The keyed hash.
     pub fingerprint: Vec<u8>,
 }
 

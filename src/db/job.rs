@@ -15,17 +15,12 @@ use crate::domain::{Fault, JobId, StoreId};
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = jobs, treat_none_as_null = true)]
 pub struct Job {
-    /// Whose.
     pub store_id: StoreId,
-    /// The id.
     pub id: JobId,
-    /// What it does.
     pub kind: JobKind,
     /// What was asked for beyond the items.
     pub options: Json<JobOptions>,
-    /// How far it is.
     pub state: JobState,
-    /// Who asked for it.
     pub actor: String,
     /// How many items it has.
     pub total: i32,
@@ -37,13 +32,9 @@ pub struct Job {
     pub unknown: i32,
     /// and with how many there was nothing to do.
     pub skipped: i32,
-    /// Counts changes.
     pub version: i64,
-    /// When it was accepted.
     pub created_at: DateTime<Utc>,
-    /// When it began.
     pub started_at: Option<DateTime<Utc>>,
-    /// When it ended.
     pub finished_at: Option<DateTime<Utc>>,
 }
 
@@ -118,17 +109,13 @@ impl std::ops::Add for Tally {
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = job_items)]
 pub struct Item {
-    /// Its place.
     pub position: i32,
     /// The member or order it is about, where there is one.
     pub subject: Option<Uuid>,
     /// The line of the file it stands on.
     pub line: Option<i32>,
-    /// What became of it.
     pub outcome: ItemOutcome,
-    /// Why.
     pub code: Option<String>,
-    /// Faults by field.
     pub errors: Json<Vec<Fault>>,
     /// The operation that a try of this item wrote down.
     pub made: Option<Uuid>,

@@ -15,9 +15,7 @@ use crate::domain::{JobId, MemberId, StoreId};
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = job_portions)]
 pub struct Portion {
-    /// Whose.
     pub store_id: StoreId,
-    /// Of which job.
     pub job_id: JobId,
     /// Its place among the portions.
     pub number: i32,
@@ -29,9 +27,7 @@ pub struct Portion {
     pub input: Option<Vec<u8>>,
     /// How often it broke off.
     pub failures: i32,
-    /// When it is due.
     pub next_try_at: DateTime<Utc>,
-    /// Who works on it.
     pub lease: Option<Uuid>,
 }
 

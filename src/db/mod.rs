@@ -3,6 +3,9 @@
 //! Queries take the store first and the connection last: `&AsyncPgConnection` reads, `&mut AsyncPgConnection` writes or
 //! locks. A store reaches a query only through the caller's principal. Nothing here knows HTTP or Paid.
 
+// A column is called what it holds; where that needs a word more, it has one.
+#![allow(missing_docs)]
+
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 

@@ -20,11 +20,8 @@ use crate::domain::{MemberId, OperationId, OrderId, PaidKey, StoreId};
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = operations, treat_none_as_null = true)]
 pub struct Operation {
-    /// Whose.
     pub store_id: StoreId,
-    /// The id.
     pub id: OperationId,
-    /// What is asked.
     pub kind: OperationKind,
     /// Of the payment of this order.
     pub order_id: Option<OrderId>,
@@ -38,9 +35,7 @@ pub struct Operation {
     pub body: Value,
     /// What changes on our side when it settles.
     pub plan: Json<Plan>,
-    /// Who asked.
     pub actor: String,
-    /// How far it is.
     pub state: OperationState,
     /// One send may have reached Paid.
     pub may_have_arrived: bool,
@@ -48,17 +43,13 @@ pub struct Operation {
     pub giving_up: bool,
     /// Drives without a definite end.
     pub drives: i32,
-    /// When it is due.
     pub next_try_at: DateTime<Utc>,
-    /// Who drives it.
     pub lease: Option<Uuid>,
-    /// Until when.
     pub lease_until: Option<DateTime<Utc>>,
     /// How it ended, or how the last drive did.
     pub outcome: Option<Json<Outcome>>,
     /// When it was asked for.
     pub started_at: DateTime<Utc>,
-    /// When it ended.
     pub settled_at: Option<DateTime<Utc>>,
     /// With what Paid refused the last send. What an inquiry answered never stands here.
     pub refusal: Option<Json<Outcome>>,
@@ -317,7 +308,6 @@ pub async fn save(operation: &Operation, conn: &mut AsyncPgConnection) -> QueryR
 pub struct Lease {
     /// Drawn anew for each claim.
     pub token: Uuid,
-    /// Now.
     pub now: DateTime<Utc>,
     /// Until when, unless it is renewed.
     pub until: DateTime<Utc>,

@@ -11,7 +11,7 @@ use super::json::Json;
 use super::operation::{self, Operation};
 use super::payment::Payment;
 use super::schema::{members, operations, orders, payments};
-use super::search::{self, Found};
+use super::search::{self, Matches};
 use crate::domain::member::{PaymentMethod, Profile};
 use crate::domain::money::YenSum;
 use crate::domain::operation::{OrderEdit, Remarks};
@@ -24,23 +24,16 @@ use crate::domain::{MemberId, OrderId, Search, StoreId, Yen};
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = orders, treat_none_as_null = true)]
 pub struct Order {
-    /// Whose.
     pub store_id: StoreId,
-    /// The id.
     pub id: OrderId,
     /// The number people use, and Paid's `code`.
     pub number: String,
-    /// Who bought.
     pub member_id: MemberId,
-    /// When.
     pub placed_at: DateTime<Utc>,
     /// When the shop cancelled it.
     pub cancelled_at: Option<DateTime<Utc>>,
-    /// The shop's label.
     pub handling_status: HandlingStatus,
-    /// How it is paid.
     pub payment_method: PaymentMethod,
-    /// What was bought.
     pub lines: Json<Vec<OrderLine>>,
     /// 送料.
     pub shipping_fee: Yen,
@@ -48,13 +41,10 @@ pub struct Order {
     pub payment_fee: Yen,
     /// As the store had it when the order was placed.
     pub tax_rounding: TaxRounding,
-    /// What it comes to.
     pub totals: Json<Totals>,
     /// `totals.total` again.
     pub total: Yen,
-    /// The buyer's note.
     pub note: String,
-    /// The shop's note.
     pub internal_note: String,
     /// The caller was told 202.
     pub announced: bool,
@@ -62,7 +52,6 @@ pub struct Order {
     pub discarded_at: Option<DateTime<Utc>>,
     /// Counts every change of the order, its payment and its open operation.
     pub version: i64,
-    /// When it last changed.
     pub updated_at: DateTime<Utc>,
 }
 
@@ -124,10 +113,8 @@ impl Order {
 /// The member of an order, as far as an order shows it.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = members)]
-pub struct Buyer {
-    /// The id.
+pub struct OrderBuyer {
     pub id: MemberId,
-    /// The number people use.
     pub number: String,
     /// The profile, for the company's name.
     pub profile: Json<Profile>,
@@ -137,12 +124,10 @@ pub struct Buyer {
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(check_for_backend(Pg))]
 pub struct OrderView {
-    /// The order.
     #[diesel(embed)]
     pub order: Order,
-    /// Who bought.
     #[diesel(embed)]
-    pub member: Buyer,
+    pub member: OrderBuyer,
     /// The payment, if it is paid with Paid.
     #[diesel(embed)]
     pub payment: Option<Payment>,
@@ -284,13 +269,9 @@ pub async fn find(
 /// Which orders.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Of this member.
     pub member_id: Option<MemberId>,
-    /// With this payment status.
     pub payment_status: Option<PaymentStatus>,
-    /// With this label.
     pub handling_status: Option<HandlingStatus>,
-    /// Paid like this.
     pub payment_method: Option<PaymentMethod>,
     /// Whose total and amount at Paid differ (`true`) or not (`false`).
     pub amount_mismatch: Option<bool>,
@@ -339,7 +320,7 @@ macro_rules! filtered {
         if let Some(text) = &filter.q {
             let members = search::members($store, text, $conn).await?;
             query = match (search::order_numbers($store, text, $conn).await?, members) {
-                (Found::Few(orders), Found::Few(members)) => query.filter(
+                (Matches::Few(orders), Matches::Few(members)) => query.filter(
                     orders::id
                         .eq_any(orders)
                         .or(orders::member_id.eq_any(members)),
@@ -410,9 +391,7 @@ pub async fn existing(
 /// How many orders there were, and what they came to.
 #[derive(Clone, Copy, Debug)]
 pub struct Placed {
-    /// How many.
     pub count: i64,
-    /// What they come to.
     pub total: YenSum,
 }
 

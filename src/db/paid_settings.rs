@@ -12,15 +12,12 @@ use crate::domain::store::{Environment, Health};
 #[derive(Clone, Queryable, Selectable, Insertable, AsChangeset, Identifiable)]
 #[diesel(table_name = paid_settings, primary_key(store_id), treat_none_as_null = true)]
 pub struct PaidSettings {
-    /// Whose.
     pub store_id: StoreId,
     /// The store's id at Paid.
     pub merchant_id: Option<String>,
     /// Encrypted under the master key.
     pub auth_code_sealed: Option<Vec<u8>>,
-    /// For the settings screen.
     pub auth_code_last4: Option<String>,
-    /// Which Paid.
     pub environment: Environment,
     /// May members apply, and pay with Paid?
     pub enabled: bool,
@@ -30,11 +27,8 @@ pub struct PaidSettings {
     pub show_member_banner: bool,
     /// What the last call said about the credentials.
     pub health: Health,
-    /// When it said so.
     pub health_at: Option<DateTime<Utc>>,
-    /// Counts changes.
     pub version: i64,
-    /// When they last changed.
     pub updated_at: DateTime<Utc>,
 }
 

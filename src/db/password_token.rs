@@ -11,21 +11,16 @@ use crate::domain::{MemberId, PasswordTokenId, StoreId};
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = password_tokens)]
 pub struct PasswordToken {
-    /// The store.
     pub store_id: StoreId,
     /// Its id, the part of the token that is not secret.
     pub id: PasswordTokenId,
-    /// Whose password it sets.
     pub member_id: MemberId,
     /// The hash of the secret.
     pub secret_hash: Vec<u8>,
     /// Who made it, for the log.
     pub created_by: String,
-    /// When it was made.
     pub created_at: DateTime<Utc>,
-    /// When it ends.
     pub expires_at: DateTime<Utc>,
-    /// When it was used.
     pub used_at: Option<DateTime<Utc>>,
 }
 

@@ -19,15 +19,11 @@ use crate::domain::{OperationId, OrderId, PaidKey, StoreId, Yen};
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = payments, treat_none_as_null = true)]
 pub struct Payment {
-    /// Whose.
     pub store_id: StoreId,
-    /// Of which order.
     pub order_id: OrderId,
-    /// Where it stands.
     pub status: PaymentStatus,
     /// What Paid holds, tax included.
     pub amount: Yen,
-    /// Where the sale lives.
     pub environment: Environment,
     /// Under which merchant the sale was made.
     pub merchant_id: String,
@@ -49,7 +45,6 @@ pub struct Payment {
     pub flag: Option<PaymentFlag>,
     /// What Paid last showed and was not adopted.
     pub seen_status: Option<SaleStatus>,
-    /// With this amount.
     pub seen_amount: Option<Yen>,
     /// The order's total that a human accepted.
     pub accepted_total: Option<Yen>,

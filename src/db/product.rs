@@ -11,27 +11,20 @@ use crate::domain::{ProductId, StoreId, Yen};
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = products)]
 pub struct Product {
-    /// Whose.
     pub store_id: StoreId,
-    /// The id.
     pub id: ProductId,
     /// What an order names it by; unique in the store.
     pub code: String,
-    /// What people call it.
     pub name: String,
     /// Yen without tax.
     pub unit_price: Yen,
     /// Percent: 10, 8 or 0.
     pub tax_rate: i16,
-    /// On sale.
     pub active: bool,
     /// May be bought on deferred payment.
     pub paid_allowed: bool,
-    /// Counts changes.
     pub version: i64,
-    /// When it was created.
     pub created_at: DateTime<Utc>,
-    /// When it last changed.
     pub updated_at: DateTime<Utc>,
 }
 

@@ -12,9 +12,7 @@ use crate::domain::{MemberId, OperationId, OrderId, StoreId};
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = provider_calls)]
 pub struct ProviderCall {
-    /// Whose.
     pub store_id: StoreId,
-    /// The id.
     pub id: Uuid,
     /// The order it is about.
     pub order_id: Option<OrderId>,
@@ -22,17 +20,13 @@ pub struct ProviderCall {
     pub member_id: Option<MemberId>,
     /// The operation it belongs to.
     pub operation_id: Option<OperationId>,
-    /// Which call.
     pub call: String,
     /// `done`, `refused` or `unknown`.
     pub outcome: String,
-    /// Paid's codes.
     pub codes: Vec<String>,
     /// The HTTP status, if an answer came.
     pub http_status: Option<i16>,
-    /// How long it took.
     pub duration_ms: i32,
-    /// When it was made.
     pub called_at: DateTime<Utc>,
 }
 

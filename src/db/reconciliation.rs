@@ -147,9 +147,7 @@ pub async fn count(
 /// What the payments of one status come to.
 #[derive(Clone, Debug)]
 pub struct StatusSums {
-    /// The status.
     pub status: PaymentStatus,
-    /// How many.
     pub count: i64,
     /// What they come to at Paid.
     pub amount: YenSum,
@@ -252,7 +250,7 @@ pub async fn applications(
     limit: i64,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Vec<ApplicationRow>> {
-    let ids: Vec<Found> = diesel::sql_query(format!(
+    let ids: Vec<FoundId> = diesel::sql_query(format!(
         "SELECT members.id FROM ({APPLICATIONS}) AS found JOIN members ON members.store_id = $1 AND members.id = found.id \
          WHERE members.deleted_at IS NULL AND ($2 IS NULL OR members.id < $2) ORDER BY members.id DESC LIMIT $3"
     ))
@@ -283,7 +281,7 @@ pub async fn applications(
 }
 
 #[derive(QueryableByName)]
-struct Found {
+struct FoundId {
     #[diesel(sql_type = sql_types::Uuid)]
     id: MemberId,
 }

@@ -28,14 +28,14 @@ const FEW: i64 = 1000;
 
 /// What the index of searches found.
 #[derive(Debug)]
-pub(super) enum Found<Id> {
+pub(super) enum Matches<Id> {
     /// All of it.
     Few(Vec<Id>),
     /// So much that every list will come across it.
     Many,
 }
 
-impl<Id> Found<Id> {
+impl<Id> Matches<Id> {
     fn of(ids: Vec<Id>) -> Self {
         if i64::try_from(ids.len()).is_ok_and(|found| found <= FEW) {
             Self::Few(ids)
@@ -80,11 +80,11 @@ pub(super) async fn members(
     store: StoreId,
     searched: &Search,
     conn: &AsyncPgConnection,
-) -> QueryResult<Found<MemberId>> {
+) -> QueryResult<Matches<MemberId>> {
     by_index!(members, search_text, store, searched)
         .load(&mut &*conn)
         .await
-        .map(Found::of)
+        .map(Matches::of)
 }
 
 /// The orders, discarded ones too, whose number holds this.
@@ -92,9 +92,9 @@ pub(super) async fn order_numbers(
     store: StoreId,
     searched: &Search,
     conn: &AsyncPgConnection,
-) -> QueryResult<Found<OrderId>> {
+) -> QueryResult<Matches<OrderId>> {
     by_index!(orders, number, store, searched)
         .load(&mut &*conn)
         .await
-        .map(Found::of)
+        .map(Matches::of)
 }

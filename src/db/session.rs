@@ -25,11 +25,9 @@ pub struct Session {
     pub user_id: Option<UserId>,
     /// The hash of the secret in the refresh token that is good now.
     pub refresh_hash: Vec<u8>,
-    /// When.
     pub created_at: DateTime<Utc>,
     /// After this it can no longer be refreshed.
     pub expires_at: DateTime<Utc>,
-    /// When it was ended.
     pub ended_at: Option<DateTime<Utc>>,
 }
 

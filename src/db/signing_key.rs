@@ -16,7 +16,6 @@ pub struct SigningKey {
     pub secret_sealed: Vec<u8>,
     /// The public half.
     pub public_key: Vec<u8>,
-    /// When it was made.
     pub created_at: DateTime<Utc>,
 }
 

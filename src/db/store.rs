@@ -20,7 +20,6 @@ pub struct Store {
     pub slug: String,
     /// Names the store to the storefront API; not secret.
     pub publishable_key: String,
-    /// The name people see.
     pub name: String,
     /// Does a new member become active by itself?
     pub member_approval: MemberApproval,
@@ -34,11 +33,8 @@ pub struct Store {
     pub unconfirmed_alert_days: i32,
     /// How many registrations an hour may send an application to Paid by themselves.
     pub applications_per_hour: i32,
-    /// Counts changes.
     pub version: i64,
-    /// When it was created.
     pub created_at: DateTime<Utc>,
-    /// When it last changed.
     pub updated_at: DateTime<Utc>,
 }
 
@@ -46,7 +42,6 @@ pub struct Store {
 #[derive(Clone, Debug, AsChangeset)]
 #[diesel(table_name = stores, treat_none_as_null = true)]
 pub struct StoreOptions {
-    /// The name people see.
     pub name: String,
     /// Does a new member become active by itself?
     pub member_approval: MemberApproval,
@@ -179,10 +174,8 @@ pub async fn set_options(
 /// A store whose applications are refreshed on a schedule.
 #[derive(Clone, Debug, QueryableByName)]
 pub struct Scheduled {
-    /// The store.
     #[diesel(sql_type = diesel::sql_types::Uuid)]
     pub store_id: StoreId,
-    /// The interval.
     #[diesel(sql_type = diesel::sql_types::Integer)]
     pub status_refresh_minutes: i32,
     /// When the last refresh began.

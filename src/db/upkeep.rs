@@ -14,7 +14,7 @@ const PORTIONS: usize = 20;
 
 /// What is dropped. In each statement `$1` is the moment before which a row is too old, and `$2` how many may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Obsolete {
     /// Logins that ended, or can no longer be refreshed, since the moment.
     Sessions,
     /// One-time tokens that ended before the moment.
@@ -27,7 +27,7 @@ pub enum Kind {
     JobPortions,
 }
 
-impl Kind {
+impl Obsolete {
     fn statement(self) -> &'static str {
         match self {
             Self::Sessions => {
@@ -65,7 +65,7 @@ impl Kind {
 
 /// Drops what became useless before a moment, as far as one round goes. Says how many rows that were.
 pub async fn purge(
-    kind: Kind,
+    kind: Obsolete,
     before: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<usize> {

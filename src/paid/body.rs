@@ -2,27 +2,13 @@
 //! only while it is sent, so that what is stored can be sent again exactly.
 
 use chrono::NaiveDate;
-use paid_protocol::operation::Operation;
 use paid_protocol::request::MemberData;
 use serde_json::{Value, json};
 
-use crate::domain::operation::OperationKind;
 use crate::domain::{PaidKey, Yen};
 
 /// The longest text of `contents`; Paid says only that it is short.
 const CONTENTS_MAX: usize = 50;
-
-impl From<OperationKind> for Operation {
-    fn from(kind: OperationKind) -> Self {
-        match kind {
-            OperationKind::Register => Self::Register,
-            OperationKind::Amend => Self::Update,
-            OperationKind::Confirm => Self::Fix,
-            OperationKind::Cancel => Self::Cancel,
-            OperationKind::Apply => Self::Apply,
-        }
-    }
-}
 
 /// A provisional sale.
 pub fn register(

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use paid_protocol::answer::{AnswerEnvelope, AnswerItem};
 use paid_protocol::codes::Codes;
-use paid_protocol::operation::{Operation, PREFIX};
+use paid_protocol::endpoint::{Endpoint, PREFIX};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio::runtime::Handle;
@@ -14,8 +14,8 @@ use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
 use super::config::Config;
+use super::interpret;
 use super::outcome::{Answer, Attempt, Call, Unknown};
-use super::reading;
 use crate::domain::PaidKey;
 use crate::holding;
 
@@ -93,17 +93,17 @@ impl Client {
     pub async fn send(
         &self,
         account: &Account,
-        operation: Operation,
+        operation: Endpoint,
         key: &PaidKey,
         body: &Value,
     ) -> Call {
         let exchange = self.exchange(account, operation, body, None).await;
         let answer = match exchange.answer {
             Err(unknown) => Answer::Unknown(unknown),
-            Ok(answer) if operation == Operation::Apply => {
-                reading::application_outcome(&answer, key)
+            Ok(answer) if operation == Endpoint::Apply => {
+                interpret::application_outcome(&answer, key)
             }
-            Ok(answer) => reading::sale_outcome(&answer, key),
+            Ok(answer) => interpret::sale_outcome(&answer, key),
         };
         let mut call = Call {
             answer,
@@ -134,7 +134,7 @@ impl Client {
     pub(super) async fn exchange<B: serde::Serialize>(
         &self,
         account: &Account,
-        operation: Operation,
+        operation: Endpoint,
         body: &B,
         deadline: Option<Deadline>,
     ) -> Exchange {
@@ -166,7 +166,7 @@ impl Client {
     async fn round_trip<B: serde::Serialize>(
         &self,
         account: &Account,
-        operation: Operation,
+        operation: Endpoint,
         body: &B,
         http_status: &mut Option<u16>,
     ) -> Result<AnswerEnvelope, Unknown> {
@@ -253,14 +253,14 @@ impl Exchange {
     /// What the log of attempts keeps.
     pub(super) fn attempt(
         &self,
-        operation: Operation,
+        operation: Endpoint,
         config: &Config,
         failure: Option<String>,
     ) -> Attempt {
         let (codes, not_understood) = match &self.answer {
             Ok(answer) => (
-                reading::all_codes(answer),
-                reading::not_understood(answer, config),
+                interpret::all_codes(answer),
+                interpret::not_understood(answer, config),
             ),
             Err(_) => (Codes::none(), Codes::none()),
         };
@@ -277,7 +277,7 @@ impl Exchange {
 }
 
 /// Tells the operator of words of Paid that have no meaning here.
-fn report(operation: Operation, words: &Codes) {
+fn report(operation: Endpoint, words: &Codes) {
     for word in words.iter() {
         metrics::counter!("kakeuri_paid_unknown_codes_total", "operation" => operation.as_str())
             .increment(1);

@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use paid_protocol::codes::{self, Codes};
+use paid_protocol::endpoint::Endpoint;
 use paid_protocol::meaning;
-use paid_protocol::operation::Operation;
 
 use crate::domain::application::ApplicationStatus;
 
@@ -57,7 +57,7 @@ pub struct Config {
     /// Assumed: the operations `update` and `search` exist.
     pub capabilities: Capabilities,
     /// The paths after `/y/coop`. Assumed: those of `update` and `search`.
-    pub paths: BTreeMap<Operation, String>,
+    pub paths: BTreeMap<Endpoint, String>,
     /// Assumed: the meaning of each `memberStatusCode`.
     pub status_map: BTreeMap<String, ApplicationStatus>,
     /// How many items a batch read asks for at once.
@@ -77,11 +77,11 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         use ApplicationStatus::{ApprovedActive, ApprovedInactive, Declined, UnderReview};
-        let path = |operation: Operation| (operation, operation.default_path().to_owned());
+        let path = |operation: Endpoint| (operation, operation.default_path().to_owned());
         let status = |(code, status): (&str, _)| (code.to_owned(), status);
         Self {
             capabilities: Capabilities::default(),
-            paths: Operation::ALL.into_iter().map(path).collect(),
+            paths: Endpoint::ALL.into_iter().map(path).collect(),
             status_map: [
                 ("1", UnderReview),
                 ("2", ApprovedActive),
@@ -105,7 +105,7 @@ impl Default for Config {
 
 impl Config {
     /// The path of a call after `/y/coop`.
-    pub fn path(&self, operation: Operation) -> &str {
+    pub fn path(&self, operation: Endpoint) -> &str {
         self.paths
             .get(&operation)
             .map_or(operation.default_path(), String::as_str)
@@ -123,7 +123,7 @@ impl Config {
     }
 
     /// Reads `update=/Update/…,search=/Search/…`; operations not named keep their path.
-    pub fn parse_paths(text: &str) -> Result<BTreeMap<Operation, String>, String> {
+    pub fn parse_paths(text: &str) -> Result<BTreeMap<Endpoint, String>, String> {
         let mut paths = Self::default().paths;
         for entry in words(text) {
             let remedy = || {
@@ -132,8 +132,8 @@ impl Config {
                 )
             };
             let (name, path) = entry.split_once('=').ok_or_else(remedy)?;
-            let operation = Operation::from_word(name.trim()).ok_or_else(|| {
-                let known = Operation::ALL.map(Operation::as_str).join(", ");
+            let operation = Endpoint::from_word(name.trim()).ok_or_else(|| {
+                let known = Endpoint::ALL.map(Endpoint::as_str).join(", ");
                 format!("{name:?} is no operation; use one of {known}")
             })?;
             let path = path.trim();
@@ -266,8 +266,8 @@ mod tests {
             Capabilities::default()
         );
         let paths = Config::parse_paths("search=/Sales/find.json").unwrap();
-        assert_eq!(paths[&Operation::Search], "/Sales/find.json");
-        assert_eq!(paths[&Operation::Fix], Operation::Fix.default_path());
+        assert_eq!(paths[&Endpoint::Search], "/Sales/find.json");
+        assert_eq!(paths[&Endpoint::Fix], Endpoint::Fix.default_path());
         let map = Config::parse_status_map("7:approved_active,8:declined").unwrap();
         assert_eq!(map.get("7"), Some(&ApplicationStatus::ApprovedActive));
         assert_eq!(map.len(), 2);

@@ -11,9 +11,9 @@ pub mod application;
 pub mod body;
 mod client;
 pub mod config;
+mod interpret;
 mod outcome;
-mod reading;
-mod reads;
+mod queries;
 
 pub use client::{Account, Client};
 pub use config::{Capabilities, Config};
@@ -22,8 +22,8 @@ pub use outcome::{
     Unknown,
 };
 pub use paid_protocol::codes::{self, Codes};
+pub use paid_protocol::endpoint::Endpoint;
 pub use paid_protocol::meaning;
-pub use paid_protocol::operation::Operation;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use paid_protocol::codes::Codes;
-use paid_protocol::operation::Operation;
+use paid_protocol::endpoint::Endpoint;
 
 use crate::domain::application::ApplicationStatus;
 use crate::domain::settlement::Sale;
@@ -70,7 +70,7 @@ impl Call {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// What was asked.
-    pub operation: Operation,
+    pub operation: Endpoint,
     /// The HTTP status, if there was an answer.
     pub http_status: Option<u16>,
     /// How long it took.

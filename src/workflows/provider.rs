@@ -281,7 +281,7 @@ fn health(http_status: Option<u16>, auth_failed: bool, no_answer: bool) -> Healt
 }
 
 /// Reads at Paid on behalf of a waiting request: all of them together take at most the configured wait.
-pub struct Reader<'a> {
+pub struct PaidReader<'a> {
     app: &'a App,
     account: Account,
     deadline: Instant,
@@ -289,7 +289,7 @@ pub struct Reader<'a> {
     pub calls: Calls,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> PaidReader<'a> {
     /// For a request whose clock runs already.
     pub fn until(deadline: Instant, app: &'a App, account: Account, calls: Calls) -> Self {
         Self {

@@ -39,7 +39,7 @@ pub fn too_long(app: &App, store: &Store) -> TooLong {
 
 /// What needs a human: an order or a member.
 #[derive(Clone, Copy, Debug)]
-pub enum Row {
+pub enum ListedSubject {
     /// An order, for its payment.
     Order(OrderId),
     /// A member, for its application.
@@ -47,15 +47,15 @@ pub enum Row {
 }
 
 /// What an id on the list belongs to. Ids of orders and members are never the same.
-pub async fn row(app: &App, store: StoreId, id: Uuid) -> Result<Row, Error> {
+pub async fn row(app: &App, store: StoreId, id: Uuid) -> Result<ListedSubject, Error> {
     let conn = &*app.db().await?;
     if order::find(store, OrderId(id), conn).await?.is_some() {
-        return Ok(Row::Order(OrderId(id)));
+        return Ok(ListedSubject::Order(OrderId(id)));
     }
     member::find(store, MemberId(id), conn)
         .await?
         .or_not_found()?;
-    Ok(Row::Member(MemberId(id)))
+    Ok(ListedSubject::Member(MemberId(id)))
 }
 
 /// What is known of an order's payment; `None` for an order that is not paid with Paid. `unknown_code`: has Paid

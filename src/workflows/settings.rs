@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::provider::{self, About, Calls, Reader};
+use super::provider::{self, About, Calls, PaidReader};
 use crate::app::App;
 use crate::crypto;
 use crate::db::event::{self, NewEvent, Subject};
@@ -208,7 +208,7 @@ pub async fn test_connection(app: &App, store: StoreId) -> Result<Tested, Error>
     let settings = paid_settings::find(store, &*app.db().await?).await?;
     let account = provider::account(app, &settings, settings.environment)?;
     let key = PaidKey::from_random(crypto::random());
-    let mut reader = Reader::until(
+    let mut reader = PaidReader::until(
         deadline,
         app,
         account,

@@ -13,7 +13,7 @@ use kakeuri::domain::permissions::{Role, Scope};
 use kakeuri::domain::{MemberId, SessionId};
 use kakeuri::error::Code;
 use kakeuri::workflows::context::Context;
-use kakeuri::workflows::member::{self as members, Shown};
+use kakeuri::workflows::member::{self as members, OwnProof};
 use kakeuri::workflows::session;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -115,7 +115,7 @@ async fn a_session_that_was_ended_in_between_takes_no_account_over() {
     let store = app.store.store_id;
     let (session, conn) = (SessionId::new(), &mut *app.app.db().await.unwrap());
     // Its password was found to be right just before a new one was set, which ends every session.
-    let shown = Shown {
+    let shown = OwnProof {
         session,
         password: true,
     };

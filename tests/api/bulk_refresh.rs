@@ -14,8 +14,8 @@ use kakeuri::domain::payment::PaymentStatus;
 use kakeuri::domain::{MemberId, OrderId, PaidKey, Yen};
 use kakeuri::paid::ReadFailure;
 use kakeuri::workflows;
-use kakeuri::workflows::application::Refreshed;
-use kakeuri::workflows::payment::refresh;
+use kakeuri::workflows::application::RefreshedApplication;
+use kakeuri::workflows::payment::refresh::{self, RefreshedPayment};
 use serde_json::{Value, json};
 
 use crate::settlement::Ask;
@@ -58,7 +58,7 @@ impl TestApp {
     }
 
     /// Refreshes one portion.
-    async fn refresh_portion(&self, ids: &[MemberId]) -> Vec<(MemberId, Refreshed)> {
+    async fn refresh_portion(&self, ids: &[MemberId]) -> Vec<(MemberId, RefreshedApplication)> {
         workflows::application::refresh_many(&self.app, self.store.store_id, ids, "test")
             .await
             .unwrap()
@@ -145,7 +145,7 @@ impl TestApp {
         ids
     }
 
-    async fn refresh_orders(&self, ids: &[OrderId]) -> Vec<(OrderId, refresh::Refreshed)> {
+    async fn refresh_orders(&self, ids: &[OrderId]) -> Vec<(OrderId, RefreshedPayment)> {
         refresh::refresh_many(&self.app, self.store.store_id, ids, "test")
             .await
             .unwrap()
@@ -237,21 +237,21 @@ async fn a_thousand_members_each_get_what_paid_says_of_them() {
             log.get(&id.0).cloned().unwrap_or_default(),
         );
         if id == deleted {
-            assert_eq!((outcome, row.is_none()), (Refreshed::Gone, true));
+            assert_eq!((outcome, row.is_none()), (RefreshedApplication::Gone, true));
             continue;
         }
         let row = row.unwrap();
         if id == silent {
             assert_eq!(
                 (outcome, row.version, row.application.checked_at),
-                (Refreshed::Unknown, old.version, None)
+                (RefreshedApplication::Unknown, old.version, None)
             );
             continue;
         }
         if id == changed {
             assert_eq!(
                 (outcome, row.application.status),
-                (Refreshed::Read(Submitted), Submitted)
+                (RefreshedApplication::Read(Submitted), Submitted)
             );
             assert_eq!(
                 (row.version, row.application.checked_at),
@@ -270,9 +270,9 @@ async fn a_thousand_members_each_get_what_paid_says_of_them() {
             _ => (Pending, false, Some("C02")),
         };
         let expected = if read {
-            Refreshed::Read(status)
+            RefreshedApplication::Read(status)
         } else {
-            Refreshed::Refused(["C02"].into_iter().collect())
+            RefreshedApplication::Refused(["C02"].into_iter().collect())
         };
         assert_eq!(
             (number, outcome, row.application.status),
@@ -325,8 +325,8 @@ async fn a_refused_auth_code_stops_the_portion_and_not_what_was_read_before() {
     let outcomes = app.refresh_portion(&members).await;
     for (place, (_, outcome)) in outcomes.iter().enumerate() {
         match outcome {
-            Refreshed::Read(ApplicationStatus::ApprovedActive) => assert!(place < 20),
-            Refreshed::Failed(ReadFailure::AuthFailed(codes)) => {
+            RefreshedApplication::Read(ApplicationStatus::ApprovedActive) => assert!(place < 20),
+            RefreshedApplication::Failed(ReadFailure::AuthFailed(codes)) => {
                 assert!(place >= 20 && codes.contains("A02"))
             }
             other => panic!("{place}: {other:?}"),
@@ -353,9 +353,9 @@ async fn a_batch_without_an_answer_costs_only_its_own_members_theirs() {
     for (place, (_, outcome)) in outcomes.into_iter().enumerate() {
         let silent = (10..20).contains(&place);
         let expected = if silent {
-            Refreshed::Unknown
+            RefreshedApplication::Unknown
         } else {
-            Refreshed::Read(ApplicationStatus::ApprovedActive)
+            RefreshedApplication::Read(ApplicationStatus::ApprovedActive)
         };
         assert_eq!((place, outcome), (place, expected));
     }
@@ -470,11 +470,11 @@ async fn five_hundred_payments_each_get_what_paid_shows_of_them() {
     let log = app.news().await;
     for (place, (id, outcome)) in outcomes.iter().enumerate() {
         let expected = match place {
-            4 => refresh::Refreshed::Missing,
-            7 | 501 => refresh::Refreshed::NoPayment,
-            11 => refresh::Refreshed::Unknown,
-            500 => refresh::Refreshed::DrivenOn,
-            _ => refresh::Refreshed::Adopted,
+            4 => RefreshedPayment::Missing,
+            7 | 501 => RefreshedPayment::NoPayment,
+            11 => RefreshedPayment::Unknown,
+            500 => RefreshedPayment::DrivenOn,
+            _ => RefreshedPayment::Adopted,
         };
         assert_eq!((place, outcome), (place, &expected));
         let news = match place {
@@ -557,8 +557,8 @@ async fn a_refused_auth_code_leaves_payments_as_they_are() {
         .await;
     for (place, (_, outcome)) in app.refresh_orders(&orders).await.into_iter().enumerate() {
         match outcome {
-            refresh::Refreshed::Unknown => assert!(place < 10),
-            refresh::Refreshed::Failed(ReadFailure::AuthFailed(_)) => assert!(place >= 10),
+            RefreshedPayment::Unknown => assert!(place < 10),
+            RefreshedPayment::Failed(ReadFailure::AuthFailed(_)) => assert!(place >= 10),
             other => panic!("{place}: {other:?}"),
         }
     }
@@ -575,7 +575,7 @@ async fn a_portion_of_another_store_finds_nothing() {
     assert!(
         outcomes
             .iter()
-            .all(|(_, outcome)| *outcome == Refreshed::Gone)
+            .all(|(_, outcome)| *outcome == RefreshedApplication::Gone)
     );
     let conn = app.app.db().await.unwrap();
     assert!(

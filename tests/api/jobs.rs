@@ -8,7 +8,7 @@ use kakeuri::domain::permissions::Scope;
 use kakeuri::domain::{MemberId, PaidKey};
 use kakeuri::workflows::application;
 use kakeuri::workflows::context::Context;
-use kakeuri::workflows::job::{self, Held};
+use kakeuri::workflows::job::{self, HeldPortion};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, TestApp, new_key};
@@ -36,12 +36,12 @@ impl TestApp {
     }
 
     /// Takes a portion of a job into the hands of a worker that does nothing yet.
-    pub async fn hold_a_portion(&self) -> Held {
+    pub async fn hold_a_portion(&self) -> HeldPortion {
         job::claim_due(&self.app, 1).await.unwrap().remove(0)
     }
 
     /// What lets an item be tried again without doing anything twice.
-    pub async fn ticket(&self, held: &Held, position: i32) -> Ticket {
+    pub async fn ticket(&self, held: &HeldPortion, position: i32) -> Ticket {
         let (store, id) = (held.job.store_id, held.job.id);
         let items =
             kakeuri::db::job::to_do(store, id, position, position, &self.app.db().await.unwrap())

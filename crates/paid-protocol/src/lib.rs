@@ -5,7 +5,7 @@
 //!
 //! | module | what it is for |
 //! |---|---|
-//! | [`operation`] | the calls that Paid takes, and their paths |
+//! | [`endpoint`] | the calls that Paid takes, and their paths |
 //! | [`request`], [`answer`] | the bodies |
 //! | [`codes`] | the codes of an answer |
 //! | [`key`] | what a customer number or the key of a sale may look like |
@@ -17,10 +17,10 @@
 
 pub mod answer;
 pub mod codes;
+pub mod endpoint;
 pub mod fields;
 pub mod key;
 mod lenient;
 pub mod meaning;
-pub mod operation;
 pub mod request;
 pub mod sale;

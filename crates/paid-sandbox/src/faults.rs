@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use paid_protocol::operation::Operation;
+use paid_protocol::endpoint::Endpoint;
 
 /// How a call goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub enum Kind {
 #[serde(untagged)]
 pub enum Target {
     /// Of one operation.
-    One(Operation),
+    One(Endpoint),
     /// All.
     Any(Any),
 }
@@ -94,7 +94,7 @@ impl Fault {
         None
     }
 
-    fn is_meant(&self, operation: Operation, keys: &[String]) -> bool {
+    fn is_meant(&self, operation: Endpoint, keys: &[String]) -> bool {
         let operation = match self.operation {
             Target::One(one) => one == operation,
             Target::Any(_) => true,
@@ -106,7 +106,7 @@ impl Fault {
 /// Takes the first fault that hits this call, and counts it. `luck` gives numbers from 0 to 1.
 pub fn take(
     faults: &mut Vec<Fault>,
-    operation: Operation,
+    operation: Endpoint,
     keys: &[String],
     mut luck: impl FnMut() -> f64,
 ) -> Option<Fault> {

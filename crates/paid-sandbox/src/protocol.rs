@@ -18,14 +18,14 @@ use crate::state::{ReceivedCall, Shared, State, UnderWay, is_merchant};
 use crate::work::{Question, Refusal, Work, whole_refusal};
 use paid_protocol::answer::{AnswerEnvelope, AnswerItem};
 use paid_protocol::codes::{self, Codes};
-use paid_protocol::operation::{Operation, PREFIX};
+use paid_protocol::endpoint::{Endpoint, PREFIX};
 
 /// How late a call about a `+slow` member is answered.
 const SLOW: Duration = Duration::from_secs(5);
 
 /// A path for each operation.
 pub fn routes(config: &mut ServiceConfig) {
-    for operation in Operation::ALL {
+    for operation in Endpoint::ALL {
         let path = format!("{PREFIX}{}", operation.default_path());
         let handler = move |request, body, shared| call(operation, request, body, shared);
         config.service(web::resource(path).route(web::post().to(handler)));
@@ -60,7 +60,7 @@ struct Taken {
 }
 
 async fn call(
-    operation: Operation,
+    operation: Endpoint,
     request: HttpRequest,
     body: Bytes,
     shared: Data<Shared>,
@@ -95,14 +95,14 @@ async fn call(
 
 /// A request as far as it could be read.
 struct Received {
-    operation: Operation,
+    operation: Endpoint,
     auth_code: String,
     keys: Vec<String>,
     question: Result<Question, &'static str>,
 }
 
 impl Received {
-    fn read(operation: Operation, body: &[u8], max_items: usize) -> Option<Self> {
+    fn read(operation: Endpoint, body: &[u8], max_items: usize) -> Option<Self> {
         let Ok(Value::Object(request)) = serde_json::from_slice(body) else {
             return None;
         };
@@ -138,7 +138,7 @@ impl Received {
 }
 
 /// Reads the request, does the work, and says how the call ends and how late.
-fn take(operation: Operation, body: &[u8], shared: &Shared) -> Taken {
+fn take(operation: Endpoint, body: &[u8], shared: &Shared) -> Taken {
     let at_once = |code| Taken {
         ending: refused(operation, code),
         wait: Duration::ZERO,
@@ -221,7 +221,7 @@ fn do_work(
     work.answer(received.operation, question)
 }
 
-fn refused(operation: Operation, code: &str) -> Ending {
+fn refused(operation: Endpoint, code: &str) -> Ending {
     Ending::Answer(Box::new(whole_refusal(operation, code)))
 }
 
@@ -233,7 +233,7 @@ fn is_bad_on_purpose(auth_code: &str) -> bool {
 }
 
 /// How a call ends that a fault hits before any work.
-fn without_work(operation: Operation, fault: Option<&Fault>) -> Option<Ending> {
+fn without_work(operation: Endpoint, fault: Option<&Fault>) -> Option<Ending> {
     let fault = fault?;
     match fault.kind {
         Kind::Http500 => Some(Ending::Http500),

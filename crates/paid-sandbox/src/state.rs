@@ -14,7 +14,7 @@ use crate::faults::{Fault, Kind};
 use crate::journal::{self, Journal};
 use crate::ledger::{Change, Ledger, Merchant};
 use paid_protocol::codes::Codes;
-use paid_protocol::operation::Operation;
+use paid_protocol::endpoint::Endpoint;
 
 /// How many calls of a merchant are remembered.
 const CALLS: usize = 10_000;
@@ -23,7 +23,7 @@ const CALLS: usize = 10_000;
 #[derive(Clone, Debug, Serialize)]
 pub struct ReceivedCall {
     /// What was asked.
-    pub operation: Operation,
+    pub operation: Endpoint,
     /// Every customer number and key of a sale in it.
     pub keys: Vec<String>,
     /// The codes answered, also where the answer was then lost on purpose.

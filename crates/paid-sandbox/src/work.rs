@@ -13,7 +13,7 @@ use paid_protocol::answer::{
     AnswerBody, AnswerEnvelope, AnswerHeader, AnswerItem, DetailResults, Results, SUCCESS,
 };
 use paid_protocol::codes::{self, Codes};
-use paid_protocol::operation::Operation;
+use paid_protocol::endpoint::Endpoint;
 use paid_protocol::request::{
     ApplyBody, CheckBody, CreditCheckBody, CreditItem, CreditsBody, SearchBody,
 };
@@ -35,20 +35,16 @@ pub enum Question {
 
 impl Question {
     /// Reads the body of a request; `Err` is the code of a request that is not taken.
-    pub fn read(
-        operation: Operation,
-        body: &Value,
-        max_items: usize,
-    ) -> Result<Self, &'static str> {
+    pub fn read(operation: Endpoint, body: &Value, max_items: usize) -> Result<Self, &'static str> {
         if body.is_null() || body.as_object().is_some_and(serde_json::Map::is_empty) {
             return Err(codes::EMPTY);
         }
         let question = match operation {
-            Operation::Apply => Self::Apply(typed(body)?),
-            Operation::Check => Self::Check(typed(body)?),
-            Operation::CreditCheck => Self::CreditCheck(typed(body)?),
-            Operation::Search => Self::Search(typed(body)?),
-            Operation::Register | Operation::Fix | Operation::Cancel | Operation::Update => {
+            Endpoint::Apply => Self::Apply(typed(body)?),
+            Endpoint::Check => Self::Check(typed(body)?),
+            Endpoint::CreditCheck => Self::CreditCheck(typed(body)?),
+            Endpoint::Search => Self::Search(typed(body)?),
+            Endpoint::Register | Endpoint::Fix | Endpoint::Cancel | Endpoint::Update => {
                 Self::Credits(typed::<CreditsBody>(body)?.credits.credit)
             }
         };
@@ -122,7 +118,7 @@ impl Work<'_> {
     /// Does it and answers. An error is one of the journal.
     pub fn answer(
         &mut self,
-        operation: Operation,
+        operation: Endpoint,
         question: Question,
     ) -> io::Result<AnswerEnvelope> {
         let body = match question {
@@ -277,7 +273,7 @@ impl Work<'_> {
         results
     }
 
-    fn credit(&mut self, operation: Operation, item: &CreditItem) -> io::Result<AnswerItem> {
+    fn credit(&mut self, operation: Endpoint, item: &CreditItem) -> io::Result<AnswerItem> {
         let keys = [item.member_id.as_deref(), item.credit_id.as_deref()];
         let outcome = match self.refused(&keys) {
             Some(codes) => Err(codes),
@@ -303,14 +299,14 @@ impl Work<'_> {
         })
     }
 
-    fn judge(&self, operation: Operation, item: &CreditItem) -> Result<Sale, &'static str> {
+    fn judge(&self, operation: Endpoint, item: &CreditItem) -> Result<Sale, &'static str> {
         let merchant = self.merchant();
         match operation {
-            Operation::Register => merchant.register(item, now()),
-            Operation::Fix => merchant.fix(item, now()),
-            Operation::Cancel => merchant.cancel(item, now()),
-            Operation::Update => merchant.update(item, now()),
-            Operation::Apply | Operation::Check | Operation::CreditCheck | Operation::Search => {
+            Endpoint::Register => merchant.register(item, now()),
+            Endpoint::Fix => merchant.fix(item, now()),
+            Endpoint::Cancel => merchant.cancel(item, now()),
+            Endpoint::Update => merchant.update(item, now()),
+            Endpoint::Apply | Endpoint::Check | Endpoint::CreditCheck | Endpoint::Search => {
                 Err(codes::UNREADABLE)
             }
         }
@@ -318,7 +314,7 @@ impl Work<'_> {
 }
 
 /// The answer to a request that is not taken as a whole.
-pub fn whole_refusal(operation: Operation, code: &str) -> AnswerEnvelope {
+pub fn whole_refusal(operation: Endpoint, code: &str) -> AnswerEnvelope {
     let status = if code == codes::SERVER_FAILURE {
         "ERROR"
     } else {
@@ -337,7 +333,7 @@ pub fn whole_refusal(operation: Operation, code: &str) -> AnswerEnvelope {
     }
 }
 
-fn header(operation: Operation, status: &str) -> AnswerHeader {
+fn header(operation: Endpoint, status: &str) -> AnswerHeader {
     AnswerHeader {
         path: Some(format!("/coop{}", operation.default_path())),
         status: status.to_owned(),

@@ -11,11 +11,9 @@ use crate::domain::{MemberId, PaidKey, StoreId};
 /// What rows of a file may call members by.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    /// The numbers people use.
     pub numbers: Vec<String>,
     /// E-mail addresses, folded.
     pub emails: Vec<String>,
-    /// Numbers at Paid.
     pub keys: Vec<PaidKey>,
 }
 

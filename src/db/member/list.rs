@@ -8,7 +8,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::row::{Member, MemberView, present};
 use crate::db::json::Json;
 use crate::db::schema::{members, operations};
-use crate::db::search::{self, Found};
+use crate::db::search::{self, Matches};
 use crate::db::{application, operation};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
@@ -18,11 +18,8 @@ use crate::domain::{MemberId, PaidKey, Search, StoreId};
 /// Which members.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// With this status.
     pub status: Option<MemberStatus>,
-    /// Whose application stands so.
     pub application_status: Option<ApplicationStatus>,
-    /// With this method ticked.
     pub payment_method: Option<PaymentMethod>,
     /// In company, reading, e-mail or number.
     pub q: Option<Search>,
@@ -55,8 +52,8 @@ async fn filtered<'a>(
     }
     if let Some(text) = &filter.q {
         query = match search::members(store, text, conn).await? {
-            Found::Few(ids) => query.filter(members::id.eq_any(ids)),
-            Found::Many => query.filter(search::holds!(members::search_text, text)),
+            Matches::Few(ids) => query.filter(members::id.eq_any(ids)),
+            Matches::Many => query.filter(search::holds!(members::search_text, text)),
         };
     }
     if let Some(before) = filter.checked_before {
@@ -158,15 +155,12 @@ pub async fn ids(
 #[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = members)]
 pub struct InFile {
-    /// The id.
     pub id: MemberId,
-    /// The number people use.
     pub number: String,
     /// Where the member stands with the store.
     pub status: MemberStatus,
     /// What the member says of itself.
     pub profile: Json<Profile>,
-    /// The ticked methods.
     pub payment_methods: Vec<PaymentMethod>,
     /// The cached status of the Paid application.
     pub application_status: ApplicationStatus,

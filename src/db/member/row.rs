@@ -27,11 +27,8 @@ use crate::domain::{MemberId, PaidKey, StoreId};
 )]
 #[diesel(table_name = members, treat_none_as_null = true)]
 pub struct Member {
-    /// Whose member.
     pub store_id: StoreId,
-    /// The id.
     pub id: MemberId,
-    /// The number people use.
     pub number: String,
     /// Where the member stands with the store.
     pub status: MemberStatus,
@@ -39,7 +36,6 @@ pub struct Member {
     pub profile: Json<Profile>,
     /// The e-mail address, folded.
     pub email_key: String,
-    /// The ticked methods.
     pub payment_methods: Vec<PaymentMethod>,
     /// `b2bMemberId`.
     pub customer_number: Option<PaidKey>,
@@ -55,7 +51,6 @@ pub struct Member {
     #[diesel(embed)]
     #[serde(flatten)]
     pub application: Application,
-    /// Counts changes.
     pub version: i64,
     /// When the member was created.
     pub created_at: DateTime<Utc>,
@@ -96,9 +91,7 @@ impl Member {
 /// A member with what is open on its application.
 #[derive(Clone, Debug)]
 pub struct MemberView {
-    /// The member.
     pub member: Member,
-    /// The submission under way.
     pub operation: Option<Operation>,
 }
 

@@ -18,7 +18,7 @@ use crate::http::auth::scopes::{MembersRead, MembersWrite};
 use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::idempotency::{Begun, Once};
 use crate::http::path::Id;
-use crate::workflows::application::{self, Diagnosis, Outcome, Submission};
+use crate::workflows::application::{self, Diagnosis, SubmissionOutcome, Submission};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -32,7 +32,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Submission)]
 struct SubmissionOut {
-    outcome: Outcome,
+    outcome: SubmissionOutcome,
     member: MemberOut,
 }
 
@@ -76,10 +76,10 @@ fn submitted(submission: Submission) -> HttpResponse {
         operation,
     } = submission;
     let mut response = match outcome {
-        Outcome::Processing => HttpResponse::Accepted(),
-        Outcome::Submitted | Outcome::Dropped | Outcome::AlreadyLinked => HttpResponse::Ok(),
+        SubmissionOutcome::Processing => HttpResponse::Accepted(),
+        SubmissionOutcome::Submitted | SubmissionOutcome::Dropped | SubmissionOutcome::AlreadyLinked => HttpResponse::Ok(),
     };
-    if outcome == Outcome::Processing {
+    if outcome == SubmissionOutcome::Processing {
         response.insert_header(("Location", format!("/v1/admin/members/{}", member.id)));
     }
     let version = member.version;

@@ -27,7 +27,7 @@ use crate::http::path::Id;
 use crate::http::query::{Listing, NoFilter};
 use crate::workflows::application::{self, Resolved};
 use crate::workflows::payment;
-use crate::workflows::reconciliation::{self, Row};
+use crate::workflows::reconciliation::{self, ListedSubject};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -322,14 +322,14 @@ async fn resolve_reconciliation(
     }
     let row = reconciliation::row(&app, admin.store, id.0).await?;
     admin.require(match row {
-        Row::Order(_) => Scope::PaymentsWrite,
-        Row::Member(_) => Scope::MembersWrite,
+        ListedSubject::Order(_) => Scope::PaymentsWrite,
+        ListedSubject::Member(_) => Scope::MembersWrite,
     })?;
     let resume = async |made| match row {
-        Row::Order(id) => Ok(payment::resume(&app, admin.store, id, made)
+        ListedSubject::Order(id) => Ok(payment::resume(&app, admin.store, id, made)
             .await?
             .map(acted)),
-        Row::Member(id) => application::resolved(&app, admin.store, id)
+        ListedSubject::Member(id) => application::resolved(&app, admin.store, id)
             .await
             .map(|now| Some(resolved(now))),
     };
@@ -339,13 +339,13 @@ async fn resolve_reconciliation(
     };
     let wish = body.0.checked()?;
     match row {
-        Row::Order(id) => {
+        ListedSubject::Order(id) => {
             let context = admin.context(&if_match, &ticket);
             Ok(acted(
                 reconciliation::resolve(&app, id, wish, &context).await?,
             ))
         }
-        Row::Member(id) => {
+        ListedSubject::Member(id) => {
             let context = admin.context(&if_match, &ticket);
             Ok(resolved(
                 application::resolve(&app, id, &wish, &context).await?,

@@ -19,7 +19,7 @@ use crate::http::idempotency::Ticket;
 use crate::http::limits::{Account, Limits, Realm, address};
 use crate::http::patch::{merge_patch, split, two_halves};
 use crate::workflows::context::Context;
-use crate::workflows::member::{self, Shown};
+use crate::workflows::member::{self, OwnProof};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -109,7 +109,7 @@ async fn update_me(
 ) -> Result<HttpResponse, Error> {
     let (patch, own) = split(body.0, &["current_password"])?;
     let own: OwnIn = from_value(own)?;
-    let shown = Shown {
+    let shown = OwnProof {
         session: buyer.session,
         password: own.current_password.is_some(),
     };

@@ -11,7 +11,7 @@ use crate::domain::application::ApplicationStatus;
 use crate::domain::settlement::{Sale, SaleStatus};
 use crate::domain::{PaidKey, Yen};
 use crate::paid::{
-    Account, Answer, Client, Codes, Config, Inquiry, Operation, ReadFailure, StatusAnswer, body,
+    Account, Answer, Client, Codes, Config, Endpoint, Inquiry, ReadFailure, StatusAnswer, body,
 };
 
 /// Serves one answer for every path, and counts the calls.
@@ -51,7 +51,7 @@ async fn register(status: u16, answer: &str) -> Answer {
     let (account, calls) = serve(status, answer).await;
     let body = body::register(&key("member-1"), "1001", "商品", Yen(1000), &sale_key());
     let call = client()
-        .send(&account, Operation::Register, &sale_key(), &body)
+        .send(&account, Endpoint::Register, &sale_key(), &body)
         .await;
     assert_eq!(
         calls.load(Ordering::SeqCst),
@@ -192,7 +192,7 @@ async fn an_application_is_done_only_for_our_number() {
         let (account, _) = serve(200, answer).await;
         let body = body::apply(&Default::default());
         client()
-            .send(&account, Operation::Apply, &key("7"), &body)
+            .send(&account, Endpoint::Apply, &key("7"), &body)
             .await
             .answer
     };
@@ -383,7 +383,7 @@ async fn where_nobody_listens_nothing_was_sent() {
         .unwrap();
     let body = body::cancel(&key("1"), &sale_key());
     let call = client()
-        .send(&account(free), Operation::Cancel, &sale_key(), &body)
+        .send(&account(free), Endpoint::Cancel, &sale_key(), &body)
         .await;
     let Answer::Unknown(unknown) = call.answer else {
         panic!("{:?}", call.answer)

@@ -12,7 +12,7 @@ use crate::domain::application::ApplicationStatus;
 use crate::domain::settlement::{Sale, SaleStatus};
 use crate::domain::{PaidKey, Yen};
 use crate::paid::{
-    Account, Answer, Client, Codes, Config, Inquiry, Operation, ReadFailure, StatusAnswer,
+    Account, Answer, Client, Codes, Config, Endpoint, Inquiry, ReadFailure, StatusAnswer,
     application, body,
 };
 
@@ -37,8 +37,7 @@ impl Shop {
 
     async fn apply(&self, member: &PaidKey, email: &str) -> Answer {
         let data = application::data_of(member, &profile(email));
-        self.send(Operation::Apply, member, body::apply(&data))
-            .await
+        self.send(Endpoint::Apply, member, body::apply(&data)).await
     }
 
     async fn fault(&self, fault: serde_json::Value) {
@@ -70,10 +69,10 @@ impl Shop {
 
     async fn register(&self, member: &PaidKey, sale: &PaidKey, price: i64) -> Answer {
         let body = body::register(member, "1001", "商品", Yen(price), sale);
-        self.send(Operation::Register, sale, body).await
+        self.send(Endpoint::Register, sale, body).await
     }
 
-    async fn send(&self, operation: Operation, sale: &PaidKey, body: serde_json::Value) -> Answer {
+    async fn send(&self, operation: Endpoint, sale: &PaidKey, body: serde_json::Value) -> Answer {
         self.client
             .send(&self.account, operation, sale, &body)
             .await
@@ -126,7 +125,7 @@ async fn a_sale_goes_from_application_to_receivable() {
     );
     assert_eq!(
         shop.send(
-            Operation::Update,
+            Endpoint::Update,
             &sale,
             body::amend(&member, &sale, Yen(6000))
         )
@@ -136,11 +135,11 @@ async fn a_sale_goes_from_application_to_receivable() {
     assert_eq!(shop.sale(&sale).await, found(SaleStatus::Registered, 6000));
     let day = NaiveDate::from_ymd_opt(2026, 4, 1).unwrap();
     let fix = body::confirm(&member, &sale, day);
-    assert_eq!(shop.send(Operation::Fix, &sale, fix.clone()).await, DONE);
+    assert_eq!(shop.send(Endpoint::Fix, &sale, fix.clone()).await, DONE);
     let not_found = Answer::Refused(Codes::one("NOT_FOUND"));
-    assert_eq!(shop.send(Operation::Fix, &sale, fix).await, not_found);
+    assert_eq!(shop.send(Endpoint::Fix, &sale, fix).await, not_found);
     assert_eq!(
-        shop.send(Operation::Cancel, &sale, body::cancel(&member, &sale))
+        shop.send(Endpoint::Cancel, &sale, body::cancel(&member, &sale))
             .await,
         not_found
     );
@@ -172,7 +171,7 @@ async fn a_lost_answer_is_unknown_and_an_inquiry_tells_that_it_landed() {
         shop.fault(json!({"operation": "cancel", "kind": kind, "times": 1}))
             .await;
         let answer = shop
-            .send(Operation::Cancel, &sale, body::cancel(&member, &sale))
+            .send(Endpoint::Cancel, &sale, body::cancel(&member, &sale))
             .await;
         assert!(matches!(answer, Answer::Unknown(_)), "{kind}");
     }

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use super::{SECRET, account, key};
 use crate::domain::Yen;
-use crate::paid::{Account, Answer, Client, Config, Operation, body};
+use crate::paid::{Account, Answer, Client, Config, Endpoint, body};
 
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -44,7 +44,7 @@ async fn no_log_line_holds_the_auth_code_or_what_was_sold() {
     let (member, sale) = (key("m1"), key("s1"));
     let body = body::register(&member, "1001", "TEA SERVICE", Yen(100), &sale);
     client
-        .send(&account, Operation::Register, &sale, &body)
+        .send(&account, Endpoint::Register, &sale, &body)
         .await;
     let read = client.credit_check(&account, &member, Yen(100), None).await;
     client.status(&account, &[member], None).await;
@@ -88,7 +88,7 @@ async fn a_short_auth_code_takes_no_meaning_from_a_code_in_which_it_stands_by_ch
     let call = client
         .send(
             &account,
-            Operation::Cancel,
+            Endpoint::Cancel,
             &sale,
             &body::cancel(&key("m1"), &sale),
         )
@@ -107,7 +107,7 @@ async fn calls_may_run_on_in_a_task_of_their_own() {
     let member = key("m1");
     let keys = [member.clone()];
     let body = serde_json::Value::Null;
-    is_send(client.send(&account, Operation::Cancel, &member, &body));
+    is_send(client.send(&account, Endpoint::Cancel, &member, &body));
     is_send(client.status(&account, &keys, None));
     is_send(client.sales(&account, &keys, None));
     is_send(client.credit_check(&account, &member, Yen(1), None));

@@ -14,7 +14,7 @@ use crate::workflows::provider;
 
 text_enum! {
     /// What became of a submission.
-    Outcome {
+    SubmissionOutcome {
         /// Paid has the application.
         Submitted = "submitted" ("申請済", "submitted"),
         /// Paid is not among the member's payment methods, so the application was dropped.
@@ -30,7 +30,7 @@ text_enum! {
 #[derive(Clone, Debug)]
 pub struct Submission {
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: SubmissionOutcome,
     /// The member as it is now.
     pub member: Member,
     /// What is open still.
@@ -49,7 +49,9 @@ pub async fn resume(
     match earlier {
         Some(earlier) if end::was_not_read(&earlier) => Ok(None),
         Some(earlier) => ended(app, store, member, &earlier).await.map(Some),
-        None => answer(app, store, member, Outcome::Dropped).await.map(Some),
+        None => answer(app, store, member, SubmissionOutcome::Dropped)
+            .await
+            .map(Some),
     }
 }
 
@@ -61,10 +63,12 @@ pub(super) async fn ended(
 ) -> Result<Submission, Error> {
     let outcome = match operation.state {
         OperationState::Refused => return Err(refusal(operation)),
-        OperationState::Open | OperationState::Stuck => Outcome::Processing,
+        OperationState::Open | OperationState::Stuck => SubmissionOutcome::Processing,
         OperationState::Abandoned => return Err(closed()),
-        OperationState::Done if operation.last_outcome().codes.is_empty() => Outcome::Submitted,
-        OperationState::Done => Outcome::AlreadyLinked,
+        OperationState::Done if operation.last_outcome().codes.is_empty() => {
+            SubmissionOutcome::Submitted
+        }
+        OperationState::Done => SubmissionOutcome::AlreadyLinked,
     };
     answer(app, store, member, outcome).await
 }
@@ -78,7 +82,7 @@ pub(super) async fn answer(
     app: &App,
     store: StoreId,
     id: MemberId,
-    outcome: Outcome,
+    outcome: SubmissionOutcome,
 ) -> Result<Submission, Error> {
     let conn = &*app.db().await?;
     let member = member::find(store, id, conn).await?.or_not_found()?;

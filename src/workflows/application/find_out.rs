@@ -11,7 +11,7 @@ use crate::workflows::provider::Calls;
 
 /// What one drive of a submission found out.
 #[derive(Clone, Debug)]
-pub enum Finding {
+pub enum SubmissionFinding {
     /// Paid has the application under our key.
     Landed {
         /// Paid's own id of the member.
@@ -27,16 +27,21 @@ pub enum Finding {
     Open(Undecided),
 }
 
-impl From<Undecided> for Finding {
+impl From<Undecided> for SubmissionFinding {
     fn from(undecided: Undecided) -> Self {
         Self::Open(undecided)
     }
 }
 
 /// One drive of a submission that the caller holds.
-pub async fn find_out(app: &App, account: &Account, hold: &Hold<'_>, calls: &mut Calls) -> Finding {
+pub async fn find_out(
+    app: &App,
+    account: &Account,
+    hold: &Hold<'_>,
+    calls: &mut Calls,
+) -> SubmissionFinding {
     let operation = hold.operation();
-    let asking = Asking {
+    let asking = SubmissionDrive {
         app,
         account,
         hold,
@@ -50,7 +55,7 @@ pub async fn find_out(app: &App, account: &Account, hold: &Hold<'_>, calls: &mut
     }
 }
 
-struct Asking<'a> {
+struct SubmissionDrive<'a> {
     app: &'a App,
     account: &'a Account,
     hold: &'a Hold<'a>,
@@ -58,14 +63,14 @@ struct Asking<'a> {
     calls: &'a mut Calls,
 }
 
-impl Asking<'_> {
+impl SubmissionDrive<'_> {
     /// Nothing can have arrived yet: what Paid says now is definite.
-    async fn send_first(mut self) -> Finding {
+    async fn send_first(mut self) -> SubmissionFinding {
         let Some(answer) = self.send().await else {
             return Undecided::not_ours().into();
         };
         match answer {
-            Answer::Done { paid_id } => Finding::Landed {
+            Answer::Done { paid_id } => SubmissionFinding::Landed {
                 paid_id,
                 reported: None,
                 already_linked: false,
@@ -73,14 +78,14 @@ impl Asking<'_> {
             Answer::Unknown(unknown) => Undecided::unanswered(unknown).into(),
             Answer::Refused(codes) if codes.is_already_linked() => self.linked_already(codes).await,
             Answer::Refused(codes) => {
-                Finding::Refused(outcome(codes, "Paid refused the application."))
+                SubmissionFinding::Refused(outcome(codes, "Paid refused the application."))
             }
         }
     }
 
     /// C01 although nothing of ours can have arrived: only the banner explains that as this member's own link. Any
     /// other link is somebody else's, and adopting it would let one company buy on another's account.
-    async fn linked_already(mut self, codes: Codes) -> Finding {
+    async fn linked_already(mut self, codes: Codes) -> SubmissionFinding {
         match self.used_the_banner().await {
             Ok(true) => {
                 // Where the status cannot be had right now, the next refresh brings it.
@@ -88,13 +93,13 @@ impl Asking<'_> {
                     StatusAnswer::Reported(reported) => Some(reported),
                     StatusAnswer::Refused(_) | StatusAnswer::Unclear => None,
                 };
-                Finding::Landed {
+                SubmissionFinding::Landed {
                     paid_id: None,
                     reported,
                     already_linked: true,
                 }
             }
-            Ok(false) => Finding::Refused(outcome(
+            Ok(false) => SubmissionFinding::Refused(outcome(
                 codes,
                 "The customer number is linked already, not by this application.",
             )),
@@ -115,16 +120,16 @@ impl Asking<'_> {
     }
 
     /// A send may have arrived: Paid is asked for the key first.
-    async fn ask_then_send(mut self) -> Finding {
+    async fn ask_then_send(mut self) -> SubmissionFinding {
         match self.status().await {
-            StatusAnswer::Reported(reported) => Finding::Landed {
+            StatusAnswer::Reported(reported) => SubmissionFinding::Landed {
                 paid_id: None,
                 reported: Some(reported),
                 already_linked: false,
             },
             StatusAnswer::Refused(codes) if codes.is_unknown_member() => {
                 match self.refused_before() {
-                    Some(refused) => Finding::Refused(refused),
+                    Some(refused) => SubmissionFinding::Refused(refused),
                     None => self.send_again().await,
                 }
             }
@@ -155,12 +160,12 @@ impl Asking<'_> {
         (!proves_nothing).then_some(refusal)
     }
 
-    async fn send_again(mut self) -> Finding {
+    async fn send_again(mut self) -> SubmissionFinding {
         let Some(answer) = self.send().await else {
             return Undecided::not_ours().into();
         };
         match answer {
-            Answer::Done { paid_id } => Finding::Landed {
+            Answer::Done { paid_id } => SubmissionFinding::Landed {
                 paid_id,
                 reported: None,
                 already_linked: false,
@@ -179,7 +184,7 @@ impl Asking<'_> {
         self.hold
             .send(
                 self.account,
-                paid::Operation::Apply,
+                paid::Endpoint::Apply,
                 &self.operation.body,
                 self.calls,
             )

@@ -26,9 +26,9 @@ pub mod settle;
 pub mod submit;
 pub mod wish;
 
-pub use answer::{Outcome, Submission, fault_of, refusal, resume};
+pub use answer::{Submission, SubmissionOutcome, fault_of, refusal, resume};
 pub use diagnosis::{Diagnosis, diagnose};
-pub use refresh::{Refreshed, refresh, refresh_many};
+pub use refresh::{RefreshedApplication, refresh, refresh_many};
 pub use resolve::{Resolved, resolve, resolved};
 pub use rules::{in_progress, paid_disabled, precheck};
 pub use submit::{submit, submit_registered, write_down};

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::reported;
 use crate::app::App;
-use crate::db::application::{self, Application, Asked, MemberApplication};
+use crate::db::application::{self, Application, MemberApplication, ToRefresh};
 use crate::db::event::{self, NewEvent, Subject};
 use crate::db::json::Json;
 use crate::db::member::{self, Member};
@@ -23,12 +23,12 @@ use crate::error::{Code, Error, OrNotFound};
 use crate::paid::{Account, Codes, ReadFailure, ReportedStatus, StatusAnswer};
 use crate::workflows::context::Context;
 use crate::workflows::durable::lease;
-use crate::workflows::provider::{self, About, Calls, Reader};
+use crate::workflows::provider::{self, About, Calls, PaidReader};
 use crate::workflows::{batches, drive, unknown_code};
 
 /// What a refresh of one member among many came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refreshed {
+pub enum RefreshedApplication {
     /// Paid answered, and the answer was taken over.
     Read(ApplicationStatus),
     /// Paid refused to tell, as C02 where it knows no such member.
@@ -81,7 +81,7 @@ pub async fn refresh(app: &App, id: MemberId, context: &Context<'_>) -> Result<M
             )
         })?;
     let account = provider::account(app, &settings, settings.environment)?;
-    let mut reader = Reader::new(app, account, Calls::new(app, store, About::member(id)));
+    let mut reader = PaidReader::new(app, account, Calls::new(app, store, About::member(id)));
     let read = reader.statuses(std::slice::from_ref(&key)).await;
     let conn = &mut *app.db().await?;
     reader
@@ -113,7 +113,7 @@ pub async fn refresh_many(
     store: StoreId,
     ids: &[MemberId],
     actor: &str,
-) -> Result<Vec<(MemberId, Refreshed)>, Error> {
+) -> Result<Vec<(MemberId, RefreshedApplication)>, Error> {
     let (settings, members) = {
         let conn = &*app.db().await?;
         (
@@ -121,9 +121,9 @@ pub async fn refresh_many(
             application::find_many(store, ids, conn).await?,
         )
     };
-    let mut outcomes: HashMap<MemberId, Refreshed> = HashMap::new();
+    let mut outcomes: HashMap<MemberId, RefreshedApplication> = HashMap::new();
     let (mut open, mut to_ask) = (Vec::new(), Vec::new());
-    for Asked {
+    for ToRefresh {
         asked,
         known_to_paid,
         operation,
@@ -132,11 +132,14 @@ pub async fn refresh_many(
         if let Some(operation) = operation {
             // The worker drives it: a portion of a job must not wait for submissions one by one.
             open.push(operation);
-            outcomes.insert(asked.member_id, Refreshed::DrivenOn { open: true });
+            outcomes.insert(
+                asked.member_id,
+                RefreshedApplication::DrivenOn { open: true },
+            );
         } else if known_to_paid {
             to_ask.push(asked);
         } else {
-            outcomes.insert(asked.member_id, Refreshed::NotSubmitted);
+            outcomes.insert(asked.member_id, RefreshedApplication::NotSubmitted);
         }
     }
     if !open.is_empty() {
@@ -148,7 +151,15 @@ pub async fn refresh_many(
     }
     Ok(ids
         .iter()
-        .map(|id| (*id, outcomes.get(id).cloned().unwrap_or(Refreshed::Gone)))
+        .map(|id| {
+            (
+                *id,
+                outcomes
+                    .get(id)
+                    .cloned()
+                    .unwrap_or(RefreshedApplication::Gone),
+            )
+        })
         .collect())
 }
 
@@ -162,7 +173,7 @@ async fn ask_many(
     account: &Account,
     asked: Vec<MemberApplication>,
     actor: &str,
-) -> Result<HashMap<MemberId, Refreshed>, Error> {
+) -> Result<HashMap<MemberId, RefreshedApplication>, Error> {
     let keys: Vec<PaidKey> = asked
         .iter()
         .filter_map(|asked| asked.customer_number.clone())
@@ -190,10 +201,10 @@ async fn ask_many(
                 answered.insert(member_id, (version, answer));
             }
             Some(Err(failure @ (ReadFailure::AuthFailed(_) | ReadFailure::Rejected(_)))) => {
-                outcomes.insert(member_id, Refreshed::Failed(failure));
+                outcomes.insert(member_id, RefreshedApplication::Failed(failure));
             }
             Some(Ok(StatusAnswer::Unclear) | Err(ReadFailure::Unavailable { .. })) | None => {
-                outcomes.insert(member_id, Refreshed::Unknown);
+                outcomes.insert(member_id, RefreshedApplication::Unknown);
             }
         }
     }
@@ -227,7 +238,7 @@ async fn take(
     actor: &str,
     now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
-) -> Result<Vec<(MemberId, Refreshed)>, Error> {
+) -> Result<Vec<(MemberId, RefreshedApplication)>, Error> {
     let ids: Vec<MemberId> = answered.keys().copied().collect();
     let (mut outcomes, mut entered, mut events) =
         (Vec::with_capacity(ids.len()), Vec::new(), Vec::new());
@@ -237,7 +248,7 @@ async fn take(
             continue;
         };
         if locked.version != *version {
-            outcomes.push((id, Refreshed::Read(locked.application.status)));
+            outcomes.push((id, RefreshedApplication::Read(locked.application.status)));
             continue;
         }
         let (outcome, data) = enter(&mut locked.application, answer, now);
@@ -260,11 +271,11 @@ fn enter(
     application: &mut Application,
     answer: &StatusAnswer,
     now: DateTime<Utc>,
-) -> (Refreshed, Option<Value>) {
+) -> (RefreshedApplication, Option<Value>) {
     match answer {
         StatusAnswer::Reported(reported) => {
             let events = reported::enter(application, reported, now);
-            (Refreshed::Read(application.status), events)
+            (RefreshedApplication::Read(application.status), events)
         }
         StatusAnswer::Refused(codes) => {
             let message = if codes.is_unknown_member() {
@@ -283,8 +294,8 @@ fn enter(
                 application.last_error = Some(Json(error));
             }
             application.checked_at = Some(now);
-            (Refreshed::Refused(codes.clone()), None)
+            (RefreshedApplication::Refused(codes.clone()), None)
         }
-        StatusAnswer::Unclear => (Refreshed::Unknown, None),
+        StatusAnswer::Unclear => (RefreshedApplication::Unknown, None),
     }
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::{Value, json};
 
-use super::find_out::Finding;
+use super::find_out::SubmissionFinding;
 use super::reported;
 use crate::app::App;
 use crate::db::event::{self, NewEvent, Subject};
@@ -28,7 +28,7 @@ use crate::workflows::unknown_code::Unflagged;
 pub async fn settle(
     app: &App,
     operation: &Operation,
-    finding: Finding,
+    finding: SubmissionFinding,
     calls: &Calls,
 ) -> Result<Operation, Error> {
     let now = app.clock.now();
@@ -47,7 +47,7 @@ pub async fn settle(
                 Ending::Ours(current, unflagged) => (current, unflagged),
                 Ending::Lost(current) => return Ok(current),
             };
-        let settlement = Settlement {
+        let settlement = SubmissionSettlement {
             claimed: operation,
             operation: current,
             member,
@@ -62,30 +62,30 @@ fn missing_row() -> Error {
     anyhow::anyhow!("a submission without its member").into()
 }
 
-struct Settlement<'a> {
+struct SubmissionSettlement<'a> {
     claimed: &'a Operation,
     operation: Operation,
     member: Member,
     now: DateTime<Utc>,
 }
 
-impl Settlement<'_> {
+impl SubmissionSettlement<'_> {
     async fn finish(
         mut self,
         app: &App,
-        finding: Finding,
+        finding: SubmissionFinding,
         unflagged: Unflagged,
         conn: &mut AsyncPgConnection,
     ) -> Result<Operation, Error> {
         let subject = Subject::Member(self.member.id);
         let event = match finding {
-            Finding::Landed {
+            SubmissionFinding::Landed {
                 paid_id,
                 reported,
                 already_linked,
             } => Some(self.landed(paid_id, reported, already_linked)),
-            Finding::Refused(outcome) => Some(self.refused(outcome)),
-            Finding::Open(Undecided { outcome, sent }) => {
+            SubmissionFinding::Refused(outcome) => Some(self.refused(outcome)),
+            SubmissionFinding::Open(Undecided { outcome, sent }) => {
                 if end::put_off(app, self.claimed, &mut self.operation, outcome, sent) {
                     operation::save(&self.operation, conn).await?;
                     unflagged

@@ -4,7 +4,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::answer::{Outcome, Submission, answer, ended};
+use super::answer::{Submission, SubmissionOutcome, answer, ended};
 use super::rules::{faulty, in_progress, key_of, may_be_submitted};
 use crate::app::App;
 use crate::db::event::{self, NewEvent, Subject};
@@ -40,7 +40,7 @@ pub async fn submit(app: &App, id: MemberId, context: &Context<'_>) -> Result<Su
             .await?
     };
     match step {
-        Step::Dropped => answer(app, context.store, id, Outcome::Dropped).await,
+        Step::Dropped => answer(app, context.store, id, SubmissionOutcome::Dropped).await,
         Step::Drive(operation) => finish(app, *operation, deadline).await,
     }
 }
@@ -151,6 +151,6 @@ async fn finish(app: &App, operation: Operation, deadline: Instant) -> Result<Su
     let (store, member) = (operation.store_id, operation.member_id.or_not_found()?);
     match drive::drive_until(app, operation, deadline).await? {
         Some(settled) => ended(app, store, member, &settled).await,
-        None => answer(app, store, member, Outcome::Processing).await,
+        None => answer(app, store, member, SubmissionOutcome::Processing).await,
     }
 }

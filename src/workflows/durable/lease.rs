@@ -99,7 +99,7 @@ impl<'a> Hold<'a> {
     pub async fn send(
         &self,
         account: &Account,
-        call: paid::Operation,
+        call: paid::Endpoint,
         body: &Value,
         calls: &mut Calls,
     ) -> Option<Answer> {

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::db::event::{self, NewEvent, Subject};
 use crate::db::job::{self, Job};
 use crate::db::job_portion;
-use crate::db::upkeep::{self, Kind};
+use crate::db::upkeep::{self, Obsolete};
 use crate::domain::JobId;
 use crate::domain::events::EventType;
 use crate::domain::job::{JobState, KEPT};
@@ -86,8 +86,8 @@ pub async fn tidy(app: &App) -> Result<usize, Error> {
         })
         .await?;
     }
-    let mut dropped = upkeep::purge(Kind::JobPortions, now, conn).await?;
-    for kind in [Kind::JobItems, Kind::Jobs] {
+    let mut dropped = upkeep::purge(Obsolete::JobPortions, now, conn).await?;
+    for kind in [Obsolete::JobItems, Obsolete::Jobs] {
         dropped += upkeep::purge(kind, now - KEPT, conn).await?;
     }
     Ok(lost.len() + dropped)

@@ -9,7 +9,7 @@ mod whole;
 use diesel_async::AsyncConnection;
 
 use self::rows::{Mode, basis, drawn_for, items, judged, log, rows_of};
-use super::portion::{Held, conclude};
+use super::portion::{HeldPortion, conclude};
 use crate::app::App;
 use crate::db::job::{self, Tally};
 use crate::db::{job_portion, paid_settings};
@@ -22,7 +22,7 @@ const TRIES: usize = 3;
 /// Does a claimed portion; of a file that is to be taken over whole, the whole.
 pub(super) async fn import(
     app: &App,
-    held: &Held,
+    held: &HeldPortion,
     dry_run: bool,
     atomic: bool,
 ) -> Result<(), Error> {
@@ -47,7 +47,7 @@ fn crossed(error: &Error) -> bool {
     )
 }
 
-async fn try_to(app: &App, held: &Held, dry_run: bool, atomic: bool) -> Result<(), Error> {
+async fn try_to(app: &App, held: &HeldPortion, dry_run: bool, atomic: bool) -> Result<(), Error> {
     match (dry_run, atomic) {
         (false, false) => one_portion(app, held, Mode::Write).await,
         (true, false) => one_portion(app, held, Mode::Check).await,
@@ -55,7 +55,7 @@ async fn try_to(app: &App, held: &Held, dry_run: bool, atomic: bool) -> Result<(
     }
 }
 
-async fn one_portion(app: &App, held: &Held, mode: Mode) -> Result<(), Error> {
+async fn one_portion(app: &App, held: &HeldPortion, mode: Mode) -> Result<(), Error> {
     let rows = rows_of(&held.portion)?;
     let (store, write) = (held.job.store_id, mode == Mode::Write);
     let drawn = if write {

@@ -18,6 +18,6 @@ mod work;
 
 pub use accept::{NewJob, accept, accept_import, resume};
 pub use end::{cancel, tidy};
-pub use portion::Held;
+pub use portion::HeldPortion;
 pub use schedule::schedule_due;
 pub use work::{claim_due, run_due, work};

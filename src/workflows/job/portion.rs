@@ -11,7 +11,7 @@ use crate::error::{Error, OrNotFound};
 
 /// A portion of a job in the hands of this process.
 #[derive(Clone, Debug)]
-pub struct Held {
+pub struct HeldPortion {
     /// The job as it was when the portion was claimed.
     pub job: Job,
     /// The portion.
@@ -21,7 +21,7 @@ pub struct Held {
 /// Counts the outcomes of a portion, and ends the job where nothing is left of it.
 pub(super) async fn conclude(
     app: &App,
-    held: &Held,
+    held: &HeldPortion,
     tally: Tally,
     conn: &mut AsyncPgConnection,
 ) -> Result<(), Error> {

@@ -10,7 +10,7 @@ use crate::domain::job::ItemOutcome;
 use crate::domain::{MemberId, OperationId};
 use crate::error::{Error, OrNotFound};
 use crate::holding;
-use crate::workflows::application::{self, Outcome};
+use crate::workflows::application::{self, SubmissionOutcome};
 use crate::workflows::context::Context;
 use crate::workflows::drive;
 
@@ -26,13 +26,15 @@ pub(super) async fn submit_all(app: &App, job: &Job, items: Vec<Item>) -> Vec<It
 async fn submit(app: &App, job: &Job, item: Item) -> Item {
     match try_to(app, job, &item).await {
         Ok(None) => item,
-        Ok(Some(Outcome::Dropped)) => {
-            item.ended(ItemOutcome::Skipped, Some(Outcome::Dropped.as_str()))
-        }
-        Ok(Some(Outcome::Processing)) => {
-            item.ended(ItemOutcome::Unknown, Some(Outcome::Processing.as_str()))
-        }
-        Ok(Some(outcome @ (Outcome::Submitted | Outcome::AlreadyLinked))) => {
+        Ok(Some(SubmissionOutcome::Dropped)) => item.ended(
+            ItemOutcome::Skipped,
+            Some(SubmissionOutcome::Dropped.as_str()),
+        ),
+        Ok(Some(SubmissionOutcome::Processing)) => item.ended(
+            ItemOutcome::Unknown,
+            Some(SubmissionOutcome::Processing.as_str()),
+        ),
+        Ok(Some(outcome @ (SubmissionOutcome::Submitted | SubmissionOutcome::AlreadyLinked))) => {
             item.ended(ItemOutcome::Succeeded, Some(outcome.as_str()))
         }
         Err(error) => broke_off(app, job, item, &error).await,
@@ -40,7 +42,7 @@ async fn submit(app: &App, job: &Job, item: Item) -> Item {
 }
 
 /// `None`: an earlier try has sent it, and nobody can tell yet what came of it.
-async fn try_to(app: &App, job: &Job, item: &Item) -> Result<Option<Outcome>, Error> {
+async fn try_to(app: &App, job: &Job, item: &Item) -> Result<Option<SubmissionOutcome>, Error> {
     let (store, member) = (job.store_id, MemberId(item.subject.or_not_found()?));
     if !drive::go_on(app, store, item.made.map(OperationId)).await? {
         return Ok(None);

@@ -4,7 +4,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection};
 use futures_util::future::join_all;
 
 use super::end::end;
-use super::portion::{Held, conclude};
+use super::portion::{HeldPortion, conclude};
 use super::{confirm, import, refresh, submit};
 use crate::app::App;
 use crate::db::job::{self, Item, Tally};
@@ -16,11 +16,11 @@ use crate::holding;
 use crate::workflows::durable::lease;
 
 /// Claims portions that are due.
-pub async fn claim_due(app: &App, limit: i64) -> Result<Vec<Held>, Error> {
+pub async fn claim_due(app: &App, limit: i64) -> Result<Vec<HeldPortion>, Error> {
     let claimed = job_portion::claim_due(lease::new(app), limit, &mut *app.db().await?).await?;
     Ok(claimed
         .into_iter()
-        .map(|(job, portion)| Held { job, portion })
+        .map(|(job, portion)| HeldPortion { job, portion })
         .collect())
 }
 
@@ -37,7 +37,7 @@ pub async fn run_due(app: &App, limit: i64) -> Result<usize, Error> {
 
 /// Does a claimed portion. Its lease is renewed meanwhile; should it be lost all the same, whoever took it over repeats
 /// nothing that was written down, and what this worker found out is dropped.
-pub async fn work(app: &App, held: &Held) -> Result<(), Error> {
+pub async fn work(app: &App, held: &HeldPortion) -> Result<(), Error> {
     let done = tokio::select! {
         done = holding::counted(do_portion(app, held)) => done,
         () = keep(app, &held.portion) => return Ok(()),
@@ -67,7 +67,7 @@ async fn keep(app: &App, portion: &Portion) {
     }
 }
 
-async fn do_portion(app: &App, held: &Held) -> Result<(), Error> {
+async fn do_portion(app: &App, held: &HeldPortion) -> Result<(), Error> {
     let job = &held.job;
     let done = match job.task()? {
         Task::MemberSubmission => submit::submit_all(app, job, to_do(app, held).await?).await,
@@ -90,7 +90,7 @@ async fn do_portion(app: &App, held: &Held) -> Result<(), Error> {
     .await
 }
 
-async fn to_do(app: &App, held: &Held) -> Result<Vec<Item>, Error> {
+async fn to_do(app: &App, held: &HeldPortion) -> Result<Vec<Item>, Error> {
     let portion = &held.portion;
     let conn = &*app.db().await?;
     Ok(job::to_do(
@@ -106,7 +106,7 @@ async fn to_do(app: &App, held: &Held) -> Result<Vec<Item>, Error> {
 /// Writes down what became of a locked portion's items.
 async fn write_outcomes(
     app: &App,
-    held: &Held,
+    held: &HeldPortion,
     done: &[Item],
     conn: &mut AsyncPgConnection,
 ) -> Result<(), Error> {
@@ -126,7 +126,7 @@ async fn write_outcomes(
 }
 
 /// Lets a portion go that broke by a fault of ours, to be tried again; the whole job fails where that happens too often.
-async fn break_off(app: &App, held: &Held) -> Result<(), Error> {
+async fn break_off(app: &App, held: &HeldPortion) -> Result<(), Error> {
     let (store, id, now) = (held.job.store_id, held.job.id, app.clock.now());
     let failures = held.portion.failures + 1;
     let conn = &mut *app.db().await?;

@@ -60,7 +60,7 @@ pub async fn change(
 
 /// What a member who changes its own profile has shown of itself.
 #[derive(Clone, Copy, Debug)]
-pub struct Shown {
+pub struct OwnProof {
     /// The session in which it acts.
     pub session: SessionId,
     /// It gave its password: only then it may change the e-mail address, with which it logs in.
@@ -71,7 +71,7 @@ pub struct Shown {
 pub async fn change_own(
     app: &App,
     id: MemberId,
-    shown: Shown,
+    shown: OwnProof,
     context: &Context<'_>,
     edit: impl FnOnce(&Profile) -> Result<Profile, Error> + Send,
 ) -> Result<Member, Error> {

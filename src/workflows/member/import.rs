@@ -12,8 +12,8 @@ use chrono::{DateTime, Utc};
 use diesel_async::AsyncPgConnection;
 use serde::{Deserialize, Serialize};
 
-use self::effects::Change;
 pub use self::effects::Effects;
+use self::effects::MemberChange;
 pub use self::spoken_for::SpokenFor;
 use super::change::{changes, email_changed};
 use super::create::{created, fresh};
@@ -32,7 +32,7 @@ use crate::workflows::application;
 
 /// What a row comes to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Verdict {
+pub enum RowVerdict {
     /// It makes this member.
     Creates(MemberId),
     /// It changes this member.
@@ -105,7 +105,7 @@ pub struct Basis<'a> {
 }
 
 /// Judges rows one after the other, each with what those before it do.
-pub struct Judge<'a> {
+pub struct RowJudge<'a> {
     basis: Basis<'a>,
     members: Vec<Member>,
     by_number: HashMap<String, usize>,
@@ -117,7 +117,7 @@ pub struct Judge<'a> {
     effects: Effects,
 }
 
-impl<'a> Judge<'a> {
+impl<'a> RowJudge<'a> {
     /// For rows that call members by these names; with `lock` the members are locked, for an effect in the same
     /// transaction.
     pub async fn new(
@@ -168,12 +168,12 @@ impl<'a> Judge<'a> {
     ///
     /// # Errors
     /// Where more numbers are needed than were drawn, as somebody else's change made a row's member new.
-    pub fn judge(&mut self, row: &Row) -> Result<Verdict, Error> {
+    pub fn judge(&mut self, row: &Row) -> Result<RowVerdict, Error> {
         if self.basis.spoken_for.includes(row) {
-            return Ok(Verdict::Refused(None, row.with_faults([spoken_for()])));
+            return Ok(RowVerdict::Refused(None, row.with_faults([spoken_for()])));
         }
         match self.meant(row) {
-            Err(fault) => Ok(Verdict::Refused(None, row.with_faults([fault]))),
+            Err(fault) => Ok(RowVerdict::Refused(None, row.with_faults([fault]))),
             Ok(Some(place)) => Ok(self.change(row, place)),
             Ok(None) => self.create(row),
         }
@@ -219,7 +219,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn create(&mut self, row: &Row) -> Result<Verdict, Error> {
+    fn create(&mut self, row: &Row) -> Result<RowVerdict, Error> {
         let mut profile = Profile::default();
         row.apply(&mut profile);
         let mut member = fresh(
@@ -247,7 +247,7 @@ impl<'a> Judge<'a> {
         self.link(row, &mut member, &mut faults);
         let faults = row.with_faults(faults);
         if !faults.is_empty() {
-            return Ok(Verdict::Refused(None, faults));
+            return Ok(RowVerdict::Refused(None, faults));
         }
         match (&row.number, &mut self.basis.drawn) {
             (Some(number), _) => member.number.clone_from(number),
@@ -263,10 +263,10 @@ impl<'a> Judge<'a> {
         self.effects.created.push(member.clone());
         self.touched.insert(self.members.len());
         self.know(member);
-        Ok(Verdict::Creates(id))
+        Ok(RowVerdict::Creates(id))
     }
 
-    fn change(&mut self, row: &Row, place: usize) -> Verdict {
+    fn change(&mut self, row: &Row, place: usize) -> RowVerdict {
         let before = &self.members[place];
         let mut member = before.clone();
         row.apply(&mut member.profile.0);
@@ -304,12 +304,12 @@ impl<'a> Judge<'a> {
         let id = member.id;
         let faults = row.with_faults(faults);
         if !faults.is_empty() {
-            return Verdict::Refused(Some(id), faults);
+            return RowVerdict::Refused(Some(id), faults);
         }
         self.touched.insert(place);
         let mut events = changes(&self.members[place], &member);
         if events.is_empty() {
-            return Verdict::LeavesAlone(id);
+            return RowVerdict::LeavesAlone(id);
         }
         if let Some(key) = &member.customer_number {
             self.by_key.insert(key.clone(), place);
@@ -321,11 +321,11 @@ impl<'a> Judge<'a> {
             events.push(email_changed(self.basis.keys, before));
         }
         self.effects.events.extend(events);
-        self.effects.changed.push(Change {
+        self.effects.changed.push(MemberChange {
             before: before.clone(),
             after: member,
         });
-        Verdict::Changes(id)
+        RowVerdict::Changes(id)
     }
 
     /// Tidies and checks the profile and the number.

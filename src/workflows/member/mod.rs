@@ -9,7 +9,7 @@ mod password;
 mod remove;
 mod rules;
 
-pub use change::{Change, Shown, act, change, change_own};
+pub use change::{Change, OwnProof, act, change, change_own};
 pub use create::{NewMember, Registration, create, register, resume};
 pub use intake::read as read_file;
 pub use password::{ask_for_new_password, confirm_password, make_password_token, set_password};

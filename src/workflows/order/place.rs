@@ -30,7 +30,7 @@ use crate::workflows::application::reported;
 use crate::workflows::durable::intent::write_intent;
 use crate::workflows::payment::answer::{Progress, view};
 use crate::workflows::payment::intent;
-use crate::workflows::provider::{self, About, Calls, Reader};
+use crate::workflows::provider::{self, About, Calls, PaidReader};
 use crate::workflows::{checkout, drive};
 
 /// What is to be ordered.
@@ -194,7 +194,7 @@ impl Placing<'_> {
             .ok_or_else(|| not_available(Vec::new(), &member))?;
         let account = provider::account(self.app, &settings, settings.environment)?;
         let calls = Calls::new(self.app, self.store.store_id, About::member(member.id));
-        let mut reader = Reader::new(self.app, account, calls);
+        let mut reader = PaidReader::new(self.app, account, calls);
         let buyer = member.id;
         let checked = self.check_credit(&mut reader, member, &key).await;
         let deadline = reader.deadline();
@@ -227,7 +227,7 @@ impl Placing<'_> {
     /// The status is asked where the cached one forbids, then the credit. Both answers update the cache.
     async fn check_credit(
         &self,
-        reader: &mut Reader<'_>,
+        reader: &mut PaidReader<'_>,
         member: Member,
         key: &PaidKey,
     ) -> Result<Member, Error> {

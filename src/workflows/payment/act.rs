@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::answer::{Progress, deadline, drive_now, finish, view};
 use super::intent;
 use super::lock::Locked;
-use super::refresh::{self, Shown};
+use super::refresh::{self, SaleAtPaid};
 use super::rules::{
     check_account, in_progress, missing, no_payment, not_unconfirmed, require_inquiry,
 };
@@ -23,7 +23,7 @@ use crate::domain::{OrderId, Yen};
 use crate::error::{Code, Error, OrNotFound};
 use crate::paid::{self, Inquiry};
 use crate::workflows::context::Context;
-use crate::workflows::provider::{self, About, Calls, Reader};
+use crate::workflows::provider::{self, About, Calls, PaidReader};
 
 /// How a payment is confirmed.
 #[derive(Clone, Debug, Default)]
@@ -157,11 +157,11 @@ async fn look(
     payment: &Payment,
     actor: &str,
     deadline: Instant,
-) -> Result<Shown, Error> {
+) -> Result<SaleAtPaid, Error> {
     check_account(settings, payment)?;
     let account = provider::account(app, settings, payment.environment)?;
     let calls = Calls::new(app, payment.store_id, About::order(payment.order_id));
-    let mut reader = Reader::until(deadline, app, account, calls);
+    let mut reader = PaidReader::until(deadline, app, account, calls);
     let read = reader
         .sales(std::slice::from_ref(&payment.credit_key))
         .await;
@@ -169,14 +169,14 @@ async fn look(
     let problem =
         match read.map(|mut answers| answers.remove(&payment.credit_key).unwrap_or(unclear)) {
             Ok(Inquiry::Found(sale)) => {
-                return Ok(Shown {
+                return Ok(SaleAtPaid {
                     calls: reader.calls,
                     asked: payment.version,
                     sale: Some(sale),
                 });
             }
             Ok(Inquiry::NotFound) => {
-                return Ok(Shown {
+                return Ok(SaleAtPaid {
                     calls: reader.calls,
                     asked: payment.version,
                     sale: None,
@@ -206,7 +206,7 @@ async fn ask(
     app: &App,
     id: OrderId,
     action: PaymentAction,
-    shown: Option<Shown>,
+    shown: Option<SaleAtPaid>,
     context: &Context<'_>,
     plan: impl FnOnce(&Order, &Payment) -> Result<SalePlan, Error> + Send,
 ) -> Result<Operation, Error> {
@@ -217,7 +217,7 @@ async fn ask(
             None => None,
         };
         let locked = Locked::of(context.store, id, conn).await?;
-        let mut asking = Asking {
+        let mut asking = RequestedAction {
             app,
             settings: locked.settings,
             is_open: locked.open.is_some(),
@@ -258,7 +258,7 @@ async fn ask(
 }
 
 /// An action on the payment of a locked order, between the look at what is there and what is written.
-struct Asking<'a> {
+struct RequestedAction<'a> {
     app: &'a App,
     settings: PaidSettings,
     is_open: bool,
@@ -269,13 +269,13 @@ struct Asking<'a> {
     adopted: bool,
 }
 
-impl Asking<'_> {
+impl RequestedAction<'_> {
     /// Says what to ask of Paid, or why nothing. The caller's version is compared with a row that nobody but others can
     /// have changed since the caller read it.
     fn decide(
         &mut self,
         order: &Order,
-        shown: Option<&Shown>,
+        shown: Option<&SaleAtPaid>,
         plan: impl FnOnce(&Order, &Payment) -> Result<SalePlan, Error>,
     ) -> Result<SalePlan, Error> {
         self.context.check_version(order.version)?;

@@ -13,7 +13,7 @@ use crate::workflows::provider::Calls;
 
 /// What one drive of an operation found out.
 #[derive(Clone, Debug)]
-pub enum Finding {
+pub enum SaleFinding {
     /// It took effect, with what Paid shows of the sale, where it was asked.
     Done(Option<Sale>),
     /// It did not, and will not. `found` is adopted.
@@ -44,7 +44,7 @@ pub enum Gone {
     NotThere,
 }
 
-impl Finding {
+impl SaleFinding {
     fn refused(codes: Codes, message: impl Into<String>, found: Option<Sale>) -> Self {
         Self::Refused {
             outcome: outcome(codes, message),
@@ -64,7 +64,7 @@ impl Finding {
     }
 }
 
-impl From<Undecided> for Finding {
+impl From<Undecided> for SaleFinding {
     fn from(undecided: Undecided) -> Self {
         Self::Open(undecided)
     }
@@ -77,9 +77,9 @@ pub async fn find_out(
     hold: &Hold<'_>,
     plan: &SalePlan,
     calls: &mut Calls,
-) -> Finding {
+) -> SaleFinding {
     let operation = hold.operation();
-    let asking = Asking {
+    let asking = SaleDrive {
         app,
         account,
         hold,
@@ -107,7 +107,7 @@ const NOT_MOVED: &str = "Paid knows no open sale under this key.";
 /// Paid does not cancel a sale that was given up.
 const NOT_CANCELLED: &str = "Paid refused to cancel the sale.";
 
-struct Asking<'a> {
+struct SaleDrive<'a> {
     app: &'a App,
     account: &'a Account,
     hold: &'a Hold<'a>,
@@ -116,9 +116,9 @@ struct Asking<'a> {
     calls: &'a mut Calls,
 }
 
-impl Asking<'_> {
+impl SaleDrive<'_> {
     /// A send may have arrived: Paid is asked first, and the settlement table decides.
-    async fn inquire_then_send(mut self) -> Finding {
+    async fn inquire_then_send(mut self) -> SaleFinding {
         let found = match self.inquire().await {
             Inquiry::Found(sale) => Some(sale),
             Inquiry::NotFound => None,
@@ -127,7 +127,7 @@ impl Asking<'_> {
         match self.settled_by(found, Codes::none()) {
             Some(finding) => finding,
             None => match refused_before(self.operation, &self.app.config.paid) {
-                Some(refused) => Finding::Refused {
+                Some(refused) => SaleFinding::Refused {
                     outcome: refused,
                     found,
                 },
@@ -137,25 +137,25 @@ impl Asking<'_> {
     }
 
     /// What the settlement table makes of what Paid shows; `None`: nothing took effect. `codes` are those of a refusal.
-    fn settled_by(&self, found: Option<Sale>, codes: Codes) -> Option<Finding> {
+    fn settled_by(&self, found: Option<Sale>, codes: Codes) -> Option<SaleFinding> {
         match verdict(self.plan, found) {
-            Verdict::Done => Some(Finding::Done(found)),
+            Verdict::Done => Some(SaleFinding::Done(found)),
             Verdict::SendAgain => None,
-            Verdict::RefusedAdopt => Some(Finding::refused(
+            Verdict::RefusedAdopt => Some(SaleFinding::refused(
                 codes,
                 "Something else happened at Paid.",
                 found,
             )),
-            Verdict::RefusedMissing => Some(Finding::missing(codes)),
+            Verdict::RefusedMissing => Some(SaleFinding::missing(codes)),
         }
     }
 
-    async fn send(mut self) -> Finding {
+    async fn send(mut self) -> SaleFinding {
         let call = match self.plan {
-            SalePlan::Register { .. } => paid::Operation::Register,
-            SalePlan::Amend { .. } => paid::Operation::Update,
-            SalePlan::Confirm { .. } => paid::Operation::Fix,
-            SalePlan::Cancel { .. } => paid::Operation::Cancel,
+            SalePlan::Register { .. } => paid::Endpoint::Register,
+            SalePlan::Amend { .. } => paid::Endpoint::Update,
+            SalePlan::Confirm { .. } => paid::Endpoint::Fix,
+            SalePlan::Cancel { .. } => paid::Endpoint::Cancel,
         };
         let Some(answer) = self
             .hold
@@ -165,7 +165,7 @@ impl Asking<'_> {
             return Undecided::not_ours().into();
         };
         match answer {
-            Answer::Done { .. } => Finding::Done(None),
+            Answer::Done { .. } => SaleFinding::Done(None),
             Answer::Unknown(unknown) => Undecided::unanswered(unknown).into(),
             Answer::Refused(codes) if self.operation.may_have_arrived => {
                 self.refused_after_a_send(codes)
@@ -173,17 +173,17 @@ impl Asking<'_> {
             Answer::Refused(codes) if codes.is_not_found() => {
                 self.refused_as_not_found(codes).await
             }
-            Answer::Refused(codes) => Finding::refused(codes, "Paid refused.", None),
+            Answer::Refused(codes) => SaleFinding::refused(codes, "Paid refused.", None),
         }
     }
 
     /// An earlier send may have arrived, so this refusal proves nothing, but for a key that Paid knows already.
-    fn refused_after_a_send(&self, codes: Codes) -> Finding {
+    fn refused_after_a_send(&self, codes: Codes) -> SaleFinding {
         let config = &self.app.config.paid;
         let landed = matches!(self.plan, SalePlan::Register { .. })
             && codes.is_duplicate(&config.duplicate_code);
         if landed && !config.capabilities.inquiry {
-            return Finding::Done(None);
+            return SaleFinding::Done(None);
         }
         if config.capabilities.inquiry || codes.is_request_fault() {
             return Undecided::refused_for_now(
@@ -192,7 +192,7 @@ impl Asking<'_> {
             )
             .into();
         }
-        Finding::Stuck(outcome(
+        SaleFinding::Stuck(outcome(
             codes,
             "Paid refused a repeated send, and cannot be asked what became of the first.",
         ))
@@ -200,9 +200,9 @@ impl Asking<'_> {
 
     /// Paid moves no final and no unknown sale. Which of the two it is, an inquiry tells: what was asked for may stand
     /// there already, by somebody's hand in Paid's console.
-    async fn refused_as_not_found(&mut self, codes: Codes) -> Finding {
+    async fn refused_as_not_found(&mut self, codes: Codes) -> SaleFinding {
         if !self.app.config.paid.capabilities.inquiry {
-            return Finding::refused(codes, NOT_MOVED, None);
+            return SaleFinding::refused(codes, NOT_MOVED, None);
         }
         let found = match self.inquire().await {
             Inquiry::Found(sale) => Some(sale),
@@ -210,11 +210,11 @@ impl Asking<'_> {
             Inquiry::Unclear(_) => return Undecided::refused_for_now(codes, UNCLEAR).into(),
         };
         self.settled_by(found, codes.clone())
-            .unwrap_or_else(|| Finding::refused(codes, NOT_MOVED, found))
+            .unwrap_or_else(|| SaleFinding::refused(codes, NOT_MOVED, found))
     }
 
     /// The sale is cancelled under its key, whether it exists or not.
-    async fn give_up(mut self) -> Finding {
+    async fn give_up(mut self) -> SaleFinding {
         let payment = match self.payment().await {
             Ok(payment) => payment,
             Err(error) => {
@@ -225,37 +225,37 @@ impl Asking<'_> {
         let body = paid::body::cancel(&payment.customer_number, &self.operation.paid_key);
         let Some(answer) = self
             .hold
-            .send(self.account, paid::Operation::Cancel, &body, self.calls)
+            .send(self.account, paid::Endpoint::Cancel, &body, self.calls)
             .await
         else {
             return Undecided::not_ours().into();
         };
         match answer {
-            Answer::Done { .. } => Finding::GivenUp(Gone::Cancelled),
+            Answer::Done { .. } => SaleFinding::GivenUp(Gone::Cancelled),
             Answer::Unknown(unknown) => Undecided::unanswered(unknown).into(),
             Answer::Refused(codes) if codes.is_request_fault() => {
                 Undecided::refused_for_now(codes, "Paid refused.").into()
             }
             Answer::Refused(codes) if !self.app.config.paid.capabilities.inquiry => {
                 if codes.is_not_found() {
-                    Finding::GivenUp(Gone::NotThere)
+                    SaleFinding::GivenUp(Gone::NotThere)
                 } else {
                     Undecided::refused_for_now(codes, NOT_CANCELLED).into()
                 }
             }
             Answer::Refused(codes) => match self.inquire().await {
-                Inquiry::NotFound => Finding::GivenUp(Gone::NotThere),
+                Inquiry::NotFound => SaleFinding::GivenUp(Gone::NotThere),
                 Inquiry::Found(Sale {
                     status: SaleStatus::Canceled,
                     ..
-                }) => Finding::GivenUp(Gone::WasCancelled),
-                Inquiry::Found(sale) if self.operation.looks_again => Finding::CameLate(sale),
+                }) => SaleFinding::GivenUp(Gone::WasCancelled),
+                Inquiry::Found(sale) if self.operation.looks_again => SaleFinding::CameLate(sale),
                 Inquiry::Found(
                     sale @ Sale {
                         status: SaleStatus::Fixed,
                         ..
                     },
-                ) => Finding::Done(Some(sale)),
+                ) => SaleFinding::Done(Some(sale)),
                 Inquiry::Found(_) | Inquiry::Unclear(_) => {
                     Undecided::refused_for_now(codes, NOT_CANCELLED).into()
                 }
@@ -264,19 +264,19 @@ impl Asking<'_> {
     }
 
     /// The last send of a sale that came to nothing must be over by now. If it made a sale after all, that is cancelled.
-    async fn look_again(mut self) -> Finding {
+    async fn look_again(mut self) -> SaleFinding {
         match self.inquire().await {
-            Inquiry::NotFound => Finding::GivenUp(Gone::NotThere),
+            Inquiry::NotFound => SaleFinding::GivenUp(Gone::NotThere),
             Inquiry::Found(Sale {
                 status: SaleStatus::Canceled,
                 ..
-            }) => Finding::GivenUp(Gone::WasCancelled),
+            }) => SaleFinding::GivenUp(Gone::WasCancelled),
             Inquiry::Found(
                 sale @ Sale {
                     status: SaleStatus::Fixed,
                     ..
                 },
-            ) => Finding::CameLate(sale),
+            ) => SaleFinding::CameLate(sale),
             Inquiry::Found(Sale {
                 status: SaleStatus::Registered,
                 ..

@@ -25,7 +25,7 @@ use crate::workflows::{batches, unknown_code};
 
 /// What a refresh of one order among many came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refreshed {
+pub enum RefreshedPayment {
     /// Read, and adopted where it had changed.
     Adopted,
     /// Paid does not know the sale; the payment is flagged.
@@ -41,7 +41,7 @@ pub enum Refreshed {
 }
 
 /// What Paid showed of a sale, with the calls that asked for it, which are not written down yet.
-pub struct Shown {
+pub struct SaleAtPaid {
     /// To be written down with what comes of the answer.
     pub calls: Calls,
     /// The version of the payment that was asked about.
@@ -56,7 +56,7 @@ pub async fn adopt(
     app: &App,
     store: StoreId,
     id: OrderId,
-    shown: &Shown,
+    shown: &SaleAtPaid,
     context: &Context<'_>,
 ) -> Result<(), Error> {
     let now = app.clock.now();
@@ -134,7 +134,7 @@ pub async fn refresh_many(
     store: StoreId,
     orders: &[OrderId],
     actor: &str,
-) -> Result<Vec<(OrderId, Refreshed)>, Error> {
+) -> Result<Vec<(OrderId, RefreshedPayment)>, Error> {
     let (settings, payments) = {
         let conn = &*app.db().await?;
         (
@@ -142,13 +142,13 @@ pub async fn refresh_many(
             payment::find_many(store, orders, conn).await?,
         )
     };
-    let mut outcomes: HashMap<OrderId, Refreshed> = HashMap::new();
+    let mut outcomes: HashMap<OrderId, RefreshedPayment> = HashMap::new();
     let (mut open, mut to_ask) = (Vec::new(), Vec::new());
     for (payment, operation) in payments {
         if let Some(operation) = operation {
             // The worker drives it: a portion of a job must not wait for operations one by one.
             open.push(operation);
-            outcomes.insert(payment.order_id, Refreshed::DrivenOn);
+            outcomes.insert(payment.order_id, RefreshedPayment::DrivenOn);
         } else if check_account(&settings, &payment).is_ok()
             && settings.environment == payment.environment
         {
@@ -183,10 +183,10 @@ pub async fn refresh_many(
                     answered.insert(payment.order_id, (payment.version, found));
                 }
                 Some(Err(failure @ (ReadFailure::AuthFailed(_) | ReadFailure::Rejected(_)))) => {
-                    outcomes.insert(payment.order_id, Refreshed::Failed(failure));
+                    outcomes.insert(payment.order_id, RefreshedPayment::Failed(failure));
                 }
                 Some(Ok(None) | Err(ReadFailure::Unavailable { .. })) | None => {
-                    outcomes.insert(payment.order_id, Refreshed::Unknown);
+                    outcomes.insert(payment.order_id, RefreshedPayment::Unknown);
                 }
             }
         }
@@ -197,7 +197,10 @@ pub async fn refresh_many(
         .map(|id| {
             (
                 *id,
-                outcomes.get(id).cloned().unwrap_or(Refreshed::NoPayment),
+                outcomes
+                    .get(id)
+                    .cloned()
+                    .unwrap_or(RefreshedPayment::NoPayment),
             )
         })
         .collect())
@@ -214,7 +217,7 @@ async fn adopt_many(
     not_understood: Vec<(Subject, Codes)>,
     calls: &Calls,
     actor: &str,
-) -> Result<Vec<(OrderId, Refreshed)>, Error> {
+) -> Result<Vec<(OrderId, RefreshedPayment)>, Error> {
     let now = app.clock.now();
     let ids: Vec<OrderId> = answered.keys().copied().collect();
     let conn = &mut *app.db().await?;
@@ -230,19 +233,19 @@ async fn adopt_many(
                 continue;
             };
             if open.contains(&id) {
-                outcomes.push((id, Refreshed::DrivenOn));
+                outcomes.push((id, RefreshedPayment::DrivenOn));
             } else if payment.version != *version {
                 // Somebody else learned more meanwhile.
-                outcomes.push((id, Refreshed::Adopted));
+                outcomes.push((id, RefreshedPayment::Adopted));
             } else {
                 events.extend(enter(&mut payment, *found, now));
                 let missing = payment.flag == Some(PaymentFlag::MissingAtPaid);
                 outcomes.push((
                     id,
                     if missing {
-                        Refreshed::Missing
+                        RefreshedPayment::Missing
                     } else {
-                        Refreshed::Adopted
+                        RefreshedPayment::Adopted
                     },
                 ));
                 entered.push(payment);

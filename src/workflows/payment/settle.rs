@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::{Value, json};
 
-use super::find_out::{Finding, Gone};
+use super::find_out::{Gone, SaleFinding};
 use crate::app::App;
 use crate::db::event::{self, NewEvent, Subject};
 use crate::db::json::Json;
@@ -29,7 +29,7 @@ pub async fn settle(
     app: &App,
     operation: &Operation,
     plan: &SalePlan,
-    finding: Finding,
+    finding: SaleFinding,
     calls: &Calls,
 ) -> Result<Operation, Error> {
     let now = app.clock.now();
@@ -51,7 +51,7 @@ pub async fn settle(
         let payment = payment::lock(store, order_id, conn)
             .await?
             .ok_or_else(missing_row)?;
-        let settlement = Settlement {
+        let settlement = SaleSettlement {
             claimed: operation,
             plan,
             operation: current,
@@ -69,7 +69,7 @@ fn missing_row() -> Error {
     anyhow::anyhow!("an operation without its order or payment").into()
 }
 
-struct Settlement<'a> {
+struct SaleSettlement<'a> {
     claimed: &'a Operation,
     plan: &'a SalePlan,
     operation: Operation,
@@ -79,16 +79,16 @@ struct Settlement<'a> {
     now: DateTime<Utc>,
 }
 
-impl Settlement<'_> {
+impl SaleSettlement<'_> {
     async fn finish(
         mut self,
         app: &App,
-        finding: Finding,
+        finding: SaleFinding,
         unflagged: Unflagged,
         conn: &mut AsyncPgConnection,
     ) -> Result<Operation, Error> {
         match finding {
-            Finding::Open(Undecided { outcome, sent }) => {
+            SaleFinding::Open(Undecided { outcome, sent }) => {
                 if end::put_off(app, self.claimed, &mut self.operation, outcome, sent) {
                     operation::save(&self.operation, conn).await?;
                     unflagged
@@ -102,16 +102,16 @@ impl Settlement<'_> {
                     self.stuck()
                 }
             }
-            Finding::Stuck(outcome) => {
+            SaleFinding::Stuck(outcome) => {
                 let sent = Sent::Refused(outcome.clone());
                 let _ = end::put_off(app, self.claimed, &mut self.operation, outcome, sent);
                 self.stuck();
             }
-            Finding::GivenUp(gone) if self.operation.looks_again => self.looked_again(gone),
-            Finding::GivenUp(gone) => self.given_up(gone, lease::surely_over(app)),
-            Finding::CameLate(sale) => self.came_late(Some(sale)),
-            Finding::Done(found) => self.done(found),
-            Finding::Refused { outcome, found } => {
+            SaleFinding::GivenUp(gone) if self.operation.looks_again => self.looked_again(gone),
+            SaleFinding::GivenUp(gone) => self.given_up(gone, lease::surely_over(app)),
+            SaleFinding::CameLate(sale) => self.came_late(Some(sale)),
+            SaleFinding::Done(found) => self.done(found),
+            SaleFinding::Refused { outcome, found } => {
                 self.refused(outcome, found, lease::surely_over(app))
             }
         }

@@ -12,9 +12,9 @@ use crate::domain::StoreId;
 use crate::domain::job::ItemOutcome;
 use crate::error::{Code, Error};
 use crate::member_csv::{self, Row, Unreadable};
-use crate::workflows::job::portion::Held;
+use crate::workflows::job::portion::HeldPortion;
 use crate::workflows::member::import::{
-    Basis, Effects, Judge, SpokenFor, Verdict, draw_numbers, names,
+    Basis, Effects, RowJudge, RowVerdict, SpokenFor, draw_numbers, names,
 };
 
 pub(super) type Rows = Vec<Result<Row, Unreadable>>;
@@ -49,7 +49,7 @@ pub(super) async fn drawn_for(
 
 pub(super) fn basis<'a>(
     app: &'a App,
-    held: &Held,
+    held: &HeldPortion,
     settings: &'a PaidSettings,
     drawn: Option<Vec<String>>,
     spoken_for: &'a SpokenFor,
@@ -69,18 +69,18 @@ pub(super) async fn judged(
     rows: &Rows,
     lock: bool,
     conn: &mut AsyncPgConnection,
-) -> Result<(Vec<Verdict>, Effects), Error> {
+) -> Result<(Vec<RowVerdict>, Effects), Error> {
     let names = names(rows.iter().filter_map(|row| row.as_ref().ok()));
-    let mut judge = Judge::new(basis, &names, lock, conn).await?;
+    let mut judge = RowJudge::new(basis, &names, lock, conn).await?;
     let verdict = |row: &Result<Row, Unreadable>| match row {
         Ok(row) => judge.judge(row),
-        Err(unreadable) => Ok(Verdict::Refused(None, unreadable.faults.clone())),
+        Err(unreadable) => Ok(RowVerdict::Refused(None, unreadable.faults.clone())),
     };
     let verdicts = rows.iter().map(verdict).collect::<Result<Vec<_>, _>>()?;
     Ok((verdicts, judge.into_effects()))
 }
 
-pub(super) fn items(portion: &Portion, verdicts: Vec<Verdict>, mode: Mode) -> Vec<Item> {
+pub(super) fn items(portion: &Portion, verdicts: Vec<RowVerdict>, mode: Mode) -> Vec<Item> {
     verdicts
         .into_iter()
         .zip(portion.first..)
@@ -88,25 +88,29 @@ pub(super) fn items(portion: &Portion, verdicts: Vec<Verdict>, mode: Mode) -> Ve
         .collect()
 }
 
-fn item(position: i32, verdict: Verdict, mode: Mode) -> Item {
+fn item(position: i32, verdict: RowVerdict, mode: Mode) -> Item {
     let (subject, outcome, code, faults) = match (verdict, mode) {
-        (Verdict::Refused(id, faults), _) => {
+        (RowVerdict::Refused(id, faults), _) => {
             (id, ItemOutcome::Refused, Code::Invalid.as_str(), faults)
         }
-        (Verdict::LeavesAlone(id), _) => (Some(id), ItemOutcome::Skipped, "unchanged", Vec::new()),
-        (Verdict::Changes(id), Mode::LeaveOut) => {
+        (RowVerdict::LeavesAlone(id), _) => {
+            (Some(id), ItemOutcome::Skipped, "unchanged", Vec::new())
+        }
+        (RowVerdict::Changes(id), Mode::LeaveOut) => {
             (Some(id), ItemOutcome::Skipped, "not_imported", Vec::new())
         }
-        (Verdict::Creates(_), Mode::LeaveOut) => {
+        (RowVerdict::Creates(_), Mode::LeaveOut) => {
             (None, ItemOutcome::Skipped, "not_imported", Vec::new())
         }
-        (Verdict::Changes(id), Mode::Write | Mode::Check) => {
+        (RowVerdict::Changes(id), Mode::Write | Mode::Check) => {
             (Some(id), ItemOutcome::Succeeded, "updated", Vec::new())
         }
-        (Verdict::Creates(id), Mode::Write) => {
+        (RowVerdict::Creates(id), Mode::Write) => {
             (Some(id), ItemOutcome::Succeeded, "created", Vec::new())
         }
-        (Verdict::Creates(_), Mode::Check) => (None, ItemOutcome::Succeeded, "created", Vec::new()),
+        (RowVerdict::Creates(_), Mode::Check) => {
+            (None, ItemOutcome::Succeeded, "created", Vec::new())
+        }
     };
     Item {
         position,
@@ -122,7 +126,7 @@ fn item(position: i32, verdict: Verdict, mode: Mode) -> Item {
 /// The log is written last, as its readers wait from here to the commit.
 pub(super) async fn log(
     app: &App,
-    held: &Held,
+    held: &HeldPortion,
     events: &[NewEvent],
     conn: &mut AsyncPgConnection,
 ) -> Result<(), Error> {

@@ -18,14 +18,14 @@ use crate::db::job_portion::{self, Portion};
 use crate::db::paid_settings::{self, PaidSettings};
 use crate::domain::job::JobState;
 use crate::error::{Error, OrNotFound};
-use crate::workflows::job::portion::{Held, conclude};
-use crate::workflows::member::import::{Effects, SpokenFor, Verdict};
+use crate::workflows::job::portion::{HeldPortion, conclude};
+use crate::workflows::member::import::{Effects, RowVerdict, SpokenFor};
 
 /// How often what changed meanwhile is judged again at once. After that the file waits, as after any fault of ours.
 const ROUNDS: usize = 5;
 
 /// Takes a file over, or finds out that it is not to be.
-pub(super) async fn import(app: &App, held: &Held, dry_run: bool) -> Result<(), Error> {
+pub(super) async fn import(app: &App, held: &HeldPortion, dry_run: bool) -> Result<(), Error> {
     let mut file = File::open(app, held, dry_run).await?;
     for number in job_portion::numbers(held.job.store_id, held.job.id, &*app.db().await?).await? {
         file.stage(number).await?;
@@ -43,7 +43,7 @@ pub(super) async fn import(app: &App, held: &Held, dry_run: bool) -> Result<(), 
 /// A file that is taken over whole.
 struct File<'a> {
     app: &'a App,
-    held: &'a Held,
+    held: &'a HeldPortion,
     dry_run: bool,
     settings: PaidSettings,
     /// By their numbers, without their rows.
@@ -56,7 +56,7 @@ struct File<'a> {
 /// What a portion comes to.
 #[derive(Serialize, Deserialize)]
 struct Staged {
-    verdicts: Vec<Verdict>,
+    verdicts: Vec<RowVerdict>,
     effects: Effects,
 }
 
@@ -80,7 +80,7 @@ impl From<diesel::result::Error> for Stopped {
 }
 
 impl<'a> File<'a> {
-    async fn open(app: &'a App, held: &'a Held, dry_run: bool) -> Result<Self, Error> {
+    async fn open(app: &'a App, held: &'a HeldPortion, dry_run: bool) -> Result<Self, Error> {
         let settings = paid_settings::find(held.job.store_id, &*app.db().await?).await?;
         let (portions, refused) = (BTreeMap::new(), BTreeSet::new());
         Ok(Self {
@@ -121,7 +121,7 @@ impl<'a> File<'a> {
         self.spoken_for.add(effects.members());
         if verdicts
             .iter()
-            .any(|verdict| matches!(verdict, Verdict::Refused(..)))
+            .any(|verdict| matches!(verdict, RowVerdict::Refused(..)))
         {
             self.refused.insert(number);
         }

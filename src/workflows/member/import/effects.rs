@@ -16,7 +16,7 @@ use crate::workflows::member::rules::shut_out;
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Effects {
     pub(super) created: Vec<Member>,
-    pub(super) changed: Vec<Change>,
+    pub(super) changed: Vec<MemberChange>,
     /// For the log, which is written last.
     #[serde(alias = "news")]
     pub events: Vec<NewEvent>,
@@ -24,12 +24,12 @@ pub struct Effects {
 
 /// A member before and after.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Change {
+pub(super) struct MemberChange {
     pub(super) before: Member,
     pub(super) after: Member,
 }
 
-impl Change {
+impl MemberChange {
     fn is_of_application(&self) -> bool {
         let (before, after) = (&self.before, &self.after);
         (before.application.status, &before.customer_number)
@@ -63,7 +63,7 @@ impl Effects {
 
     /// Are the members that are to be changed as they were when this was found out? To be asked under their locks.
     pub async fn still_hold(&self, conn: &mut AsyncPgConnection) -> Result<bool, Error> {
-        let Some(Change {
+        let Some(MemberChange {
             before: Member { store_id, .. },
             ..
         }) = self.changed.first()

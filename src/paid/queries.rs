@@ -10,13 +10,13 @@ use std::time::Duration;
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use paid_protocol::answer::AnswerEnvelope;
 use paid_protocol::codes::Codes;
-use paid_protocol::operation::Operation;
+use paid_protocol::endpoint::Endpoint;
 use paid_protocol::request::{CheckBody, CreditCheckBody, CreditItem, SearchBody};
 use tokio::time::{Instant, sleep};
 
 use super::client::{Account, Client};
+use super::interpret;
 use super::outcome::{Attempt, CreditAnswer, Inquiry, Read, ReadFailure, StatusAnswer};
-use super::reading;
 use crate::domain::{PaidKey, Yen};
 
 /// How often a read is tried again.
@@ -39,12 +39,12 @@ impl Client {
             member_ids: texts(keys),
         };
         let read = |answer: &AnswerEnvelope, keys: &[PaidKey]| {
-            reading::statuses(answer, keys, self.config())
+            interpret::statuses(answer, keys, self.config())
         };
         let asking = Asking {
             client: self,
             account,
-            operation: Operation::Check,
+            operation: Endpoint::Check,
             deadline,
         };
         asking
@@ -65,13 +65,14 @@ impl Client {
         let body = |keys: &[PaidKey]| SearchBody {
             credit_ids: texts(keys),
         };
-        let read =
-            |answer: &AnswerEnvelope, keys: &[PaidKey]| reading::sales(answer, keys, self.config());
+        let read = |answer: &AnswerEnvelope, keys: &[PaidKey]| {
+            interpret::sales(answer, keys, self.config())
+        };
         let unclear = || Inquiry::Unclear(Codes::none());
         let asking = Asking {
             client: self,
             account,
-            operation: Operation::Search,
+            operation: Endpoint::Search,
             deadline,
         };
         asking.batches(keys, body, read, unclear).await
@@ -91,12 +92,12 @@ impl Client {
             ..CreditItem::default()
         };
         let mut attempts = Vec::new();
-        let read = |answer: &AnswerEnvelope| reading::credit(answer, self.config());
+        let read = |answer: &AnswerEnvelope| interpret::credit(answer, self.config());
         let body = CreditCheckBody { credit };
         let asking = Asking {
             client: self,
             account,
-            operation: Operation::CreditCheck,
+            operation: Endpoint::CreditCheck,
             deadline,
         };
         let result = asking
@@ -110,7 +111,7 @@ impl Client {
 struct Asking<'a> {
     client: &'a Client,
     account: &'a Account,
-    operation: Operation,
+    operation: Endpoint,
     deadline: Option<Instant>,
 }
 

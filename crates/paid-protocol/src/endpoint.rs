@@ -8,7 +8,7 @@ pub const PREFIX: &str = "/y/coop";
 /// One of the calls that Paid takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Operation {
+pub enum Endpoint {
     /// A member to be screened.
     Apply,
     /// The status of members.
@@ -27,7 +27,7 @@ pub enum Operation {
     Search,
 }
 
-impl Operation {
+impl Endpoint {
     /// Every call.
     pub const ALL: [Self; 8] = [
         Self::Apply,
@@ -76,7 +76,7 @@ impl Operation {
     }
 }
 
-impl std::fmt::Display for Operation {
+impl std::fmt::Display for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
     }

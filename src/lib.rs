@@ -14,8 +14,6 @@
 //!
 //! Direction of dependencies: `http`, `worker` → `workflows` → `db`, `paid` → `domain`.
 
-#![warn(missing_docs)]
-
 // First: it declares the macros that the others use.
 #[macro_use]
 pub mod domain;

@@ -1,4 +1,5 @@
 //! The service from outside: over HTTP, with a real database and a real sandbox.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod accounts;
 mod amounts;

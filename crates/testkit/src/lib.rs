@@ -5,6 +5,7 @@
 //! `recover_after` drives on what is due. [`process`] starts the real program instead.
 //!
 //! Whatever goes wrong in the kit ends the test.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod client;
 mod database;

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderName};
+use actix_web::http::header::{AcceptLanguage, Header as _, HeaderName, Quality};
 use actix_web::{HttpMessage as _, HttpRequest};
 
 /// Where the admin API is.
@@ -64,36 +64,24 @@ pub fn path_of(request: &HttpRequest) -> &str {
 
 /// Does the caller prefer Japanese to English (`Accept-Language`)?
 pub fn wants_japanese(request: &HttpRequest) -> bool {
-    let Some(header) = request
-        .headers()
-        .get(ACCEPT_LANGUAGE)
-        .and_then(|value| value.to_str().ok())
-    else {
-        return false;
-    };
+    let AcceptLanguage(ranges) = AcceptLanguage::parse(request).unwrap_or(AcceptLanguage(vec![]));
     let weight = |language: &str| {
-        let range = |part: &str| {
-            let (tag, parameters) = part.split_once(';').unwrap_or((part, ""));
-            let primary = tag
-                .trim()
-                .split('-')
-                .next()
-                .unwrap_or_default()
-                .to_ascii_lowercase();
-            let weight = parameters
-                .trim()
-                .strip_prefix("q=")
-                .map_or(1.0, |text| text.trim().parse().unwrap_or(0.0));
-            (primary == language).then_some(weight)
-        };
-        header.split(',').filter_map(range).fold(0.0, f32::max)
+        let of_it = ranges.iter().filter(|range| {
+            let tag = range.item.item();
+            tag.is_some_and(|tag| tag.primary_language().eq_ignore_ascii_case(language))
+        });
+        of_it
+            .map(|range| range.quality)
+            .max()
+            .unwrap_or(Quality::ZERO)
     };
     let japanese = weight("ja");
-    japanese > 0.0 && japanese >= weight("en")
+    japanese > Quality::ZERO && japanese >= weight("en")
 }
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::header::ACCEPT_LANGUAGE;
     use actix_web::test::TestRequest;
 
     use super::*;

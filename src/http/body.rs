@@ -1,8 +1,8 @@
 //! Request bodies: read whole, within a limit and at a fair pace, once the credentials were judged; then strictly.
 
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::web::{Bytes, BytesMut};
-use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload, mime};
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
@@ -147,19 +147,14 @@ fn limit(request: &HttpRequest, stranger: bool) -> Result<usize, Error> {
 }
 
 fn check_type(request: &HttpRequest) -> Result<(), Error> {
-    let header = request
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let (essence, parameters) = header.split_once(';').unwrap_or((header, ""));
-    let essence = essence.trim().to_ascii_lowercase();
-    let parameters = parameters.trim().to_ascii_lowercase();
-    let json = essence == "application/json"
-        || (essence.starts_with("application/") && essence.ends_with("+json"));
-    let utf8 = parameters
-        .strip_prefix("charset=")
-        .is_none_or(|charset| charset.trim_matches('"') == "utf-8");
+    let kind = request.mime_type().ok().flatten();
+    let kind = kind.as_ref();
+    let json = kind.is_some_and(|kind| {
+        let form = kind.suffix().unwrap_or(kind.subtype());
+        kind.type_() == mime::APPLICATION && form == mime::JSON
+    });
+    let charset = kind.and_then(|kind| kind.get_param(mime::CHARSET));
+    let utf8 = charset.is_none_or(|charset| charset == mime::UTF_8);
     if json && utf8 {
         return Ok(());
     }

@@ -27,7 +27,7 @@ fn table() -> &'static Table {
         let service = service::PATHS
             .iter()
             .map(|path| ((*path).to_owned(), ["GET".to_owned()].into()));
-        for (pattern, operations) in openapi::operations().into_iter().chain(service) {
+        for (pattern, operations) in openapi::operations().chain(service) {
             let operations: Operations = operations;
             if pattern.contains('{') {
                 table.variable.push((ResourceDef::new(pattern), operations));

@@ -9,16 +9,15 @@ use chrono::TimeDelta;
 use clap::{Args, Parser, Subcommand};
 use kakeuri::config::Config;
 use kakeuri::crypto::random_secret;
-use kakeuri::db::admin_user::AdminUser;
+use kakeuri::db::password;
 use kakeuri::db::store::{self, Store};
-use kakeuri::db::{password, violated_key};
-use kakeuri::domain::UserId;
 use kakeuri::domain::member::fold_email;
 use kakeuri::domain::permissions::{Role, Scope};
 use kakeuri::domain::store::MAX_SLUG;
 use kakeuri::http::openapi;
 use kakeuri::passwords;
 use kakeuri::workflows::session;
+use kakeuri::workflows::user::{self, NewUser};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
@@ -236,21 +235,14 @@ async fn create_store(
     let now = booted.app.clock.now();
     let store = store::fresh(slug, name.trim(), now);
     let password = random_secret().expose_secret()[..20].to_owned();
-    let owner = AdminUser {
-        store_id: store.store_id,
-        id: UserId::new(),
-        email_key: fold_email(&email),
-        email: email.clone(),
-        name: "Owner".into(),
+    let owner = NewUser {
+        email: &email,
+        name: "Owner",
         role: Role::Owner,
-        password_hash: Some(passwords::hash(password.clone()).await?),
-        created_at: now,
+        password_hash: &passwords::hash(password.clone()).await?,
     };
-    let opened = store::open(&store, &owner, &mut *booted.app.db().await?).await;
-    opened.map_err(|error| match violated_key(&error) {
-        Some("stores_slug_key") => anyhow!("--slug: there is a store called {slug:?} already"),
-        _ => error.into(),
-    })?;
+    let opened = user::open_store(&booted.app, &store, owner).await?;
+    opened.ok_or_else(|| anyhow!("--slug: there is a store called {slug:?} already"))?;
     let made = json!({
         "store_id": store.store_id,
         "publishable_key": store.publishable_key,

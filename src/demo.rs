@@ -12,28 +12,25 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
-use diesel_async::AsyncConnection as _;
 use secrecy::ExposeSecret as _;
-use serde_json::json;
 
 use crate::app::App;
-use crate::db::admin_user::{self, AdminUser};
-use crate::db::event::{self, NewEvent, Subject};
+use crate::db::admin_user;
 use crate::db::idempotency_key::Ticket;
 use crate::db::member::Member;
-use crate::db::product::{self, Product};
 use crate::db::store::{self, Store};
 use crate::db::{paid_settings, password};
 use crate::domain::application::default_methods;
-use crate::domain::events::EventType;
 use crate::domain::member::{MemberAction, MemberStatus, fold_email};
 use crate::domain::permissions::Role;
 use crate::domain::store::{Environment, Health, MemberApproval};
-use crate::domain::{MemberId, ProductId, StoreId, UserId, Yen};
+use crate::domain::{MemberId, StoreId, UserId, Yen};
 use crate::error::{Code, Error};
 use crate::workflows::context::Context;
 use crate::workflows::member::{self, NewMember, Registration};
+use crate::workflows::product::{self, Offer};
 use crate::workflows::settings::{self, PaidChange};
+use crate::workflows::user::{self, NewUser};
 use crate::workflows::{application, provider};
 use crate::{crypto, passwords};
 use data::{COMPANIES, Company, GOODS, Way};
@@ -161,22 +158,18 @@ async fn open_store(app: &App, hash: &str) -> Result<(Store, UserId), Error> {
     // Two members are to be seen waiting for approval and rejected.
     store.member_approval = MemberApproval::Manual;
     store.invoice_registration_number = Some("T0000000000000".into());
-    let users = STAFF.map(|(email, name, role)| AdminUser {
-        store_id: store.store_id,
-        id: UserId::new(),
-        email: email.to_owned(),
-        email_key: fold_email(email),
-        name: name.to_owned(),
+    let [owner, others @ ..] = STAFF.map(|(email, name, role)| NewUser {
+        email,
+        name,
         role,
-        password_hash: Some(hash.to_owned()),
-        created_at: now,
+        password_hash: hash,
     });
-    let conn = &mut *app.db().await?;
-    store::open(&store, &users[0], conn).await?;
-    for user in &users[1..] {
-        admin_user::insert(user, conn).await?;
+    let owner = user::open_store(app, &store, owner).await?;
+    let owner = owner.ok_or_else(|| anyhow::anyhow!("a name drawn at random is taken"))?;
+    for other in others {
+        user::add(app, store.store_id, other).await?;
     }
-    Ok((store, users[0].id))
+    Ok((store, owner))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -203,40 +196,20 @@ async fn enable_paid(app: &App, store: &Store, actor: &str) -> Result<(), Error>
 }
 
 async fn add_products(app: &App, store: &Store, actor: &str) -> Result<(), Error> {
-    let now = app.clock.now();
-    let conn = &mut *app.db().await?;
-    conn.transaction(async |conn| {
-        for (code, name, price, tax_rate, active, paid_allowed) in GOODS {
-            let product = Product {
-                store_id: store.store_id,
-                id: ProductId::new(),
-                code: code.to_owned(),
-                name: name.to_owned(),
-                unit_price: Yen(price),
-                tax_rate,
-                active,
-                paid_allowed,
-                version: 1,
-                created_at: now,
-                updated_at: now,
-            };
-            product::insert(&product, conn).await?;
-            let (subject, data) = (
-                Subject::Product(product.id),
-                json!({ "code": code, "unit_price": price }),
-            );
-            event::append(
-                store.store_id,
-                &[NewEvent::new(EventType::ProductCreated, subject, data)],
-                actor,
-                now,
-                conn,
-            )
-            .await?;
-        }
-        Ok::<_, Error>(())
-    })
-    .await
+    let ticket = Ticket::none();
+    let context = Context::unconditional(store.store_id, actor, &ticket);
+    for (code, name, price, tax_rate, active, paid_allowed) in GOODS {
+        let offer = Offer {
+            code: code.to_owned(),
+            name: name.to_owned(),
+            unit_price: Yen(price),
+            tax_rate,
+            active,
+            paid_allowed,
+        };
+        product::create(app, offer, &context).await?;
+    }
+    Ok(())
 }
 
 /// All members, in the order of the list, as far as their way to Paid goes.

@@ -9,7 +9,6 @@ use super::admin_user::AdminUser;
 use super::member::Member;
 use super::schema::{admin_users, members, sessions};
 use crate::domain::{MemberId, SessionId, StoreId, UserId};
-use crate::error::{Code, Error};
 
 /// A login.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -144,22 +143,14 @@ pub async fn of_nobody_stands(
         .await
 }
 
-/// Refuses a session that was ended.
-pub async fn check_standing(
-    store: StoreId,
-    id: SessionId,
-    conn: &AsyncPgConnection,
-) -> Result<(), Error> {
+/// Was this session not ended?
+pub async fn stands(store: StoreId, id: SessionId, conn: &AsyncPgConnection) -> QueryResult<bool> {
     let standing = sessions::table
         .find((store, id))
         .filter(sessions::ended_at.is_null());
-    match diesel::select(diesel::dsl::exists(standing))
+    diesel::select(diesel::dsl::exists(standing))
         .get_result(&mut &*conn)
-        .await?
-    {
-        true => Ok(()),
-        false => Err(Code::TokenInvalid.because("The session has ended. Log in again.")),
-    }
+        .await
 }
 
 /// Gives a session its next refresh secret.

@@ -1,43 +1,40 @@
 //! Request bodies: read whole, within a limit and at a fair pace, once the credentials were judged; then strictly.
 
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::web::{Bytes, BytesMut};
-use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload, mime};
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
 use super::intake::Intake;
 pub use super::patch::{merge_patch, split, split_body};
+use super::signature::{Argument, Sent, Signature};
 pub use super::strict::{from_value, parse};
-use super::{auth, limits, routes};
+use super::{admission, limits};
 use crate::error::{Code, Error};
 
-/// The largest JSON body, but for [`MANY_IDS`].
+/// The largest JSON body, but for those that name many ids.
 const LIMIT: usize = 256 * 1024;
 
 /// The largest body of a caller who is nobody yet: a login, a refresh, a registration, a new password.
 const OF_A_STRANGER: usize = 16 * 1024;
 
 /// The largest body that may name ten thousand ids.
-const OF_MANY_IDS: usize = 1024 * 1024;
+pub const OF_MANY_IDS: usize = 1024 * 1024;
 
-/// The routes that take so many ids.
-const MANY_IDS: [&str; 4] = [
-    "/v1/admin/members/paid/applications",
-    "/v1/admin/members/paid/refresh",
-    "/v1/admin/orders/payments/refresh",
-    "/v1/admin/orders/payments/confirm",
-];
-
-/// A JSON body that must be there.
+/// A JSON body that must be there, of at most `MOST` bytes.
 #[derive(Debug)]
-pub struct Body<T>(pub T);
+pub struct Body<T, const MOST: usize = LIMIT>(pub T);
 
 /// A JSON body that may be left out, for actions whose fields all have defaults.
 #[derive(Debug)]
-pub struct OptionalBody<T>(pub T);
+pub struct OptionalBody<T, const MOST: usize = LIMIT>(pub T);
 
-impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+/// A JSON body that is read over what is there: what is absent stays.
+#[derive(Debug)]
+pub struct Patch<T>(pub T);
+
+impl<T: DeserializeOwned + 'static, const MOST: usize> FromRequest for Body<T, MOST> {
     type Error = Error;
     type Future = LocalBoxFuture<'static, Result<Self, Error>>;
 
@@ -51,7 +48,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     }
 }
 
-impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalBody<T> {
+impl<T: DeserializeOwned + Default + 'static, const MOST: usize> FromRequest
+    for OptionalBody<T, MOST>
+{
     type Error = Error;
     type Future = LocalBoxFuture<'static, Result<Self, Error>>;
 
@@ -68,9 +67,39 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalBody<T> {
     }
 }
 
+impl<T: DeserializeOwned + 'static> FromRequest for Patch<T> {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = Body::<T>::from_request(request, payload);
+        Box::pin(async move { body.await.map(|Body(patch)| Self(patch)) })
+    }
+}
+
+impl<T: DeserializeOwned + 'static, const MOST: usize> Argument for Body<T, MOST> {
+    fn tell(signature: &mut Signature) {
+        signature.body = Some(Sent::Json(MOST));
+    }
+}
+
+impl<T: DeserializeOwned + Default + 'static, const MOST: usize> Argument
+    for OptionalBody<T, MOST>
+{
+    fn tell(signature: &mut Signature) {
+        signature.body = Some(Sent::Json(MOST));
+    }
+}
+
+impl<T: DeserializeOwned + 'static> Argument for Patch<T> {
+    fn tell(signature: &mut Signature) {
+        signature.body = Some(Sent::Patch(LIMIT));
+    }
+}
+
 /// The whole body of a caller whose credentials were judged.
 async fn admitted(request: &HttpRequest, payload: Payload) -> Result<Bytes, Error> {
-    let admitted = auth::admitted(request)?;
+    let admitted = admission::of(request)?;
     if admitted.stranger && !limits::look_before_body(request)? {
         return Err(anyhow::anyhow!(
             "a stranger may send a body here, and nothing limits how often"
@@ -85,7 +114,7 @@ async fn admitted(request: &HttpRequest, payload: Payload) -> Result<Bytes, Erro
 /// # Errors
 /// `body_too_large`, `body_too_slow`, or `malformed` where it breaks off.
 pub async fn read(request: &HttpRequest, payload: Payload, stranger: bool) -> Result<Bytes, Error> {
-    let limit = limit(request, stranger);
+    let limit = limit(request, stranger)?;
     let too_large =
         || Code::BodyTooLarge.because(format!("The body may have at most {limit} bytes."));
     let said = request
@@ -106,29 +135,26 @@ pub async fn read(request: &HttpRequest, payload: Payload, stranger: bool) -> Re
     Ok(bytes.freeze())
 }
 
-fn limit(request: &HttpRequest, stranger: bool) -> usize {
+fn limit(request: &HttpRequest, stranger: bool) -> Result<usize, Error> {
     if stranger {
-        return OF_A_STRANGER;
+        return Ok(OF_A_STRANGER);
     }
-    let pattern = routes::pattern_of(request);
-    let many = pattern.is_some_and(|pattern| MANY_IDS.contains(&pattern.as_str()));
-    if many { OF_MANY_IDS } else { LIMIT }
+    Ok(match Signature::of(request)?.body {
+        Some(Sent::Json(most) | Sent::Patch(most)) => most,
+        // A body that nobody takes is read where a key stands beside it, to tell the request from others.
+        Some(Sent::File) | None => LIMIT,
+    })
 }
 
 fn check_type(request: &HttpRequest) -> Result<(), Error> {
-    let header = request
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let (essence, parameters) = header.split_once(';').unwrap_or((header, ""));
-    let essence = essence.trim().to_ascii_lowercase();
-    let parameters = parameters.trim().to_ascii_lowercase();
-    let json = essence == "application/json"
-        || (essence.starts_with("application/") && essence.ends_with("+json"));
-    let utf8 = parameters
-        .strip_prefix("charset=")
-        .is_none_or(|charset| charset.trim_matches('"') == "utf-8");
+    let kind = request.mime_type().ok().flatten();
+    let kind = kind.as_ref();
+    let json = kind.is_some_and(|kind| {
+        let form = kind.suffix().unwrap_or(kind.subtype());
+        kind.type_() == mime::APPLICATION && form == mime::JSON
+    });
+    let charset = kind.and_then(|kind| kind.get_param(mime::CHARSET));
+    let utf8 = charset.is_none_or(|charset| charset == mime::UTF_8);
     if json && utf8 {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 
-use super::requests::Asked;
+use super::asked::Asked;
 use crate::domain::application::ApplicationStatus;
 use crate::domain::{Fault, Reason};
 use crate::error::{Code, Error, Problem};

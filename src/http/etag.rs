@@ -9,7 +9,8 @@ use std::future::{Ready, ready};
 use actix_web::http::header::{CONTENT_TYPE, ETAG, IF_MATCH};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, dev::Payload};
 
-use super::auth;
+use super::admission;
+use super::signature::{Argument, Signature};
 use crate::crypto;
 use crate::error::Error;
 use crate::workflows::context::Precondition;
@@ -96,28 +97,13 @@ impl FromRequest for IfMatch {
             .headers()
             .get_all(IF_MATCH)
             .map(|value| value.to_str().unwrap_or_default());
-        ready(auth::admitted(request).map(|_| Self::parse(values)))
+        ready(admission::of(request).map(|_| Self::parse(values)))
     }
 }
 
-impl utoipa::IntoParams for IfMatch {
-    fn into_params(
-        _: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
-    ) -> Vec<utoipa::openapi::path::Parameter> {
-        use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
-        let text = utoipa::openapi::ObjectBuilder::new()
-            .schema_type(utoipa::openapi::schema::Type::String);
-        vec![
-            ParameterBuilder::new()
-                .name("If-Match")
-                .parameter_in(ParameterIn::Header)
-                .required(utoipa::openapi::Required::False)
-                .description(Some(
-                    "The `ETag` of the version to change; another version is a 412 `stale`.",
-                ))
-                .schema(Some(text))
-                .build(),
-        ]
+impl Argument for IfMatch {
+    fn tell(signature: &mut Signature) {
+        signature.if_match = true;
     }
 }
 

@@ -3,9 +3,9 @@
 use actix_web::http::header::ALLOW;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::requests::Asked;
+use super::asked::{Asked, path_of};
+use super::error;
 use super::routes::{self, Operations};
-use super::{error, routes::path_of};
 use crate::error::Code;
 
 /// 404, or 405 with the methods there are.
@@ -23,12 +23,12 @@ pub async fn nothing_here(request: HttpRequest) -> HttpResponse {
 /// bulk call stands where other methods have an id.
 pub fn refused(request: &HttpRequest) -> Option<HttpResponse> {
     let operations = routes::operations_at_fixed(path_of(request))?;
-    (!operations.contains_key(request.method().as_str())).then(|| wrong_method(operations, request))
+    (!operations.contains(request.method().as_str())).then(|| wrong_method(operations, request))
 }
 
 fn wrong_method(operations: &Operations, request: &HttpRequest) -> HttpResponse {
     let allowed = operations
-        .keys()
+        .iter()
         .map(String::as_str)
         .collect::<Vec<_>>()
         .join(", ");

@@ -1,35 +1,31 @@
 //! `Idempotency-Key`: the same request again gets the same answer, and the work is done once.
 //!
-//! Works around the handlers: claims the key, lets the handler run without holding a connection, keeps the answer. A
-//! handler that makes something takes its body as a [`Once`], which opens only when it was asked what an earlier try has
-//! made, and gives the [`Ticket`] to record in the same transaction what this one makes.
+//! Works around the handlers that take a key (see `once.rs`): claims it, lets the handler run without holding a
+//! connection, keeps the answer.
 
 use std::net::IpAddr;
 
 use actix_web::body::{BoxBody, MessageBody, to_bytes};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{
     AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION,
 };
-use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data};
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse};
+use actix_web::{HttpMessage as _, HttpResponse};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use chrono::TimeDelta;
-use futures_util::future::LocalBoxFuture;
-use uuid::Uuid;
 
 use super::auth::{Caller, PUBLISHABLE_KEY};
 use super::limits::{self, KeyOwner, Limits};
+use super::signature::{Sent, Signature};
 use super::spool::{self, Spool};
-use super::{auth, body, error, routes};
+use super::{auth, body, error};
 use crate::app::App;
 use crate::db::idempotency_key::{self, Claim, Claimed, Request};
 use crate::domain::permissions::Scope;
 use crate::error::{Code, Error, Problem};
-
-pub use crate::db::idempotency_key::{Begun, Ticket};
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -41,72 +37,6 @@ const LONGEST_KEPT: usize = 64 * 1024;
 /// How much longer than the wait for Paid a request may hold its key.
 const MARGIN: TimeDelta = TimeDelta::seconds(5);
 
-/// The body of a request that is to be done once, and the right to do it, both under one lid: neither can be had before
-/// it was asked what an earlier try of the same request has made. So a handler cannot refuse a repeat for what has
-/// changed since.
-#[derive(Debug)]
-pub struct Once<B = ()> {
-    claimed: Claimed,
-    body: B,
-}
-
-/// The same for routes where the key is required.
-#[derive(Debug)]
-pub struct OnceUnderKey<B = ()>(pub Once<B>);
-
-impl<B> Once<B> {
-    /// Gives the right to do the work and the body, unless `resume` answers what an earlier try recorded; see
-    /// [`Claimed::begin`].
-    pub async fn begin<T>(
-        self,
-        resume: impl AsyncFnOnce(Uuid) -> Result<Option<T>, Error>,
-    ) -> Result<Begun<T, (Ticket, B)>, Error> {
-        Ok(match self.claimed.begin(resume).await? {
-            Begun::Resumed(answer) => Begun::Resumed(answer),
-            Begun::Fresh(ticket) => Begun::Fresh((ticket, self.body)),
-        })
-    }
-}
-
-fn claimed(request: &HttpRequest) -> Claimed {
-    request
-        .extensions()
-        .get::<Claimed>()
-        .cloned()
-        .unwrap_or_else(Claimed::without_key)
-}
-
-impl<B: FromRequest + 'static> FromRequest for Once<B> {
-    type Error = actix_web::Error;
-    type Future = LocalBoxFuture<'static, Result<Self, actix_web::Error>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (claimed, body) = (claimed(request), B::from_request(request, payload));
-        Box::pin(async move {
-            Ok(Self {
-                claimed,
-                body: body.await.map_err(Into::into)?,
-            })
-        })
-    }
-}
-
-impl<B: FromRequest + 'static> FromRequest for OnceUnderKey<B> {
-    type Error = actix_web::Error;
-    type Future = LocalBoxFuture<'static, Result<Self, actix_web::Error>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        if claimed(request).has_key() {
-            let once = Once::from_request(request, payload);
-            return Box::pin(async move { once.await.map(Self) });
-        }
-        let missing = Code::IdempotencyKeyMissing.because(
-            "Send an Idempotency-Key, new for each order, so that a repeat orders nothing twice.",
-        );
-        Box::pin(std::future::ready(Err(missing.into())))
-    }
-}
-
 /// An answer as it is kept.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Kept {
@@ -116,7 +46,8 @@ struct Kept {
     scopes: Vec<Scope>,
 }
 
-/// The layer around the handlers of an API.
+/// The layer around each handler that takes a key. The others need no mention: what they answer is never kept, as that
+/// of sessions, whose answers are credentials.
 pub async fn once(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -154,9 +85,6 @@ enum Looked {
 }
 
 async fn claim(request: &mut ServiceRequest) -> Result<Looked, Error> {
-    if request.method() != Method::POST || is_session(request.request()) {
-        return Ok(Looked::Free);
-    }
     let Some(header) = request.headers().get(IDEMPOTENCY_KEY) else {
         return Ok(Looked::Free);
     };
@@ -248,12 +176,6 @@ impl Counting {
     }
 }
 
-/// Sessions are never kept: their answers are credentials.
-fn is_session(request: &HttpRequest) -> bool {
-    let pattern = routes::pattern_of(request).unwrap_or_default();
-    pattern.contains("/sessions") || pattern.ends_with("/oauth/token")
-}
-
 fn checked(header: &HeaderValue) -> Result<String, Error> {
     let text = header.to_str().unwrap_or_default();
     let printable = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
@@ -274,7 +196,7 @@ async fn fingerprint(request: &mut ServiceRequest, app: &App) -> Result<Option<V
         .map_or("", |target| target.as_str())
         .to_owned();
     let payload = request.take_payload();
-    if !spool::takes(request.request()) {
+    if Signature::of(request.request())?.body != Some(Sent::File) {
         let stranger = auth::caller(request).is_none_or(|caller| caller.name.is_none());
         if stranger {
             limits::look_before_body(request.request())?;

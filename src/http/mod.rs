@@ -1,9 +1,11 @@
 //! HTTP: the only place that knows actix.
 //!
 //! How one adds a route: a handler with `#[utoipa::path]` in `admin/` or `storefront/`, whose first argument is its
-//! principal ([`auth`]), and one line in that scope's `mod.rs`.
+//! principal ([`auth`]), and its name among the `operations!` of that file.
 
 pub mod admin;
+mod admission;
+mod asked;
 pub mod auth;
 pub mod body;
 pub mod error;
@@ -12,8 +14,11 @@ mod fallback;
 pub mod idempotency;
 mod intake;
 pub mod limits;
+mod notes;
 pub mod objects;
+pub mod once;
 pub mod openapi;
+pub mod operation;
 mod page;
 mod patch;
 pub mod path;
@@ -21,6 +26,7 @@ pub mod query;
 pub mod requests;
 mod routes;
 pub mod service;
+pub mod signature;
 mod spool;
 pub mod sse;
 pub mod storefront;

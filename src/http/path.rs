@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 
-use super::auth;
+use super::admission;
+use super::signature::{Argument, Signature};
 use crate::error::Error;
 
 /// The one identifier in the path.
@@ -21,8 +22,12 @@ impl<T: FromStr> FromRequest for Id<T> {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(auth::admitted(request).and_then(|_| segment(request, 0).map(Self)))
+        ready(admission::of(request).and_then(|_| segment(request, 0).map(Self)))
     }
+}
+
+impl<T: FromStr> Argument for Id<T> {
+    fn tell(_: &mut Signature) {}
 }
 
 impl<A: FromStr, B: FromStr> FromRequest for Ids<A, B> {
@@ -31,7 +36,7 @@ impl<A: FromStr, B: FromStr> FromRequest for Ids<A, B> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(
-            auth::admitted(request)
+            admission::of(request)
                 .and_then(|_| Ok(Self(segment(request, 0)?, segment(request, 1)?))),
         )
     }

@@ -6,9 +6,10 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use chrono::{DateTime, Datelike as _, Days, NaiveDate, Utc};
 use serde::de::DeserializeOwned;
 
+use super::admission;
 use super::page::Page;
+use super::signature::{Argument, Signature};
 use super::strict::explain;
-use super::{auth, routes};
 use crate::clock::japan_midnight;
 use crate::domain::Faults;
 use crate::error::{Code, Error};
@@ -81,16 +82,33 @@ impl<A: DeserializeOwned + Named, B: DeserializeOwned> FromRequest for Parts<A, 
     }
 }
 
+impl<T: DeserializeOwned> Argument for Params<T> {
+    fn tell(signature: &mut Signature) {
+        signature.query = true;
+    }
+}
+
+impl<T: DeserializeOwned> Argument for Listing<T> {
+    fn tell(signature: &mut Signature) {
+        signature.query = true;
+    }
+}
+
+impl<A: DeserializeOwned + Named, B: DeserializeOwned> Argument for Parts<A, B> {
+    fn tell(signature: &mut Signature) {
+        signature.query = true;
+    }
+}
+
 /// The query of a caller whose credentials were judged.
 fn admitted(request: &HttpRequest) -> Result<&str, Error> {
-    auth::admitted(request).map(|_| request.query_string())
+    admission::of(request).map(|_| request.query_string())
 }
 
 /// Refuses every parameter of a call that takes none.
 pub(super) fn refuse_undeclared(request: &HttpRequest) -> Result<(), Error> {
     let query = request.query_string();
-    let pattern = || routes::pattern_of(request).unwrap_or_default();
-    if query.is_empty() || routes::takes_query(&pattern(), request.method().as_str()) {
+    if query.is_empty() || Signature::of(request)?.query {
         return Ok(());
     }
     Ok(read::<NoFilter>(pairs(query)?).map(|_| ())?)

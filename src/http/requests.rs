@@ -3,70 +3,24 @@
 //!
 //! Logs hold the method, the route's pattern, the status and the duration; never a body, a header or the query.
 
-use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::rc::Rc;
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue,
-    VARY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpMessage as _, HttpResponse, ResponseError};
 use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
-use super::{error, fallback, limits, routes};
+use super::asked::{Asked, X_REQUEST_ID};
+use super::{error, fallback, limits};
 use crate::error::Code;
 use crate::holding;
-
-/// The header with the request's id.
-pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// What an error answer needs to know of the request.
-#[derive(Clone, Debug)]
-pub struct Asked {
-    /// Was the admin API asked?
-    pub admin: bool,
-    /// Was a page of the reference asked for?
-    pub docs: bool,
-    /// Are texts wanted in Japanese?
-    pub japanese: bool,
-    /// The request's id.
-    pub request_id: Rc<str>,
-}
-
-impl Asked {
-    /// What is known of a request.
-    pub fn by(request: &HttpRequest) -> Self {
-        if let Some(asked) = request.extensions().get::<Self>() {
-            return asked.clone();
-        }
-        Self {
-            admin: routes::path_of(request).starts_with("/v1/admin"),
-            docs: routes::path_of(request).starts_with("/docs"),
-            japanese: wants_japanese(request),
-            request_id: request_id(request).into(),
-        }
-    }
-}
-
-/// The caller's own id if it is a sane one, otherwise a new one.
-fn request_id(request: &HttpRequest) -> String {
-    let given = request
-        .headers()
-        .get(X_REQUEST_ID)
-        .and_then(|value| value.to_str().ok());
-    let sane =
-        |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-    given
-        .filter(sane)
-        .map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned)
-}
 
 /// The outermost layer.
 pub async fn every_request(
@@ -214,45 +168,8 @@ fn guard(headers: &mut HeaderMap, asked: &Asked) {
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
 }
 
-/// Carries the present log span into work that outlives the request.
-pub fn in_this_span<F: Future>(work: F) -> tracing::instrument::Instrumented<F> {
-    work.in_current_span()
-}
-
-/// Does the caller prefer Japanese to English (`Accept-Language`)?
-pub fn wants_japanese(request: &HttpRequest) -> bool {
-    let Some(header) = request
-        .headers()
-        .get(ACCEPT_LANGUAGE)
-        .and_then(|value| value.to_str().ok())
-    else {
-        return false;
-    };
-    let weight = |language: &str| {
-        let range = |part: &str| {
-            let (tag, parameters) = part.split_once(';').unwrap_or((part, ""));
-            let primary = tag
-                .trim()
-                .split('-')
-                .next()
-                .unwrap_or_default()
-                .to_ascii_lowercase();
-            let weight = parameters
-                .trim()
-                .strip_prefix("q=")
-                .map_or(1.0, |text| text.trim().parse().unwrap_or(0.0));
-            (primary == language).then_some(weight)
-        };
-        header.split(',').filter_map(range).fold(0.0, f32::max)
-    };
-    let japanese = weight("ja");
-    japanese > 0.0 && japanese >= weight("en")
-}
-
 #[cfg(test)]
 mod tests {
-    use actix_web::test::TestRequest;
-
     use super::*;
 
     /// Every single measurement takes some bytes until it is summed up: without that, these take 7.5 MB.
@@ -272,39 +189,5 @@ mod tests {
         let after = resident();
         println!("resident: {before} KiB, after 500,000 requests {after} KiB");
         assert!(after < before + 4 * 1024, "{before} KiB, then {after} KiB");
-    }
-
-    #[test]
-    fn a_sane_request_id_is_kept_and_any_other_replaced() {
-        let id = |given: &str| {
-            request_id(
-                &TestRequest::default()
-                    .insert_header((X_REQUEST_ID, given))
-                    .to_http_request(),
-            )
-        };
-        assert_eq!(id("abc-123"), "abc-123");
-        for bad in ["", "a b", "\u{e9}", &"x".repeat(129)] {
-            assert_ne!(id(bad), bad);
-        }
-    }
-
-    #[test]
-    fn the_language_is_the_preferred_of_the_two() {
-        for (header, japanese) in [
-            ("", false),
-            ("ja", true),
-            ("ja-JP,ja;q=0.9,en;q=0.8", true),
-            ("en-US,en;q=0.9,ja;q=0.8", false),
-            ("fr", false),
-            ("fr, ja;q=0.1", true),
-            ("ja;q=0", false),
-            ("ja;q=x", false),
-        ] {
-            let request = TestRequest::default()
-                .insert_header((ACCEPT_LANGUAGE, header))
-                .to_http_request();
-            assert_eq!(wants_japanese(&request), japanese, "{header}");
-        }
     }
 }

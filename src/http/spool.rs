@@ -13,10 +13,11 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 use tokio::io::AsyncWriteExt as _;
 
+use super::admission;
+use super::auth::Admin;
 use super::auth::scopes::MembersWrite;
-use super::auth::{self, Admin};
 use super::intake::Intake;
-use super::routes;
+use super::signature::{Argument, Sent, Signature};
 use crate::app::App;
 use crate::domain::StoreId;
 use crate::error::{Code, Error, Problem};
@@ -135,14 +136,6 @@ pub struct CsvBody {
     pub room: Room,
 }
 
-/// The route that takes a file.
-const TAKES_A_FILE: &str = "/v1/admin/members/import";
-
-/// Does this request's route take a file?
-pub fn takes(request: &HttpRequest) -> bool {
-    routes::pattern_of(request).is_some_and(|pattern| pattern == TAKES_A_FILE)
-}
-
 impl FromRequest for CsvBody {
     type Error = Error;
     type Future = LocalBoxFuture<'static, Result<Self, Error>>;
@@ -153,7 +146,7 @@ impl FromRequest for CsvBody {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             // Nothing is kept for a stranger.
-            auth::admitted(&request)?;
+            admission::of(&request)?;
             let said_shift_jis = check(&request)?;
             let Spool { file, room } = match read {
                 Some(spool) => spool,
@@ -165,6 +158,12 @@ impl FromRequest for CsvBody {
                 room,
             })
         })
+    }
+}
+
+impl Argument for CsvBody {
+    fn tell(signature: &mut Signature) {
+        signature.body = Some(Sent::File);
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::auth::Standing;
 use super::service::Stopping;
+use super::signature::{Argument, Signature};
 use crate::app::App;
 use crate::db::share;
 use crate::domain::StoreId;
@@ -141,6 +142,10 @@ impl FromRequest for LastEventId {
     }
 }
 
+impl Argument for LastEventId {
+    fn tell(_: &mut Signature) {}
+}
+
 impl utoipa::IntoParams for LastEventId {
     fn into_params(
         _: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
@@ -234,6 +239,12 @@ impl FromRequest for Parts {
                 stopping: part(request)?,
             })
         })())
+    }
+}
+
+impl Argument for Parts {
+    fn tell(signature: &mut Signature) {
+        signature.idle = false;
     }
 }
 

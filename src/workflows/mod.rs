@@ -17,6 +17,9 @@
 //! | [`payment`] | confirms, cancels and refreshes payments, and settles what was asked of them |
 //! | `unknown_code` | flags answers that are not understood |
 //! | [`member`] | creates, registers, changes and removes members |
+//! | [`product`] | keeps the price list |
+//! | [`user`] | opens a store with its owner, and adds to its staff |
+//! | [`password`] | looks at a password given at a login |
 //! | [`session`] | opens, refreshes and ends sessions of members and staff |
 //! | [`event_log`] | reads the log without missing a line |
 //! | [`settings`] | changes a store's settings, and tests them |
@@ -36,10 +39,13 @@ pub mod event_log;
 pub mod job;
 pub mod member;
 pub mod order;
+pub mod password;
 pub mod payment;
+pub mod product;
 pub mod provider;
 pub mod reconciliation;
 pub mod session;
 pub mod settings;
 pub mod throttle;
 pub mod unknown_code;
+pub mod user;

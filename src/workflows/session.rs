@@ -61,7 +61,7 @@ pub async fn open_verified(
     hash: &str,
 ) -> Result<SessionOut, Error> {
     let (who, secret) = (Who::Member(member), random_secret());
-    let session = fresh(app, store, who, secret.expose_secret());
+    let session = fresh(app, store, Some(who), secret.expose_secret(), SESSION_TTL);
     if !sessions::insert_verified(&session, hash, &mut *app.db().await?).await? {
         return Err(failed());
     }
@@ -82,29 +82,27 @@ async fn open_for(
     ttl: TimeDelta,
 ) -> Result<SessionOut, Error> {
     let secret = random_secret();
-    let session = fresh(app, store, who, secret.expose_secret());
+    let session = fresh(app, store, Some(who), secret.expose_secret(), SESSION_TTL);
     sessions::insert(&session, &mut *app.db().await?).await?;
     tokens(app, store, session.id, who, secret.expose_secret(), ttl)
 }
 
-fn fresh(app: &App, store: StoreId, who: Who, secret: &str) -> Session {
+/// A session that lasts so long; of nobody where it is a token of the command line.
+fn fresh(app: &App, store: StoreId, who: Option<Who>, secret: &str, ttl: TimeDelta) -> Session {
     let now = app.clock.now();
+    let (member_id, user_id) = match who {
+        Some(Who::Member(id)) => (Some(id), None),
+        Some(Who::User(id, _)) => (None, Some(id)),
+        None => (None, None),
+    };
     Session {
         store_id: store,
         id: SessionId::new(),
-        member_id: if let Who::Member(id) = who {
-            Some(id)
-        } else {
-            None
-        },
-        user_id: if let Who::User(id, _) = who {
-            Some(id)
-        } else {
-            None
-        },
+        member_id,
+        user_id,
         refresh_hash: hash_secret(secret),
         created_at: now,
-        expires_at: now + SESSION_TTL,
+        expires_at: now + ttl,
         ended_at: None,
     }
 }
@@ -217,17 +215,8 @@ pub async fn developer_token(
     ttl: TimeDelta,
 ) -> Result<String, Error> {
     let (now, ttl) = (app.clock.now(), ttl.min(LONGEST_COMMAND_LINE_TOKEN));
-    let session = Session {
-        store_id: store,
-        id: SessionId::new(),
-        member_id: None,
-        user_id: None,
-        // Nobody is given the secret: it cannot be refreshed.
-        refresh_hash: hash_secret(random_secret().expose_secret()),
-        created_at: now,
-        expires_at: now + ttl,
-        ended_at: None,
-    };
+    // Nobody is given the secret: it cannot be refreshed.
+    let session = fresh(app, store, None, random_secret().expose_secret(), ttl);
     let claims = Claims::new(
         Audience::Admin,
         store,

@@ -25,7 +25,6 @@ use kakeuri::app::App;
 use kakeuri::clock::Clock;
 use kakeuri::config::Config;
 use kakeuri::crypto::MasterKeys;
-use kakeuri::db::admin_user::AdminUser;
 use kakeuri::db::application::Application;
 use kakeuri::db::json::Json;
 use kakeuri::db::member::{self, Member};
@@ -39,6 +38,7 @@ use kakeuri::http;
 use kakeuri::http::service::Stopping;
 use kakeuri::tokens::{Audience, Claims, Tokens};
 use kakeuri::workflows::session::{self as sessions, Who};
+use kakeuri::workflows::user::{self, NewUser};
 use kakeuri::{db, passwords};
 
 pub use client::{Answer, Client};
@@ -309,18 +309,14 @@ impl Drop for TestApp {
 async fn open_store(app: &App, slug: &str) -> (Store, UserId) {
     let now = app.clock.now();
     let store = store::fresh(slug, "みなと商店", now);
-    let owner = AdminUser {
-        store_id: store.store_id,
-        id: UserId::new(),
-        email: "Owner@minato.example".into(),
-        email_key: "owner@minato.example".into(),
-        name: "Owner".into(),
+    let owner = NewUser {
+        email: "Owner@minato.example",
+        name: "Owner",
         role: Role::Owner,
-        password_hash: Some(passwords::hash(PASSWORD.into()).await.unwrap()),
-        created_at: now,
+        password_hash: &passwords::hash(PASSWORD.into()).await.unwrap(),
     };
+    let opened = user::open_store(app, &store, owner).await.unwrap();
     let conn = &mut *app.db().await.unwrap();
-    store::open(&store, &owner, conn).await.unwrap();
     let session = Session {
         store_id: store.store_id,
         id: SessionId(store.store_id.0),
@@ -332,7 +328,7 @@ async fn open_store(app: &App, slug: &str) -> (Store, UserId) {
         ended_at: None,
     };
     session::insert(&session, conn).await.unwrap();
-    (store, owner.id)
+    (store, opened.unwrap())
 }
 
 /// A profile with all that Paid asks for.

@@ -2,8 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use actix_web::HttpResponse;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, post};
 use chrono::TimeDelta;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
@@ -18,16 +18,15 @@ use crate::domain::{MemberId, StoreId};
 use crate::error::Error;
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::MembersWrite;
-use crate::http::body::{Body, OptionalBody};
-use crate::http::idempotency::{Begun, Once};
+use crate::http::body::{Body, OF_MANY_IDS, OptionalBody};
+use crate::http::once::{Begun, Once};
+use crate::http::operation::operations;
 use crate::workflows::application;
 use crate::workflows::job::{self, NewJob};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(submit_applications)
-        .service(refresh_applications);
+    operations!(config, submit_applications, refresh_applications);
 }
 
 /// The most ids one request may name.
@@ -111,6 +110,8 @@ pub(super) fn distinct(
 ///
 /// Each is done for itself: one that is refused stops none of the others.
 #[utoipa::path(
+    post,
+    path = "/members/paid/applications",
     tag = "applications",
     request_body = SubmissionsIn,
     responses(
@@ -118,10 +119,9 @@ pub(super) fn distinct(
         (status = 409, description = "`paid_disabled`"),
     )
 )]
-#[post("/members/paid/applications")]
 async fn submit_applications(
     admin: Admin<MembersWrite>,
-    once: Once<Body<SubmissionsIn>>,
+    once: Once<Body<SubmissionsIn, OF_MANY_IDS>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let (ticket, Body(wanted)) = match once
@@ -172,14 +172,15 @@ async fn pending(app: &App, store: StoreId, filter: MemberFilter) -> Result<Vec<
 
 /// Read the status of many applications back from Paid
 #[utoipa::path(
+    post,
+    path = "/members/paid/refresh",
     tag = "applications",
     request_body = RefreshesIn,
     responses((status = 202, description = "The job; ask for it under its `Location`", body = JobOut))
 )]
-#[post("/members/paid/refresh")]
 async fn refresh_applications(
     admin: Admin<MembersWrite>,
-    once: Once<OptionalBody<RefreshesIn>>,
+    once: Once<OptionalBody<RefreshesIn, OF_MANY_IDS>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let (ticket, OptionalBody(wanted)) = match once

@@ -1,7 +1,7 @@
 //! Asking for bulk work on payments: the orders are fixed here, and the workers do it.
 
+use actix_web::HttpResponse;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, post};
 use chrono::NaiveDate;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
@@ -18,14 +18,15 @@ use crate::domain::{OrderId, StoreId};
 use crate::error::{Code, Error};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::PaymentsWrite;
-use crate::http::body::Body;
-use crate::http::idempotency::{Begun, Once};
+use crate::http::body::{Body, OF_MANY_IDS};
+use crate::http::once::{Begun, Once};
+use crate::http::operation::operations;
 use crate::workflows::job::{self, NewJob};
 use crate::workflows::payment;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(refresh_payments).service(confirm_payments);
+    operations!(config, refresh_payments, confirm_payments);
 }
 
 /// Which payments are refreshed: one of the two.
@@ -43,6 +44,8 @@ struct PaymentRefreshesIn {
 ///
 /// A sale that Paid does not know is `succeeded` with the code `missing_at_paid`: the question was answered.
 #[utoipa::path(
+    post,
+    path = "/orders/payments/refresh",
     tag = "payments",
     request_body = PaymentRefreshesIn,
     responses(
@@ -50,10 +53,9 @@ struct PaymentRefreshesIn {
         (status = 501, description = "`not_supported_by_provider`"),
     )
 )]
-#[post("/orders/payments/refresh")]
 async fn refresh_payments(
     admin: Admin<PaymentsWrite>,
-    once: Once<Body<PaymentRefreshesIn>>,
+    once: Once<Body<PaymentRefreshesIn, OF_MANY_IDS>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let (ticket, Body(wanted)) = match once
@@ -105,6 +107,8 @@ struct ConfirmationsIn {
 /// whose sale is missing at Paid is `refused` with that code, and stops none of the others. Nothing is confirmed twice,
 /// whatever breaks off meanwhile.
 #[utoipa::path(
+    post,
+    path = "/orders/payments/confirm",
     tag = "payments",
     request_body = ConfirmationsIn,
     responses(
@@ -112,10 +116,9 @@ struct ConfirmationsIn {
         (status = 409, description = "`count_mismatch`"),
     )
 )]
-#[post("/orders/payments/confirm")]
 async fn confirm_payments(
     admin: Admin<PaymentsWrite>,
-    once: Once<Body<ConfirmationsIn>>,
+    once: Once<Body<ConfirmationsIn, OF_MANY_IDS>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let (ticket, Body(wanted)) = match once

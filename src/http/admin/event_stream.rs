@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
+use actix_web::HttpResponse;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
@@ -17,13 +17,14 @@ use crate::domain::events::EventType;
 use crate::error::Error;
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::EventsRead;
+use crate::http::operation::operations;
 use crate::http::query::Params;
 use crate::http::sse::{self, Follow, LastEventId, Message, NewEvent, Parts, Then};
 use crate::workflows::event_log::{self, Horizon, Horizons};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(stream_events);
+    operations!(config, stream_events);
 }
 
 /// How many events are read at once.
@@ -55,6 +56,8 @@ struct StreamQuery {
 /// moves the place to resume from. The stream ends with `event: token_expired` when the token does, and with
 /// `event: session_ended` when its session does.
 #[utoipa::path(
+    get,
+    path = "/events/stream",
     tag = "events",
     params(LastEventId, StreamQuery),
     responses(
@@ -62,7 +65,6 @@ struct StreamQuery {
         (status = 429, description = "`rate_limited`: the store has too many streams open"),
     )
 )]
-#[get("/events/stream")]
 async fn stream_events(
     admin: Admin<EventsRead>,
     query: Params<StreamQuery>,

@@ -1,7 +1,7 @@
 //! The event log, and the timeline of one order.
 
+use actix_web::HttpResponse;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -16,6 +16,7 @@ use crate::domain::{EventId, OperationId, OrderId};
 use crate::error::{Error, OrNotFound};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::{EventsRead, OrdersRead};
+use crate::http::operation::operations;
 use crate::http::page;
 use crate::http::path::Id;
 use crate::http::query::Params;
@@ -23,7 +24,7 @@ use crate::workflows::event_log;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_events).service(get_timeline);
+    operations!(config, list_events, get_timeline);
 }
 
 /// Where to read the log, and which of its lines are wanted.
@@ -110,11 +111,12 @@ impl From<Event> for EventOut {
 ///
 /// Nothing ever appears behind a cursor that was passed.
 #[utoipa::path(
+    get,
+    path = "/events",
     tag = "events",
     params(EventQuery),
     responses((status = 200, description = "The lines after the cursor", body = EventList))
 )]
-#[get("/events")]
 async fn list_events(
     admin: Admin<EventsRead>,
     query: Params<EventQuery>,
@@ -228,10 +230,11 @@ impl From<ProviderCall> for ProviderCallOut {
 
 /// Everything that happened to an order, with every call to Paid
 #[utoipa::path(
+    get,
+    path = "/orders/{id}/timeline",
     tag = "orders",
     responses((status = 200, description = "Events and calls to Paid, oldest first", body = Timeline))
 )]
-#[get("/orders/{id}/timeline")]
 async fn get_timeline(
     admin: Admin<OrdersRead>,
     id: Id<OrderId>,

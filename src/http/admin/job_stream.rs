@@ -1,6 +1,6 @@
 //! A job as a stream: how far it is, until it ends.
 
-use actix_web::{HttpResponse, get, web::Data};
+use actix_web::{HttpResponse, web::Data};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::jobs::{self, JobOut};
@@ -9,12 +9,13 @@ use crate::db::job;
 use crate::domain::{JobId, StoreId};
 use crate::error::Error;
 use crate::http::auth::{Admin, AnyScope};
+use crate::http::operation::operations;
 use crate::http::path::Id;
 use crate::http::sse::{self, Follow, LastEventId, Message, NewEvent, Parts, Then};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(stream_job);
+    operations!(config, stream_job);
 }
 
 /// Follow a job (Server-Sent Events)
@@ -23,8 +24,9 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 /// job, and the end. The `id` grows with every change; a client that comes back with it is told only what is new, and
 /// with a 204 that it has got everything: an `EventSource` then stops to ask.
 #[utoipa::path(
+    get,
+    path = "/jobs/{id}/stream",
     tag = "jobs",
-    security(("token" = [])),
     params(LastEventId),
     responses(
         (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
@@ -33,7 +35,6 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         (status = 429, description = "`rate_limited`: the store has too many streams open"),
     )
 )]
-#[get("/jobs/{id}/stream")]
 async fn stream_job(
     admin: Admin<AnyScope>,
     id: Id<JobId>,

@@ -1,7 +1,7 @@
 //! Bulk jobs (一括処理), and how far they are.
 
+use actix_web::HttpResponse;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get, post};
 use chrono::{DateTime, Utc};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
@@ -13,7 +13,8 @@ use crate::domain::permissions::Scope;
 use crate::domain::{Fault, JobId};
 use crate::error::{Error, OrNotFound};
 use crate::http::auth::{Admin, AnyScope};
-use crate::http::idempotency::{Begun, Once};
+use crate::http::once::{Begun, Once};
+use crate::http::operation::operations;
 use crate::http::page::PageParams;
 use crate::http::path::Id;
 use crate::http::query::{Listing, NoFilter};
@@ -21,11 +22,7 @@ use crate::workflows::job as jobs;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(list_jobs)
-        .service(get_job)
-        .service(list_job_items)
-        .service(cancel_job);
+    operations!(config, list_jobs, get_job, list_job_items, cancel_job);
 }
 
 /// A bulk job.
@@ -162,12 +159,12 @@ pub(super) async fn find(admin: &Admin<AnyScope>, id: JobId, app: &App) -> Resul
 ///
 /// Those whose work the token allows: `members:write` or `payments:write`.
 #[utoipa::path(
+    get,
+    path = "/jobs",
     tag = "jobs",
-    security(("token" = [])),
     params(PageParams),
     responses((status = 200, description = "A page of jobs", body = JobList))
 )]
-#[get("/jobs")]
 async fn list_jobs(
     admin: Admin<AnyScope>,
     query: Listing<NoFilter>,
@@ -206,11 +203,11 @@ async fn list_jobs(
 
 /// Read a job
 #[utoipa::path(
+    get,
+    path = "/jobs/{id}",
     tag = "jobs",
-    security(("token" = [])),
     responses((status = 200, description = "The job", body = JobOut))
 )]
-#[get("/jobs/{id}")]
 async fn get_job(
     admin: Admin<AnyScope>,
     id: Id<JobId>,
@@ -222,12 +219,12 @@ async fn get_job(
 
 /// List the items of a job, in their order
 #[utoipa::path(
+    get,
+    path = "/jobs/{id}/items",
     tag = "jobs",
-    security(("token" = [])),
     params(PageParams, ItemFilter),
     responses((status = 200, description = "A page of items", body = JobItemList))
 )]
-#[get("/jobs/{id}/items")]
 async fn list_job_items(
     admin: Admin<AnyScope>,
     id: Id<JobId>,
@@ -276,14 +273,14 @@ async fn list_job_items(
 ///
 /// Items that are under way end; the others stay `not_started`.
 #[utoipa::path(
+    post,
+    path = "/jobs/{id}/cancel",
     tag = "jobs",
-    security(("token" = [])),
     responses(
         (status = 200, description = "The job: `cancelling`, or `cancelled`", body = JobOut),
         (status = 409, description = "`action_not_allowed`: the job has ended"),
     )
 )]
-#[post("/jobs/{id}/cancel")]
 async fn cancel_job(
     admin: Admin<AnyScope>,
     id: Id<JobId>,

@@ -1,7 +1,7 @@
 //! What the shop does to a member: approving, rejecting, suspending, and letting it set a password.
 
+use actix_web::HttpResponse;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, post};
 use chrono::{DateTime, Utc};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -14,19 +14,21 @@ use crate::error::Error;
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::{MembersImpersonate, MembersWrite};
 use crate::http::etag::IfMatch;
-use crate::http::idempotency::{Begun, Once};
+use crate::http::once::{AnswerKept, Begun, Once};
+use crate::http::operation::operations;
 use crate::http::path::Id;
 use crate::workflows::member as members;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(approve_member)
-        .service(reject_member)
-        .service(suspend_member);
-    config
-        .service(reactivate_member)
-        .service(create_password_token);
+    operations!(
+        config,
+        approve_member,
+        reject_member,
+        suspend_member,
+        reactivate_member,
+        create_password_token
+    );
 }
 
 async fn act(
@@ -55,14 +57,14 @@ macro_rules! action {
         #[doc = ""]
         #[doc = $description]
         #[utoipa::path(
+                    post,
+                    path = $path,
                     tag = "members",
-                    params(IfMatch),
                     responses(
                         (status = 200, description = "Done", body = MemberOut),
                         (status = 409, description = "`member_status_forbids`, `application_operation_in_progress`"),
                     )
                 )]
-        #[post($path)]
         async fn $name(
             admin: Admin<MembersWrite>,
             id: Id<MemberId>,
@@ -120,16 +122,18 @@ struct PasswordTokenOut {
 /// Older tokens of the member become useless. Whoever holds the token can act as the member, so this needs a scope of its
 /// own and leaves an event.
 #[utoipa::path(
+    post,
+    path = "/members/{id}/password-token",
     tag = "members",
     responses(
         (status = 201, description = "The token, shown once", body = PasswordTokenOut),
         (status = 409, description = "`password_reset_not_requested`: the member has a password and did not ask"),
     )
 )]
-#[post("/members/{id}/password-token")]
 async fn create_password_token(
     admin: Admin<MembersImpersonate>,
     id: Id<MemberId>,
+    _: AnswerKept,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let (token, row) = members::make_password_token(&app, admin.store, id.0, &admin.actor).await?;

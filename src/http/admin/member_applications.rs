@@ -1,8 +1,8 @@
 //! Members and Paid, for the shop: submitting an application (申請する), reading its status back, and why a member
 //! cannot pay.
 
+use actix_web::HttpResponse;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get, post};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::member_out::{MemberOut, MemberPaidOut};
@@ -16,16 +16,19 @@ use crate::error::{Error, OrNotFound};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::{MembersRead, MembersWrite};
 use crate::http::etag::{IfMatch, Versioned as _};
-use crate::http::idempotency::{Begun, Once};
+use crate::http::once::{Begun, Once};
+use crate::http::operation::operations;
 use crate::http::path::Id;
-use crate::workflows::application::{self, Diagnosis, SubmissionOutcome, Submission};
+use crate::workflows::application::{self, Diagnosis, Submission, SubmissionOutcome};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(submit_application)
-        .service(refresh_application)
-        .service(get_member_paid);
+    operations!(
+        config,
+        submit_application,
+        refresh_application,
+        get_member_paid
+    );
 }
 
 /// What became of a submission.
@@ -41,8 +44,9 @@ struct SubmissionOut {
 /// The application must be `pending` (申請待ち). The profile is checked against Paid's rules first, and every fault is
 /// reported at once. A member without `paid` among the methods is not submitted: the application is dropped.
 #[utoipa::path(
+    post,
+    path = "/members/{id}/paid/application",
     tag = "applications",
-    params(IfMatch),
     responses(
         (status = 200, description = "Submitted, dropped, or linked already", body = SubmissionOut),
         (status = 202, description = "Paid has not answered yet; it goes on by itself", body = SubmissionOut),
@@ -52,7 +56,6 @@ struct SubmissionOut {
         (status = 502, description = "`provider_auth_failed`, `provider_rejected_request`"),
     )
 )]
-#[post("/members/{id}/paid/application")]
 async fn submit_application(
     admin: Admin<MembersWrite>,
     id: Id<MemberId>,
@@ -77,7 +80,9 @@ fn submitted(submission: Submission) -> HttpResponse {
     } = submission;
     let mut response = match outcome {
         SubmissionOutcome::Processing => HttpResponse::Accepted(),
-        SubmissionOutcome::Submitted | SubmissionOutcome::Dropped | SubmissionOutcome::AlreadyLinked => HttpResponse::Ok(),
+        SubmissionOutcome::Submitted
+        | SubmissionOutcome::Dropped
+        | SubmissionOutcome::AlreadyLinked => HttpResponse::Ok(),
     };
     if outcome == SubmissionOutcome::Processing {
         response.insert_header(("Location", format!("/v1/admin/members/{}", member.id)));
@@ -94,8 +99,9 @@ fn submitted(submission: Submission) -> HttpResponse {
 /// Where Paid knows no such member, the answer is a 200 with `paid.last_error`. A submission that is still open is
 /// driven on instead.
 #[utoipa::path(
+    post,
+    path = "/members/{id}/paid/refresh",
     tag = "applications",
-    params(IfMatch),
     responses(
         (status = 200, description = "The member as Paid tells", body = MemberOut),
         (status = 409, description = "`action_not_allowed`: never submitted or linked; `paid_disabled`: no credentials"),
@@ -103,7 +109,6 @@ fn submitted(submission: Submission) -> HttpResponse {
         (status = 503, description = "`provider_unavailable`"),
     )
 )]
-#[post("/members/{id}/paid/refresh")]
 async fn refresh_application(
     admin: Admin<MembersWrite>,
     id: Id<MemberId>,
@@ -143,11 +148,12 @@ struct MemberPaidDetailsOut {
 
 /// Read where a member stands with Paid, and why it cannot pay
 #[utoipa::path(
+    get,
+    path = "/members/{id}/paid",
     tag = "applications",
     responses((status = 200, description = "Status, faults of the profile, and the diagnosis",
         body = MemberPaidDetailsOut))
 )]
-#[get("/members/{id}/paid")]
 async fn get_member_paid(
     admin: Admin<MembersRead>,
     id: Id<MemberId>,

@@ -1,8 +1,8 @@
 //! Members as a CSV file: taken out and put in.
 
+use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
 use actix_web::web::{Bytes, Data};
-use actix_web::{HttpResponse, get, post};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -16,7 +16,8 @@ use crate::domain::{MemberId, StoreId};
 use crate::error::{Code, Error};
 use crate::http::auth::scopes::{MembersRead, MembersWrite};
 use crate::http::auth::{Admin, Standing};
-use crate::http::idempotency::{Begun, Once};
+use crate::http::once::{Begun, Once};
+use crate::http::operation::operations;
 use crate::http::query::{Named, Params, Parts};
 use crate::http::spool::CsvBody;
 use crate::member_csv::{CsvEncoding, CsvLanguage, Exported, Writer};
@@ -24,7 +25,7 @@ use crate::workflows::{job, member as members};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(export_members).service(import_members);
+    operations!(config, export_members, import_members);
 }
 
 /// How many members are read and written at once.
@@ -53,11 +54,12 @@ impl Named for FileFormat {
 /// character that the encoding has not stands as `&#…;`, which an import understands. A cell that a spreadsheet would
 /// take for a formula begins with `'`. Members come in the order in which they were created.
 #[utoipa::path(
+    get,
+    path = "/members/export",
     tag = "members",
     params(FileFormat, MemberFilter),
     responses((status = 200, description = "The file, streamed", content_type = "text/csv", body = String))
 )]
-#[get("/members/export")]
 async fn export_members(
     admin: Admin<MembersRead>,
     query: Parts<FileFormat, MemberFilter>,
@@ -180,6 +182,8 @@ struct ImportOptions {
 /// The file is UTF-8, UTF-16 with a byte order mark, or Shift_JIS as Excel writes it; at most 100 MB. Every fault is
 /// named by line and column in the items of the job; a row that changes nothing is `skipped` with the code `unchanged`.
 #[utoipa::path(
+    post,
+    path = "/members/import",
     tag = "members",
     params(ImportOptions),
     request_body(content = String, content_type = "text/csv", example = json!(EXAMPLE)),
@@ -190,7 +194,6 @@ struct ImportOptions {
         (status = 503, description = "`busy`: too many files are arriving"),
     )
 )]
-#[post("/members/import")]
 async fn import_members(
     admin: Admin<MembersWrite>,
     options: Params<ImportOptions>,

@@ -1,8 +1,8 @@
 //! Members, for the shop.
 
+use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, delete, get, patch, post};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -18,9 +18,10 @@ use crate::domain::{Faults, MemberId, PaidKey, Search, StoreId};
 use crate::error::{Error, OrNotFound};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::{MembersRead, MembersWrite};
-use crate::http::body::{Body, from_value};
+use crate::http::body::{Body, Patch, from_value};
 use crate::http::etag::{IfMatch, Versioned as _};
-use crate::http::idempotency::{Begun, Once, Ticket};
+use crate::http::once::{Begun, Once, Ticket};
+use crate::http::operation::operations;
 use crate::http::page::PageParams;
 use crate::http::patch::{Rules, both, merge_patch, split, split_body, two_halves};
 use crate::http::path::Id;
@@ -29,12 +30,14 @@ use crate::workflows::member::{self as members, Change, NewMember};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(list_members)
-        .service(create_member)
-        .service(get_member)
-        .service(update_member);
-    config.service(delete_member);
+    operations!(
+        config,
+        list_members,
+        create_member,
+        get_member,
+        update_member,
+        delete_member
+    );
 }
 
 /// The fields of a member that are not its profile.
@@ -188,11 +191,12 @@ pub(super) async fn answer(app: &App, member: Member) -> Result<HttpResponse, Er
 
 /// List members, newest first
 #[utoipa::path(
+    get,
+    path = "/members",
     tag = "members",
     params(PageParams, MemberFilter),
     responses((status = 200, description = "A page of members", body = MemberList))
 )]
-#[get("/members")]
 async fn list_members(
     admin: Admin<MembersRead>,
     query: Listing<MemberFilter>,
@@ -227,6 +231,8 @@ async fn list_members(
 /// The member is active at once: what an admin enters needs no approval. To apply to Paid, tick `paid`, set
 /// `paid.application_status` to `pending` (申請待ち), then submit.
 #[utoipa::path(
+    post,
+    path = "/members",
     tag = "members",
     request_body = MemberIn,
     responses(
@@ -234,7 +240,6 @@ async fn list_members(
         (status = 409, description = "`email_taken`, `number_taken`, `application_status_owned_by_paid`"),
     )
 )]
-#[post("/members")]
 async fn create_member(
     admin: Admin<MembersWrite>,
     once: Once<Body<Value>>,
@@ -275,10 +280,11 @@ fn created(member: Member) -> HttpResponse {
 
 /// Read a member
 #[utoipa::path(
+    get,
+    path = "/members/{id}",
     tag = "members",
     responses((status = 200, description = "The member", body = MemberOut))
 )]
-#[get("/members/{id}")]
 async fn get_member(
     admin: Admin<MembersRead>,
     id: Id<MemberId>,
@@ -290,8 +296,9 @@ async fn get_member(
 
 /// Change a member
 #[utoipa::path(
+    patch,
+    path = "/members/{id}",
     tag = "members",
-    params(IfMatch),
     request_body = MemberPatch,
     responses(
         (status = 200, description = "Changed", body = MemberOut),
@@ -299,12 +306,11 @@ async fn get_member(
             `customer_number_set`, `application_operation_in_progress`"),
     )
 )]
-#[patch("/members/{id}")]
 async fn update_member(
     admin: Admin<MembersWrite>,
     id: Id<MemberId>,
     if_match: IfMatch,
-    body: Body<Value>,
+    body: Patch<Value>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let ticket = Ticket::none();
@@ -334,14 +340,14 @@ fn read_patch(member: &Member, patch: Value) -> Result<Change, Error> {
 ///
 /// A member with an order, or ever submitted or linked at Paid, is anonymised: personal data goes, the keys stay.
 #[utoipa::path(
+    delete,
+    path = "/members/{id}",
     tag = "members",
-    params(IfMatch),
     responses(
         (status = 204, description = "Gone; the sessions have ended"),
         (status = 409, description = "`member_has_open_work`: a payment or a submission is still open"),
     )
 )]
-#[delete("/members/{id}")]
 async fn delete_member(
     admin: Admin<MembersWrite>,
     id: Id<MemberId>,

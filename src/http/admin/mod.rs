@@ -12,7 +12,7 @@ mod member_files;
 mod member_out;
 mod members;
 mod order_out;
-pub(super) mod orders;
+mod orders;
 mod payments;
 mod products;
 mod reconciliation;
@@ -27,12 +27,12 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use bulk::{MOST_IDS, OLDER_THAN_MINUTES};
 
-use super::{auth, idempotency, limits};
+use super::asked::ADMIN;
+use super::{auth, limits};
 
 /// Everything below `/v1/admin`.
 pub fn scope() -> impl HttpServiceFactory + OpenApiFactory + 'static {
-    utoipa_actix_web::scope("/v1/admin")
-        .wrap(from_fn(idempotency::once))
+    utoipa_actix_web::scope(ADMIN)
         .wrap(from_fn(auth::admin_credentials))
         .wrap(from_fn(limits::every_call))
         .configure(resources)

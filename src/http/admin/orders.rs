@@ -1,8 +1,8 @@
 //! Orders, for the shop.
 
+use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get, patch, post};
 use chrono::{DateTime, Utc};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -18,9 +18,11 @@ use crate::domain::{MemberId, OrderId, Search, Yen};
 use crate::error::{Error, OrNotFound};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::{OrdersRead, OrdersWrite};
-use crate::http::body::{Body, OptionalBody};
+use crate::http::body::{Body, OptionalBody, Patch};
 use crate::http::etag::{IfMatch, Versioned as _};
-use crate::http::idempotency::{Begun, Once, OnceUnderKey, Ticket};
+use crate::http::notes;
+use crate::http::once::{Begun, Once, OnceUnderKey, Ticket};
+use crate::http::operation::operations;
 use crate::http::page::PageParams;
 use crate::http::path::Id;
 use crate::http::query::Listing;
@@ -30,12 +32,14 @@ use crate::workflows::payment;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(list_orders)
-        .service(create_order)
-        .service(get_order)
-        .service(update_order)
-        .service(cancel_order);
+    operations!(
+        config,
+        list_orders,
+        create_order,
+        get_order,
+        update_order,
+        cancel_order
+    );
 }
 
 /// Which orders are wanted.
@@ -100,11 +104,12 @@ struct OrderList {
 
 /// List orders, newest first
 #[utoipa::path(
+    get,
+    path = "/orders",
     tag = "orders",
     params(PageParams, OrderFilter),
     responses((status = 200, description = "A page of orders", body = OrderList))
 )]
-#[get("/orders")]
 async fn list_orders(
     admin: Admin<OrdersRead>,
     query: Listing<OrderFilter>,
@@ -165,6 +170,8 @@ struct OrderIn {
 /// Paid with Paid, it is placed only when Paid has covered the amount (与信枠チェック, then 仮売上). While Paid has not
 /// answered, the answer is 202 and the order is `processing`; ask for it under its `Location`.
 #[utoipa::path(
+    post,
+    path = "/orders",
     tag = "orders",
     request_body = OrderIn,
     responses(
@@ -176,7 +183,6 @@ struct OrderIn {
         (status = 503, description = "`provider_unavailable`: nothing was sent"),
     )
 )]
-#[post("/orders")]
 async fn create_order(
     admin: Admin<OrdersWrite>,
     OnceUnderKey(once): OnceUnderKey<Body<OrderIn>>,
@@ -192,7 +198,7 @@ async fn create_order(
     if new.payment_method == PaymentMethod::Paid {
         admin.require(Scope::PaymentsWrite)?;
     }
-    check_notes(Some(&new.note), Some(&new.internal_note))?;
+    notes::check(Some(&new.note), Some(&new.internal_note))?;
     let (store, not_on_paid) = {
         let conn = app.db().await?;
         let store = store::find(admin.store, &conn).await?.or_not_found()?;
@@ -214,15 +220,6 @@ async fn create_order(
         actor: admin.actor.clone(),
     };
     Ok(placed(orders::place(&app, &store, new, &ticket).await?))
-}
-
-pub fn check_notes(note: Option<&str>, internal_note: Option<&str>) -> Result<(), Error> {
-    let mut faults = crate::domain::Faults::new();
-    for (pointer, text) in [("/note", note), ("/internal_note", internal_note)] {
-        let long = text.is_some_and(|text| text.chars().count() > 2000);
-        faults.check(!long, pointer, "too_long", "At most 2000 characters.");
-    }
-    Ok(faults.into_result()?)
 }
 
 fn placed(progress: Progress) -> HttpResponse {
@@ -254,8 +251,7 @@ pub(super) fn acted(progress: Progress) -> HttpResponse {
 }
 
 /// Read an order
-#[utoipa::path(tag = "orders", responses((status = 200, description = "The order", body = OrderOut)))]
-#[get("/orders/{id}")]
+#[utoipa::path(get, path = "/orders/{id}", tag = "orders", responses((status = 200, description = "The order", body = OrderOut)))]
 async fn get_order(
     admin: Admin<OrdersRead>,
     id: Id<OrderId>,
@@ -295,8 +291,9 @@ struct OrderPatch {
 /// With `update_paid_amount: true` the amount at Paid changes too: both sides change or neither does, and the order
 /// keeps its old lines until Paid has said yes.
 #[utoipa::path(
+    patch,
+    path = "/orders/{id}",
     tag = "orders",
-    params(IfMatch),
     request_body = OrderPatch,
     responses(
         (status = 200, description = "Changed", body = OrderOut),
@@ -307,16 +304,15 @@ struct OrderPatch {
         (status = 502, description = "`provider_auth_failed`, `provider_rejected_request`"),
     )
 )]
-#[patch("/orders/{id}")]
 async fn update_order(
     admin: Admin<OrdersWrite>,
     id: Id<OrderId>,
     if_match: IfMatch,
-    body: Body<OrderPatch>,
+    body: Patch<OrderPatch>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let patch = body.0;
-    check_notes(patch.note.as_deref(), patch.internal_note.as_deref())?;
+    notes::check(patch.note.as_deref(), patch.internal_note.as_deref())?;
     let edit = Edit {
         lines: patch.lines,
         shipping_fee: patch.shipping_fee,
@@ -356,8 +352,9 @@ impl Default for CancelOrderIn {
 
 /// Cancel an order (受注取消)
 #[utoipa::path(
+    post,
+    path = "/orders/{id}/cancel",
     tag = "orders",
-    params(IfMatch),
     request_body = CancelOrderIn,
     responses(
         (status = 200, description = "Cancelled", body = OrderOut),
@@ -366,7 +363,6 @@ impl Default for CancelOrderIn {
         (status = 502, description = "`provider_auth_failed`, `provider_rejected_request`"),
     )
 )]
-#[post("/orders/{id}/cancel")]
 async fn cancel_order(
     admin: Admin<OrdersWrite>,
     id: Id<OrderId>,

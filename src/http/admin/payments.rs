@@ -1,7 +1,7 @@
 //! Actions on the payment of one order.
 
+use actix_web::HttpResponse;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, post};
 use chrono::NaiveDate;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -14,16 +14,14 @@ use crate::http::auth::Admin;
 use crate::http::auth::scopes::PaymentsWrite;
 use crate::http::body::OptionalBody;
 use crate::http::etag::IfMatch;
-use crate::http::idempotency::{Begun, Once};
+use crate::http::once::{Begun, Once};
+use crate::http::operation::operations;
 use crate::http::path::Id;
 use crate::workflows::payment::{self, Confirm};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(confirm_payment)
-        .service(cancel_payment)
-        .service(refresh_payment);
+    operations!(config, confirm_payment, cancel_payment, refresh_payment);
 }
 
 /// How a payment is confirmed.
@@ -45,8 +43,9 @@ struct ConfirmIn {
 /// Where Paid can be asked, amount and state are read and adopted first. Answers 202 with the order unchanged when Paid
 /// has not said yes or no in time; the confirmation then goes on by itself.
 #[utoipa::path(
+    post,
+    path = "/orders/{id}/payment/confirm",
     tag = "payments",
-    params(IfMatch),
     request_body = ConfirmIn,
     responses(
         (status = 200, description = "Confirmed", body = OrderOut),
@@ -57,7 +56,6 @@ struct ConfirmIn {
         (status = 503, description = "`provider_unavailable`: the sale could not be read, nothing was sent"),
     )
 )]
-#[post("/orders/{id}/payment/confirm")]
 async fn confirm_payment(
     admin: Admin<PaymentsWrite>,
     id: Id<OrderId>,
@@ -96,8 +94,9 @@ struct CancelPaymentIn {
 
 /// Cancel the payment of an order at Paid and leave the order
 #[utoipa::path(
+    post,
+    path = "/orders/{id}/payment/cancel",
     tag = "payments",
-    params(IfMatch),
     request_body = CancelPaymentIn,
     responses(
         (status = 200, description = "Cancelled", body = OrderOut),
@@ -106,7 +105,6 @@ struct CancelPaymentIn {
         (status = 502, description = "`provider_auth_failed`, `provider_rejected_request`"),
     )
 )]
-#[post("/orders/{id}/payment/cancel")]
 async fn cancel_payment(
     admin: Admin<PaymentsWrite>,
     id: Id<OrderId>,
@@ -130,8 +128,9 @@ async fn cancel_payment(
 ///
 /// What Paid shows is adopted; a move back is flagged instead. An operation that is still open is driven on.
 #[utoipa::path(
+    post,
+    path = "/orders/{id}/payment/refresh",
     tag = "payments",
-    params(IfMatch),
     responses(
         (status = 200, description = "The order as Paid shows it", body = OrderOut),
         (status = 202, description = "An operation is still open", body = OrderOut),
@@ -141,7 +140,6 @@ async fn cancel_payment(
         (status = 503, description = "`provider_unavailable`"),
     )
 )]
-#[post("/orders/{id}/payment/refresh")]
 async fn refresh_payment(
     admin: Admin<PaymentsWrite>,
     id: Id<OrderId>,

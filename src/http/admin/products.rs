@@ -1,35 +1,36 @@
 //! Products: the store's price list.
 
+use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, delete, get, patch, post};
-use diesel_async::AsyncConnection;
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
-use crate::db::event::{self, NewEvent, Subject};
 use crate::db::product::{self, Product};
-use crate::domain::events::EventType;
-use crate::domain::order::TAX_RATES;
-use crate::domain::{Faults, ProductId, Yen};
-use crate::error::{Code, Error, OrNotFound};
+use crate::domain::{ProductId, Yen};
+use crate::error::{Error, OrNotFound as _};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::{OrdersRead, ProductsWrite};
-use crate::http::body::{Body, merge_patch};
+use crate::http::body::{Body, Patch, merge_patch};
 use crate::http::etag::{IfMatch, Versioned as _};
-use crate::http::idempotency::{Begun, Once};
+use crate::http::once::{Begun, Once, Ticket};
+use crate::http::operation::operations;
 use crate::http::page::PageParams;
 use crate::http::path::Id;
 use crate::http::query::{Listing, NoFilter};
+use crate::workflows::product::{self as products, Offer};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(list_products)
-        .service(create_product)
-        .service(get_product);
-    config.service(update_product).service(delete_product);
+    operations!(
+        config,
+        list_products,
+        create_product,
+        get_product,
+        update_product,
+        delete_product
+    );
 }
 
 /// A product, as it is sent.
@@ -81,35 +82,16 @@ struct ProductList {
     total: Option<i64>,
 }
 
-impl ProductIn {
-    fn check(&self) -> Result<(), Error> {
-        let mut faults = Faults::new();
-        let length = |text: &str| text.trim().chars().count();
-        faults.check(
-            (1..=50).contains(&length(&self.code)),
-            "/code",
-            "out_of_range",
-            "1 to 50 characters.",
-        );
-        faults.check(
-            (1..=200).contains(&length(&self.name)),
-            "/name",
-            "out_of_range",
-            "1 to 200 characters.",
-        );
-        faults.check(
-            self.unit_price >= Yen::ZERO,
-            "/unit_price",
-            "out_of_range",
-            "A price is 0 yen or more.",
-        );
-        faults.check(
-            TAX_RATES.contains(&self.tax_rate),
-            "/tax_rate",
-            "out_of_range",
-            "A tax rate is 10, 8 or 0.",
-        );
-        Ok(faults.into_result()?)
+impl From<ProductIn> for Offer {
+    fn from(product: ProductIn) -> Self {
+        Self {
+            code: product.code,
+            name: product.name,
+            unit_price: product.unit_price,
+            tax_rate: product.tax_rate,
+            active: product.active,
+            paid_allowed: product.paid_allowed,
+        }
     }
 }
 
@@ -137,20 +119,14 @@ impl From<Product> for ProductOut {
     }
 }
 
-fn taken(error: diesel::result::Error) -> Error {
-    match crate::db::violated_key(&error) {
-        Some(_) => Code::NumberTaken.because("Another product of the store has this code."),
-        None => error.into(),
-    }
-}
-
 /// List products, newest first
 #[utoipa::path(
+    get,
+    path = "/products",
     tag = "products",
     params(PageParams),
     responses((status = 200, description = "A page of products", body = ProductList))
 )]
-#[get("/products")]
 async fn list_products(
     admin: Admin<OrdersRead>,
     query: Listing<NoFilter>,
@@ -181,6 +157,8 @@ async fn list_products(
 
 /// Create a product
 #[utoipa::path(
+    post,
+    path = "/products",
     tag = "products",
     request_body = ProductIn,
     responses(
@@ -188,54 +166,19 @@ async fn list_products(
         (status = 409, description = "`number_taken`: another product has the code"),
     )
 )]
-#[post("/products")]
 async fn create_product(
     admin: Admin<ProductsWrite>,
     once: Once<Body<ProductIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let conn = &mut *app.db().await?;
-    let resume = async |made| {
-        product::find(admin.store, ProductId(made), conn)
-            .await?
-            .or_not_found()
-            .map(Some)
-    };
-    let (ticket, Body(new)) = match once.begin(resume).await? {
+    let begun = once
+        .begin(async |made| products::resume(&app, admin.store, made).await)
+        .await?;
+    let (ticket, Body(new)) = match begun {
         Begun::Resumed(product) => return Ok(created(product)),
         Begun::Fresh(fresh) => fresh,
     };
-    new.check()?;
-    let now = app.clock.now();
-    let product = Product {
-        store_id: admin.store,
-        id: ProductId::new(),
-        code: new.code.trim().to_owned(),
-        name: new.name.trim().to_owned(),
-        unit_price: new.unit_price,
-        tax_rate: new.tax_rate,
-        active: new.active,
-        paid_allowed: new.paid_allowed,
-        version: 1,
-        created_at: now,
-        updated_at: now,
-    };
-    conn.transaction(async |conn| {
-        product::insert(&product, conn).await.map_err(taken)?;
-        ticket.record(product.id.0, conn).await?;
-        let subject = Subject::Product(product.id);
-        let data = json!({ "code": product.code, "unit_price": product.unit_price });
-        event::append(
-            admin.store,
-            &[NewEvent::new(EventType::ProductCreated, subject, data)],
-            &admin.actor,
-            now,
-            conn,
-        )
-        .await?;
-        Ok::<_, Error>(())
-    })
-    .await?;
+    let product = products::create(&app, new.into(), &admin.unconditional(&ticket)).await?;
     Ok(created(product))
 }
 
@@ -246,8 +189,7 @@ fn created(product: Product) -> HttpResponse {
 }
 
 /// Read a product
-#[utoipa::path(tag = "products", responses((status = 200, description = "The product", body = ProductOut)))]
-#[get("/products/{id}")]
+#[utoipa::path(get, path = "/products/{id}", tag = "products", responses((status = 200, description = "The product", body = ProductOut)))]
 async fn get_product(
     admin: Admin<OrdersRead>,
     id: Id<ProductId>,
@@ -263,85 +205,41 @@ async fn get_product(
 ///
 /// Orders that were placed keep what they were placed with.
 #[utoipa::path(
+    patch,
+    path = "/products/{id}",
     tag = "products",
-    params(IfMatch),
     request_body = ProductIn,
     responses(
         (status = 200, description = "Changed", body = ProductOut),
         (status = 409, description = "`number_taken`: another product has the code"),
     )
 )]
-#[patch("/products/{id}")]
 async fn update_product(
     admin: Admin<ProductsWrite>,
     id: Id<ProductId>,
     if_match: IfMatch,
-    body: Body<Value>,
+    Patch(patch): Patch<Value>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let (now, conn) = (app.clock.now(), &mut *app.db().await?);
-    let product = conn
-        .transaction(async |conn| {
-            let mut product = product::lock(admin.store, id.0, conn)
-                .await?
-                .or_not_found()?;
-            if_match.0.check(product.version)?;
-            let wanted = merge_patch(&ProductIn::from(&product), body.0.clone())?;
-            wanted.check()?;
-            product.code = wanted.code.trim().to_owned();
-            product.name = wanted.name.trim().to_owned();
-            product.unit_price = wanted.unit_price;
-            product.tax_rate = wanted.tax_rate;
-            product.active = wanted.active;
-            product.paid_allowed = wanted.paid_allowed;
-            product::save(&mut product, now, conn)
-                .await
-                .map_err(taken)?;
-            let subject = Subject::Product(product.id);
-            let data = json!({ "code": product.code, "unit_price": product.unit_price });
-            event::append(
-                admin.store,
-                &[NewEvent::new(EventType::ProductChanged, subject, data)],
-                &admin.actor,
-                now,
-                conn,
-            )
-            .await?;
-            Ok::<_, Error>(product)
-        })
-        .await?;
+    let ticket = Ticket::none();
+    let context = admin.context(&if_match, &ticket);
+    let wanted =
+        |before: &Product| merge_patch(&ProductIn::from(before), patch).map(|after| after.into());
+    let product = products::change(&app, id.0, &context, wanted).await?;
     Ok(HttpResponse::Ok().versioned(product.version, ProductOut::from(product)))
 }
 
 /// Remove a product
 ///
 /// Orders that were placed keep their own copy of it.
-#[utoipa::path(tag = "products", params(IfMatch), responses((status = 204, description = "Removed")))]
-#[delete("/products/{id}")]
+#[utoipa::path(delete, path = "/products/{id}", tag = "products", responses((status = 204, description = "Removed")))]
 async fn delete_product(
     admin: Admin<ProductsWrite>,
     id: Id<ProductId>,
     if_match: IfMatch,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let (now, conn) = (app.clock.now(), &mut *app.db().await?);
-    conn.transaction(async |conn| {
-        let product = product::lock(admin.store, id.0, conn)
-            .await?
-            .or_not_found()?;
-        if_match.0.check(product.version)?;
-        product::delete(admin.store, id.0, conn).await?;
-        let (subject, data) = (Subject::Product(id.0), json!({ "code": product.code }));
-        event::append(
-            admin.store,
-            &[NewEvent::new(EventType::ProductDeleted, subject, data)],
-            &admin.actor,
-            now,
-            conn,
-        )
-        .await?;
-        Ok::<_, Error>(())
-    })
-    .await?;
+    let ticket = Ticket::none();
+    products::remove(&app, id.0, &admin.context(&if_match, &ticket)).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -1,7 +1,7 @@
 //! What needs a human: orders for their payments, members for their applications.
 
+use actix_web::HttpResponse;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get, post};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
@@ -21,7 +21,8 @@ use crate::http::auth::scopes::OrdersRead;
 use crate::http::auth::{Admin, AnyScope};
 use crate::http::body::Body;
 use crate::http::etag::{IfMatch, Versioned as _};
-use crate::http::idempotency::{Begun, Once};
+use crate::http::once::{Begun, Once};
+use crate::http::operation::operations;
 use crate::http::page::PageParams;
 use crate::http::path::Id;
 use crate::http::query::{Listing, NoFilter};
@@ -31,9 +32,7 @@ use crate::workflows::reconciliation::{self, ListedSubject};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(list_reconciliation)
-        .service(resolve_reconciliation);
+    operations!(config, list_reconciliation, resolve_reconciliation);
 }
 
 /// Why a row is on the list.
@@ -116,12 +115,13 @@ struct ReconciliationList {
 /// Orders and members in one list, newest first. Members are listed, and counted in `total`, only for a token that also
 /// has `members:read`.
 #[utoipa::path(
+    get,
+    path = "/reconciliation",
     tag = "reconciliation",
     params(PageParams),
     responses((status = 200, description = "Orders and members with causes and allowed actions",
         body = ReconciliationList))
 )]
-#[get("/reconciliation")]
 async fn list_reconciliation(
     admin: Admin<OrdersRead>,
     query: Listing<NoFilter>,
@@ -297,8 +297,9 @@ enum ResolvedOut {
 /// codes that are not understood. A submission that was closed leaves the application as it is, `pending`; submitting
 /// again asks Paid first whether the closed one arrived.
 #[utoipa::path(
+    post,
+    path = "/reconciliation/{id}/resolve",
     tag = "reconciliation",
-    params(IfMatch),
     request_body = ResolveIn,
     responses(
         (status = 200, description = "Resolved, or tried again: the order or the member", body = ResolvedOut),
@@ -309,7 +310,6 @@ enum ResolvedOut {
         (status = 502, description = "`provider_auth_failed`, `provider_rejected_request`"),
     )
 )]
-#[post("/reconciliation/{id}/resolve")]
 async fn resolve_reconciliation(
     admin: Admin<AnyScope>,
     id: Id<Uuid>,

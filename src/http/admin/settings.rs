@@ -1,7 +1,7 @@
 //! Settings: payment settings (決済設定) and the store's own options.
 
+use actix_web::HttpResponse;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get, post, put};
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde_json::Value;
@@ -15,21 +15,24 @@ use crate::domain::store::{Environment, Health, MemberApproval, TaxRounding};
 use crate::error::{Error, OrNotFound};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::{SettingsRead, SettingsWrite};
-use crate::http::body::{Body, from_value};
+use crate::http::body::{Patch, from_value};
 use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::limits::Limits;
+use crate::http::once::AnswerKept;
+use crate::http::operation::operations;
 use crate::http::patch::{Rules, both, merge_patch, split, two_halves};
 use crate::workflows::settings::{self, PaidChange, Tested};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(get_paid_settings)
-        .service(put_paid_settings)
-        .service(test_paid_settings);
-    config
-        .service(get_store_settings)
-        .service(put_store_settings);
+    operations!(
+        config,
+        get_paid_settings,
+        put_paid_settings,
+        test_paid_settings,
+        get_store_settings,
+        put_store_settings
+    );
 }
 
 /// The payment settings.
@@ -152,10 +155,11 @@ async fn show(app: &App, settings: PaidSettings) -> Result<HttpResponse, Error> 
 
 /// Read the payment settings (決済設定)
 #[utoipa::path(
+    get,
+    path = "/settings/paid",
     tag = "settings",
     responses((status = 200, description = "The settings; the auth code is never shown", body = PaidSettingsOut))
 )]
-#[get("/settings/paid")]
 async fn get_paid_settings(
     admin: Admin<SettingsRead>,
     app: Data<App>,
@@ -169,8 +173,9 @@ async fn get_paid_settings(
 /// Another `environment` or `merchant_id` is another account at Paid: nothing may be open, and every application begins
 /// anew with a new key. A new auth code alone is always taken, and the next call uses it.
 #[utoipa::path(
+    put,
+    path = "/settings/paid",
     tag = "settings",
-    params(IfMatch),
     request_body = PaidSettingsPut,
     responses(
         (status = 200, description = "Changed", body = PaidSettingsOut),
@@ -178,11 +183,10 @@ async fn get_paid_settings(
         (status = 422, description = "`invalid`; `live_not_configured`: the operator has not set up this environment"),
     )
 )]
-#[put("/settings/paid")]
 async fn put_paid_settings(
     admin: Admin<SettingsWrite>,
     if_match: IfMatch,
-    body: Body<Value>,
+    body: Patch<Value>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let wanted = |before: &PaidSettings| {
@@ -229,6 +233,8 @@ struct TestOut {
 ///
 /// Asks for a member who cannot exist. At most five times a minute.
 #[utoipa::path(
+    post,
+    path = "/settings/paid/test",
     tag = "settings",
     responses(
         (status = 200, description = "What was found", body = TestOut),
@@ -236,9 +242,9 @@ struct TestOut {
         (status = 429, description = "`rate_limited`"),
     )
 )]
-#[post("/settings/paid/test")]
 async fn test_paid_settings(
     admin: Admin<SettingsWrite>,
+    _: AnswerKept,
     app: Data<App>,
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
@@ -294,10 +300,11 @@ impl From<&Store> for StoreSettings {
 
 /// Read the store's own options
 #[utoipa::path(
+    get,
+    path = "/settings/store",
     tag = "settings",
     responses((status = 200, description = "The options", body = StoreSettings))
 )]
-#[get("/settings/store")]
 async fn get_store_settings(
     admin: Admin<SettingsRead>,
     app: Data<App>,
@@ -310,16 +317,16 @@ async fn get_store_settings(
 
 /// Change the store's own options; what is absent stays
 #[utoipa::path(
+    put,
+    path = "/settings/store",
     tag = "settings",
-    params(IfMatch),
     request_body = StoreSettings,
     responses((status = 200, description = "Changed", body = StoreSettings))
 )]
-#[put("/settings/store")]
 async fn put_store_settings(
     admin: Admin<SettingsWrite>,
     if_match: IfMatch,
-    body: Body<Value>,
+    body: Patch<Value>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let wanted = |before: &Store| {

@@ -1,7 +1,7 @@
 //! Counts and sums for an admin's first screen. No names, no rows: what `orders:read` does not open is only counted.
 
+use actix_web::HttpResponse;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get};
 use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
 use diesel_async::AsyncPgConnection;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -21,11 +21,12 @@ use crate::domain::{OrderId, StoreId};
 use crate::error::{Error, OrNotFound};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::OrdersRead;
+use crate::http::operation::operations;
 use crate::workflows::reconciliation::too_long;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(get_summary);
+    operations!(config, get_summary);
 }
 
 /// What an admin sees first.
@@ -170,10 +171,11 @@ struct PaidStandingOut {
 ///
 /// Sums are whole yen without an upper bound.
 #[utoipa::path(
+    get,
+    path = "/summary",
     tag = "orders",
     responses((status = 200, description = "The store at a glance", body = SummaryOut))
 )]
-#[get("/summary")]
 async fn get_summary(admin: Admin<OrdersRead>, app: Data<App>) -> Result<HttpResponse, Error> {
     let (store, conn) = (admin.store, &*app.db().await?);
     let options = store::find(store, conn).await?.or_not_found()?;

@@ -17,6 +17,7 @@ use crate::domain::permissions::{Role, Scope};
 use crate::domain::{SessionId, StoreId, UserId};
 use crate::error::{Code, Error, Problem};
 use crate::http::etag::IfMatch;
+use crate::http::signature::{Access, Principal};
 use crate::tokens::{Audience, Claims};
 use crate::workflows::context::Context;
 
@@ -173,6 +174,10 @@ impl<P: Permission> FromRequest for Admin<P> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(pick_up(request).and_then(|admin| admit(request, false).map(|()| admin)))
     }
+}
+
+impl<P: Permission> Principal for Admin<P> {
+    const ACCESS: Access = Access::Token(P::SCOPE);
 }
 
 fn pick_up<P: Permission>(request: &HttpRequest) -> Result<Admin<P>, Error> {

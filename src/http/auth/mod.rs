@@ -4,7 +4,7 @@
 //! found. So a stranger learns nothing but that he is one.
 //!
 //! Every handler's first argument is a principal; [`Stranger`] is the one that asks for nothing. What else a handler
-//! takes from a request (body, query, path) asks for `admitted` before it reads a byte, so that it cannot stand
+//! takes from a request (body, query, path) asks for an `admission` before it reads a byte, so that it cannot stand
 //! before the principal, and costs nothing where the principal refuses.
 
 mod admin;
@@ -22,7 +22,8 @@ pub use admin::{Admin, AnyScope, Permission, Standing, scopes};
 pub(super) use bearer::app;
 pub use storefront::{Buyer, PUBLISHABLE_KEY, Shopper, Visitor};
 
-use super::query;
+use super::signature::{Access, Principal};
+use super::{admission, query};
 use crate::db::share;
 use crate::domain::StoreId;
 use crate::error::Error;
@@ -40,25 +41,14 @@ impl FromRequest for Stranger {
     }
 }
 
-/// That the credentials of a request were judged, and are good enough for its handler.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Admitted {
-    /// Nothing but the store is known of the caller, at most.
-    pub stranger: bool,
+impl Principal for Stranger {
+    const ACCESS: Access = Access::Anybody;
 }
 
 /// Notes that the credentials are good enough. A call that takes no query parameters is given none.
 fn admit(request: &HttpRequest, stranger: bool) -> Result<(), Error> {
-    request.extensions_mut().insert(Admitted { stranger });
+    admission::note(request, stranger);
     query::refuse_undeclared(request)
-}
-
-/// Asked for by whatever reads further into a request.
-pub(super) fn admitted(request: &HttpRequest) -> Result<Admitted, Error> {
-    let admitted = request.extensions().get::<Admitted>().copied();
-    Ok(admitted.ok_or_else(|| {
-        anyhow::anyhow!("a request was to be read whose credentials nobody has judged")
-    })?)
 }
 
 /// Who made a request, for as long as answers are kept under a key.

@@ -11,6 +11,7 @@ use crate::db::member::Member;
 use crate::db::store::Store;
 use crate::domain::{MemberId, SessionId, StoreId};
 use crate::error::{Code, Error, OrNotFound as _, Problem};
+use crate::http::signature::{Access, Principal};
 use crate::tokens::Audience;
 
 /// The header that names the store.
@@ -167,9 +168,13 @@ async fn store(request: &HttpRequest) -> Result<Store, Error> {
     Ok(store)
 }
 
-/// Implements the pick-up of a principal.
+/// Implements the pick-up of a principal, and says who passes for one.
 macro_rules! principal {
-    ($name:ident, $pick:ident, stranger: $stranger:expr) => {
+    ($name:ident, $pick:ident, $access:ident $(($scope:expr))?, stranger: $stranger:expr) => {
+        impl Principal for $name {
+            const ACCESS: Access = Access::$access $(($scope))?;
+        }
+
         impl FromRequest for $name {
             type Error = Error;
             type Future = Ready<Result<Self, Error>>;
@@ -187,6 +192,6 @@ macro_rules! principal {
     };
 }
 
-principal!(Buyer, buyer, stranger: |_: &Buyer| false);
-principal!(Visitor, visitor, stranger: |_: &Visitor| true);
-principal!(Shopper, shopper, stranger: |shopper: &Shopper| shopper.member.is_none());
+principal!(Buyer, buyer, Token(None), stranger: |_: &Buyer| false);
+principal!(Visitor, visitor, PublishableKey, stranger: |_: &Visitor| true);
+principal!(Shopper, shopper, KeyOrToken, stranger: |shopper: &Shopper| shopper.member.is_none());

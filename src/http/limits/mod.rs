@@ -23,7 +23,6 @@ use address::network;
 use count::{Bucket, FREE, Failures, Left, Rate};
 use table::Table;
 
-use super::routes;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -120,7 +119,7 @@ const OF_STRANGERS: [(&str, Kind); 7] = [
 /// Refuses a body of somebody whose address has used its tries up, before a byte of it is read. What it counts as is
 /// decided when it was read. False where nothing is known of bodies of strangers.
 pub fn look_before_body(request: &HttpRequest) -> Result<bool, Error> {
-    let pattern = routes::pattern_of(request).unwrap_or_default();
+    let pattern = request.match_pattern().unwrap_or_default();
     let Some((_, kind)) = OF_STRANGERS.iter().find(|(other, _)| *other == pattern) else {
         return Ok(false);
     };

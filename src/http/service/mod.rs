@@ -37,7 +37,7 @@ pub type Stopping = CancellationToken;
 pub fn routes(config: &mut ServiceConfig) {
     config.service(healthz).service(readyz).service(jwks);
     docs::routes(config);
-    config.service(vocabulary::get_vocabulary);
+    config.service(vocabulary::operation());
 }
 
 /// Alive.

@@ -1,6 +1,8 @@
 //! Every word and code the API uses, with its label in Japanese and in English, for a user interface.
 
-use actix_web::{HttpResponse, get};
+use actix_web::HttpResponse;
+use actix_web::dev::HttpServiceFactory;
+use utoipa_actix_web::OpenApiFactory;
 
 use crate::domain::application::{ApplicationStatus, BuyerState, Pattern};
 use crate::domain::events::EventType;
@@ -13,6 +15,7 @@ use crate::domain::reconciliation::{Cause, Resolution};
 use crate::domain::store::{Environment, Health, MemberApproval, TaxRounding};
 use crate::error::Code;
 use crate::http::auth::Stranger;
+use crate::http::operation::Operation;
 use crate::member_csv::{CsvEncoding, CsvLanguage};
 use crate::paid::{codes, meaning};
 use crate::tokens::Audience;
@@ -90,13 +93,19 @@ pub fn enumerations() -> Vec<Enumeration> {
     ]
 }
 
+/// The call for all words, to be registered.
+pub fn operation() -> impl HttpServiceFactory + OpenApiFactory {
+    Operation::new(__path_get_vocabulary, get_vocabulary)
+}
+
 /// Every word and code with its label in Japanese and in English
 #[utoipa::path(
+    get,
+    path = "/v1/vocabulary",
     tag = "vocabulary",
     responses((status = 200, description = "The vocabulary", body = Vocabulary))
 )]
-#[get("/v1/vocabulary")]
-pub async fn get_vocabulary(_: Stranger) -> HttpResponse {
+async fn get_vocabulary(_: Stranger) -> HttpResponse {
     let word = |(value, ja, en): (&str, &str, &str)| Word {
         value: value.into(),
         ja: ja.into(),

@@ -1,7 +1,7 @@
 //! What a shop's front end needs to know before anybody logs in.
 
+use actix_web::HttpResponse;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
@@ -10,10 +10,11 @@ use crate::domain::application::default_methods;
 use crate::domain::member::PaymentMethod;
 use crate::error::Error;
 use crate::http::auth::Visitor;
+use crate::http::operation::operations;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(get_config);
+    operations!(config, get_config);
 }
 
 /// What the store offers.
@@ -44,11 +45,11 @@ struct PaidConfigOut {
 
 /// Read what the store offers
 #[utoipa::path(
+    get,
+    path = "/config",
     tag = "config",
-    security(("publishable_key" = [])),
     responses((status = 200, description = "What the store offers", body = ConfigOut))
 )]
-#[get("/config")]
 async fn get_config(visitor: Visitor, app: Data<App>) -> Result<HttpResponse, Error> {
     let settings = paid_settings::find(visitor.store.store_id, &*app.db().await?).await?;
     Ok(HttpResponse::Ok().json(ConfigOut {

@@ -1,7 +1,7 @@
 //! A member's own profile.
 
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse, get, patch};
+use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -13,17 +13,18 @@ use crate::domain::MemberId;
 use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
 use crate::error::Error;
 use crate::http::auth::Buyer;
-use crate::http::body::{Body, from_value};
+use crate::http::body::{Patch, from_value};
 use crate::http::etag::{IfMatch, Versioned as _};
-use crate::http::idempotency::Ticket;
 use crate::http::limits::{Account, Limits, Realm, address};
+use crate::http::once::Ticket;
+use crate::http::operation::operations;
 use crate::http::patch::{merge_patch, split, two_halves};
 use crate::workflows::context::Context;
 use crate::workflows::member::{self, OwnProof};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(get_me).service(update_me);
+    operations!(config, get_me, update_me);
 }
 
 /// A member as the member may see it.
@@ -60,11 +61,11 @@ impl From<Member> for MeOut {
 
 /// Read the own profile
 #[utoipa::path(
+    get,
+    path = "/me",
     tag = "me",
-    security(("token" = [])),
     responses((status = 200, description = "The profile", body = MeOut))
 )]
-#[get("/me")]
 async fn get_me(buyer: Buyer) -> Result<HttpResponse, Error> {
     Ok(HttpResponse::Ok().versioned(buyer.member.version, MeOut::from(buyer.member)))
 }
@@ -89,21 +90,20 @@ two_halves! {
 ///
 /// Another `email` needs `current_password`, as it is what one logs in with. It ends every other session of the member.
 #[utoipa::path(
+    patch,
+    path = "/me",
     tag = "me",
-    security(("token" = [])),
-    params(IfMatch),
     request_body = MePatch,
     responses(
         (status = 200, description = "Changed", body = MeOut),
         (status = 409, description = "`email_taken`"),
     )
 )]
-#[patch("/me")]
 async fn update_me(
     buyer: Buyer,
     request: HttpRequest,
     if_match: IfMatch,
-    body: Body<Value>,
+    body: Patch<Value>,
     app: Data<App>,
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {

@@ -2,7 +2,7 @@
 //! like one under way.
 
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse, get, post};
+use actix_web::{HttpRequest, HttpResponse};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
@@ -10,18 +10,16 @@ use crate::db::member::Member;
 use crate::db::paid_settings::{self, PaidSettings};
 use crate::domain::application::{ApplicationStatus, BuyerState};
 use crate::error::Error;
+use crate::http::asked::wants_japanese;
 use crate::http::auth::Buyer;
-use crate::http::idempotency::{Begun, Once};
-use crate::http::requests::wants_japanese;
+use crate::http::once::{Begun, Once};
+use crate::http::operation::operations;
 use crate::workflows::context::Context;
 use crate::workflows::{application, checkout, member};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(get_my_paid)
-        .service(apply_for_paid)
-        .service(use_paid_link);
+    operations!(config, get_my_paid, apply_for_paid, use_paid_link);
 }
 
 /// Where the member stands with Paid.
@@ -141,11 +139,11 @@ async fn show(app: &App, member: &Member, request: &HttpRequest) -> Result<MyPai
 
 /// Read where one stands with Paid
 #[utoipa::path(
+    get,
+    path = "/me/paid",
     tag = "me",
-    security(("token" = [])),
     responses((status = 200, description = "State and possibilities", body = MyPaidOut))
 )]
-#[get("/me/paid")]
 async fn get_my_paid(
     buyer: Buyer,
     request: HttpRequest,
@@ -159,8 +157,9 @@ async fn get_my_paid(
 /// The store then submits the application. What Paid asks for must be in the profile; every field that is missing is
 /// named.
 #[utoipa::path(
+    post,
+    path = "/me/paid/application",
     tag = "me",
-    security(("token" = [])),
     responses(
         (status = 200, description = "Noted", body = MyPaidOut),
         (status = 409, description = "`paid_disabled`; `application_status_owned_by_paid`: applied already; \
@@ -168,7 +167,6 @@ async fn get_my_paid(
         (status = 422, description = "`invalid`: `errors` names what Paid needs in the profile"),
     )
 )]
-#[post("/me/paid/application")]
 async fn apply_for_paid(
     buyer: Buyer,
     request: HttpRequest,
@@ -199,14 +197,14 @@ async fn noted(app: &App, member: &Member, request: &HttpRequest) -> Result<Http
 ///
 /// Gives the address where the member links himself on Paid's side. The store sees the result at its next refresh.
 #[utoipa::path(
+    post,
+    path = "/me/paid/link",
     tag = "me",
-    security(("token" = [])),
     responses(
         (status = 202, description = "Go on at `banner.url`", body = MyPaidOut),
         (status = 409, description = "`banner_disabled`, `paid_disabled`, `paid_not_ticked`"),
     )
 )]
-#[post("/me/paid/link")]
 async fn use_paid_link(
     buyer: Buyer,
     request: HttpRequest,

@@ -2,7 +2,7 @@
 
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse, post};
+use actix_web::{HttpRequest, HttpResponse};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -16,15 +16,16 @@ use crate::error::Error;
 use crate::http::auth::Visitor;
 use crate::http::body::Body;
 use crate::http::etag::Versioned as _;
-use crate::http::idempotency::{Begun, Once};
 use crate::http::limits::{Limits, address};
+use crate::http::once::{Begun, Once};
+use crate::http::operation::operations;
 use crate::http::patch::{Rules, split_body, two_halves};
 use crate::passwords;
 use crate::workflows::member::{self, Registration};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(register_member);
+    operations!(config, register_member);
 }
 
 /// What a registration has beside the profile.
@@ -58,15 +59,15 @@ two_halves! {
 /// With `wants_paid` the profile must have all that Paid asks for. Where the store approves automatically the
 /// application goes to Paid at once; whatever Paid says, the registration stands.
 #[utoipa::path(
+    post,
+    path = "/members",
     tag = "members",
-    security(("publishable_key" = [])),
     request_body = RegistrationIn,
     responses(
         (status = 201, description = "Registered; log in with e-mail and password", body = MeOut),
         (status = 409, description = "`email_taken`; `paid_disabled`: the store does not offer Paid"),
     )
 )]
-#[post("/members")]
 async fn register_member(
     visitor: Visitor,
     request: HttpRequest,

@@ -15,12 +15,11 @@ use actix_web::middleware::from_fn;
 use utoipa_actix_web::OpenApiFactory;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{auth, idempotency, limits};
+use super::{auth, limits};
 
 /// Everything below `/v1/storefront`.
 pub fn scope() -> impl HttpServiceFactory + OpenApiFactory + 'static {
     utoipa_actix_web::scope("/v1/storefront")
-        .wrap(from_fn(idempotency::once))
         .wrap(from_fn(auth::storefront_credentials))
         .wrap(from_fn(limits::every_call))
         .configure(resources)

@@ -1,8 +1,8 @@
 //! A member's own orders: quoted, placed, read. Prices never come from the buyer.
 
+use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get, post};
 use chrono::{DateTime, Utc};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -16,11 +16,12 @@ use crate::domain::order::{CartLine, MAX_LINES, OrderLine, Totals};
 use crate::domain::payment::{HandlingStatus, PaymentStatus};
 use crate::domain::{OrderId, Yen};
 use crate::error::{Error, OrNotFound};
-use crate::http::admin::orders::check_notes;
 use crate::http::auth::Buyer;
 use crate::http::body::Body;
 use crate::http::etag::Versioned as _;
-use crate::http::idempotency::{Begun, OnceUnderKey};
+use crate::http::notes;
+use crate::http::once::{AnswerKept, Begun, OnceUnderKey};
+use crate::http::operation::operations;
 use crate::http::page::PageParams;
 use crate::http::path::Id;
 use crate::http::query::{Listing, NoFilter};
@@ -29,11 +30,7 @@ use crate::workflows::order::{self as orders, NewOrder, Progress};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(quote_order)
-        .service(create_order)
-        .service(list_orders)
-        .service(get_order);
+    operations!(config, quote_order, create_order, list_orders, get_order);
 }
 
 /// What a buyer wants to know the price of.
@@ -54,17 +51,18 @@ struct QuoteOut {
 
 /// Quote an order without placing it
 #[utoipa::path(
+    post,
+    path = "/orders/quote",
     tag = "orders",
     request_body = QuoteIn,
     responses((status = 200, description = "Totals with tax, and the payment methods", body = QuoteOut))
 )]
-#[post("/orders/quote")]
 async fn quote_order(
     buyer: Buyer,
-    body: Body<QuoteIn>,
+    AnswerKept(Body(wanted)): AnswerKept<Body<QuoteIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let (store, cart) = price(&app, &buyer, body.0.lines).await?;
+    let (store, cart) = price(&app, &buyer, wanted.lines).await?;
     let totals = cart.content.totals(store.tax_rounding)?;
     let payment_methods = methods(&app, &buyer, &cart.not_on_paid).await?;
     Ok(HttpResponse::Ok().json(QuoteOut {
@@ -106,6 +104,8 @@ struct OrderIn {
 /// Paid with Paid, it is placed only when Paid has covered the amount. While Paid has not answered, the answer is 202
 /// and the order is `processing`; ask for it under its `Location`.
 #[utoipa::path(
+    post,
+    path = "/orders",
     tag = "orders",
     request_body = OrderIn,
     responses(
@@ -117,7 +117,6 @@ struct OrderIn {
         (status = 503, description = "`provider_unavailable`: nothing was sent"),
     )
 )]
-#[post("/orders")]
 async fn create_order(
     buyer: Buyer,
     OnceUnderKey(once): OnceUnderKey<Body<OrderIn>>,
@@ -136,7 +135,7 @@ async fn create_order(
         note,
         expected_total,
     } = new;
-    check_notes(Some(&note), None)?;
+    notes::check(Some(&note), None)?;
     let (store, cart) = price(&app, &buyer, lines).await?;
     let new = NewOrder {
         member_id: buyer.member.id,
@@ -247,11 +246,12 @@ struct OwnOrderList {
 
 /// List own orders, newest first
 #[utoipa::path(
+    get,
+    path = "/orders",
     tag = "orders",
     params(PageParams),
     responses((status = 200, description = "A page of orders", body = OwnOrderList))
 )]
-#[get("/orders")]
 async fn list_orders(
     buyer: Buyer,
     query: Listing<NoFilter>,
@@ -285,8 +285,7 @@ async fn list_orders(
 }
 
 /// Read an own order
-#[utoipa::path(tag = "orders", responses((status = 200, description = "The order", body = OwnOrderOut)))]
-#[get("/orders/{id}")]
+#[utoipa::path(get, path = "/orders/{id}", tag = "orders", responses((status = 200, description = "The order", body = OwnOrderOut)))]
 async fn get_order(buyer: Buyer, id: Id<OrderId>, app: Data<App>) -> Result<HttpResponse, Error> {
     let view = order::find(buyer.store, id.0, &*app.db().await?).await?;
     let view = view

@@ -4,20 +4,21 @@
 //! the admin API.
 
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse, post};
+use actix_web::{HttpRequest, HttpResponse};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
 use crate::error::Error;
 use crate::http::auth::Visitor;
 use crate::http::body::Body;
-use crate::http::idempotency::{Begun, Once};
 use crate::http::limits::{Account, Limits, address};
+use crate::http::once::{AnswerKept, Begun, Once};
+use crate::http::operation::operations;
 use crate::workflows::member;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(request_password_reset).service(set_password);
+    operations!(config, request_password_reset, set_password);
 }
 
 /// Whose password is to be set anew.
@@ -32,20 +33,21 @@ struct PasswordResetIn {
 ///
 /// The answer is the same whether there is such a member or not.
 #[utoipa::path(
+    post,
+    path = "/password-resets",
     tag = "password",
     request_body = PasswordResetIn,
     responses((status = 202, description = "Noted; the store sends a link if it knows the address"))
 )]
-#[post("/password-resets")]
 async fn request_password_reset(
     visitor: Visitor,
     request: HttpRequest,
-    body: Body<PasswordResetIn>,
+    AnswerKept(Body(wanted)): AnswerKept<Body<PasswordResetIn>>,
     app: Data<App>,
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
     let store = visitor.store.store_id;
-    let account = Account::claimed(&store.to_string(), &body.0.email)?;
+    let account = Account::claimed(&store.to_string(), &wanted.email)?;
     if limits
         .password_reset(store, &account, address(&request, &app.config))
         .await?
@@ -69,11 +71,12 @@ struct PasswordIn {
 ///
 /// Uses the token up and ends every session of the member.
 #[utoipa::path(
+    post,
+    path = "/password",
     tag = "password",
     request_body = PasswordIn,
     responses((status = 204, description = "The password is set"))
 )]
-#[post("/password")]
 async fn set_password(
     visitor: Visitor,
     request: HttpRequest,

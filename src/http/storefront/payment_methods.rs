@@ -1,7 +1,7 @@
 //! How a member may pay, from the cached status: nothing here asks Paid.
 
+use actix_web::HttpResponse;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get};
 use chrono::{DateTime, Utc};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -11,12 +11,13 @@ use crate::domain::Reason;
 use crate::domain::member::{MemberStatus, PaymentMethod};
 use crate::error::Error;
 use crate::http::auth::Buyer;
+use crate::http::operation::operations;
 use crate::http::query::Params;
 use crate::workflows::checkout;
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_payment_methods);
+    operations!(config, list_payment_methods);
 }
 
 /// Which cart is meant.
@@ -44,12 +45,13 @@ pub struct MethodOut {
 
 /// How the member may pay
 #[utoipa::path(
+    get,
+    path = "/payment-methods",
     tag = "orders",
     params(CartQuery),
     responses((status = 200, description = "Every method, with the reasons where it is not available",
         body = Vec<MethodOut>))
 )]
-#[get("/payment-methods")]
 async fn list_payment_methods(
     buyer: Buyer,
     query: Params<CartQuery>,

@@ -1,7 +1,7 @@
 //! The price list, as buyers see it.
 
+use actix_web::HttpResponse;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
@@ -9,12 +9,13 @@ use crate::db::product::{self, Product};
 use crate::domain::{ProductId, Yen};
 use crate::error::Error;
 use crate::http::auth::Shopper;
+use crate::http::operation::operations;
 use crate::http::page::PageParams;
 use crate::http::query::{Listing, NoFilter};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_products);
+    operations!(config, list_products);
 }
 
 /// A product on sale.
@@ -63,12 +64,12 @@ impl From<Product> for OnSaleOut {
 
 /// List the products on sale, newest first
 #[utoipa::path(
+    get,
+    path = "/products",
     tag = "products",
-    security(("publishable_key" = []), ("token" = [])),
     params(PageParams),
     responses((status = 200, description = "A page of products", body = OnSaleList))
 )]
-#[get("/products")]
 async fn list_products(
     shopper: Shopper,
     query: Listing<NoFilter>,

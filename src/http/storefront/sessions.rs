@@ -1,26 +1,23 @@
 //! Logins of members.
 
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse, delete, post};
+use actix_web::{HttpRequest, HttpResponse};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
-use crate::db;
 use crate::error::{Code, Error};
 use crate::http::auth::RefreshIn;
 use crate::http::auth::{Buyer, Stranger, Visitor};
 use crate::http::body::Body;
 use crate::http::limits::{Account, Limits, Realm, address};
-use crate::passwords;
+use crate::http::operation::operations;
 use crate::tokens::Audience;
+use crate::workflows::password;
 use crate::workflows::session::{self, SessionOut};
 
 /// The routes.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(create_session)
-        .service(refresh_session)
-        .service(end_session);
+    operations!(config, create_session, refresh_session, end_session);
 }
 
 /// A login.
@@ -37,6 +34,8 @@ struct LoginIn {
 ///
 /// A wrong address and a wrong password get the same answer after the same time.
 #[utoipa::path(
+    post,
+    path = "/sessions",
     tag = "sessions",
     request_body = LoginIn,
     responses(
@@ -45,7 +44,6 @@ struct LoginIn {
         (status = 403, description = "`member_not_active`: the store has shut the account out"),
     )
 )]
-#[post("/sessions")]
 async fn create_session(
     visitor: Visitor,
     request: HttpRequest,
@@ -56,12 +54,7 @@ async fn create_session(
     let Body(LoginIn { email, password }) = body;
     let (store, address) = (visitor.store.store_id, address(&request, &app.config));
     let account = Account::claimed(&store.to_string(), &email)?;
-    let check = async {
-        let found = db::password::of_member(store, account.email(), &*app.db().await?).await?;
-        let hash = found.as_ref().and_then(|(_, _, hash)| hash.clone());
-        let right = passwords::verify(password, hash).await?;
-        found.filter(|_| right).ok_or_else(session::failed)
-    };
+    let check = password::of_member(&app, store, account.email(), password);
     let (id, status, hash) = limits
         .log_in(Realm::Buyers, &account, address, check)
         .await?;
@@ -70,12 +63,13 @@ async fn create_session(
             Code::MemberNotActive.because("The store has shut this account out. Ask the store.")
         );
     }
-    Ok(HttpResponse::Created()
-        .json(session::open_verified(&app, store, id, &hash.unwrap_or_default()).await?))
+    Ok(HttpResponse::Created().json(session::open_verified(&app, store, id, &hash).await?))
 }
 
 /// Refresh a session
 #[utoipa::path(
+    post,
+    path = "/sessions/refresh",
     tag = "sessions",
     request_body = RefreshIn,
     responses(
@@ -83,7 +77,6 @@ async fn create_session(
         (status = 401, description = "`token_invalid`: the refresh token is not good (any more)"),
     )
 )]
-#[post("/sessions/refresh")]
 async fn refresh_session(
     _: Stranger,
     request: HttpRequest,
@@ -101,10 +94,11 @@ async fn refresh_session(
 
 /// Log out
 #[utoipa::path(
+    delete,
+    path = "/sessions/current",
     tag = "sessions",
     responses((status = 204, description = "The session has ended; its tokens are refused from now on"))
 )]
-#[delete("/sessions/current")]
 async fn end_session(buyer: Buyer, app: Data<App>) -> Result<HttpResponse, Error> {
     session::end(&app, buyer.store, buyer.session).await?;
     Ok(HttpResponse::NoContent().finish())

@@ -154,7 +154,9 @@ async fn save(
     if before.email_key != member.email_key {
         if let Some(own) = kept_session {
             // Under the member's lock: whoever set a new password meanwhile has ended it.
-            session::check_standing(member.store_id, own, conn).await?;
+            if !session::stands(member.store_id, own, conn).await? {
+                return Err(Code::TokenInvalid.because("The session has ended. Log in again."));
+            }
         }
         shut_out(
             member.store_id,

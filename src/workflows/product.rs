@@ -111,7 +111,7 @@ pub async fn create(app: &App, offer: Offer, context: &Context<'_>) -> Result<Pr
         product::insert(&product, conn).await.map_err(taken)?;
         context.ticket.record(product.id.0, conn).await?;
         let event = event(EventType::ProductCreated, &product, terms(&product));
-        Ok(context.log(&[event], app.clock.now(), conn).await?)
+        Ok::<_, Error>(context.log(&[event], app.clock.now(), conn).await?)
     })
     .await?;
     Ok(product)

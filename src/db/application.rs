@@ -64,7 +64,7 @@ impl Application {
 pub struct MemberApplication {
     #[diesel(column_name = id)]
     pub member_id: MemberId,
-    /// The member's version, so that an answer to an old question can be linked.
+    /// The member's version, so that an answer to an old question is not taken over.
     pub version: i64,
     /// `b2bMemberId`.
     pub customer_number: Option<PaidKey>,

@@ -11,8 +11,8 @@ use super::event::Subject;
 use super::schema::unknown_codes;
 use crate::domain::{MemberId, StoreId};
 
-/// Flags each of `found`, and answers which of them are raised: those not flagged before, or not with all of these codes.
-/// What a human accepted is raised only together with another code.
+/// Flags each of `found`, and answers which of them are new: those not flagged before, or not with all of these codes.
+/// What a human accepted is new only together with another code.
 pub async fn flag(
     store: StoreId,
     found: &[(Subject, Vec<String>)],

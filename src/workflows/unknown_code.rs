@@ -29,7 +29,7 @@ impl Unflagged {
         Self { store, codes, at }
     }
 
-    /// Flags `subject` in the caller's transaction, before its events; gives the event, where the flag is events.
+    /// Flags `subject` in the caller's transaction, before its events; gives the event, where the flag is new.
     pub async fn flag(
         self,
         subject: Subject,
@@ -61,7 +61,7 @@ impl Unflagged {
     pub fn about_no_single_one(self) {}
 }
 
-/// Flags many, each with what was answered about it; gives the events of those where it is events.
+/// Flags many, each with what was answered about it; gives the events of those where it is new.
 pub(super) async fn flag_many(
     store: StoreId,
     mut found: Vec<(Subject, Codes)>,

@@ -290,7 +290,7 @@ enum ResolvedOut {
     Member(MemberOut),
 }
 
-/// Decision what needs a human
+/// Resolve what needs a human
 ///
 /// `id` is that of the row's `subject`. An order needs `payments:write` and takes `push`, `accept`, `retry` and
 /// `abandon`; a member needs `members:write` and takes `retry` and `close` for a stuck submission, and `accept` for

@@ -14,6 +14,7 @@ use crate::workflows::provider;
 
 text_enum! {
     /// What became of a submission.
+    #[schema(as = Outcome)]
     SubmissionOutcome {
         /// Paid has the application.
         Submitted = "submitted" ("申請済", "submitted"),

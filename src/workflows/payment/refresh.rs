@@ -209,7 +209,7 @@ pub async fn refresh_many(
 /// The version of each payment that was asked about, and what Paid shows of it.
 type Answered = HashMap<OrderId, (i64, Option<Sale>)>;
 
-/// Adopts or flags as [`adopt`] does, for many in one transaction. `not_understood` is what was not understood, by order.
+/// Adopts or flags as [`adopt`] does, for many in one transaction. `not_understood` is what has no meaning here, by order.
 async fn adopt_many(
     app: &App,
     store: StoreId,

@@ -11,7 +11,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read};
 
 use super::columns::Column;
-use super::encoding::{Decoded, Encoding, decoded};
+use super::encoding::{Decoded, Encoding};
 use super::header::Header;
 use super::packed::{put_number, put_text};
 use super::records::{Next, Record, Records};
@@ -61,7 +61,7 @@ impl<R: Read> Reader<R> {
     /// Reads `file` from where it stands, which is its beginning.
     pub fn new(file: R, encoding: Encoding) -> Self {
         Self {
-            records: Records::new(decoded(file, encoding)),
+            records: Records::new(Decoded::new(file, encoding)),
             judge: Judge {
                 encoding,
                 hasher: RandomState::new(),

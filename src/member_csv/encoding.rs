@@ -1,9 +1,8 @@
 //! Which encoding a file is in, and its text.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, Read};
 
-use encoding_rs::{DecoderResult, SHIFT_JIS, UTF_8};
-use encoding_rs_io::{DecodeReaderBytes, DecodeReaderBytesBuilder};
+use encoding_rs::{CoderResult, Decoder, DecoderResult, SHIFT_JIS, UTF_8};
 
 /// How the bytes of a file are to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,14 +109,63 @@ fn read(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 /// The text of a file, in UTF-8 and without a byte order mark. What cannot be read has become U+FFFD.
-pub(super) type Decoded<R> = BufReader<DecodeReaderBytes<R, Vec<u8>>>;
+pub(super) struct Decoded<R> {
+    source: R,
+    decoder: Decoder,
+    raw: Vec<u8>,
+    raw_from: usize,
+    raw_to: usize,
+    ended: bool,
+    text: Vec<u8>,
+    from: usize,
+    to: usize,
+}
 
-pub(super) fn decoded<R: Read>(file: R, encoding: Encoding) -> Decoded<R> {
-    let decoder = DecodeReaderBytesBuilder::new()
-        .encoding(Some(encoding.codec))
-        .strip_bom(true)
-        .build(file);
-    BufReader::with_capacity(BUFFER, decoder)
+impl<R: Read> Decoded<R> {
+    pub(super) fn new(source: R, encoding: Encoding) -> Self {
+        Self {
+            source,
+            decoder: encoding.codec.new_decoder_with_bom_removal(),
+            raw: vec![0; BUFFER],
+            raw_from: 0,
+            raw_to: 0,
+            ended: false,
+            text: vec![0; BUFFER * 3],
+            from: 0,
+            to: 0,
+        }
+    }
+}
+
+impl<R: Read> Read for Decoded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.fill_buf()?.read(buffer)?;
+        self.consume(length);
+        Ok(length)
+    }
+}
+
+impl<R: Read> BufRead for Decoded<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.from == self.to && !self.ended {
+            let mut last = false;
+            if self.raw_from == self.raw_to {
+                (self.raw_from, self.raw_to) = (0, read(&mut self.source, &mut self.raw)?);
+                last = self.raw_to == 0;
+            }
+            let raw = &self.raw[self.raw_from..self.raw_to];
+            let (result, taken, written, _) =
+                self.decoder.decode_to_utf8(raw, &mut self.text, last);
+            self.raw_from += taken;
+            (self.from, self.to) = (0, written);
+            self.ended = last && result == CoderResult::InputEmpty;
+        }
+        Ok(&self.text[self.from..self.to])
+    }
+
+    fn consume(&mut self, length: usize) {
+        self.from += length;
+    }
 }
 
 #[cfg(test)]
@@ -172,7 +220,7 @@ mod tests {
             broken: false,
         };
         let mut text = String::new();
-        decoded(Slowly(b"\xfb\xfc\x87\x40,\x83"), encoding)
+        Decoded::new(Slowly(b"\xfb\xfc\x87\x40,\x83"), encoding)
             .read_to_string(&mut text)
             .unwrap();
         assert_eq!(text, "髙①,\u{fffd}");

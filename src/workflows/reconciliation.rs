@@ -1,6 +1,6 @@
 //! What needs a human, and what the human does about it.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
 use uuid::Uuid;
@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::db::event::{NewEvent, Subject};
 use crate::db::operation::{self, Operation};
 use crate::db::order::{self, Order, OrderView};
+use crate::db::paid_settings::PaidSettings;
 use crate::db::payment::{self, Payment};
 use crate::db::reconciliation::TooLong;
 use crate::db::store::{self, Store};
@@ -285,18 +286,8 @@ async fn accept(
         if let Some(open) = open {
             close_stuck(store, open, decision, now, conn).await?;
         }
-        if decision.adopt && payment.status == PaymentStatus::Failed {
-            return Err(Code::ActionNotAllowed
-                .because("Nothing leaves failed. Cancel the sale in Paid's console."));
-        }
         if decision.adopt {
-            let seen = payment.seen().ok_or_else(|| {
-                Code::ActionNotAllowed
-                    .because("Paid has shown nothing that was not taken over; refresh the payment.")
-            })?;
-            check_account(&settings, &payment)?;
-            payment.adopt(seen, now);
-            payment.forget_acceptance();
+            adopt_seen(&settings, &mut payment, now)?;
         }
         // The open sale of a cancelled order is accepted only by whoever saw it as one.
         let left = situation_of(&order, &payment, None, too_long, false).causes();
@@ -328,12 +319,32 @@ async fn accept(
     })
 }
 
+/// Takes over what Paid showed of a sale when it was last asked.
+fn adopt_seen(
+    settings: &PaidSettings,
+    payment: &mut Payment,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    if payment.status == PaymentStatus::Failed {
+        return Err(Code::ActionNotAllowed
+            .because("Nothing leaves failed. Cancel the sale in Paid's console."));
+    }
+    let seen = payment.seen().ok_or_else(|| {
+        Code::ActionNotAllowed
+            .because("Paid has shown nothing that was not taken over; refresh the payment.")
+    })?;
+    check_account(settings, payment)?;
+    payment.adopt(seen, now);
+    payment.forget_acceptance();
+    Ok(())
+}
+
 async fn close_stuck(
     store: StoreId,
     open: Operation,
     decision: &Decision,
-    now: chrono::DateTime<chrono::Utc>,
-    conn: &mut diesel_async::AsyncPgConnection,
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
 ) -> Result<(), Error> {
     let mut open = operation::lock(store, open.id, conn)
         .await?

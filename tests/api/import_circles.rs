@@ -158,10 +158,7 @@ fn no_two_files_import_each_other() {
     for (root, places) in CRATES {
         let imports = imports(root);
         let edges: usize = imports.values().map(BTreeSet::len).sum();
-        assert!(
-            edges >= imports.len(),
-            "only {edges} imports were found under {root}"
-        );
+        assert!(edges > 5, "only {edges} imports were found under {root}");
         let within = |module: &Module| {
             places.is_empty() || module.first().is_some_and(|top| places.contains(&&**top))
         };

@@ -29,10 +29,12 @@ pub use bulk::{MOST_IDS, OLDER_THAN_MINUTES};
 
 use super::asked::ADMIN;
 use super::{auth, limits};
+use crate::tokens::Audience;
 
 /// Everything below `/v1/admin`.
 pub fn scope() -> impl HttpServiceFactory + OpenApiFactory + 'static {
     utoipa_actix_web::scope(ADMIN)
+        .app_data(Audience::Admin)
         .wrap(from_fn(auth::admin_credentials))
         .wrap(from_fn(limits::every_call))
         .configure(resources)

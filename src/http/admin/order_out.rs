@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::db::operation::Operation;
-use crate::db::order::OrderView;
+use crate::db::order::{OrderBuyer, OrderView};
 use crate::db::payment::Payment;
 use crate::domain::member::PaymentMethod;
 use crate::domain::operation::{LastError, OperationKind, OperationState};
@@ -103,6 +103,16 @@ impl From<&Operation> for OpenOperationOut {
     }
 }
 
+impl From<OrderBuyer> for OrderMemberOut {
+    fn from(buyer: OrderBuyer) -> Self {
+        Self {
+            id: buyer.id,
+            number: buyer.number,
+            company_name: buyer.profile.0.company_name,
+        }
+    }
+}
+
 impl From<OrderView> for OrderOut {
     fn from(view: OrderView) -> Self {
         let warnings = warnings(&view);
@@ -115,11 +125,7 @@ impl From<OrderView> for OrderOut {
         Self {
             id: order.id,
             number: order.number,
-            member: OrderMemberOut {
-                id: view.member.id,
-                number: view.member.number,
-                company_name: view.member.profile.0.company_name,
-            },
+            member: OrderMemberOut::from(view.member),
             placed_at: order.placed_at,
             cancelled_at: order.cancelled_at,
             handling_status: order.handling_status,

@@ -6,12 +6,11 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
 use crate::error::Error;
-use crate::http::auth::RefreshIn;
+use crate::http::auth::refresh::{__path_refresh_session, refresh_session};
 use crate::http::auth::{Admin, AnyScope, Stranger};
 use crate::http::body::Body;
 use crate::http::limits::{Account, Limits, Realm, address};
 use crate::http::operation::operations;
-use crate::tokens::Audience;
 use crate::workflows::password;
 use crate::workflows::session::{self, SessionOut};
 
@@ -67,32 +66,6 @@ async fn create_session(
         .log_in(Realm::Staff, &account, address, check)
         .await?;
     Ok(HttpResponse::Created().json(session::open(&app, store, who).await?))
-}
-
-/// Refresh a session
-#[utoipa::path(
-    post,
-    path = "/sessions/refresh",
-    tag = "sessions",
-    request_body = RefreshIn,
-    responses(
-        (status = 200, description = "The next tokens; the old refresh token is used up", body = SessionOut),
-        (status = 401, description = "`token_invalid`: the refresh token is not good (any more)"),
-    )
-)]
-async fn refresh_session(
-    _: Stranger,
-    request: HttpRequest,
-    body: Body<RefreshIn>,
-    app: Data<App>,
-    limits: Data<Limits>,
-) -> Result<HttpResponse, Error> {
-    let check = session::refresh(&app, Audience::Admin, &body.0.refresh_token);
-    Ok(HttpResponse::Ok().json(
-        limits
-            .refresh(address(&request, &app.config), check)
-            .await?,
-    ))
 }
 
 /// Log out

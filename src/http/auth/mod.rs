@@ -9,6 +9,7 @@
 
 mod admin;
 mod bearer;
+pub mod refresh;
 mod storefront;
 
 use std::future::{Ready, ready};
@@ -73,14 +74,6 @@ pub async fn admin_credentials(
             .map(ServiceResponse::map_into_boxed_body)
     })
     .await
-}
-
-/// The body of a refresh.
-#[derive(serde::Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RefreshIn {
-    /// The refresh token of the last answer.
-    pub refresh_token: String,
 }
 
 /// Looks at the credentials of a request to the storefront API.

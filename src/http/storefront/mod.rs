@@ -16,10 +16,12 @@ use utoipa_actix_web::OpenApiFactory;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{auth, limits};
+use crate::tokens::Audience;
 
 /// Everything below `/v1/storefront`.
 pub fn scope() -> impl HttpServiceFactory + OpenApiFactory + 'static {
     utoipa_actix_web::scope("/v1/storefront")
+        .app_data(Audience::Storefront)
         .wrap(from_fn(auth::storefront_credentials))
         .wrap(from_fn(limits::every_call))
         .configure(resources)

@@ -8,7 +8,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::payment_methods::{MethodOut, methods};
 use crate::app::App;
-use crate::db::order::{Filter, OrderView};
+use crate::db::order::{Filter, OrderBuyer, OrderView};
 use crate::db::store::Store;
 use crate::db::{order, store};
 use crate::domain::member::PaymentMethod;
@@ -205,17 +205,23 @@ struct OwnPaymentOut {
     status: PaymentStatus,
 }
 
+impl From<OrderBuyer> for OwnMemberOut {
+    fn from(buyer: OrderBuyer) -> Self {
+        Self {
+            id: buyer.id,
+            number: buyer.number,
+            company_name: buyer.profile.0.company_name,
+        }
+    }
+}
+
 impl From<OrderView> for OwnOrderOut {
     fn from(view: OrderView) -> Self {
         let order = view.order;
         Self {
             id: order.id,
             number: order.number,
-            member: OwnMemberOut {
-                id: view.member.id,
-                number: view.member.number,
-                company_name: view.member.profile.0.company_name,
-            },
+            member: OwnMemberOut::from(view.member),
             placed_at: order.placed_at,
             cancelled_at: order.cancelled_at,
             handling_status: order.handling_status,

@@ -6,12 +6,11 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
 use crate::error::{Code, Error};
-use crate::http::auth::RefreshIn;
+use crate::http::auth::refresh::{__path_refresh_session, refresh_session};
 use crate::http::auth::{Buyer, Stranger, Visitor};
 use crate::http::body::Body;
 use crate::http::limits::{Account, Limits, Realm, address};
 use crate::http::operation::operations;
-use crate::tokens::Audience;
 use crate::workflows::password;
 use crate::workflows::session::{self, SessionOut};
 
@@ -64,32 +63,6 @@ async fn create_session(
         );
     }
     Ok(HttpResponse::Created().json(session::open_verified(&app, store, id, &hash).await?))
-}
-
-/// Refresh a session
-#[utoipa::path(
-    post,
-    path = "/sessions/refresh",
-    tag = "sessions",
-    request_body = RefreshIn,
-    responses(
-        (status = 200, description = "The next tokens; the old refresh token is used up", body = SessionOut),
-        (status = 401, description = "`token_invalid`: the refresh token is not good (any more)"),
-    )
-)]
-async fn refresh_session(
-    _: Stranger,
-    request: HttpRequest,
-    body: Body<RefreshIn>,
-    app: Data<App>,
-    limits: Data<Limits>,
-) -> Result<HttpResponse, Error> {
-    let check = session::refresh(&app, Audience::Storefront, &body.0.refresh_token);
-    Ok(HttpResponse::Ok().json(
-        limits
-            .refresh(address(&request, &app.config), check)
-            .await?,
-    ))
 }
 
 /// Log out

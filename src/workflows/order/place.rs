@@ -171,6 +171,32 @@ fn draft(
     }
 }
 
+/// The payment of an order of which Paid is still to be asked, at the account of these settings.
+fn new_payment(order: &Order, settings: &PaidSettings, customer_number: PaidKey) -> Payment {
+    Payment {
+        store_id: order.store_id,
+        order_id: order.id,
+        status: PaymentStatus::Processing,
+        amount: order.total,
+        environment: settings.environment,
+        merchant_id: settings.merchant_id.clone().unwrap_or_default(),
+        credit_key: PaidKey::from_random(crypto::random()),
+        customer_number,
+        checked_at: None,
+        confirmed_at: None,
+        fixed_on: None,
+        cancelled_at: None,
+        last_error: None,
+        flag: None,
+        seen_status: None,
+        seen_amount: None,
+        accepted_total: None,
+        accepted_amount: None,
+        created_at: order.placed_at,
+        version: 1,
+    }
+}
+
 struct Placing<'a> {
     app: &'a App,
     store: &'a Store,
@@ -305,28 +331,7 @@ impl Placing<'_> {
             now,
         );
         let calls = calls.about_order(order.id);
-        let payment = Payment {
-            store_id: self.store.store_id,
-            order_id: order.id,
-            status: PaymentStatus::Processing,
-            amount: order.total,
-            environment: settings.environment,
-            merchant_id: settings.merchant_id.clone().unwrap_or_default(),
-            credit_key: PaidKey::from_random(crypto::random()),
-            customer_number,
-            checked_at: None,
-            confirmed_at: None,
-            fixed_on: None,
-            cancelled_at: None,
-            last_error: None,
-            flag: None,
-            seen_status: None,
-            seen_amount: None,
-            accepted_total: None,
-            accepted_amount: None,
-            created_at: now,
-            version: 1,
-        };
+        let payment = new_payment(&order, settings, customer_number);
         let plan = SalePlan::Register {
             amount: order.total,
         };
@@ -338,10 +343,9 @@ impl Placing<'_> {
                 unflagged
                     .raise(Subject::Member(member.id), &self.new.actor, conn)
                     .await?;
-                return if matches!(refused, Error::Problem(_)) {
-                    Ok(Err(refused))
-                } else {
-                    Err(refused)
+                return match refused {
+                    Error::Problem(_) => Ok(Err(refused)),
+                    Error::Internal(_) => Err(refused),
                 };
             }
             order::insert(&order, conn).await?;
@@ -350,23 +354,9 @@ impl Placing<'_> {
             ticket.record(order.id.0, conn).await?;
             let data = json!({ "total": order.total, "operation_id": operation.id });
             let subject = Subject::Order(order.id);
-            let flagged = unflagged.flag(Subject::Member(member.id), conn).await?;
-            event::append(
-                order.store_id,
-                &[NewEvent::new(EventType::OrderRequested, subject, data)],
-                &self.new.actor,
-                now,
-                conn,
-            )
-            .await?;
-            event::append(
-                order.store_id,
-                flagged.as_slice(),
-                &self.new.actor,
-                now,
-                conn,
-            )
-            .await?;
+            let mut events = vec![NewEvent::new(EventType::OrderRequested, subject, data)];
+            events.extend(unflagged.flag(Subject::Member(member.id), conn).await?);
+            event::append(order.store_id, &events, &self.new.actor, now, conn).await?;
             Ok(Ok(()))
         });
         written.await??;

@@ -18,7 +18,7 @@ use crate::domain::payment::PaymentFlag;
 use crate::domain::settlement::{Adoption, Sale, adoption};
 use crate::domain::{OrderId, PaidKey, StoreId};
 use crate::error::{Error, OrNotFound};
-use crate::paid::{Codes, Inquiry, ReadFailure};
+use crate::paid::{Account, Codes, Inquiry, ReadFailure};
 use crate::workflows::context::Context;
 use crate::workflows::provider::{self, About, Calls};
 use crate::workflows::{batches, unknown_code};
@@ -160,37 +160,7 @@ pub async fn refresh_many(
     }
     if !to_ask.is_empty() {
         let account = provider::account(app, &settings, settings.environment)?;
-        let keys: Vec<PaidKey> = to_ask
-            .iter()
-            .map(|payment| payment.credit_key.clone())
-            .collect();
-        let mut calls = Calls::new(app, store, About::default());
-        let mut answers = batches::ask(app, store, &keys, &mut calls, |batch| {
-            app.paid.sales(&account, batch, None)
-        })
-        .await;
-        let (mut answered, mut not_understood) = (Answered::new(), Vec::new());
-        for payment in to_ask {
-            let answer = answers.remove(&payment.credit_key);
-            if let Some(Ok(Inquiry::Unclear(codes))) = &answer {
-                not_understood.push((
-                    Subject::Order(payment.order_id),
-                    app.config.paid.not_understood(codes),
-                ));
-            }
-            match answer.map(|answer| answer.map(|inquiry| found(&inquiry))) {
-                Some(Ok(Some(found))) => {
-                    answered.insert(payment.order_id, (payment.version, found));
-                }
-                Some(Err(failure @ (ReadFailure::AuthFailed(_) | ReadFailure::Rejected(_)))) => {
-                    outcomes.insert(payment.order_id, RefreshedPayment::Failed(failure));
-                }
-                Some(Ok(None) | Err(ReadFailure::Unavailable { .. })) | None => {
-                    outcomes.insert(payment.order_id, RefreshedPayment::Unknown);
-                }
-            }
-        }
-        outcomes.extend(adopt_many(app, store, &answered, not_understood, &calls, actor).await?);
+        outcomes.extend(ask_many(app, store, &account, to_ask, actor).await?);
     }
     Ok(orders
         .iter()
@@ -208,6 +178,49 @@ pub async fn refresh_many(
 
 /// The version of each payment that was asked about, and what Paid shows of it.
 type Answered = HashMap<OrderId, (i64, Option<Sale>)>;
+
+/// Asks Paid about many, and takes the answers over.
+async fn ask_many(
+    app: &App,
+    store: StoreId,
+    account: &Account,
+    asked: Vec<Payment>,
+    actor: &str,
+) -> Result<HashMap<OrderId, RefreshedPayment>, Error> {
+    let keys: Vec<PaidKey> = asked
+        .iter()
+        .map(|payment| payment.credit_key.clone())
+        .collect();
+    let mut calls = Calls::new(app, store, About::default());
+    let mut answers = batches::ask(app, store, &keys, &mut calls, |batch| {
+        app.paid.sales(account, batch, None)
+    })
+    .await;
+    let (mut outcomes, mut answered, mut not_understood) =
+        (HashMap::new(), Answered::new(), Vec::new());
+    for payment in asked {
+        let answer = answers.remove(&payment.credit_key);
+        if let Some(Ok(Inquiry::Unclear(codes))) = &answer {
+            not_understood.push((
+                Subject::Order(payment.order_id),
+                app.config.paid.not_understood(codes),
+            ));
+        }
+        match answer.map(|answer| answer.map(|inquiry| found(&inquiry))) {
+            Some(Ok(Some(found))) => {
+                answered.insert(payment.order_id, (payment.version, found));
+            }
+            Some(Err(failure @ (ReadFailure::AuthFailed(_) | ReadFailure::Rejected(_)))) => {
+                outcomes.insert(payment.order_id, RefreshedPayment::Failed(failure));
+            }
+            Some(Ok(None) | Err(ReadFailure::Unavailable { .. })) | None => {
+                outcomes.insert(payment.order_id, RefreshedPayment::Unknown);
+            }
+        }
+    }
+    outcomes.extend(adopt_many(app, store, &answered, not_understood, &calls, actor).await?);
+    Ok(outcomes)
+}
 
 /// Adopts or flags as [`adopt`] does, for many in one transaction. `not_understood` is what has no meaning here, by order.
 async fn adopt_many(

@@ -188,11 +188,11 @@ async fn enable_paid(app: &App, store: &Store, actor: &str) -> Result<(), Error>
         show_member_banner: true,
     };
     settings::change_paid(app, store.store_id, actor, |_| Ok(change)).await?;
-    match settings::test_connection(app, store.store_id).await?.health {
-        Health::Ok => Ok(()),
-        health => Err(Code::ProviderUnavailable
-            .because(format!("The Paid sandbox does not answer ({health})."))),
+    let health = settings::test_connection(app, store.store_id).await?.health;
+    if health == Health::Ok {
+        return Ok(());
     }
+    Err(Code::ProviderUnavailable.because(format!("The Paid sandbox does not answer ({health}).")))
 }
 
 async fn add_products(app: &App, store: &Store, actor: &str) -> Result<(), Error> {

@@ -212,6 +212,7 @@ impl<T: Query> Query for Cached<T> {
 }
 
 /// The name of the unique constraint or index that an error is about.
+#[expect(clippy::wildcard_enum_match_arm, reason = "an error of diesel")]
 pub fn violated_key(error: &diesel::result::Error) -> Option<&str> {
     use diesel::result::DatabaseErrorKind::UniqueViolation;
     match error {

@@ -238,6 +238,10 @@ fn common(problem: &Problem, asked: &Asked) -> ProblemBase {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "few codes are about who calls"
+)]
 fn challenge(code: Code) -> Option<HeaderValue> {
     match code {
         Code::TokenMissing => Some(HeaderValue::from_static("Bearer realm=\"kakeuri\"")),

@@ -1,6 +1,11 @@
 //! Reads JSON values in which an object is written as an object. What serde derives also takes a list of the fields in
 //! their order, at any depth, which no document promises.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "JSON has six kinds of values, and there will be no more"
+)]
+
 use serde::Deserializer;
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{Error as _, IntoDeserializer, Unexpected, Visitor};

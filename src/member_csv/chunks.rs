@@ -250,9 +250,10 @@ impl Judge {
         }
         // As the row will read it: folded is what was meant, not how it is written.
         let plain = self.plain(cell);
-        let (seen, value) = match column {
-            Column::Number => (&self.numbers, Cow::Borrowed(plain.trim())),
-            _ => (&self.emails, Cow::Owned(fold_email(&plain))),
+        let (seen, value) = if column == Column::Number {
+            (&self.numbers, Cow::Borrowed(plain.trim()))
+        } else {
+            (&self.emails, Cow::Owned(fold_email(&plain)))
         };
         if value.is_empty() {
             return None;

@@ -151,6 +151,10 @@ impl Column {
     }
 
     /// Which of the web sites it is.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "few columns are of this kind"
+    )]
     pub(super) fn url(self) -> Option<usize> {
         match self {
             Self::Url1 => Some(0),

@@ -206,6 +206,10 @@ impl Row {
         &self.text[from..self.ends[place]]
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "few columns are of this kind"
+    )]
     fn take(&mut self, place: usize, known: &Place, cell: &str) {
         match known.column {
             Column::Number => self.number = filled(cell),
@@ -303,6 +307,10 @@ fn filled(cell: &str) -> Option<String> {
 
 /// What people type, made uniform where that changes no meaning: in names, in addresses and in the shop's own numbers
 /// the width may be meant, and an e-mail address is what a member is found and logs in by.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "few columns are of this kind"
+)]
 fn normalised(column: Column, cell: &str) -> String {
     let uniform = match column {
         Column::PostalCode => text::postal_code(cell),

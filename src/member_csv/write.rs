@@ -80,6 +80,10 @@ impl Writer {
     }
 
     /// What is not part of the profile.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the other columns are of the profile"
+    )]
     fn own<'a>(self, column: Column, member: &Exported<'a>, methods: &'a mut String) -> &'a str {
         let word = |code: &'static str, japanese: &'static str| match self.language {
             CsvLanguage::En => code,

@@ -75,9 +75,10 @@ pub(super) async fn flag_many(
         .collect();
     let fresh = unknown_code::flag(store, &rows, now, conn).await?;
     let events = |(subject, codes): (Subject, Codes)| NewEvent {
-        kind: match subject {
-            Subject::Member(_) => EventType::ApplicationFlagged,
-            _ => EventType::PaymentFlagged,
+        kind: if matches!(subject, Subject::Member(_)) {
+            EventType::ApplicationFlagged
+        } else {
+            EventType::PaymentFlagged
         },
         subject,
         data: json!({ "flag": Cause::UnknownCode, "codes": codes }),

@@ -1,6 +1,11 @@
 //! Reads values that Paid may write in more than one way: numbers and booleans as strings, one item where a list is
 //! expected, `""` or `[]` for an empty object. What cannot be understood becomes "absent", never a guess.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "JSON has six kinds of values, and there will be no more"
+)]
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serializer};
 use serde_json::Value;

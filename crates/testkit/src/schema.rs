@@ -20,6 +20,7 @@ pub fn faults(document: &Value, schema: &Value, value: &Value) -> Vec<String> {
     found
 }
 
+#[expect(clippy::too_many_lines, reason = "a printer of one format")]
 fn check(document: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
     let Value::Object(keywords) = schema else {
         return;

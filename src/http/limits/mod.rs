@@ -80,9 +80,10 @@ impl KeyOwner<'_> {
 
     /// Those whose keys are counted together have one name.
     fn named(self) -> Self {
-        match self {
-            Self::Stranger(address) => Self::Stranger(network(address)),
-            known => known,
+        if let Self::Stranger(address) = self {
+            Self::Stranger(network(address))
+        } else {
+            self
         }
     }
 }

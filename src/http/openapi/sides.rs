@@ -9,6 +9,11 @@
 //!
 //! `allOf` is merged into one object first: a closed part would forbid the fields of the other parts.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "JSON has six kinds of values, and there will be no more"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};

@@ -70,9 +70,11 @@ impl MyPaidOut {
 
 /// Whoever used the banner is on his way, though no application was made here.
 fn state(member: &Member) -> BuyerState {
-    match member.application.status.for_buyer() {
-        BuyerState::None if member.link_used_at.is_some() => BuyerState::Applied,
-        state => state,
+    let state = member.application.status.for_buyer();
+    if state == BuyerState::None && member.link_used_at.is_some() {
+        BuyerState::Applied
+    } else {
+        state
     }
 }
 

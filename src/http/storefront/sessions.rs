@@ -7,7 +7,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::app::App;
 use crate::error::{Code, Error};
 use crate::http::auth::refresh::{__path_refresh_session, refresh_session};
-use crate::http::auth::{Buyer, Stranger, Visitor};
+use crate::http::auth::{Buyer, Visitor};
 use crate::http::body::Body;
 use crate::http::limits::{Account, Limits, Realm, address};
 use crate::http::operation::operations;

@@ -59,10 +59,12 @@ pub(super) fn enter(
     now: DateTime<Utc>,
 ) -> Option<Value> {
     let (before, shown) = (application.status, application.reported_status.clone());
-    let answered = reported.status.unwrap_or(match before {
-        ApplicationStatus::ApprovedActive => ApplicationStatus::ApprovedInactive,
-        other => other,
-    });
+    let not_understood = if before == ApplicationStatus::ApprovedActive {
+        ApplicationStatus::ApprovedInactive
+    } else {
+        before
+    };
+    let answered = reported.status.unwrap_or(not_understood);
     application.status = before.after_answer(answered);
     application.reported_status = reported.status.is_none().then(|| reported.raw.clone());
     application.checked_at = Some(now);

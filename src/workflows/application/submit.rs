@@ -58,11 +58,10 @@ async fn decide(
     let key = member.customer_number.clone();
     let (open, may_have_arrived) = operation::submissions(store, id, key.as_ref(), conn).await?;
     if let Some(open) = open {
-        let claimed = match open.state {
-            OperationState::Stuck => {
-                operation::claim(store, open.id, lease::new(app), conn).await?
-            }
-            _ => None,
+        let claimed = if open.state == OperationState::Stuck {
+            operation::claim(store, open.id, lease::new(app), conn).await?
+        } else {
+            None
         };
         let claimed = claimed.ok_or_else(in_progress)?;
         context.ticket.record(claimed.id.0, conn).await?;

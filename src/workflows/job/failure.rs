@@ -32,6 +32,10 @@ async fn made_meanwhile(app: &App, job: &Job, item: &Item) -> Result<bool, Error
 }
 
 /// What an error makes of an item. One that stays `not_started` is tried again.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other code is a refusal"
+)]
 pub(super) fn failed(item: Item, error: &Error) -> Item {
     let Error::Problem(problem) = error else {
         tracing::error!(subject = ?item.subject, line = ?item.line, %error, "an item of a job broke");

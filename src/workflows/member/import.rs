@@ -286,18 +286,18 @@ impl<'a> RowJudge<'a> {
             .filter(|key| Some(*key) != member.customer_number.as_ref());
         let in_progress = self.in_progress.contains(&member.id);
         if let Some(status) = status {
-            let set = match status {
-                _ if in_progress => Err(application::in_progress()),
-                ApplicationStatus::Pending => set_status(&mut member, status),
-                _ => Err(owned_by_paid(member.application.status, status)),
+            let set = if in_progress {
+                Err(application::in_progress())
+            } else if status == ApplicationStatus::Pending {
+                set_status(&mut member, status)
+            } else {
+                Err(owned_by_paid(member.application.status, status))
             };
             faults.extend(refusal(Column::PaidApplicationStatus, set));
         }
         if key.is_some() && in_progress {
-            faults.extend(refusal(
-                Column::PaidCustomerNumber,
-                Err(application::in_progress()),
-            ));
+            let set = Err(application::in_progress());
+            faults.extend(refusal(Column::PaidCustomerNumber, set));
         } else if key.is_some() {
             self.link(row, &mut member, &mut faults);
         }

@@ -75,7 +75,7 @@ struct SaleSettlement<'a> {
     operation: Operation,
     order: Order,
     payment: Payment,
-    events: Vec<(EventType, Value)>,
+    events: Vec<NewEvent>,
     now: DateTime<Utc>,
 }
 
@@ -125,32 +125,16 @@ impl SaleSettlement<'_> {
         } else {
             Subject::Order(self.order.id)
         };
-        let flagged = unflagged.flag(about, conn).await?;
-        for (kind, data) in self.events {
-            let subject = Subject::Order(self.order.id);
-            event::append(
-                self.order.store_id,
-                &[NewEvent::new(kind, subject, data)],
-                &self.operation.actor,
-                self.now,
-                conn,
-            )
-            .await?;
-        }
-        event::append(
-            self.order.store_id,
-            flagged.as_slice(),
-            &self.operation.actor,
-            self.now,
-            conn,
-        )
-        .await?;
+        self.events.extend(unflagged.flag(about, conn).await?);
+        let (store, actor) = (self.order.store_id, &self.operation.actor);
+        event::append(store, &self.events, actor, self.now, conn).await?;
         Ok(self.operation)
     }
 
     fn event(&mut self, kind: EventType, mut data: Value) {
         data["operation_id"] = json!(self.operation.id);
-        self.events.push((kind, data));
+        let subject = Subject::Order(self.order.id);
+        self.events.push(NewEvent::new(kind, subject, data));
     }
 
     fn done(&mut self, found: Option<Sale>) {
@@ -341,7 +325,8 @@ impl SaleSettlement<'_> {
     }
 
     fn stuck(&mut self) {
-        self.events
-            .extend(end::leave_stuck(self.claimed, &mut self.operation));
+        if let Some((kind, data)) = end::leave_stuck(self.claimed, &mut self.operation) {
+            self.event(kind, data);
+        }
     }
 }

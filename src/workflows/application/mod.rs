@@ -5,15 +5,15 @@
 //!
 //! | module | what it is for |
 //! |---|---|
-//! | [`submit`] | submits an application: the intent |
-//! | [`rules`] | what forbids a step, and how its caller is told |
-//! | [`find_out`] | one drive: asks Paid, sends, or both |
-//! | [`settle`] | writes down how a drive ended |
-//! | [`answer`] | what the caller is answered |
-//! | [`refresh`], [`reported`] | takes over how Paid says the applications stand |
-//! | [`wish`] | what a member does itself: the wish, the banner |
-//! | [`resolve`] | what a human does about one that needs it |
-//! | [`diagnosis`] | why a member cannot pay with Paid |
+//! | [`submit`](mod@submit) | submits an application: the intent |
+//! | [`rules`](mod@rules) | what forbids a step, and how its caller is told |
+//! | [`find_out`](mod@find_out) | one drive: asks Paid, sends, or both |
+//! | [`settle`](mod@settle) | writes down how a drive ended |
+//! | [`answer`](mod@answer) | what the caller is answered |
+//! | [`refresh`](mod@refresh), [`reported`](mod@reported) | takes over how Paid says the applications stand |
+//! | [`wish`](mod@wish) | what a member does itself: the wish, the banner |
+//! | [`resolve`](mod@resolve) | what a human does about one that needs it |
+//! | [`diagnosis`](mod@diagnosis) | why a member cannot pay with Paid |
 
 pub mod answer;
 pub mod diagnosis;

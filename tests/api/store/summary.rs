@@ -7,7 +7,7 @@ use kakeuri::domain::member::MemberStatus;
 use kakeuri::domain::permissions::Scope;
 use serde_json::{Value, json};
 
-use crate::settlement::Ask;
+use crate::durable::settle::Ask;
 use crate::support::{Answer, Client, TestApp, lines, new_key, registration};
 
 const SUMMARY: &str = "/v1/admin/summary";

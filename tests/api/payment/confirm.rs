@@ -3,8 +3,8 @@
 use futures_util::future::join;
 use serde_json::json;
 
-use crate::payments::has_no_effect;
-use crate::settlement::Ask;
+use crate::durable::settle::Ask;
+use crate::payment::actions::has_no_effect;
 use crate::support::{TestApp, lines};
 
 #[actix_web::test]

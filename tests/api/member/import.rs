@@ -6,7 +6,7 @@ use kakeuri::domain::{MemberId, PaidKey};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::jobs::counts;
+use crate::job::jobs::counts;
 use crate::support::TestApp;
 
 const HEADER: &str = "number,company_name,contact_family_name,contact_given_name,email,phone";

@@ -10,7 +10,7 @@ use kakeuri::workflows::drive;
 use kakeuri::workflows::durable::lease;
 use serde_json::{Value, json};
 
-use crate::settlement::Ask;
+use crate::durable::settle::Ask;
 use crate::support::{Answer, TestApp};
 
 const ASKS: [Ask; 3] = [Ask::Amend, Ask::Confirm, Ask::Cancel];

@@ -4,7 +4,7 @@
 use futures_util::future::join;
 use serde_json::json;
 
-use crate::settlement::Ask;
+use crate::durable::settle::Ask;
 use crate::support::{TestApp, lines, new_key};
 
 /// Each of the three.

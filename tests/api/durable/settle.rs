@@ -6,7 +6,7 @@ use kakeuri::db::schema::payments;
 use kakeuri::domain::PaidKey;
 use serde_json::json;
 
-use crate::payments::{ASKS, has_no_effect};
+use crate::payment::actions::{ASKS, has_no_effect};
 use crate::support::{Answer, TestApp, lines};
 
 /// What is asked of a payment that stands.

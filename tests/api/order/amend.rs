@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::payments::{has_effect, has_no_effect};
-use crate::settlement::Ask;
+use crate::durable::settle::Ask;
+use crate::payment::actions::{has_effect, has_no_effect};
 use crate::support::{TestApp, lines};
 
 #[actix_web::test]

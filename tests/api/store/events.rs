@@ -5,7 +5,7 @@ use kakeuri::db::event::{self, NewEvent, Subject};
 use kakeuri::domain::events::EventType;
 use serde_json::{Value, json};
 
-use crate::settlement::Ask;
+use crate::durable::settle::Ask;
 use crate::support::TestApp;
 
 async fn page(app: &TestApp, query: &str) -> (Vec<Value>, String) {

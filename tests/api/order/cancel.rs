@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::settlement::Ask;
+use crate::durable::settle::Ask;
 use crate::support::TestApp;
 
 #[actix_web::test]

@@ -8,8 +8,8 @@ use kakeuri::workflows::job;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::jobs::counts;
-use crate::member_import::{file, row};
+use crate::job::jobs::counts;
+use crate::member::import::{file, row};
 use crate::support::TestApp;
 
 /// A file of more than two portions: first about a known member, then new ones.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::house::{code, is_test, under};
+use crate::house::imports::{code, is_test, under};
 
 /// A crate's files, and the folders of it in which there must be no circle; none named means anywhere.
 const CRATES: [(&str, &[&str]); 4] = [

@@ -8,7 +8,7 @@ use kakeuri::workflows::drive;
 use kakeuri::workflows::durable::lease;
 use serde_json::json;
 
-use crate::settlement::Ask;
+use crate::durable::settle::Ask;
 use crate::support::TestApp;
 
 const STUCK: &str = "operation.stuck";

@@ -238,7 +238,7 @@ async fn a_browser_of_an_allowed_origin_sees_the_headers_and_no_other_does() {
 
 #[test]
 fn the_compose_file_passes_on_who_stands_in_front() {
-    let compose = include_str!("../../docker-compose.yml");
+    let compose = include_str!("../../../docker-compose.yml");
     for name in ["KAKEURI_TRUSTED_PROXIES", "KAKEURI_CORS_ORIGINS"] {
         assert!(
             compose.contains(&format!("{name}: ${{{name}:-}}")),

@@ -260,7 +260,7 @@ async fn excels_file_in_shift_jis_is_taken_over() {
         .imported(
             "",
             "text/csv",
-            include_bytes!("fixtures/excel_cp932.csv").to_vec(),
+            include_bytes!("../fixtures/excel_cp932.csv").to_vec(),
         )
         .await;
     assert_eq!(items(&found), ["2 succeeded updated"], "{found:?}");

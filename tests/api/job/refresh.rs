@@ -18,7 +18,7 @@ use kakeuri::workflows::application::RefreshedApplication;
 use kakeuri::workflows::payment::refresh::{self, RefreshedPayment};
 use serde_json::{Value, json};
 
-use crate::settlement::Ask;
+use crate::durable::settle::Ask;
 use crate::support::TestApp;
 
 fn key(letter: char, number: usize) -> PaidKey {

@@ -6,7 +6,7 @@ use kakeuri::domain::operation::OperationState;
 use kakeuri::workflows::payment::refresh;
 use serde_json::{Value, json};
 
-use crate::settlement::Ask;
+use crate::durable::settle::Ask;
 use crate::support::TestApp;
 
 async fn refresh(app: &TestApp, order: &str) -> Value {

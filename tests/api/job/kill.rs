@@ -7,7 +7,7 @@ use kakeuri::domain::MemberId;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use crate::jobs::counts;
+use crate::job::jobs::counts;
 use crate::support::TestApp;
 use crate::support::process::{Process, empty_folder};
 

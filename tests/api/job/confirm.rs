@@ -10,7 +10,7 @@ use kakeuri::workflows::job;
 use kakeuri::workflows::payment::{self, Confirm};
 use serde_json::{Value, json};
 
-use crate::jobs::{counts, item};
+use crate::job::jobs::{counts, item};
 use crate::support::{TestApp, lines, new_key};
 
 const CONFIRM: &str = "/v1/admin/orders/payments/confirm";

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use crate::settlement::Ask;
+use crate::durable::settle::Ask;
 use crate::support::{Answer, TestApp, lines};
 
 async fn resolve(app: &TestApp, order: &str, action: &str, adopt: bool) -> Answer {

@@ -1,0 +1,5 @@
+//! Paid applications: as `src/workflows/application/`.
+
+mod refresh;
+mod stuck;
+mod submit;

@@ -1,0 +1,11 @@
+//! How a call to Paid survives anything: as `src/workflows/durable/`, with processes that are killed.
+
+mod calls;
+mod connections;
+mod kill;
+mod lease;
+mod resume;
+pub mod settle;
+mod stop;
+mod stuck;
+mod unknown_codes;

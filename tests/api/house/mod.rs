@@ -1,0 +1,8 @@
+//! What holds for the code, the schema and the documents as such.
+
+mod circles;
+mod database_limits;
+pub mod imports;
+mod migrations;
+mod plans;
+mod tour;

@@ -1,0 +1,9 @@
+//! Members: as `src/workflows/member/`.
+
+mod accounts;
+mod files;
+pub mod import;
+mod import_whole;
+mod me;
+mod members;
+mod register;

@@ -1,0 +1,6 @@
+//! Orders: as `src/workflows/order/`.
+
+mod amend;
+mod cancel;
+mod edit;
+mod place;

@@ -1,0 +1,5 @@
+//! Payments at Paid: as `src/workflows/payment/`.
+
+pub mod actions;
+mod confirm;
+mod refresh;

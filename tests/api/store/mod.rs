@@ -1,0 +1,11 @@
+//! What a store sets, sells and looks at: a file per resource, as in `src/http/admin/`.
+
+mod demo;
+mod events;
+mod products;
+mod reconciliation;
+mod searches;
+mod sessions;
+mod settings;
+mod summary;
+mod upkeep;

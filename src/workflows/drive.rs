@@ -74,7 +74,7 @@ async fn drive_once(app: &App, operation: &Operation) -> Result<Operation, Error
                     hold.during(find_out_about_payment(
                         app, account, &hold, plan, &mut calls,
                     ))
-                    .await
+                    .await?
                 }
                 Err(unasked) => unasked.clone().into(),
             };

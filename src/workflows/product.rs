@@ -111,7 +111,7 @@ pub async fn create(app: &App, offer: Offer, context: &Context<'_>) -> Result<Pr
         product::insert(&product, conn).await.map_err(taken)?;
         context.ticket.record(product.id.0, conn).await?;
         let event = event(EventType::ProductCreated, &product, terms(&product));
-        Ok::<_, Error>(context.log(&[event], app.clock.now(), conn).await?)
+        Ok::<_, Error>(context.log(&[event], now, conn).await?)
     })
     .await?;
     Ok(product)
@@ -138,7 +138,7 @@ pub async fn change(
             .await
             .map_err(taken)?;
         let event = event(EventType::ProductChanged, &product, terms(&product));
-        context.log(&[event], app.clock.now(), conn).await?;
+        context.log(&[event], product.updated_at, conn).await?;
         Ok(product)
     })
     .await

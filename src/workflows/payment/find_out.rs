@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::db::operation::Operation;
 use crate::db::payment::{self, Payment};
+use crate::domain::PaidKey;
 use crate::domain::operation::{Outcome, SalePlan};
 use crate::domain::settlement::{Sale, SaleStatus, Verdict, verdict};
 use crate::error::{Error, OrNotFound};
@@ -71,13 +72,16 @@ impl From<Undecided> for SaleFinding {
 }
 
 /// One drive of an operation that the caller holds.
+///
+/// # Errors
+/// By a fault of ours; nothing is known then that was not known before.
 pub async fn find_out(
     app: &App,
     account: &Account,
     hold: &Hold<'_>,
     plan: &SalePlan,
     calls: &mut Calls,
-) -> SaleFinding {
+) -> Result<SaleFinding, Error> {
     let operation = hold.operation();
     let asking = SaleDrive {
         app,
@@ -92,9 +96,9 @@ pub async fn find_out(
     } else if operation.looks_again || operation.giving_up {
         asking.give_up().await
     } else if operation.may_have_arrived && app.config.paid.capabilities.inquiry {
-        asking.inquire_then_send().await
+        Ok(asking.inquire_then_send().await)
     } else {
-        asking.send().await
+        Ok(asking.send().await)
     }
 }
 
@@ -214,15 +218,13 @@ impl SaleDrive<'_> {
     }
 
     /// The sale is cancelled under its key, whether it exists or not.
-    async fn give_up(mut self) -> SaleFinding {
-        let payment = match self.payment().await {
-            Ok(payment) => payment,
-            Err(error) => {
-                tracing::error!(operation = %self.operation.id, %error, "the payment of an operation could not be read");
-                return Undecided::asked(Codes::none(), "The payment could not be read.").into();
-            }
-        };
-        let body = paid::body::cancel(&payment.customer_number, &self.operation.paid_key);
+    async fn give_up(self) -> Result<SaleFinding, Error> {
+        let payment = self.payment().await?;
+        Ok(self.cancel(&payment.customer_number).await)
+    }
+
+    async fn cancel(mut self, buyer: &PaidKey) -> SaleFinding {
+        let body = paid::body::cancel(buyer, &self.operation.paid_key);
         let Some(answer) = self
             .hold
             .send(self.account, paid::Endpoint::Cancel, &body, self.calls)
@@ -264,8 +266,8 @@ impl SaleDrive<'_> {
     }
 
     /// The last send of a sale that came to nothing must be over by now. If it made a sale after all, that is cancelled.
-    async fn look_again(mut self) -> SaleFinding {
-        match self.inquire().await {
+    async fn look_again(mut self) -> Result<SaleFinding, Error> {
+        Ok(match self.inquire().await {
             Inquiry::NotFound => SaleFinding::GivenUp(Gone::NotThere),
             Inquiry::Found(Sale {
                 status: SaleStatus::Canceled,
@@ -280,11 +282,11 @@ impl SaleDrive<'_> {
             Inquiry::Found(Sale {
                 status: SaleStatus::Registered,
                 ..
-            }) => self.give_up().await,
+            }) => return self.give_up().await,
             Inquiry::Unclear(codes) => {
                 Undecided::asked(codes, "Paid did not say whether the sale came about late.").into()
             }
-        }
+        })
     }
 
     async fn payment(&self) -> Result<Payment, Error> {

@@ -22,8 +22,8 @@ pub struct Locked {
 }
 
 impl Locked {
-    /// Takes the locks, in the order in which everybody takes them. An operation is opened and closed under its order's
-    /// lock, so what is open is only read.
+    /// Takes the locks, the order's before that of its payment, as everybody does. An operation is opened and closed under
+    /// its order's lock, so what is open is only read.
     ///
     /// # Errors
     /// `not_found`, also of an order that was never placed.

@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use actix_web::http::header::{AcceptLanguage, Header as _, HeaderName, Quality};
+use actix_web::http::header::{
+    ACCEPT_LANGUAGE, AcceptLanguage, Header as _, HeaderName, HeaderValue, Quality,
+};
 use actix_web::{HttpMessage as _, HttpRequest};
 
 /// Where the admin API is.
@@ -62,8 +64,16 @@ pub fn path_of(request: &HttpRequest) -> &str {
     request.match_info().as_str()
 }
 
+/// The longest `Accept-Language` that is read, in bytes: a stranger's may be as long as a whole head, and reading takes
+/// many times that much memory.
+const MOST_LANGUAGES: usize = 1024;
+
 /// Does the caller prefer Japanese to English (`Accept-Language`)?
 pub fn wants_japanese(request: &HttpRequest) -> bool {
+    let headers = request.headers().get_all(ACCEPT_LANGUAGE);
+    if headers.map(HeaderValue::len).sum::<usize>() > MOST_LANGUAGES {
+        return false;
+    }
     let AcceptLanguage(ranges) = AcceptLanguage::parse(request).unwrap_or(AcceptLanguage(vec![]));
     let weight = |language: &str| {
         let of_it = ranges.iter().filter(|range| {
@@ -81,7 +91,6 @@ pub fn wants_japanese(request: &HttpRequest) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::ACCEPT_LANGUAGE;
     use actix_web::test::TestRequest;
 
     use super::*;
@@ -112,6 +121,7 @@ mod tests {
             ("fr, ja;q=0.1", true),
             ("ja;q=0", false),
             ("ja;q=x", false),
+            (&format!("ja{}", ", ja".repeat(300)), false),
         ] {
             let request = TestRequest::default()
                 .insert_header((ACCEPT_LANGUAGE, header))

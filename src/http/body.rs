@@ -1,8 +1,9 @@
 //! Request bodies: read whole, within a limit and at a fair pace, once the credentials were judged; then strictly.
 
-use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::mime::{self, Mime};
 use actix_web::web::{Bytes, BytesMut};
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload, mime};
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
@@ -146,8 +147,16 @@ fn limit(request: &HttpRequest, stranger: bool) -> Result<usize, Error> {
     })
 }
 
+/// The media type of the body. Spaces around its parameters are legal, and so is an empty one; `mime` knows neither.
+fn content_type(request: &HttpRequest) -> Option<Mime> {
+    let given = request.headers().get(CONTENT_TYPE)?.to_str().ok()?;
+    let parts = given.split(';').map(str::trim);
+    let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+    parts.join(";").parse().ok()
+}
+
 fn check_type(request: &HttpRequest) -> Result<(), Error> {
-    let kind = request.mime_type().ok().flatten();
+    let kind = content_type(request);
     let kind = kind.as_ref();
     let json = kind.is_some_and(|kind| {
         let form = kind.suffix().unwrap_or(kind.subtype());

@@ -117,6 +117,50 @@ fn forged(app: &TestApp, audience: Audience, subject: &str) -> Vec<(&'static str
     ]
 }
 
+/// What the handlers' types say is what the documents say, so what is open is named here once more.
+#[test]
+fn nothing_is_open_that_is_not_meant_to_be() {
+    let admin = &openapi::documents().admin["paths"];
+    let of_admin = |holds: &dyn Fn(&str, &Value) -> bool| -> Vec<String> {
+        let paths = admin.as_object().unwrap().iter();
+        let calls = paths.flat_map(|(path, methods)| {
+            let methods = methods.as_object().unwrap().iter();
+            methods.map(move |(method, operation)| (path, method, &operation["security"]))
+        });
+        let mut found: Vec<String> = calls
+            .filter(|(_, method, security)| holds(method, security))
+            .map(|(path, method, _)| format!("{} {path}", method.to_uppercase()))
+            .collect();
+        found.sort_unstable();
+        found
+    };
+    let open_to_all = [
+        "GET /v1/vocabulary",
+        "POST /v1/admin/sessions",
+        "POST /v1/admin/sessions/refresh",
+    ];
+    assert_eq!(
+        of_admin(&|_, security| *security == json!([{}])),
+        open_to_all
+    );
+    let by_the_row = [
+        "DELETE /v1/admin/sessions/current",
+        "GET /v1/admin/jobs",
+        "GET /v1/admin/jobs/{id}",
+        "GET /v1/admin/jobs/{id}/items",
+        "GET /v1/admin/jobs/{id}/stream",
+        "POST /v1/admin/jobs/{id}/cancel",
+        "POST /v1/admin/reconciliation/{id}/resolve",
+    ];
+    let any_scope = of_admin(&|_, security| *security == json!([{ "token": [] }]));
+    assert_eq!(any_scope, by_the_row);
+    let reads = |method: &str, security: &Value| {
+        let scope = security[0]["token"][0].as_str().unwrap_or_default();
+        method != "get" && scope.ends_with(":read")
+    };
+    assert_eq!(of_admin(&reads), [""; 0]);
+}
+
 #[actix_web::test]
 async fn nobody_gets_into_the_admin_api_without_the_right_token() {
     let app = TestApp::start().await;

@@ -110,6 +110,13 @@ async fn a_body_that_cannot_be_read_is_refused_by_what_is_wrong_with_it() {
         .await
         .problem(415, "unsupported_media_type");
     send("", b"{}").await.problem(415, "unsupported_media_type");
+    for spaced in [
+        "application/json ; charset=utf-8",
+        "application/json;\tcharset=\"UTF-8\"",
+        "application/json;;charset=utf-8;",
+    ] {
+        send(spaced, b"{").await.problem(400, "malformed");
+    }
     send(json, &vec![b' '; 16 * 1024 + 1])
         .await
         .problem(413, "body_too_large");

@@ -17,16 +17,16 @@ use crate::domain::{MemberId, OperationId, PaidKey, StoreId};
 
 /// How a member's application stands, as far as Paid has said.
 #[derive(
+    Queryable,
+    Selectable,
+    Insertable,
+    AsChangeset,
     Clone,
     Debug,
     PartialEq,
     Eq,
     Serialize,
     Deserialize,
-    Queryable,
-    Selectable,
-    Insertable,
-    AsChangeset,
 )]
 #[diesel(table_name = members, treat_none_as_null = true)]
 pub struct Application {

@@ -155,6 +155,16 @@ pub struct Problem {
     pub rate_limit: Option<u32>,
 }
 
+impl Problem {
+    /// The same, which is over in about so many seconds.
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..self
+        }
+    }
+}
+
 impl Code {
     /// The problem with this code and what happened.
     pub fn problem(self, detail: impl Into<String>) -> Problem {
@@ -223,11 +233,7 @@ impl From<diesel::result::Error> for Error {
             None => return Self::Internal(error.into()),
         };
         tracing::warn!(code = %problem.code, "the database gave a statement up");
-        Problem {
-            retry_after: Some(1),
-            ..problem
-        }
-        .into()
+        problem.retry_after(1).into()
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::crypto::{hash_secret, random, random_secret};
 use crate::domain::{Faults, PasswordTokenId};
-use crate::error::{Code, Error, Problem};
+use crate::error::{Code, Error};
 
 /// How many characters a password may have.
 pub const LENGTH: std::ops::RangeInclusive<usize> = 8..=200;
@@ -82,11 +82,7 @@ async fn in_turn<T: Send + 'static>(
 fn too_many() -> Error {
     let problem =
         Code::Unavailable.problem("Too many passwords are being checked right now. Try again.");
-    Problem {
-        retry_after: Some(1),
-        ..problem
-    }
-    .into()
+    problem.retry_after(1).into()
 }
 
 fn hash_now(password: &str) -> anyhow::Result<String> {

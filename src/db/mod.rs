@@ -21,7 +21,7 @@ use diesel_async::{
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::FutureExt as _;
 
-use crate::error::{Code, Error, Problem};
+use crate::error::{Code, Error};
 use crate::holding::Holding;
 
 pub mod admin_user;
@@ -154,10 +154,7 @@ pub async fn checkout(pool: &Pool, shares: Option<&share::Shares>) -> Result<Con
         tracing::error!(%error, "no database connection");
         let problem =
             Code::Unavailable.problem("The database cannot be reached right now. Try again.");
-        Problem {
-            retry_after: Some(1),
-            ..problem
-        }
+        problem.retry_after(1)
     })?;
     Ok(Connection {
         inner,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::StoreId;
-use crate::error::{Code, Error, Problem};
+use crate::error::{Code, Error};
 use crate::holding;
 
 /// How often stores that ask for nothing any more are forgotten, in numbers of stores.
@@ -89,11 +89,7 @@ impl Shares {
 fn busy() -> Error {
     let problem =
         Code::Busy.problem("The store has as many requests under way as it may. Try again.");
-    Problem {
-        retry_after: Some(1),
-        ..problem
-    }
-    .into()
+    problem.retry_after(1).into()
 }
 
 /// A place in a share, free again when it is dropped.

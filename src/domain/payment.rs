@@ -60,6 +60,11 @@ impl PaymentStatus {
         matches!(self, Self::Processing | Self::Unconfirmed)
     }
 
+    /// Has it come to nothing, so that there is no sale?
+    pub fn came_to_nothing(self) -> bool {
+        matches!(self, Self::Cancelled | Self::Failed)
+    }
+
     /// Is a difference between the order's total and the amount at Paid worth showing?
     pub fn shows_mismatch(self) -> bool {
         matches!(self, Self::Unconfirmed | Self::Confirmed)

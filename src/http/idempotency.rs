@@ -25,7 +25,7 @@ use super::{auth, body, error};
 use crate::app::App;
 use crate::db::idempotency_key::{self, Claim, Claimed, Request};
 use crate::domain::permissions::Scope;
-use crate::error::{Code, Error, Problem};
+use crate::error::{Code, Error};
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -130,11 +130,7 @@ async fn look_up(
         Claim::InProgress => {
             let problem = Code::RequestInProgress
                 .problem("The first request under this Idempotency-Key still runs. Try again.");
-            Err(Problem {
-                retry_after: Some(1),
-                ..problem
-            }
-            .into())
+            Err(problem.retry_after(1).into())
         }
     }
 }

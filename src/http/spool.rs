@@ -20,7 +20,7 @@ use super::intake::Intake;
 use super::signature::{Argument, Sent, Signature};
 use crate::app::App;
 use crate::domain::StoreId;
-use crate::error::{Code, Error, Problem};
+use crate::error::{Code, Error};
 
 /// The largest file.
 pub const LIMIT: u64 = 100 * 1024 * 1024;
@@ -67,11 +67,7 @@ impl Room {
             let problem = Code::RateLimited.problem(format!(
                 "{FILES_PER_STORE} files of this store are being taken in. Send one after the other."
             ));
-            return Err(Problem {
-                retry_after: Some(5),
-                ..problem
-            }
-            .into());
+            return Err(problem.retry_after(5).into());
         }
         *files += 1;
         drop(taken);
@@ -91,11 +87,7 @@ impl Room {
         if taken.bytes.saturating_add(by) > MOST_BYTES {
             let problem = Code::Busy
                 .problem("Too many files are arriving at once. Send this one again later.");
-            return Err(Problem {
-                retry_after: Some(10),
-                ..problem
-            }
-            .into());
+            return Err(problem.retry_after(10).into());
         }
         taken.bytes += by;
         self.bytes += by;

@@ -22,7 +22,7 @@ use super::signature::{Argument, Signature};
 use crate::app::App;
 use crate::db::share;
 use crate::domain::StoreId;
-use crate::error::{Code, Error, Problem};
+use crate::error::{Code, Error};
 
 /// The media type of every stream.
 pub const EVENT_STREAM: &str = "text/event-stream";
@@ -190,11 +190,7 @@ impl Slot {
         if *open >= MOST_STREAMS {
             let problem = Code::RateLimited
                 .problem("This store has too many streams open. Close some, or wait.");
-            return Err(Problem {
-                retry_after: Some(HEARTBEAT.as_secs()),
-                ..problem
-            }
-            .into());
+            return Err(problem.retry_after(HEARTBEAT.as_secs()).into());
         }
         *open += 1;
         drop(counts);

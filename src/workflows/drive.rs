@@ -59,24 +59,24 @@ async fn drive_once(app: &App, operation: &Operation) -> Result<Operation, Error
     let account = account.map_err(|error| Undecided::asked(Codes::none(), error.to_string()));
     match &operation.plan.0 {
         Plan::Application(ApplicationPlan::Apply) => {
-            let finding = match &account {
+            let finding = match account {
                 Ok(account) => {
-                    hold.during(find_out_about_application(app, account, &hold, &mut calls))
+                    hold.during(find_out_about_application(app, &account, &hold, &mut calls))
                         .await
                 }
-                Err(unasked) => unasked.clone().into(),
+                Err(unasked) => unasked.into(),
             };
             settle_application(app, operation, finding, &calls).await
         }
         Plan::Sale(plan) => {
-            let finding = match &account {
+            let finding = match account {
                 Ok(account) => {
                     hold.during(find_out_about_payment(
-                        app, account, &hold, plan, &mut calls,
+                        app, &account, &hold, plan, &mut calls,
                     ))
                     .await?
                 }
-                Err(unasked) => unasked.clone().into(),
+                Err(unasked) => unasked.into(),
             };
             settle_payment(app, operation, plan, finding, &calls).await
         }
@@ -114,11 +114,17 @@ pub async fn go_on(app: &App, store: StoreId, made: Option<OperationId>) -> Resu
     if !is_open(app, store, id).await? {
         return Ok(true);
     }
+    Ok(drive_now(app, store, id).await? || !is_open(app, store, id).await?)
+}
+
+/// Drives an open operation now, for as long as a request may wait. False while it is in other hands.
+pub async fn drive_now(app: &App, store: StoreId, id: OperationId) -> Result<bool, Error> {
+    let deadline = provider::deadline(app);
     let claimed = operation::claim(store, id, lease::new(app), &mut *app.db().await?).await?;
     let Some(operation) = claimed else {
-        return Ok(!is_open(app, store, id).await?);
+        return Ok(false);
     };
-    drive_until(app, operation, Instant::now() + app.config.paid_wait).await?;
+    drive_until(app, operation, deadline).await?;
     Ok(true)
 }
 

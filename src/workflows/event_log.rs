@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::db::event::{self, Event};
 use crate::domain::StoreId;
-use crate::error::{Code, Error, Problem};
+use crate::error::{Code, Error};
 
 /// Where to go on. Once all that matched was read, what did not match need not be looked at again.
 pub fn place_after(events: &[Event], end: i64, limit: i64) -> i64 {
@@ -35,11 +35,7 @@ pub async fn end(app: &App, store: StoreId, known: i64) -> Result<i64, Error> {
     }
     let problem =
         Code::Unavailable.problem("The event log is being written to at length. Try again.");
-    Err(Problem {
-        retry_after: Some(1),
-        ..problem
-    }
-    .into())
+    Err(problem.retry_after(1).into())
 }
 
 /// The horizons of the stores whose log is followed in this process: all who follow one share the question how far it is

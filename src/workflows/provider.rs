@@ -18,7 +18,7 @@ use crate::db::paid_settings::{self, PaidSettings};
 use crate::db::provider_call::{self, ProviderCall};
 use crate::domain::store::{Environment, Health};
 use crate::domain::{MemberId, OperationId, OrderId, PaidKey, StoreId, Yen};
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Problem};
 use crate::holding;
 use crate::paid::{
     Account, Attempt, Call, Client, Codes, CreditAnswer, Inquiry, Read, ReadFailure, StatusAnswer,
@@ -305,7 +305,7 @@ impl<'a> PaidReader<'a> {
         Self {
             app,
             account,
-            deadline: Instant::now() + app.config.paid_wait,
+            deadline: deadline(app),
             calls,
         }
     }
@@ -405,13 +405,29 @@ impl From<ReadFailure> for Error {
     }
 }
 
+/// When a request that begins now must be answered, whatever Paid does.
+pub fn deadline(app: &App) -> Instant {
+    Instant::now() + app.config.paid_wait
+}
+
+/// What a caller is told whose request Paid did not even read; `None` if the codes say something else.
+pub fn unread(codes: &Codes) -> Option<Problem> {
+    if codes.is_auth_failure() {
+        Some(auth_failed())
+    } else if codes.is_request_fault() {
+        Some(rejected())
+    } else {
+        None
+    }
+}
+
 /// Paid refused the store's auth code.
-pub fn auth_failed() -> crate::error::Problem {
+fn auth_failed() -> Problem {
     Code::ProviderAuthFailed
         .problem("Paid refused the store's auth code. Check the payment settings.")
 }
 
 /// Paid could not read what was sent.
-pub fn rejected() -> crate::error::Problem {
+fn rejected() -> Problem {
     Code::ProviderRejectedRequest.problem("Paid could not read the request. Nothing was changed.")
 }

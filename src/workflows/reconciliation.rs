@@ -6,7 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::durable::end;
-use super::payment::answer::{Progress, deadline, drive_now, finish, view};
+use super::payment::answer::{Progress, drive_now, finish, view};
 use super::payment::intent;
 use super::payment::lock::Locked;
 use super::payment::rules::{check_account, in_progress, not_unconfirmed, require_change_amount};
@@ -27,6 +27,7 @@ use crate::domain::retry::PROCESSING_TOO_LONG;
 use crate::domain::{MemberId, OrderId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::workflows::context::Context;
+use crate::workflows::provider;
 
 /// Since when a payment counts as waiting for too long.
 pub fn too_long(app: &App, store: &Store) -> TooLong {
@@ -219,7 +220,7 @@ async fn push(
     context: &Context<'_>,
 ) -> Result<Progress, Error> {
     require_change_amount(app)?;
-    let deadline = deadline(app);
+    let deadline = provider::deadline(app);
     // The connection goes back before Paid is waited for.
     let intent = {
         let conn = &mut *app.db().await?;

@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
-use tokio::time::Instant;
 
 use super::provider::{self, About, Calls, PaidReader};
 use crate::app::App;
@@ -204,7 +203,7 @@ pub struct Tested {
 
 /// Asks Paid for the status of a key that cannot exist: that it does not is the best answer.
 pub async fn test_connection(app: &App, store: StoreId) -> Result<Tested, Error> {
-    let deadline = Instant::now() + app.config.paid_wait;
+    let deadline = provider::deadline(app);
     let settings = paid_settings::find(store, &*app.db().await?).await?;
     let account = provider::account(app, &settings, settings.environment)?;
     let key = PaidKey::from_random(crypto::random());

@@ -98,10 +98,8 @@ pub(super) async fn answer(
 /// What an admin is told whose submission Paid refused.
 pub fn refusal(operation: &Operation) -> Error {
     let codes: Codes = operation.last_outcome().codes.into_iter().collect();
-    let mut problem = if codes.is_auth_failure() {
-        provider::auth_failed()
-    } else if codes.is_request_fault() {
-        provider::rejected()
+    let mut problem = if let Some(problem) = provider::unread(&codes) {
+        problem
     } else if codes.is_already_linked() {
         Code::PaidNumberTaken.problem(
             "Paid has a link under this customer number that no submission of ours explains, so it was not taken over. \

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::Value;
-use tokio::time::Instant;
 
 use super::reported;
 use crate::app::App;
@@ -22,7 +21,6 @@ use crate::domain::{MemberId, PaidKey, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::paid::{Account, Codes, ReadFailure, ReportedStatus, StatusAnswer};
 use crate::workflows::context::Context;
-use crate::workflows::durable::lease;
 use crate::workflows::provider::{self, About, Calls, PaidReader};
 use crate::workflows::{batches, drive, unknown_code};
 
@@ -50,7 +48,7 @@ pub enum RefreshedApplication {
 
 /// Refreshes one member while a caller waits, and gives it as it is then.
 pub async fn refresh(app: &App, id: MemberId, context: &Context<'_>) -> Result<Member, Error> {
-    let (store, deadline) = (context.store, Instant::now() + app.config.paid_wait);
+    let store = context.store;
     let (settings, asked, open) = {
         let conn = &*app.db().await?;
         let asked = member::find(store, id, conn).await?.or_not_found()?;
@@ -62,11 +60,7 @@ pub async fn refresh(app: &App, id: MemberId, context: &Context<'_>) -> Result<M
     };
     context.check_version(asked.version)?;
     if let Some(open) = open {
-        let claimed =
-            operation::claim(store, open.id, lease::new(app), &mut *app.db().await?).await?;
-        if let Some(operation) = claimed {
-            drive::drive_until(app, operation, deadline).await?;
-        }
+        drive::drive_now(app, store, open.id).await?;
         return member::find(store, id, &*app.db().await?)
             .await?
             .or_not_found();

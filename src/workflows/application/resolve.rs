@@ -3,7 +3,6 @@
 
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
-use tokio::time::Instant;
 
 use crate::app::App;
 use crate::db::event::{NewEvent, Subject};
@@ -17,8 +16,8 @@ use crate::domain::reconciliation::{ApplicationSituation, Decision, Resolution};
 use crate::domain::{MemberId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::workflows::context::Context;
-use crate::workflows::drive;
 use crate::workflows::durable::{end, lease};
+use crate::workflows::{drive, provider};
 
 /// A member after a human decided, and whether Paid has still to answer (202).
 #[derive(Clone, Debug)]
@@ -37,7 +36,7 @@ pub async fn resolve(
     decision: &Decision,
     context: &Context<'_>,
 ) -> Result<Resolved, Error> {
-    let deadline = Instant::now() + app.config.paid_wait;
+    let deadline = provider::deadline(app);
     let decided = decide(app, id, decision, context).await?;
     if let Some(submission) = decided {
         drive::drive_until(app, submission, deadline).await?;

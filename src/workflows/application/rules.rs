@@ -6,7 +6,7 @@ use crate::db::paid_settings::PaidSettings;
 use crate::domain::application::ApplicationStatus;
 use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
 use crate::domain::{Fault, PaidKey};
-use crate::error::{Code, Error, Problem};
+use crate::error::{Code, Error};
 use crate::paid::application;
 
 /// A submission is under way, and nothing else may be done to the application.
@@ -14,11 +14,7 @@ pub fn in_progress() -> Error {
     let problem = Code::ApplicationOperationInProgress.problem(
         "A submission of this member is under way. Wait for its end; it goes on by itself.",
     );
-    Problem {
-        retry_after: Some(5),
-        ..problem
-    }
-    .into()
+    problem.retry_after(5).into()
 }
 
 /// Paid is switched off: see *Off stops what is new and ends what is open* in docs/rules.md.

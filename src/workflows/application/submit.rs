@@ -19,9 +19,9 @@ use crate::domain::operation::{ApplicationPlan, OperationState};
 use crate::error::{Error, OrNotFound};
 use crate::paid::{self, application};
 use crate::workflows::context::Context;
-use crate::workflows::drive;
 use crate::workflows::durable::intent::{Asked, Target, intent, write_intent};
 use crate::workflows::durable::lease;
+use crate::workflows::{drive, provider};
 
 /// What was decided under the member's lock.
 enum Step {
@@ -33,7 +33,7 @@ enum Step {
 ///
 /// Where a submission is stuck, it is driven on instead of making a second one.
 pub async fn submit(app: &App, id: MemberId, context: &Context<'_>) -> Result<Submission, Error> {
-    let deadline = Instant::now() + app.config.paid_wait;
+    let deadline = provider::deadline(app);
     let step = {
         let conn = &mut *app.db().await?;
         conn.transaction(async |conn| decide(app, id, context, conn).await)
@@ -142,7 +142,7 @@ pub async fn write_down(
 
 /// Drives the submission that a registration wrote down. A refusal is for the admin to see, not for the buyer.
 pub async fn submit_registered(app: &App, operation: Operation) -> Result<(), Error> {
-    let deadline = Instant::now() + app.config.paid_wait;
+    let deadline = provider::deadline(app);
     drive::drive_until(app, operation, deadline).await.map(drop)
 }
 

@@ -12,7 +12,7 @@ use crate::db::password_token::{self, PasswordToken};
 use crate::db::{password, session};
 use crate::domain::events::EventType;
 use crate::domain::{Faults, MemberId, PasswordTokenId, StoreId};
-use crate::error::{Code, Error, OrNotFound, Problem};
+use crate::error::{Code, Error, OrNotFound};
 use crate::passwords;
 
 /// How long a one-time token to set a password is good.
@@ -79,11 +79,7 @@ pub fn ask_for_new_password(app: &App, store: StoreId, email: String) -> Result<
     }
     let problem =
         Code::Unavailable.problem("Too many ask for a new password right now. Try again.");
-    Err(Problem {
-        retry_after: Some(1),
-        ..problem
-    }
-    .into())
+    Err(problem.retry_after(1).into())
 }
 
 async fn note_reset(app: &App, store: StoreId, email: &str) -> Result<(), Error> {

@@ -6,17 +6,18 @@ use serde_json::json;
 use crate::app::App;
 use crate::db::event::{NewEvent, Subject};
 use crate::db::order::{self, Order};
-use crate::db::payment::{self, Payment};
+use crate::db::payment;
 use crate::domain::OrderId;
 use crate::domain::events::EventType;
 use crate::domain::operation::SalePlan;
-use crate::domain::payment::{HandlingStatus, PaymentAction, PaymentStatus};
+use crate::domain::payment::{HandlingStatus, PaymentAction};
 use crate::error::{Code, Error};
 use crate::workflows::context::Context;
-use crate::workflows::payment::answer::{Progress, deadline, finish};
+use crate::workflows::payment::answer::{Progress, finish};
 use crate::workflows::payment::intent;
 use crate::workflows::payment::lock::Locked;
 use crate::workflows::payment::rules::{check_account, in_progress, not_unconfirmed};
+use crate::workflows::provider;
 
 /// How an order is cancelled.
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ pub async fn cancel(
     wish: CancelOrder,
     context: &Context<'_>,
 ) -> Result<Progress, Error> {
-    let (deadline, now) = (deadline(app), app.clock.now());
+    let (deadline, now) = (provider::deadline(app), app.clock.now());
     // The connection goes back before Paid is waited for.
     let intent = {
         let conn = &mut *app.db().await?;
@@ -47,9 +48,10 @@ pub async fn cancel(
             } = Locked::of(context.store, id, conn).await?;
             context.check_version(order.version)?;
             check_not_cancelled(&order)?;
+            // One that came to nothing is no sale to give up; one that is fixed must be refused by the table.
             if let Some(payment) = payment
                 .as_ref()
-                .filter(|payment| wish.cancel_payment && is_standing(payment))
+                .filter(|payment| wish.cancel_payment && !payment.status.came_to_nothing())
             {
                 if open.is_some() {
                     return Err(in_progress());
@@ -95,12 +97,4 @@ fn check_not_cancelled(order: &Order) -> Result<(), Error> {
         None => Ok(()),
         Some(_) => Err(Code::OrderStateForbids.because("The order is cancelled already.")),
     }
-}
-
-/// Is there a sale to give up? One that came to nothing is none; one that is fixed must be refused by the table.
-fn is_standing(payment: &Payment) -> bool {
-    !matches!(
-        payment.status,
-        PaymentStatus::Cancelled | PaymentStatus::Failed
-    )
 }

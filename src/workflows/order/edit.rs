@@ -17,12 +17,13 @@ use crate::domain::payment::{HandlingStatus, PaymentAction, PaymentStatus};
 use crate::domain::{OrderId, Yen};
 use crate::error::{Code, Error};
 use crate::workflows::context::Context;
-use crate::workflows::payment::answer::{Progress, deadline, finish};
+use crate::workflows::payment::answer::{Progress, finish};
 use crate::workflows::payment::intent;
 use crate::workflows::payment::lock::Locked;
 use crate::workflows::payment::rules::{
     check_account, in_progress, not_unconfirmed, require_change_amount,
 };
+use crate::workflows::provider;
 
 /// What an admin changes; what is absent stays.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +53,7 @@ pub async fn edit(
     edit: Edit,
     context: &Context<'_>,
 ) -> Result<Progress, Error> {
-    let deadline = deadline(app);
+    let deadline = provider::deadline(app);
     // The connection goes back before Paid is waited for.
     let intent = {
         let conn = &mut *app.db().await?;
@@ -195,13 +196,8 @@ impl Editing<'_> {
         else {
             return Ok(());
         };
-        let ended = |payment: &Payment| {
-            matches!(
-                payment.status,
-                PaymentStatus::Cancelled | PaymentStatus::Failed
-            )
-        };
-        let may_leave = self.locked.payment.as_ref().is_none_or(ended);
+        let payment = self.locked.payment.as_ref();
+        let may_leave = payment.is_none_or(|payment| payment.status.came_to_nothing());
         if method == PaymentMethod::Paid || !may_leave {
             return Err(Code::OrderStateForbids.because(
                 "The method can be changed only to one that is not Paid, and only after a payment at Paid was \

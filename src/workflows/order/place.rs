@@ -441,10 +441,8 @@ async fn sale_refused(
 ) -> Result<Error, Error> {
     let outcome = settled.last_outcome();
     let codes: paid::Codes = outcome.codes.iter().cloned().collect();
-    let mut problem = if codes.is_auth_failure() {
-        provider::auth_failed()
-    } else if codes.is_request_fault() {
-        provider::rejected()
+    let mut problem = if let Some(problem) = provider::unread(&codes) {
+        problem
     } else {
         Code::CreditDeclined.problem("Paid refused the sale. Nothing was ordered.")
     };

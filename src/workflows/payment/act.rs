@@ -4,7 +4,7 @@ use chrono::{NaiveDate, TimeDelta};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use tokio::time::Instant;
 
-use super::answer::{Progress, deadline, drive_now, finish, view};
+use super::answer::{Progress, drive_now, finish, view};
 use super::intent;
 use super::lock::Locked;
 use super::refresh::{self, SaleAtPaid};
@@ -46,7 +46,7 @@ pub async fn confirm(
     wish: Confirm,
     context: &Context<'_>,
 ) -> Result<Progress, Error> {
-    let deadline = deadline(app);
+    let deadline = provider::deadline(app);
     let fixed_on = check_fixed_on(app, wish.fixed_on)?;
     let (seen, settings) = {
         let conn = &*app.db().await?;
@@ -111,7 +111,7 @@ pub async fn cancel(
     reason: &str,
     context: &Context<'_>,
 ) -> Result<Progress, Error> {
-    let deadline = deadline(app);
+    let deadline = provider::deadline(app);
     let intent = ask(app, id, PaymentAction::Cancel, None, context, |_, _| {
         Ok(SalePlan::Cancel {
             cancel_order: false,
@@ -132,7 +132,14 @@ pub async fn refresh_one(app: &App, id: OrderId, context: &Context<'_>) -> Resul
     }
     require_inquiry(app)?;
     let settings = paid_settings::find(context.store, &*app.db().await?).await?;
-    let shown = look(app, &settings, &payment, context.actor, deadline(app)).await?;
+    let shown = look(
+        app,
+        &settings,
+        &payment,
+        context.actor,
+        provider::deadline(app),
+    )
+    .await?;
     refresh::adopt(app, context.store, id, &shown, context).await?;
     Ok(Progress {
         view: view(app, context.store, id).await?,
@@ -166,30 +173,28 @@ async fn look(
         .sales(std::slice::from_ref(&payment.credit_key))
         .await;
     let unclear = Inquiry::Unclear(paid::Codes::none());
-    let problem =
-        match read.map(|mut answers| answers.remove(&payment.credit_key).unwrap_or(unclear)) {
-            Ok(Inquiry::Found(sale)) => {
-                return Ok(SaleAtPaid {
-                    calls: reader.calls,
-                    asked: payment.version,
-                    sale: Some(sale),
-                });
-            }
-            Ok(Inquiry::NotFound) => {
-                return Ok(SaleAtPaid {
-                    calls: reader.calls,
-                    asked: payment.version,
-                    sale: None,
-                });
-            }
-            Ok(Inquiry::Unclear(codes)) => {
-                let mut problem = Code::ProviderUnavailable
-                    .problem("Paid did not say how the sale stands. Try again.");
-                problem.paid_codes = codes.into_vec();
-                problem.into()
-            }
-            Err(failure) => failure.into(),
-        };
+    let read = read.map(|mut answers| answers.remove(&payment.credit_key).unwrap_or(unclear));
+    let shown = match read {
+        Ok(Inquiry::Found(sale)) => Ok(Some(sale)),
+        Ok(Inquiry::NotFound) => Ok(None),
+        Ok(Inquiry::Unclear(codes)) => {
+            let mut problem = Code::ProviderUnavailable
+                .problem("Paid did not say how the sale stands. Try again.");
+            problem.paid_codes = codes.into_vec();
+            Err(problem.into())
+        }
+        Err(failure) => Err(failure.into()),
+    };
+    let problem = match shown {
+        Ok(sale) => {
+            return Ok(SaleAtPaid {
+                calls: reader.calls,
+                asked: payment.version,
+                sale,
+            });
+        }
+        Err(problem) => problem,
+    };
     let conn = &mut *app.db().await?;
     reader
         .calls

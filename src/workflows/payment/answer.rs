@@ -11,7 +11,7 @@ use crate::domain::operation::{OperationKind, OperationState, Plan, SalePlan};
 use crate::domain::{OperationId, OrderId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::paid;
-use crate::workflows::durable::{end, lease};
+use crate::workflows::durable::end;
 use crate::workflows::{drive, provider};
 
 /// An order, and whether Paid has still to say yes or no (202).
@@ -37,19 +37,10 @@ pub async fn drive_now(
     id: OrderId,
     open: OperationId,
 ) -> Result<Progress, Error> {
-    let deadline = deadline(app);
-    let claimed = operation::claim(store, open, lease::new(app), &mut *app.db().await?).await?;
-    if let Some(operation) = claimed {
-        drive::drive_until(app, operation, deadline).await?;
-    }
+    drive::drive_now(app, store, open).await?;
     let view = view(app, store, id).await?;
     let processing = view.operation.is_some();
     Ok(Progress { view, processing })
-}
-
-/// When a request that begins now must be answered.
-pub fn deadline(app: &App) -> Instant {
-    Instant::now() + app.config.paid_wait
 }
 
 /// Drives what was written down, and gives the caller its end, or 202 when that takes too long.
@@ -128,10 +119,8 @@ fn refusal(operation: &Operation, view: &OrderView) -> Error {
         &operation.plan.0,
         Plan::Sale(SalePlan::Amend { amount, before, .. }) if amount > before
     );
-    let mut problem = if codes.is_auth_failure() {
-        provider::auth_failed()
-    } else if codes.is_request_fault() {
-        provider::rejected()
+    let mut problem = if let Some(problem) = provider::unread(&codes) {
+        problem
     } else if outcome.missing {
         return missing();
     } else if !still_open {

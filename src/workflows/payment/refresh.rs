@@ -149,9 +149,7 @@ pub async fn refresh_many(
             // The worker drives it: a portion of a job must not wait for operations one by one.
             open.push(operation);
             outcomes.insert(payment.order_id, RefreshedPayment::DrivenOn);
-        } else if check_account(&settings, &payment).is_ok()
-            && settings.environment == payment.environment
-        {
+        } else if check_account(&settings, &payment).is_ok() {
             to_ask.push(payment);
         }
     }

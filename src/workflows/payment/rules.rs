@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::db::paid_settings::PaidSettings;
 use crate::db::payment::Payment;
 use crate::domain::payment::IllegalTransition;
-use crate::error::{Code, Error, Problem};
+use crate::error::{Code, Error};
 
 /// A sale made at another account cannot be asked for, nor acted on, with the present credentials.
 pub fn check_account(settings: &PaidSettings, payment: &Payment) -> Result<(), Error> {
@@ -22,11 +22,7 @@ pub fn in_progress() -> Error {
     let problem = Code::PaymentOperationInProgress.problem(
         "An action on this payment is under way. Wait for its end, or look at reconciliation.",
     );
-    Problem {
-        retry_after: Some(5),
-        ..problem
-    }
-    .into()
+    problem.retry_after(5).into()
 }
 
 /// The payment's state forbids the action.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::store::reconciliation::listed;
 use crate::support::{Answer, TestApp};
 
 async fn resolve(app: &TestApp, member: &str, action: &str) -> Answer {
@@ -12,23 +13,9 @@ async fn resolve(app: &TestApp, member: &str, action: &str) -> Answer {
 }
 
 async fn row(app: &TestApp, member: &str) -> Value {
-    let list = app
-        .admin()
-        .get("/v1/admin/reconciliation?include_total=true")
-        .await
-        .expect(200)
-        .body;
-    assert_eq!(
-        list["total"].as_u64(),
-        Some(list["data"].as_array().unwrap().len() as u64)
-    );
-    list["data"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|row| row["subject"]["id"] == member)
-        .cloned()
-        .unwrap_or(Value::Null)
+    let rows = listed(app).await.into_iter();
+    let mut of_it = rows.filter(|row| row["subject"]["id"] == member);
+    of_it.next().unwrap_or(Value::Null)
 }
 
 /// The members whose submissions are in this state.

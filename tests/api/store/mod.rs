@@ -3,7 +3,7 @@
 mod demo;
 mod events;
 mod products;
-mod reconciliation;
+pub mod reconciliation;
 mod searches;
 mod sessions;
 mod settings;

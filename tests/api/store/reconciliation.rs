@@ -16,24 +16,23 @@ async fn resolve(app: &TestApp, order: &str, action: &str, adopt: bool) -> Answe
         .await
 }
 
-async fn item(app: &TestApp, order: &str) -> Value {
+/// Every row of the list, which counts them rightly.
+pub async fn listed(app: &TestApp) -> Vec<Value> {
     let list = app
         .admin()
         .get("/v1/admin/reconciliation?include_total=true")
         .await
         .expect(200)
         .body;
-    assert_eq!(
-        list["total"].as_u64(),
-        Some(list["data"].as_array().unwrap().len() as u64)
-    );
-    list["data"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|item| item["order"]["id"] == order)
-        .cloned()
-        .unwrap_or(Value::Null)
+    let rows = list["data"].as_array().unwrap();
+    assert_eq!(list["total"].as_u64(), Some(rows.len() as u64));
+    rows.clone()
+}
+
+async fn item(app: &TestApp, order: &str) -> Value {
+    let rows = listed(app).await.into_iter();
+    let mut of_it = rows.filter(|item| item["order"]["id"] == order);
+    of_it.next().unwrap_or(Value::Null)
 }
 
 /// An order of 990 yen whose sale is over 1,100.

@@ -15,7 +15,8 @@ pub enum Counted {
     Order,
 }
 
-/// The next number. To be called outside a transaction, so that nobody waits for the number's row until a commit.
+/// The next number. To be called outside a transaction, so that nobody waits for the number's row until a commit; this
+/// one is not waited for. What is written under the number comes after it, and is never on the disk without it.
 pub async fn next(
     store: StoreId,
     counted: Counted,
@@ -44,8 +45,9 @@ pub async fn take(
         .on_conflict((counters::store_id, counters::name))
         .do_update()
         .set(counters::value.eq(counters::value + many))
-        .returning(counters::value);
-    super::Cached(upsert).get_result(conn).await
+        .returning((counters::value, super::unwaited()));
+    let (last, _): (i64, String) = super::Cached(upsert).get_result(conn).await?;
+    Ok(last)
 }
 
 /// A member's number as people read it.

@@ -1,7 +1,9 @@
 //! The event log: append-only, written in the transaction of the change it tells of.
 
 use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::QueryFragment;
 use diesel::sql_types;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use serde::{Deserialize, Serialize};
@@ -103,6 +105,54 @@ pub async fn append(
     }
 }
 
+/// Appends lines by one actor, in their order, as the last one among other changes.
+pub fn lines<'a>(
+    store: StoreId,
+    events: &'a [NewEvent],
+    actor: &'a str,
+    at: DateTime<Utc>,
+) -> Option<impl QueryFragment<Pg> + Send + 'a> {
+    let rows: Vec<_> = events
+        .iter()
+        .map(|event| Line::new(store, event, actor, at))
+        .collect();
+    (!rows.is_empty()).then(|| diesel::insert_into(events::table).values(rows))
+}
+
+/// A line as it is written.
+#[derive(Insertable)]
+#[diesel(table_name = events)]
+struct Line<'a> {
+    store_id: StoreId,
+    /// The trigger replaces it.
+    seq: i64,
+    id: EventId,
+    #[diesel(column_name = type_)]
+    kind: EventType,
+    subject_type: &'static str,
+    subject_id: Uuid,
+    actor: &'a str,
+    data: &'a Value,
+    created_at: DateTime<Utc>,
+}
+
+impl<'a> Line<'a> {
+    fn new(store: StoreId, event: &'a NewEvent, actor: &'a str, at: DateTime<Utc>) -> Self {
+        let (subject_type, subject_id) = event.subject.columns();
+        Self {
+            store_id: store,
+            seq: 0,
+            id: EventId::new(),
+            kind: event.kind,
+            subject_type,
+            subject_id,
+            actor,
+            data: &event.data,
+            created_at: at,
+        }
+    }
+}
+
 async fn append_one(
     store: StoreId,
     event: &NewEvent,
@@ -110,19 +160,7 @@ async fn append_one(
     at: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<()> {
-    let (subject_type, subject_id) = event.subject.columns();
-    let row = (
-        events::store_id.eq(store),
-        // The trigger replaces it.
-        events::seq.eq(0),
-        events::id.eq(EventId::new()),
-        events::type_.eq(event.kind),
-        events::subject_type.eq(subject_type),
-        events::subject_id.eq(subject_id),
-        events::actor.eq(actor),
-        events::data.eq(&event.data),
-        events::created_at.eq(at),
-    );
+    let row = Line::new(store, event, actor, at);
     super::Cached(diesel::insert_into(events::table).values(row))
         .execute(conn)
         .await

@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use super::job::{self, Item};
 use super::schema::{idempotency_keys, operations, orders};
+use super::together::{self, Together};
 use crate::domain::{JobId, MemberId, StoreId};
-use crate::error::{Code, Error};
+use crate::error::Error;
 
 /// How long an answer is kept.
 pub const KEPT_HOURS: i64 = 24;
@@ -172,7 +173,8 @@ async fn insert(
     );
     let insert = diesel::insert_into(idempotency_keys::table)
         .values(row)
-        .on_conflict_do_nothing();
+        .on_conflict_do_nothing()
+        .returning(super::unwaited());
     Ok(super::Cached(insert).execute(conn).await? == 1)
 }
 
@@ -304,7 +306,8 @@ impl Claimed {
                 .set((
                     idempotency_keys::status.eq(status),
                     idempotency_keys::answer_sealed.eq(sealed),
-                ));
+                ))
+                .returning(super::unwaited());
         super::Cached(update).execute(conn).await.map(drop)
     }
 
@@ -346,35 +349,26 @@ impl Ticket {
     ///
     /// Fails where another try took the key over meanwhile; the transaction must then roll back.
     pub async fn record(&self, subject: Uuid, conn: &mut AsyncPgConnection) -> Result<(), Error> {
-        let ours = match &self.0 {
-            Source::None => true,
-            Source::Item(held) => {
-                job::set_made(
-                    held.store,
-                    held.job,
-                    held.position,
-                    held.made,
-                    subject,
-                    conn,
-                )
-                .await?
-            }
+        together::were_made(self.recorded(subject, Together::new()).make(conn).await).map(drop)
+    }
+
+    /// The same among changes that are made together: none of them is made where another try took over.
+    pub fn recorded<'a>(&'a self, subject: Uuid, changes: Together<'a>) -> Together<'a> {
+        match &self.0 {
+            Source::None => changes,
+            Source::Item(item) => changes.provided(
+                together::TICKET,
+                job::making(item.store, item.job, item.position, item.made, subject),
+            ),
             Source::Key(held) => {
-                let update = diesel::update(idempotency_keys::table.find((
-                    held.store,
-                    &held.caller,
-                    &held.key,
-                )))
-                .filter(idempotency_keys::lock_token.eq(held.lock_token))
-                .filter(idempotency_keys::status.is_null())
-                .set(idempotency_keys::subject.eq(subject));
-                super::Cached(update).execute(conn).await? == 1
+                let row = idempotency_keys::table.find((held.store, &held.caller, &held.key));
+                let update = diesel::update(row)
+                    .filter(idempotency_keys::lock_token.eq(held.lock_token))
+                    .filter(idempotency_keys::status.is_null())
+                    .set(idempotency_keys::subject.eq(subject))
+                    .returning(idempotency_keys::subject);
+                changes.provided(together::TICKET, update)
             }
-        };
-        if ours {
-            Ok(())
-        } else {
-            Err(Code::RequestInProgress.because("Another try of the same work took over."))
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Bulk jobs and their items.
 
 use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{Array, Integer, Jsonb, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
@@ -349,21 +351,20 @@ pub async fn set_outcomes(
     .map(drop)
 }
 
-/// Writes down which operation a try of an item makes, in the transaction that makes it. False where another worker
-/// did so meanwhile.
-pub async fn set_made(
+/// Writes down which operation a try of an item makes, together with what makes it. No row where another worker did so
+/// meanwhile.
+pub fn making(
     store: StoreId,
     id: JobId,
     position: i32,
     before: Option<Uuid>,
     made: Uuid,
-    conn: &mut AsyncPgConnection,
-) -> QueryResult<bool> {
-    let row = diesel::update(job_items::table.find((store, id, position)))
+) -> impl QueryFragment<Pg> + Send + 'static {
+    diesel::update(job_items::table.find((store, id, position)))
         .filter(job_items::outcome.eq(ItemOutcome::NotStarted))
         .filter(job_items::made.is_not_distinct_from(before))
-        .set(job_items::made.eq(made));
-    Ok(super::Cached(row).execute(conn).await? == 1)
+        .set(job_items::made.eq(made))
+        .returning(job_items::made)
 }
 
 /// Notes that a worker took a portion of a job; false if the job is no longer open to that.

@@ -5,7 +5,9 @@ mod list;
 mod row;
 
 use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::QueryFragment;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use self::row::present;
@@ -79,6 +81,16 @@ pub async fn share(
         .first(conn)
         .await
         .optional()
+}
+
+/// The member, kept from changing, if it is as it was read.
+pub fn as_read(read: &Member) -> impl QueryFragment<Pg> + Send + 'static {
+    members::table
+        .find((read.store_id, read.id))
+        .filter(members::deleted_at.is_null())
+        .filter(members::version.eq(read.version))
+        .select(members::version)
+        .for_share()
 }
 
 /// Writes a changed member.

@@ -10,8 +10,10 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use diesel::QueryResult;
+use diesel::expression::SqlLiteral;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::Text;
 use diesel_async::pooled_connection::{
     AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool,
 };
@@ -52,6 +54,7 @@ pub mod share;
 pub mod signing_key;
 pub mod store;
 mod tls;
+pub mod together;
 pub mod unknown_code;
 pub mod upkeep;
 
@@ -202,6 +205,13 @@ impl<T: QueryFragment<Pg>> QueryFragment<Pg> for Cached<T> {
 impl<T> QueryId for Cached<T> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+/// What a statement gives back whose commit nobody waits for: what it writes is on the disk with the next commit that is
+/// waited for, or within a second. Only for what may be lost with the server's memory, see
+/// docs/decisions/0021-what-is-waited-for.md.
+pub(crate) fn unwaited() -> SqlLiteral<Text> {
+    diesel::dsl::sql("set_config('synchronous_commit', 'off', TRUE)")
 }
 
 impl<T: Query> Query for Cached<T> {

@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::auto_type;
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::QueryFragment;
 use diesel::sql_types::Bool;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
@@ -17,8 +19,8 @@ use crate::domain::store::Environment;
 use crate::domain::{MemberId, OperationId, OrderId, PaidKey, StoreId};
 
 /// An operation.
-#[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = operations, treat_none_as_null = true)]
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = operations)]
 pub struct Operation {
     pub store_id: StoreId,
     pub id: OperationId,
@@ -65,6 +67,25 @@ impl Operation {
         self.state == OperationState::Open || self.looks_again
     }
 
+    /// What it does, and how it stands.
+    pub fn in_short(&self) -> (OperationKind, OperationState) {
+        (self.kind, self.state)
+    }
+
+    /// A claimed operation as it is stored since its claim: from that on a send may have arrived, and one that was stuck
+    /// is open again.
+    pub fn as_claimed(&self) -> Self {
+        let state = match self.looks_again {
+            true => self.state,
+            false => OperationState::Open,
+        };
+        Self {
+            state,
+            may_have_arrived: true,
+            ..self.clone()
+        }
+    }
+
     /// The codes and words of the last outcome.
     pub fn last_outcome(&self) -> Outcome {
         self.outcome
@@ -74,9 +95,91 @@ impl Operation {
     }
 }
 
+/// An operation that is open or stuck, as far as an order shows it.
+#[derive(Clone, Debug, PartialEq, Queryable, Selectable)]
+#[diesel(table_name = operations)]
+pub struct OpenOperation {
+    pub id: OperationId,
+    pub kind: OperationKind,
+    pub state: OperationState,
+    /// When it was asked for.
+    pub started_at: DateTime<Utc>,
+    pub next_try_at: DateTime<Utc>,
+}
+
+impl OpenOperation {
+    /// What an order shows of an operation; `None` where it is settled.
+    pub fn of(operation: &Operation) -> Option<Self> {
+        operation.state.is_open().then(|| Self {
+            id: operation.id,
+            kind: operation.kind,
+            state: operation.state,
+            started_at: operation.started_at,
+            next_try_at: operation.next_try_at,
+        })
+    }
+}
+
+/// What changes about an operation after it was written down.
+#[derive(AsChangeset)]
+#[diesel(table_name = operations, treat_none_as_null = true)]
+struct Course<'a> {
+    state: OperationState,
+    may_have_arrived: bool,
+    giving_up: bool,
+    drives: i32,
+    next_try_at: DateTime<Utc>,
+    lease: Option<Uuid>,
+    lease_until: Option<DateTime<Utc>>,
+    outcome: Option<&'a Json<Outcome>>,
+    settled_at: Option<DateTime<Utc>>,
+    refusal: Option<&'a Json<Outcome>>,
+    scheduled_at: DateTime<Utc>,
+    looks_again: bool,
+}
+
+/// Writes an operation down, among other changes.
+pub fn creation(operation: &Operation) -> impl QueryFragment<Pg> + Send + '_ {
+    diesel::insert_into(operations::table).values(operation)
+}
+
+/// The operation, locked, if it is still to be driven under the lease that it was claimed with. Lock its order or member
+/// first.
+pub fn held(claimed: &Operation) -> impl QueryFragment<Pg> + Send + 'static {
+    operations::table
+        .find((claimed.store_id, claimed.id))
+        .filter(operations::lease.eq(claimed.lease))
+        .filter(
+            operations::state
+                .eq(OperationState::Open)
+                .or(operations::looks_again),
+        )
+        .select(operations::id)
+        .for_update()
+}
+
+/// Writes an operation that changed.
+pub fn change(operation: &Operation) -> impl QueryFragment<Pg> + Send + '_ {
+    let row = operations::table.find((operation.store_id, operation.id));
+    diesel::update(row).set(Course {
+        state: operation.state,
+        may_have_arrived: operation.may_have_arrived,
+        giving_up: operation.giving_up,
+        drives: operation.drives,
+        next_try_at: operation.next_try_at,
+        lease: operation.lease,
+        lease_until: operation.lease_until,
+        outcome: operation.outcome.as_ref(),
+        settled_at: operation.settled_at,
+        refusal: operation.refusal.as_ref(),
+        scheduled_at: operation.scheduled_at,
+        looks_again: operation.looks_again,
+    })
+}
+
 /// Writes an operation down.
 pub async fn insert(operation: &Operation, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    super::Cached(diesel::insert_into(operations::table).values(operation))
+    super::Cached(creation(operation))
         .execute(conn)
         .await
         .map(drop)
@@ -296,8 +399,7 @@ pub async fn any_open(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<b
 
 /// Writes a changed operation.
 pub async fn save(operation: &Operation, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    let row = operations::table.find((operation.store_id, operation.id));
-    super::Cached(diesel::update(row).set(operation))
+    super::Cached(change(operation))
         .execute(conn)
         .await
         .map(drop)
@@ -415,19 +517,6 @@ async fn take(
         lease_until: Some(lease.until),
         ..operation
     };
-    let state = if leased.looks_again {
-        leased.state
-    } else {
-        OperationState::Open
-    };
-    save(
-        &Operation {
-            state,
-            may_have_arrived: true,
-            ..leased.clone()
-        },
-        conn,
-    )
-    .await?;
+    save(&leased.as_claimed(), conn).await?;
     Ok(leased)
 }

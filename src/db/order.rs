@@ -1,18 +1,21 @@
 //! Orders (受注), and the view of an order with its member, its payment and its open operation.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::{count_star, sql};
+use diesel::dsl::{self, count_star, sql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::json::Json;
-use super::operation::{self, Operation};
+use super::member::Member;
+use super::operation::{self, OpenOperation};
+use super::paid_settings::PaidSettings;
 use super::payment::Payment;
-use super::schema::{members, operations, orders, payments};
+use super::schema::{members, operations, orders, paid_settings, payments};
 use super::search::{self, Matches};
-use crate::domain::member::{PaymentMethod, Profile};
+use crate::domain::member::PaymentMethod;
 use crate::domain::money::YenSum;
 use crate::domain::operation::{OrderEdit, Remarks};
 use crate::domain::order::{OrderContent, OrderLine, Totals};
@@ -21,7 +24,7 @@ use crate::domain::store::TaxRounding;
 use crate::domain::{MemberId, OrderId, Search, StoreId, Yen};
 
 /// An order.
-#[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = orders, treat_none_as_null = true)]
 pub struct Order {
     pub store_id: StoreId,
@@ -116,8 +119,21 @@ impl Order {
 pub struct OrderBuyer {
     pub id: MemberId,
     pub number: String,
-    /// The profile, for the company's name.
-    pub profile: Json<Profile>,
+    #[diesel(
+        select_expression = members::profile.retrieve_as_text("company_name"),
+        select_expression_type = dsl::RetrieveAsTextJson<members::profile, &'static str, Text>
+    )]
+    pub company_name: String,
+}
+
+impl From<&Member> for OrderBuyer {
+    fn from(member: &Member) -> Self {
+        Self {
+            id: member.id,
+            number: member.number.clone(),
+            company_name: member.profile.0.company_name.clone(),
+        }
+    }
 }
 
 /// An order with all that is shown with it.
@@ -133,7 +149,7 @@ pub struct OrderView {
     pub payment: Option<Payment>,
     /// What is open on the payment.
     #[diesel(embed)]
-    pub operation: Option<Operation>,
+    pub operation: Option<OpenOperation>,
 }
 
 impl OrderView {
@@ -147,11 +163,51 @@ impl OrderView {
 }
 
 /// Creates an order.
-pub async fn insert(order: &Order, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    super::Cached(diesel::insert_into(orders::table).values(order))
-        .execute(conn)
-        .await
-        .map(drop)
+pub fn creation(order: &Order) -> impl QueryFragment<Pg> + Send + '_ {
+    diesel::insert_into(orders::table).values(order)
+}
+
+/// The order, locked, if it is as it was read. The first lock to take.
+pub fn as_read(read: &Order) -> impl QueryFragment<Pg> + Send + 'static {
+    orders::table
+        .find((read.store_id, read.id))
+        .filter(orders::version.eq(read.version))
+        .select(orders::version)
+        .for_update()
+}
+
+/// What changes about an order whose content stays.
+#[derive(AsChangeset)]
+#[diesel(table_name = orders, treat_none_as_null = true)]
+struct Course<'a> {
+    cancelled_at: Option<DateTime<Utc>>,
+    handling_status: HandlingStatus,
+    payment_method: PaymentMethod,
+    note: &'a str,
+    internal_note: &'a str,
+    announced: bool,
+    discarded_at: Option<DateTime<Utc>>,
+    version: i64,
+    updated_at: DateTime<Utc>,
+}
+
+/// Writes an order that changed, all of it or what is beside its content.
+pub fn change<'a>(order: &'a Order, content: bool) -> Box<dyn QueryFragment<Pg> + Send + 'a> {
+    let row = diesel::update(orders::table.find((order.store_id, order.id)));
+    if content {
+        return Box::new(row.set(order));
+    }
+    Box::new(row.set(Course {
+        cancelled_at: order.cancelled_at,
+        handling_status: order.handling_status,
+        payment_method: order.payment_method,
+        note: &order.note,
+        internal_note: &order.internal_note,
+        announced: order.announced,
+        discarded_at: order.discarded_at,
+        version: order.version,
+        updated_at: order.updated_at,
+    }))
 }
 
 /// The order with this id, discarded ones too, locked until the transaction ends. The first lock to take.
@@ -219,15 +275,14 @@ pub async fn save(
 ) -> QueryResult<()> {
     order.version += 1;
     order.updated_at = now;
-    let row = orders::table.find((order.store_id, order.id));
-    super::Cached(diesel::update(row).set(&*order))
+    super::Cached(change(order, true))
         .execute(conn)
         .await
         .map(drop)
 }
 
-/// Orders with what is shown with them. A macro, as the type of the joins has no short name.
-macro_rules! views {
+/// Orders with what is shown with them, discarded ones too. A macro, as the type of the joins has no short name.
+macro_rules! joined {
     () => {
         orders::table
             .inner_join(
@@ -246,7 +301,14 @@ macro_rules! views {
                     .and(operations::order_id.eq(orders::id.nullable()))
                     .and(operation::unsettled())),
             )
-            .filter(orders::discarded_at.is_null())
+    };
+}
+pub(super) use joined;
+
+/// The same without those that were never placed.
+macro_rules! views {
+    () => {
+        crate::db::order::joined!().filter(orders::discarded_at.is_null())
     };
 }
 pub(super) use views;
@@ -261,6 +323,22 @@ pub async fn find(
         .filter(orders::store_id.eq(store))
         .filter(orders::id.eq(id))
         .select(OrderView::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
+}
+
+/// The order with this id, discarded ones too, with the payment settings of its store.
+pub async fn find_with_settings(
+    store: StoreId,
+    id: OrderId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<(OrderView, PaidSettings)>> {
+    joined!()
+        .inner_join(paid_settings::table.on(paid_settings::store_id.eq(orders::store_id)))
+        .filter(orders::store_id.eq(store))
+        .filter(orders::id.eq(id))
+        .select((OrderView::as_select(), PaidSettings::as_select()))
         .first(&mut &*conn)
         .await
         .optional()

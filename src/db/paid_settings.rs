@@ -1,7 +1,9 @@
 //! A store's payment settings (決済設定): credentials and switches of Paid.
 
 use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::QueryFragment;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::schema::paid_settings;
@@ -96,6 +98,15 @@ pub async fn share(store: StoreId, conn: &mut AsyncPgConnection) -> QueryResult<
         .await
 }
 
+/// Settings that are as they were read. What a call said about the credentials is not looked at.
+pub fn as_read(read: &PaidSettings) -> impl QueryFragment<Pg> + Send + 'static {
+    paid_settings::table
+        .find(read.store_id)
+        .filter(paid_settings::version.eq(read.version))
+        .select(paid_settings::version)
+        .for_key_share()
+}
+
 /// Writes changed settings.
 pub async fn save(
     settings: &mut PaidSettings,
@@ -118,16 +129,21 @@ pub async fn set_health(
     now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<()> {
-    diesel::update(
-        paid_settings::table
-            .find(store)
-            .filter(paid_settings::health.ne(health)),
-    )
-    .set((
+    super::Cached(other_health(store, health, now))
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+/// The same, among other changes.
+pub fn other_health(
+    store: StoreId,
+    health: Health,
+    now: DateTime<Utc>,
+) -> impl QueryFragment<Pg> + Send + 'static {
+    let row = paid_settings::table.find(store);
+    diesel::update(row.filter(paid_settings::health.ne(health))).set((
         paid_settings::health.eq(health),
         paid_settings::health_at.eq(now),
     ))
-    .execute(conn)
-    .await
-    .map(drop)
 }

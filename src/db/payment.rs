@@ -1,7 +1,9 @@
 //! Payments: the sale at Paid behind an order on deferred payment.
 
 use chrono::{DateTime, NaiveDate, Utc};
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::QueryFragment;
 use diesel::sql_types;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
@@ -16,7 +18,7 @@ use crate::domain::store::Environment;
 use crate::domain::{OperationId, OrderId, PaidKey, StoreId, Yen};
 
 /// A payment.
-#[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = payments, treat_none_as_null = true)]
 pub struct Payment {
     pub store_id: StoreId,
@@ -116,11 +118,22 @@ impl Payment {
 }
 
 /// Creates a payment.
-pub async fn insert(payment: &Payment, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    super::Cached(diesel::insert_into(payments::table).values(payment))
-        .execute(conn)
-        .await
-        .map(drop)
+pub fn creation(payment: &Payment) -> impl QueryFragment<Pg> + Send + '_ {
+    diesel::insert_into(payments::table).values(payment)
+}
+
+/// The payment, locked, if it is as it was read. Lock the order first.
+pub fn as_read(read: &Payment) -> impl QueryFragment<Pg> + Send + 'static {
+    payments::table
+        .find((read.store_id, read.order_id))
+        .filter(payments::version.eq(read.version))
+        .select(payments::version)
+        .for_update()
+}
+
+/// Writes a payment that changed.
+pub fn change(payment: &Payment) -> impl QueryFragment<Pg> + Send + '_ {
+    diesel::update(payments::table.find((payment.store_id, payment.order_id))).set(payment)
 }
 
 /// The payment of an order.
@@ -172,11 +185,7 @@ pub async fn lock_many(
 /// Writes a changed payment.
 pub async fn save(payment: &mut Payment, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     payment.version += 1;
-    let row = payments::table.find((payment.store_id, payment.order_id));
-    super::Cached(diesel::update(row).set(&*payment))
-        .execute(conn)
-        .await
-        .map(drop)
+    super::Cached(change(payment)).execute(conn).await.map(drop)
 }
 
 /// Writes what a refresh changes, for many in one statement.

@@ -1,7 +1,9 @@
 //! Every call to Paid that concerns an order or a member, for the timeline. No body, no secret.
 
 use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::QueryFragment;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
@@ -30,21 +32,25 @@ pub struct ProviderCall {
     pub called_at: DateTime<Utc>,
 }
 
-/// Writes a call down.
-pub async fn insert(call: &ProviderCall, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    super::Cached(diesel::insert_into(provider_calls::table).values(call))
-        .execute(conn)
-        .await
-        .map(drop)
+/// Writes calls down.
+pub async fn insert(calls: &[ProviderCall], conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    match calls {
+        [] => Ok(()),
+        [call] => super::Cached(diesel::insert_into(provider_calls::table).values(call))
+            .execute(conn)
+            .await
+            .map(drop),
+        calls => diesel::insert_into(provider_calls::table)
+            .values(calls)
+            .execute(conn)
+            .await
+            .map(drop),
+    }
 }
 
-/// Writes many calls down.
-pub async fn insert_many(calls: &[ProviderCall], conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::insert_into(provider_calls::table)
-        .values(calls)
-        .execute(conn)
-        .await
-        .map(drop)
+/// Writes calls down, among other changes.
+pub fn creation(calls: &[ProviderCall]) -> Option<impl QueryFragment<Pg> + Send + '_> {
+    (!calls.is_empty()).then(|| diesel::insert_into(provider_calls::table).values(calls))
 }
 
 /// The calls about an order, oldest first.

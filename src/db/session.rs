@@ -7,7 +7,9 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::admin_user::AdminUser;
 use super::member::Member;
-use super::schema::{admin_users, members, sessions};
+use super::paid_settings::PaidSettings;
+use super::schema::{admin_users, members, paid_settings, sessions, stores};
+use super::store::Store;
 use crate::domain::{MemberId, SessionId, StoreId, UserId};
 
 /// A login.
@@ -78,14 +80,16 @@ pub async fn lock(
         .optional()
 }
 
-/// The member behind a session that still stands.
+/// The member behind a session that still stands, with the store and its payment settings.
 pub async fn member_of(
     store: StoreId,
     id: SessionId,
     member: MemberId,
     conn: &AsyncPgConnection,
-) -> QueryResult<Option<Member>> {
+) -> QueryResult<Option<(Store, PaidSettings, Member)>> {
     members::table
+        .inner_join(stores::table.on(stores::store_id.eq(members::store_id)))
+        .inner_join(paid_settings::table.on(paid_settings::store_id.eq(members::store_id)))
         .inner_join(
             sessions::table.on(sessions::store_id
                 .eq(members::store_id)
@@ -97,7 +101,11 @@ pub async fn member_of(
         .filter(sessions::store_id.eq(store))
         .filter(sessions::id.eq(id))
         .filter(sessions::ended_at.is_null())
-        .select(Member::as_select())
+        .select((
+            Store::as_select(),
+            PaidSettings::as_select(),
+            Member::as_select(),
+        ))
         .first(&mut &*conn)
         .await
         .optional()

@@ -5,10 +5,11 @@ use diesel::prelude::*;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use super::admin_user::{self, AdminUser};
+use super::member::Member;
 use super::paid_settings::{self, PaidSettings};
-use super::schema::stores;
-use crate::domain::StoreId;
+use super::schema::{members, paid_settings as settings, stores};
 use crate::domain::store::{MemberApproval, TaxRounding};
+use crate::domain::{MemberId, StoreId};
 
 /// A store.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -105,6 +106,28 @@ pub async fn find(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<Optio
     stores::table
         .find(store)
         .select(Store::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
+}
+
+/// A store with its payment settings and one of its members, unless that is deleted.
+pub async fn find_with_member(
+    store: StoreId,
+    member: MemberId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<(Store, PaidSettings, Member)>> {
+    members::table
+        .inner_join(stores::table.on(stores::store_id.eq(members::store_id)))
+        .inner_join(settings::table.on(settings::store_id.eq(members::store_id)))
+        .filter(members::store_id.eq(store))
+        .filter(members::id.eq(member))
+        .filter(members::deleted_at.is_null())
+        .select((
+            Store::as_select(),
+            PaidSettings::as_select(),
+            Member::as_select(),
+        ))
         .first(&mut &*conn)
         .await
         .optional()

@@ -19,7 +19,7 @@ use crate::domain::reconciliation::{Decision, Resolution};
 use crate::domain::store::Environment;
 use crate::domain::{OrderId, Yen};
 use crate::error::{Code, Error, OrNotFound};
-use crate::workflows::checkout;
+use crate::workflows::checkout::{self, Terms};
 use crate::workflows::context::Context;
 use crate::workflows::order::{self, CancelOrder, Edit, NewOrder};
 use crate::workflows::payment::{self, Confirm};
@@ -179,7 +179,8 @@ impl Demo<'_> {
                 quantity: *quantity,
             })
             .collect();
-        let cart = checkout::price(self.store, &cart_lines, &*self.app.db().await?).await?;
+        let cart =
+            checkout::price(self.store.store_id, &cart_lines, &*self.app.db().await?).await?;
         self.place(buyer, method, cart.content, cart.not_on_paid, note)
             .await
     }
@@ -193,7 +194,6 @@ impl Demo<'_> {
         note: &str,
     ) -> Result<OrderId, Error> {
         let new = NewOrder {
-            member_id: buyer.id,
             payment_method,
             content,
             not_on_paid,
@@ -202,7 +202,9 @@ impl Demo<'_> {
             expected_total: None,
             actor: format!("member:{}", buyer.id),
         };
-        let placed = order::place(self.app, self.store, new, &self.no_key).await?;
+        let store = self.store.store_id;
+        let terms = Terms::of(store, buyer.id, &*self.app.db().await?).await?;
+        let placed = order::place(self.app, terms, new, &self.no_key).await?;
         Ok(placed.view.order.id)
     }
 

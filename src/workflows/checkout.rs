@@ -4,15 +4,62 @@ use std::collections::HashMap;
 
 use diesel_async::AsyncPgConnection;
 
+use crate::app::App;
 use crate::db::member::Member;
 use crate::db::paid_settings::PaidSettings;
 use crate::db::product;
-use crate::db::store::Store;
+use crate::db::store::{self, Store};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::member::{MemberStatus, PaymentMethod};
 use crate::domain::order::{CartLine, OrderContent, OrderLine};
-use crate::domain::{Faults, Reason, Yen};
-use crate::error::Error;
+use crate::domain::{Faults, MemberId, Reason, StoreId, Yen};
+use crate::error::{Error, OrNotFound};
+
+/// What decides whether and how an order may be placed: the store, its payment settings and the member, as they were
+/// read.
+#[derive(Clone)]
+pub struct Terms {
+    /// The store.
+    pub store: Store,
+    /// Its payment settings.
+    pub settings: PaidSettings,
+    /// Who buys.
+    pub member: Member,
+}
+
+impl Terms {
+    /// Reads them for an order of the shop.
+    ///
+    /// # Errors
+    /// `unknown_member`.
+    pub async fn of(
+        store: StoreId,
+        member: MemberId,
+        conn: &AsyncPgConnection,
+    ) -> Result<Self, Error> {
+        let found = store::find_with_member(store, member, conn).await?;
+        let (store, settings, member) = found.ok_or_else(|| {
+            Error::invalid("/member_id", "unknown_member", "There is no such member.")
+        })?;
+        Ok(Self {
+            store,
+            settings,
+            member,
+        })
+    }
+
+    /// The same terms as they are by now.
+    pub async fn again(&self, app: &App) -> Result<Self, Error> {
+        let (store, member) = (self.store.store_id, self.member.id);
+        let found = store::find_with_member(store, member, &*app.db().await?).await?;
+        let (store, settings, member) = found.or_not_found()?;
+        Ok(Self {
+            store,
+            settings,
+            member,
+        })
+    }
+}
 
 /// Lines with prices, and the products among them that exclude Paid.
 #[derive(Clone, Debug)]
@@ -25,7 +72,7 @@ pub struct Cart {
 
 /// Prices what a buyer wants from the store's list. Products off sale count as unknown.
 pub async fn price(
-    store: &Store,
+    store: StoreId,
     cart_lines: &[CartLine],
     conn: &AsyncPgConnection,
 ) -> Result<Cart, Error> {
@@ -33,7 +80,7 @@ pub async fn price(
         .iter()
         .map(|line| line.product_code.as_str())
         .collect();
-    let products = product::find_by_codes(store.store_id, &codes, conn).await?;
+    let products = product::find_by_codes(store, &codes, conn).await?;
     let on_sale: HashMap<&str, _> = products
         .iter()
         .filter(|product| product.active)
@@ -82,7 +129,7 @@ pub async fn price(
 
 /// The codes among these lines whose products exclude Paid.
 pub async fn excluded_from_paid(
-    store: &Store,
+    store: StoreId,
     lines: &[OrderLine],
     conn: &AsyncPgConnection,
 ) -> Result<Vec<String>, Error> {
@@ -93,7 +140,7 @@ pub async fn excluded_from_paid(
     if codes.is_empty() {
         return Ok(Vec::new());
     }
-    let products = product::find_by_codes(store.store_id, &codes, conn).await?;
+    let products = product::find_by_codes(store, &codes, conn).await?;
     Ok(products
         .into_iter()
         .filter(|product| !product.paid_allowed)

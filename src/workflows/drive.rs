@@ -11,22 +11,43 @@ use super::application::settle::settle as settle_application;
 use super::durable::end;
 use super::durable::lease::{self, Hold};
 use super::durable::undecided::Undecided;
+use super::payment::case::Case;
 use super::payment::find_out::find_out as find_out_about_payment;
 use super::payment::settle::settle as settle_payment;
 use super::provider::{self, About, Calls};
 use crate::app::App;
 use crate::db::operation::{self, Operation};
-use crate::db::paid_settings;
-use crate::domain::operation::{ApplicationPlan, OperationState, Plan};
+use crate::db::order::OrderView;
+use crate::db::paid_settings::{self, PaidSettings};
+use crate::domain::operation::{ApplicationPlan, OperationState, Plan, SalePlan};
 use crate::domain::{OperationId, StoreId};
 use crate::error::Error;
 use crate::holding;
-use crate::paid::Codes;
+use crate::paid::{Account, Codes};
+
+/// What a drive came to.
+pub struct Driven {
+    /// The operation as it stands now.
+    pub operation: Operation,
+    /// Its order as it stands now, where this drive wrote it.
+    pub view: Option<OrderView>,
+}
 
 /// Drives an operation whose lease the caller holds, and answers how it stands then. However the drive ends, it counts:
 /// one that always fails by a fault of ours, a panic too, ends before a human and not in an endless loop.
 pub async fn drive(app: &App, operation: Operation) -> Result<Operation, Error> {
-    let driven = unpanicked(drive_once(app, &operation)).await;
+    let driven = drive_known(app, operation, None).await?;
+    Ok(driven.operation)
+}
+
+/// The same, of an operation whose order is `known` from writing it down.
+async fn drive_known(
+    app: &App,
+    operation: Operation,
+    known: Option<Case>,
+) -> Result<Driven, Error> {
+    // On the heap, as the rows that it passes on make it large.
+    let driven = unpanicked(Box::pin(drive_once(app, &operation, known))).await;
     if driven.is_err() {
         end::put_off_unsettled(app, &operation).await?;
     }
@@ -45,62 +66,100 @@ async fn unpanicked<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T
     })
 }
 
-async fn drive_once(app: &App, operation: &Operation) -> Result<Operation, Error> {
-    let store = operation.store_id;
+async fn drive_once(
+    app: &App,
+    operation: &Operation,
+    known: Option<Case>,
+) -> Result<Driven, Error> {
+    match (&operation.plan.0, operation.order_id) {
+        (Plan::Sale(plan), Some(order)) => {
+            let case = match known {
+                Some(case) => case,
+                None => Case::read(app, operation.store_id, order).await?,
+            };
+            drive_sale(app, operation, plan, case).await
+        }
+        (Plan::Application(ApplicationPlan::Apply), _) => drive_application(app, operation).await,
+        (Plan::Sale(_), None) => {
+            Err(anyhow::anyhow!("an operation on a sale without its order").into())
+        }
+    }
+}
+
+async fn drive_sale(
+    app: &App,
+    operation: &Operation,
+    plan: &SalePlan,
+    case: Case,
+) -> Result<Driven, Error> {
+    let (mut calls, hold) = (calls(app, operation), Hold::new(app, operation));
+    let finding = match account(app, &case.settings, operation) {
+        Ok(account) => {
+            hold.during(find_out_about_payment(
+                app, &account, &hold, plan, &mut calls,
+            ))
+            .await?
+        }
+        Err(unasked) => unasked.into(),
+    };
+    let settled = settle_payment(app, operation, plan, finding, &calls, case);
+    let (operation, view) = Box::pin(settled).await?;
+    Ok(Driven { operation, view })
+}
+
+async fn drive_application(app: &App, operation: &Operation) -> Result<Driven, Error> {
+    let settings = paid_settings::find(operation.store_id, &*app.db().await?).await?;
+    let (mut calls, hold) = (calls(app, operation), Hold::new(app, operation));
+    let finding = match account(app, &settings, operation) {
+        Ok(account) => {
+            hold.during(find_out_about_application(app, &account, &hold, &mut calls))
+                .await
+        }
+        Err(unasked) => unasked.into(),
+    };
+    Ok(Driven {
+        operation: settle_application(app, operation, finding, &calls).await?,
+        view: None,
+    })
+}
+
+fn account(
+    app: &App,
+    settings: &PaidSettings,
+    operation: &Operation,
+) -> Result<Account, Undecided> {
+    provider::account(app, settings, operation.environment)
+        .map_err(|error| Undecided::asked(Codes::none(), error.to_string()))
+}
+
+fn calls(app: &App, operation: &Operation) -> Calls {
     let about = About {
         order: operation.order_id,
         member: operation.member_id,
         operation: Some(operation.id),
     };
-    let settings = paid_settings::find(store, &*app.db().await?).await?;
-    let mut calls = Calls::new(app, store, about);
-    let hold = Hold::new(app, operation);
-    let account = provider::account(app, &settings, operation.environment);
-    let account = account.map_err(|error| Undecided::asked(Codes::none(), error.to_string()));
-    match &operation.plan.0 {
-        Plan::Application(ApplicationPlan::Apply) => {
-            let finding = match account {
-                Ok(account) => {
-                    hold.during(find_out_about_application(app, &account, &hold, &mut calls))
-                        .await
-                }
-                Err(unasked) => unasked.into(),
-            };
-            settle_application(app, operation, finding, &calls).await
-        }
-        Plan::Sale(plan) => {
-            let finding = match account {
-                Ok(account) => {
-                    hold.during(find_out_about_payment(
-                        app, &account, &hold, plan, &mut calls,
-                    ))
-                    .await?
-                }
-                Err(unasked) => unasked.into(),
-            };
-            settle_payment(app, operation, plan, finding, &calls).await
-        }
-    }
+    Calls::new(app, operation.store_id, about)
 }
 
 /// Drives an operation that the caller has just written down, and waits for its end until `deadline`. The drive goes
-/// on by itself when nobody waits any more. `None`: not settled yet.
+/// on by itself when nobody waits any more. `None`: not settled yet. `known` is its order, where the caller has it in hand.
 pub async fn drive_until(
     app: &App,
     operation: Operation,
+    known: Option<Case>,
     deadline: Instant,
-) -> Result<Option<Operation>, Error> {
+) -> Result<Option<Driven>, Error> {
     holding::check_that_nothing_is_held();
     let id = operation.id;
     let driven = app.spawn(|app| async move {
-        let driven = drive(&app, operation).await;
+        let driven = drive_known(&app, operation, known).await;
         if let Err(error) = &driven {
             tracing::error!(operation = %id, %error, "an operation could not be driven");
         }
         driven
     });
     match tokio::time::timeout_at(deadline, driven).await {
-        Ok(Ok(Ok(operation))) if !operation.state.is_open() => Ok(Some(operation)),
+        Ok(Ok(Ok(driven))) if !driven.operation.state.is_open() => Ok(Some(driven)),
         // Open still, or broken off: recovery takes it up when its lease is over.
         Ok(_) | Err(_) => Ok(None),
     }
@@ -124,7 +183,7 @@ pub async fn drive_now(app: &App, store: StoreId, id: OperationId) -> Result<boo
     let Some(operation) = claimed else {
         return Ok(false);
     };
-    drive_until(app, operation, deadline).await?;
+    drive_until(app, operation, None, deadline).await?;
     Ok(true)
 }
 

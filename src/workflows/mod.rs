@@ -27,7 +27,8 @@
 //! | [`job`] | bulk work, item by item |
 //! | [`reconciliation`] | what needs a human, and what the human does |
 //!
-//! Locks are taken in one order: settings, order or member, operation, payment. Events are written last.
+//! Locks are taken in one order: settings, order or member, payment, operation. Events are written last. What an action on a
+//! sale decides on is not locked but read, and looked at again by the statement that writes: see [`crate::db::together`].
 
 pub mod application;
 pub mod batches;

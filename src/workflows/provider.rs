@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::db::event::Subject;
 use crate::db::paid_settings::{self, PaidSettings};
 use crate::db::provider_call::{self, ProviderCall};
+use crate::db::together::Together;
 use crate::domain::store::{Environment, Health};
 use crate::domain::{MemberId, OperationId, OrderId, PaidKey, StoreId, Yen};
 use crate::error::{Code, Error, Problem};
@@ -195,8 +196,29 @@ impl Calls {
     /// the caller's to flag.
     pub async fn write(&self, conn: &mut AsyncPgConnection) -> QueryResult<Unflagged> {
         let unflagged = self.made.write(conn).await?;
-        self.written.store(true, Ordering::Relaxed);
+        self.are_written();
         Ok(unflagged)
+    }
+
+    /// Adds the calls to changes that are made together; `known` is what the settings say of the credentials. Once they
+    /// are made, say so: [`Calls::are_written`].
+    pub fn write_with<'a>(
+        &'a self,
+        changes: Together<'a>,
+        known: Health,
+    ) -> (Together<'a>, Unflagged) {
+        let made = &self.made;
+        let health = made.health.filter(|health| *health != known);
+        let health = health.map(|health| paid_settings::other_health(made.store, health, made.at));
+        let changes = changes
+            .and_maybe(provider_call::creation(&made.rows))
+            .and_maybe(health);
+        (changes, made.unflagged())
+    }
+
+    /// Notes that the calls need not be written down any more.
+    pub fn are_written(&self) {
+        self.written.store(true, Ordering::Relaxed);
     }
 }
 
@@ -244,19 +266,15 @@ impl Made {
     }
 
     async fn write(&self, conn: &mut AsyncPgConnection) -> QueryResult<Unflagged> {
-        match self.rows.as_slice() {
-            [] => {}
-            [row] => provider_call::insert(row, conn).await?,
-            rows => provider_call::insert_many(rows, conn).await?,
-        }
+        provider_call::insert(&self.rows, conn).await?;
         if let Some(health) = self.health {
             paid_settings::set_health(self.store, health, self.at, conn).await?;
         }
-        Ok(Unflagged::new(
-            self.store,
-            self.not_understood.clone(),
-            self.at,
-        ))
+        Ok(self.unflagged())
+    }
+
+    fn unflagged(&self) -> Unflagged {
+        Unflagged::new(self.store, self.not_understood.clone(), self.at)
     }
 
     /// Nobody is left to do it with the result of the work.

@@ -7,20 +7,22 @@ use uuid::Uuid;
 
 use super::durable::end;
 use super::payment::answer::{Progress, drive_now, finish, view};
-use super::payment::intent;
+use super::payment::case::Case;
+use super::payment::decide::{Decided, Then, carry_out};
 use super::payment::lock::Locked;
 use super::payment::rules::{check_account, in_progress, not_unconfirmed, require_change_amount};
 use crate::app::App;
-use crate::db::event::{NewEvent, Subject};
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::operation::{self, Operation};
 use crate::db::order::{self, Order, OrderView};
 use crate::db::paid_settings::PaidSettings;
 use crate::db::payment::{self, Payment};
 use crate::db::reconciliation::TooLong;
 use crate::db::store::{self, Store};
+use crate::db::together::{Together, were_made};
 use crate::db::{member, unknown_code};
 use crate::domain::events::EventType;
-use crate::domain::operation::{OperationState, Outcome, SalePlan};
+use crate::domain::operation::{OperationKind, OperationState, Outcome, SalePlan};
 use crate::domain::payment::{PaymentAction, PaymentStatus};
 use crate::domain::reconciliation::{Cause, Decision, Resolution, Situation};
 use crate::domain::retry::PROCESSING_TOO_LONG;
@@ -66,7 +68,7 @@ pub fn situation(view: &OrderView, too_long: TooLong, unknown_code: bool) -> Opt
     Some(situation_of(
         &view.order,
         view.payment.as_ref()?,
-        view.operation.as_ref(),
+        view.operation.as_ref().map(|open| (open.kind, open.state)),
         too_long,
         unknown_code,
     ))
@@ -75,7 +77,7 @@ pub fn situation(view: &OrderView, too_long: TooLong, unknown_code: bool) -> Opt
 fn situation_of(
     order: &Order,
     payment: &Payment,
-    operation: Option<&Operation>,
+    operation: Option<(OperationKind, OperationState)>,
     too_long: TooLong,
     unknown_code: bool,
 ) -> Situation {
@@ -90,7 +92,7 @@ fn situation_of(
         status: payment.status,
         amount: payment.amount,
         flag: payment.flag,
-        operation: operation.map(|operation| (operation.kind, operation.state)),
+        operation,
         too_long: limit.is_some_and(|limit| payment.created_at < limit),
         accepted: payment.accepted_total == Some(order.total)
             && payment.accepted_amount == Some(payment.amount),
@@ -110,13 +112,11 @@ pub async fn resolve(
     match (decision.action, open) {
         (Resolution::Retry, Some(open)) => {
             context.check_version(seen.order.version)?;
-            let mut conn = app.db().await?;
-            conn.transaction(async |conn| {
-                context.ticket.record(id.0, conn).await?;
-                note(&decision, app, id, context, conn).await
-            })
-            .await?;
-            drop(conn);
+            let told = [decided(&decision, id)];
+            let lines = event::lines(context.store, &told, context.actor, app.clock.now());
+            let changes = context.ticket.recorded(id.0, Together::new());
+            let made = changes.and_maybe(lines).make(&mut *app.db().await?).await;
+            were_made(made)?;
             drive_now(app, context.store, id, open).await
         }
         (Resolution::Abandon, Some(_)) => {
@@ -144,6 +144,7 @@ fn check_allowed(
     payment: Option<&Payment>,
     open: Option<&Operation>,
 ) -> Result<(), Error> {
+    let open = open.map(Operation::in_short);
     let allowed = payment
         .map(|payment| situation_of(order, payment, open, TooLong::NEVER, false))
         .is_some_and(|situation| situation.allowed_actions(true).contains(&action));
@@ -154,16 +155,10 @@ fn check_allowed(
     }
 }
 
-async fn note(
-    decision: &Decision,
-    app: &App,
-    id: OrderId,
-    context: &Context<'_>,
-    conn: &mut AsyncPgConnection,
-) -> Result<(), Error> {
+/// What the log is told of a decision.
+fn decided(decision: &Decision, id: OrderId) -> NewEvent {
     let data = json!({ "action": decision.action, "reason": decision.reason });
-    let event = NewEvent::new(EventType::PaymentResolved, Subject::Order(id), data);
-    Ok(context.log(&[event], app.clock.now(), conn).await?)
+    NewEvent::new(EventType::PaymentResolved, Subject::Order(id), data)
 }
 
 /// A register is from now on driven to `cancelled` at Paid, then to `failed`.
@@ -221,39 +216,33 @@ async fn push(
 ) -> Result<Progress, Error> {
     require_change_amount(app)?;
     let deadline = provider::deadline(app);
-    // The connection goes back before Paid is waited for.
-    let intent = {
-        let conn = &mut *app.db().await?;
-        conn.transaction(async |conn| {
-            let Locked {
-                settings,
-                mut order,
-                open,
-                payment,
-            } = Locked::of(context.store, id, conn).await?;
-            context.check_version(order.version)?;
-            let payment = payment.ok_or_else(|| not_allowed(decision.action))?;
-            if open.is_some() {
-                return Err(in_progress());
-            }
-            payment
-                .status
-                .after(PaymentAction::Amend)
-                .map_err(not_unconfirmed)?;
-            check_allowed(decision.action, &order, Some(&payment), None)?;
-            check_account(&settings, &payment)?;
-            let plan = SalePlan::Amend {
-                amount: order.total,
-                before: payment.amount,
-                edit: None,
-            };
-            let intent = intent::write_down(app, &mut order, &payment, plan, context, conn).await?;
-            note(decision, app, id, context, conn).await?;
-            Ok(intent)
-        })
-        .await?
-    };
-    finish(app, context.store, id, Some(intent), deadline).await
+    let carried = carry_out(app, id, None, None, context, |case| pushed(case, decision));
+    let (case, intent) = carried.await?;
+    finish(app, case, intent, deadline).await
+}
+
+fn pushed(case: &Case, decision: &Decision) -> Result<Decided, Error> {
+    let order = &case.view.order;
+    let payment = case.view.payment.as_ref();
+    let payment = payment.ok_or_else(|| not_allowed(decision.action))?;
+    if case.view.operation.is_some() {
+        return Err(in_progress());
+    }
+    payment
+        .status
+        .after(PaymentAction::Amend)
+        .map_err(not_unconfirmed)?;
+    check_allowed(decision.action, order, Some(payment), None)?;
+    check_account(&case.settings, payment)?;
+    Ok(Decided {
+        events: vec![decided(decision, order.id)],
+        then: Then::Ask(SalePlan::Amend {
+            amount: order.total,
+            before: payment.amount,
+            edit: None,
+        }),
+        ..Decided::nothing(case)
+    })
 }
 
 /// The difference stands as it is, or what Paid last showed is taken over; an operation that is stuck is closed. What is
@@ -280,7 +269,8 @@ async fn accept(
         let unknown_code = unknown_code::stands(store, Subject::Order(id), conn).await?;
         let too_long = too_long(app, &options);
         check_allowed(decision.action, &order, Some(&payment), open.as_ref())?;
-        let causes = situation_of(&order, &payment, open.as_ref(), too_long, unknown_code).causes();
+        let in_short = open.as_ref().map(Operation::in_short);
+        let causes = situation_of(&order, &payment, in_short, too_long, unknown_code).causes();
         if causes.is_empty() {
             return Err(not_allowed(decision.action));
         }

@@ -7,6 +7,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
 
 use crate::db::event::{self, NewEvent, Subject};
+use crate::db::together::Together;
 use crate::db::unknown_code;
 use crate::domain::StoreId;
 use crate::domain::events::EventType;
@@ -53,6 +54,24 @@ impl Unflagged {
         conn.transaction(async |conn| {
             let events = self.flag(subject, conn).await?;
             event::append(store, events.as_slice(), actor, at, conn).await
+        })
+        .await
+    }
+
+    /// Makes changes that are made together, and flags `subject` with them.
+    pub async fn make(
+        self,
+        changes: Together<'_>,
+        subject: Subject,
+        actor: &str,
+        conn: &mut AsyncPgConnection,
+    ) -> QueryResult<()> {
+        if self.codes.is_empty() {
+            return changes.make(conn).await;
+        }
+        conn.transaction(async |conn| {
+            changes.make(conn).await?;
+            self.raise(subject, actor, conn).await
         })
         .await
     }

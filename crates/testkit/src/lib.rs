@@ -15,6 +15,7 @@ pub mod process;
 mod sandbox;
 pub mod schema;
 mod stream;
+mod wire;
 
 use std::net::TcpListener;
 
@@ -47,6 +48,7 @@ pub use money::{lines, new_key, order_body};
 pub use people::{is_ticked, registration};
 pub use sandbox::Sandbox;
 pub use stream::{Message, Stream};
+pub use wire::{Cost, Wire};
 
 /// The password of everybody in the tests.
 pub const PASSWORD: &str = "correct horse battery";
@@ -82,6 +84,18 @@ impl TestApp {
     /// A service with these settings of the environment.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         let database = Database::create();
+        let url = database.url.clone();
+        Self::start_on(database, &url, settings).await
+    }
+
+    /// A service with the defaults, and the way on which what it asks of its database is counted.
+    pub async fn start_counted() -> (Self, Wire) {
+        let database = Database::create();
+        let wire = Wire::to(&database.url).await;
+        (Self::start_on(database, &wire.url, &[]).await, wire)
+    }
+
+    async fn start_on(database: Database, url: &str, settings: &[(&str, &str)]) -> Self {
         let sandbox = Sandbox::new();
         let sandbox_url = sandbox.url();
         let defaults = [
@@ -100,7 +114,7 @@ impl TestApp {
         let clock = Clock::manual();
         let master_key = MasterKeys::generate();
         let keys = MasterKeys::parse(&master_key).unwrap();
-        let pool = db::pool(&database.url, 4);
+        let pool = db::pool(url, 4);
         let tokens = Tokens::load(&keys, &clock, &mut pool.get().await.unwrap())
             .await
             .unwrap();
@@ -109,7 +123,7 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let stopping = Stopping::new();
-        let server = http::server(&app, &database.url, listener, &stopping).unwrap();
+        let server = http::server(&app, url, listener, &stopping).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
         Self {

@@ -26,7 +26,8 @@ impl TestApp {
         app
     }
 
-    async fn enable_paid(&self) {
+    /// Has the store sell on Paid.
+    pub async fn enable_paid(&self) {
         let mut conn = self.app.db().await.unwrap();
         let store = self.store.store_id;
         let mut settings = paid_settings::find(store, &conn).await.unwrap();

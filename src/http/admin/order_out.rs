@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use crate::db::operation::Operation;
+use crate::db::operation::{OpenOperation, Operation};
 use crate::db::order::{OrderBuyer, OrderView};
 use crate::db::payment::Payment;
 use crate::domain::member::PaymentMethod;
@@ -103,12 +103,24 @@ impl From<&Operation> for OpenOperationOut {
     }
 }
 
+impl From<OpenOperation> for OpenOperationOut {
+    fn from(operation: OpenOperation) -> Self {
+        Self {
+            id: operation.id,
+            action: operation.kind,
+            state: operation.state,
+            started_at: operation.started_at,
+            next_try_at: operation.next_try_at,
+        }
+    }
+}
+
 impl From<OrderBuyer> for OrderMemberOut {
     fn from(buyer: OrderBuyer) -> Self {
         Self {
             id: buyer.id,
             number: buyer.number,
-            company_name: buyer.profile.0.company_name,
+            company_name: buyer.company_name,
         }
     }
 }
@@ -117,7 +129,7 @@ impl From<OrderView> for OrderOut {
     fn from(view: OrderView) -> Self {
         let warnings = warnings(&view);
         let mismatch = view.amount_mismatch();
-        let open = view.operation.as_ref().map(OpenOperationOut::from);
+        let open = view.operation.clone().map(OpenOperationOut::from);
         let payment = view
             .payment
             .map(|payment| PaymentOut::new(payment, mismatch, open));

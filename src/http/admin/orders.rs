@@ -8,8 +8,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::order_out::OrderOut;
 use crate::app::App;
-use crate::db::order::Filter;
-use crate::db::{order, store};
+use crate::db::order::{self, Filter};
 use crate::domain::member::PaymentMethod;
 use crate::domain::order::{OrderContent, OrderLine};
 use crate::domain::payment::{HandlingStatus, PaymentStatus};
@@ -26,7 +25,7 @@ use crate::http::operation::operations;
 use crate::http::page::PageParams;
 use crate::http::path::Id;
 use crate::http::query::Listing;
-use crate::workflows::checkout;
+use crate::workflows::checkout::{self, Terms};
 use crate::workflows::order::{self as orders, CancelOrder, Edit, NewOrder, Progress};
 use crate::workflows::payment;
 
@@ -199,14 +198,13 @@ async fn create_order(
         admin.require(Scope::PaymentsWrite)?;
     }
     notes::check(Some(&new.note), Some(&new.internal_note))?;
-    let (store, not_on_paid) = {
+    let (terms, not_on_paid) = {
         let conn = app.db().await?;
-        let store = store::find(admin.store, &conn).await?.or_not_found()?;
-        let excluded = checkout::excluded_from_paid(&store, &new.lines, &conn).await?;
-        (store, excluded)
+        let terms = Terms::of(admin.store, new.member_id, &conn).await?;
+        let excluded = checkout::excluded_from_paid(admin.store, &new.lines, &conn).await?;
+        (terms, excluded)
     };
     let new = NewOrder {
-        member_id: new.member_id,
         payment_method: new.payment_method,
         content: OrderContent {
             lines: new.lines,
@@ -219,7 +217,7 @@ async fn create_order(
         expected_total: None,
         actor: admin.actor.clone(),
     };
-    Ok(placed(orders::place(&app, &store, new, &ticket).await?))
+    Ok(placed(orders::place(&app, terms, new, &ticket).await?))
 }
 
 fn placed(progress: Progress) -> HttpResponse {

@@ -1,6 +1,7 @@
 //! Callers of the storefront API: visitors, who name the store, and members, who have logged in.
 
 use std::future::{Ready, ready};
+use std::rc::Rc;
 
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload};
@@ -13,17 +14,18 @@ use crate::domain::{MemberId, SessionId, StoreId};
 use crate::error::{Code, Error, OrNotFound as _, Problem};
 use crate::http::signature::{Access, Principal};
 use crate::tokens::Audience;
+use crate::workflows::checkout::Terms;
 
 /// The header that names the store.
 pub const PUBLISHABLE_KEY: &str = "X-Publishable-Key";
 
 /// A member who is logged in.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Buyer {
     /// The store.
     pub store: StoreId,
-    /// The member, as he is now.
-    pub member: Member,
+    /// The member, as he is now, with the store that he buys from.
+    pub terms: Rc<Terms>,
     /// His session.
     pub session: SessionId,
 }
@@ -41,13 +43,18 @@ pub struct Shopper {
     /// The store.
     pub store: StoreId,
     /// The member, where one is logged in.
-    pub member: Option<Member>,
+    pub member: Option<MemberId>,
 }
 
 impl Buyer {
     /// Who, for the log of events.
     pub fn actor(&self) -> String {
-        actor(self.member.id)
+        actor(self.member().id)
+    }
+
+    /// The member.
+    pub fn member(&self) -> &Member {
+        &self.terms.member
     }
 }
 
@@ -102,7 +109,7 @@ impl Found {
         if self.member.is_some() {
             return self.buyer().map(|buyer| Shopper {
                 store: buyer.store,
-                member: Some(buyer.member),
+                member: Some(buyer.member().id),
             });
         }
         self.visitor().map(|visitor| Shopper {
@@ -140,9 +147,8 @@ async fn buyer(request: &HttpRequest) -> Result<Buyer, Error> {
         .ok_or_else(bearer::invalid)?;
     let session = SessionId(claims.jti);
     let conn = bearer::app(request)?.db().await?;
-    let member = db::session::member_of(claims.store, session, id, &conn)
-        .await?
-        .ok_or_else(bearer::invalid)?;
+    let found = db::session::member_of(claims.store, session, id, &conn).await?;
+    let (store, settings, member) = found.ok_or_else(bearer::invalid)?;
     if !member.status.may_log_in() {
         return Err(
             Code::MemberNotActive.because("The store has shut this account out. Ask the store.")
@@ -150,7 +156,11 @@ async fn buyer(request: &HttpRequest) -> Result<Buyer, Error> {
     }
     Ok(Buyer {
         store: claims.store,
-        member,
+        terms: Rc::new(Terms {
+            store,
+            settings,
+            member,
+        }),
         session,
     })
 }

@@ -67,7 +67,7 @@ impl From<Member> for MeOut {
     responses((status = 200, description = "The profile", body = MeOut))
 )]
 async fn get_me(buyer: Buyer) -> Result<HttpResponse, Error> {
-    Ok(HttpResponse::Ok().versioned(buyer.member.version, MeOut::from(buyer.member)))
+    Ok(HttpResponse::Ok().versioned(buyer.member().version, MeOut::from(buyer.member().clone())))
 }
 
 /// The password, where the e-mail address is to change.
@@ -114,9 +114,9 @@ async fn update_me(
         password: own.current_password.is_some(),
     };
     if let Some(password) = own.current_password {
-        let account = Account::claimed(&buyer.store.to_string(), &buyer.member.profile.0.email)?;
+        let account = Account::claimed(&buyer.store.to_string(), &buyer.member().profile.0.email)?;
         let check =
-            member::confirm_password(&app, &buyer.member, password.expose_secret().to_owned());
+            member::confirm_password(&app, buyer.member(), password.expose_secret().to_owned());
         limits
             .log_in(
                 Realm::Buyers,
@@ -132,6 +132,6 @@ async fn update_me(
         ..Context::unconditional(buyer.store, &actor, &ticket)
     };
     let wanted = |profile: &Profile| merge_patch(profile, patch);
-    let member = member::change_own(&app, buyer.member.id, shown, &context, wanted).await?;
+    let member = member::change_own(&app, buyer.member().id, shown, &context, wanted).await?;
     Ok(HttpResponse::Ok().versioned(member.version, MeOut::from(member)))
 }

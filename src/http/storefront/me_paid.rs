@@ -151,7 +151,7 @@ async fn get_my_paid(
     request: HttpRequest,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    Ok(HttpResponse::Ok().json(show(&app, &buyer.member, &request).await?))
+    Ok(HttpResponse::Ok().json(show(&app, buyer.member(), &request).await?))
 }
 
 /// Wish to pay with Paid
@@ -184,7 +184,7 @@ async fn apply_for_paid(
     };
     let member = application::wish(
         &app,
-        buyer.member.id,
+        buyer.member().id,
         &Context::unconditional(buyer.store, &buyer.actor(), &ticket),
     )
     .await?;
@@ -222,7 +222,7 @@ async fn use_paid_link(
     };
     let member = application::link(
         &app,
-        buyer.member.id,
+        buyer.member().id,
         &Context::unconditional(buyer.store, &buyer.actor(), &ticket),
     )
     .await?;

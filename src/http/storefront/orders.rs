@@ -1,5 +1,7 @@
 //! A member's own orders: quoted, placed, read. Prices never come from the buyer.
 
+use std::rc::Rc;
+
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
@@ -8,9 +10,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::payment_methods::{MethodOut, methods};
 use crate::app::App;
-use crate::db::order::{Filter, OrderBuyer, OrderView};
-use crate::db::store::Store;
-use crate::db::{order, store};
+use crate::db::order::{self, Filter, OrderBuyer, OrderView};
 use crate::domain::member::PaymentMethod;
 use crate::domain::order::{CartLine, MAX_LINES, OrderLine, Totals};
 use crate::domain::payment::{HandlingStatus, PaymentStatus};
@@ -62,24 +62,21 @@ async fn quote_order(
     AnswerKept(Body(wanted)): AnswerKept<Body<QuoteIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let (store, cart) = price(&app, &buyer, wanted.lines).await?;
-    let totals = cart.content.totals(store.tax_rounding)?;
-    let payment_methods = methods(&app, &buyer, &cart.not_on_paid).await?;
+    let cart = price(&app, &buyer, wanted.lines).await?;
+    let totals = cart.content.totals(buyer.terms.store.tax_rounding)?;
+    let payment_methods = methods(&buyer, &cart.not_on_paid);
     Ok(HttpResponse::Ok().json(QuoteOut {
         totals,
         payment_methods,
     }))
 }
 
-async fn price(app: &App, buyer: &Buyer, lines: Vec<CartLine>) -> Result<(Store, Cart), Error> {
+async fn price(app: &App, buyer: &Buyer, lines: Vec<CartLine>) -> Result<Cart, Error> {
     if lines.len() > MAX_LINES {
         let message = format!("An order has at most {MAX_LINES} lines.");
         return Err(Error::invalid("/lines", "too_many", &message));
     }
-    let conn = app.db().await?;
-    let store = store::find(buyer.store, &conn).await?.or_not_found()?;
-    let cart = checkout::price(&store, &lines, &conn).await?;
-    Ok((store, cart))
+    checkout::price(buyer.store, &lines, &*app.db().await?).await
 }
 
 /// An order.
@@ -136,9 +133,8 @@ async fn create_order(
         expected_total,
     } = new;
     notes::check(Some(&note), None)?;
-    let (store, cart) = price(&app, &buyer, lines).await?;
+    let cart = price(&app, &buyer, lines).await?;
     let new = NewOrder {
-        member_id: buyer.member.id,
         payment_method,
         content: cart.content,
         not_on_paid: cart.not_on_paid,
@@ -147,7 +143,8 @@ async fn create_order(
         expected_total,
         actor: buyer.actor(),
     };
-    Ok(placed(orders::place(&app, &store, new, &ticket).await?))
+    let terms = Rc::unwrap_or_clone(buyer.terms);
+    Ok(placed(orders::place(&app, terms, new, &ticket).await?))
 }
 
 fn placed(progress: Progress) -> HttpResponse {
@@ -210,7 +207,7 @@ impl From<OrderBuyer> for OwnMemberOut {
         Self {
             id: buyer.id,
             number: buyer.number,
-            company_name: buyer.profile.0.company_name,
+            company_name: buyer.company_name,
         }
     }
 }
@@ -265,7 +262,7 @@ async fn list_orders(
 ) -> Result<HttpResponse, Error> {
     let (page, conn) = (query.page, app.db().await?);
     let filter = Filter {
-        member_id: Some(buyer.member.id),
+        member_id: Some(buyer.member().id),
         ..Filter::default()
     };
     let mut rows = order::list(
@@ -295,7 +292,7 @@ async fn list_orders(
 async fn get_order(buyer: Buyer, id: Id<OrderId>, app: Data<App>) -> Result<HttpResponse, Error> {
     let view = order::find(buyer.store, id.0, &*app.db().await?).await?;
     let view = view
-        .filter(|view| view.order.member_id == buyer.member.id)
+        .filter(|view| view.order.member_id == buyer.member().id)
         .or_not_found()?;
     Ok(HttpResponse::Ok().versioned(view.order.version, OwnOrderOut::from(view)))
 }

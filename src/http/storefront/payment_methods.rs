@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
-use crate::db::{paid_settings, product};
+use crate::db::product;
 use crate::domain::Reason;
 use crate::domain::member::{MemberStatus, PaymentMethod};
 use crate::error::Error;
@@ -69,29 +69,24 @@ async fn list_payment_methods(
         .filter(|product| !product.paid_allowed)
         .map(|product| product.code)
         .collect();
-    Ok(HttpResponse::Ok().json(methods(&app, &buyer, &excluded).await?))
+    Ok(HttpResponse::Ok().json(methods(&buyer, &excluded)))
 }
 
 /// Every method, for a cart in which these products exclude Paid.
-pub async fn methods(
-    app: &App,
-    buyer: &Buyer,
-    not_on_paid: &[String],
-) -> Result<Vec<MethodOut>, Error> {
-    let settings = paid_settings::find(buyer.store, &*app.db().await?).await?;
+pub fn methods(buyer: &Buyer, not_on_paid: &[String]) -> Vec<MethodOut> {
+    let (settings, member) = (&buyer.terms.settings, buyer.member());
     let method = |method: &PaymentMethod| {
         let reasons = match method {
             PaymentMethod::Paid => {
-                let mut reasons = checkout::hindrances(&settings, &buyer.member, not_on_paid);
-                reasons.extend(checkout::status_hindrance(buyer.member.application.status));
+                let mut reasons = checkout::hindrances(settings, member, not_on_paid);
+                reasons.extend(checkout::status_hindrance(member.application.status));
                 reasons
             }
             PaymentMethod::BankTransfer | PaymentMethod::CashOnDelivery => {
                 hindrances(buyer, *method)
             }
         };
-        let checked_at = buyer
-            .member
+        let checked_at = member
             .application
             .checked_at
             .filter(|_| *method == PaymentMethod::Paid);
@@ -102,18 +97,18 @@ pub async fn methods(
             checked_at,
         }
     };
-    Ok(PaymentMethod::ALL.iter().map(method).collect())
+    PaymentMethod::ALL.iter().map(method).collect()
 }
 
 fn hindrances(buyer: &Buyer, method: PaymentMethod) -> Vec<Reason> {
     let mut reasons = Vec::new();
-    if buyer.member.status != MemberStatus::Active {
+    if buyer.member().status != MemberStatus::Active {
         reasons.push(Reason::new(
             "member_not_active",
             "The store has not approved the account yet.",
         ));
     }
-    if !buyer.member.has(method) {
+    if !buyer.member().has(method) {
         reasons.push(Reason::new(
             "method_not_ticked",
             "The store does not offer this method to the account.",

@@ -15,8 +15,9 @@ use crate::paid::ReportedStatus;
 
 /// Takes an answer into the cache and gives the member as it is now.
 ///
-/// The answer is discarded if the row changed since `asked` was read. A number that the mapping does not know is
-/// kept as Paid wrote it, and takes the right to pay away.
+/// An answer that tells nothing new writes nothing: when Paid was last asked stands with the call. The answer is discarded
+/// if the row changed since `asked` was read. A number that the mapping does not know is kept as Paid wrote it, and takes
+/// the right to pay away.
 pub async fn take(
     app: &App,
     asked: &Member,
@@ -25,6 +26,12 @@ pub async fn take(
     conn: &mut AsyncPgConnection,
 ) -> Result<Member, Error> {
     let now = app.clock.now();
+    let mut told = asked.application.clone();
+    enter(&mut told, reported, now);
+    told.checked_at = asked.application.checked_at;
+    if told == asked.application {
+        return Ok(asked.clone());
+    }
     conn.transaction(async |conn| {
         let mut member = member::lock(asked.store_id, asked.id, conn)
             .await?

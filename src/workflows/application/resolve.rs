@@ -39,7 +39,7 @@ pub async fn resolve(
     let deadline = provider::deadline(app);
     let decided = decide(app, id, decision, context).await?;
     if let Some(submission) = decided {
-        drive::drive_until(app, submission, deadline).await?;
+        drive::drive_until(app, submission, None, deadline).await?;
     }
     let now = resolved(app, context.store, id).await?;
     Ok(Resolved {

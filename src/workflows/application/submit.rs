@@ -143,13 +143,15 @@ pub async fn write_down(
 /// Drives the submission that a registration wrote down. A refusal is for the admin to see, not for the buyer.
 pub async fn submit_registered(app: &App, operation: Operation) -> Result<(), Error> {
     let deadline = provider::deadline(app);
-    drive::drive_until(app, operation, deadline).await.map(drop)
+    drive::drive_until(app, operation, None, deadline)
+        .await
+        .map(drop)
 }
 
 async fn finish(app: &App, operation: Operation, deadline: Instant) -> Result<Submission, Error> {
     let (store, member) = (operation.store_id, operation.member_id.or_not_found()?);
-    match drive::drive_until(app, operation, deadline).await? {
-        Some(settled) => ended(app, store, member, &settled).await,
+    match drive::drive_until(app, operation, None, deadline).await? {
+        Some(driven) => ended(app, store, member, &driven.operation).await,
         None => answer(app, store, member, SubmissionOutcome::Processing).await,
     }
 }

@@ -45,8 +45,8 @@ pub async fn begin(
     Ok(Ending::Lost(current))
 }
 
-/// Is a locked operation still in the hands of the drive that claimed it?
-fn is_still_held(claimed: &Operation, current: &Operation) -> bool {
+/// Is an operation still in the hands of the drive that claimed it?
+pub fn is_still_held(claimed: &Operation, current: &Operation) -> bool {
     current.is_to_be_driven() && current.lease.is_some() && current.lease == claimed.lease
 }
 

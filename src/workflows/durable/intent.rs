@@ -34,7 +34,7 @@ pub enum Asked {
 
 /// An operation, leased to whoever writes it down.
 ///
-/// In memory no send has arrived yet; [`write_intent`] stores that one may have, as a crash could come right after it.
+/// In memory no send has arrived yet; what is stored ([`Operation::as_claimed`]) says that one may have, as a crash could come right after it.
 pub fn intent(app: &App, target: Target, body: Value, actor: &str) -> Operation {
     let lease = lease::new(app);
     let (order_id, member_id, plan) = match target.asked {
@@ -68,17 +68,10 @@ pub fn intent(app: &App, target: Target, body: Value, actor: &str) -> Operation 
     }
 }
 
-/// Stores an intent as one whose first send may have arrived.
+/// Stores an intent in the caller's transaction.
 pub async fn write_intent(
     operation: &Operation,
     conn: &mut AsyncPgConnection,
 ) -> Result<(), Error> {
-    Ok(operation::insert(
-        &Operation {
-            may_have_arrived: true,
-            ..operation.clone()
-        },
-        conn,
-    )
-    .await?)
+    Ok(operation::insert(&operation.as_claimed(), conn).await?)
 }

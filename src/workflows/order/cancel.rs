@@ -1,12 +1,12 @@
 //! 受注取消: cancelling an order, with its payment or without it.
 
-use diesel_async::AsyncConnection;
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use crate::app::App;
 use crate::db::event::{NewEvent, Subject};
-use crate::db::order::{self, Order};
-use crate::db::payment;
+use crate::db::order::Order;
+use crate::db::payment::Payment;
 use crate::domain::OrderId;
 use crate::domain::events::EventType;
 use crate::domain::operation::SalePlan;
@@ -14,8 +14,8 @@ use crate::domain::payment::{HandlingStatus, PaymentAction};
 use crate::error::{Code, Error};
 use crate::workflows::context::Context;
 use crate::workflows::payment::answer::{Progress, finish};
-use crate::workflows::payment::intent;
-use crate::workflows::payment::lock::Locked;
+use crate::workflows::payment::case::Case;
+use crate::workflows::payment::decide::{Decided, Then, carry_out};
 use crate::workflows::payment::rules::{check_account, in_progress, not_unconfirmed};
 use crate::workflows::provider;
 
@@ -35,61 +35,58 @@ pub async fn cancel(
     wish: CancelOrder,
     context: &Context<'_>,
 ) -> Result<Progress, Error> {
-    let (deadline, now) = (provider::deadline(app), app.clock.now());
-    // The connection goes back before Paid is waited for.
-    let intent = {
-        let conn = &mut *app.db().await?;
-        conn.transaction(async |conn| {
-            let Locked {
-                settings,
-                mut order,
-                open,
-                mut payment,
-            } = Locked::of(context.store, id, conn).await?;
-            context.check_version(order.version)?;
-            check_not_cancelled(&order)?;
-            // One that came to nothing is no sale to give up; one that is fixed must be refused by the table.
-            if let Some(payment) = payment
-                .as_ref()
-                .filter(|payment| wish.cancel_payment && !payment.status.came_to_nothing())
-            {
-                if open.is_some() {
-                    return Err(in_progress());
-                }
-                payment
-                    .status
-                    .after(PaymentAction::Cancel)
-                    .map_err(not_unconfirmed)?;
-                context.require_payments_write()?;
-                check_account(&settings, payment)?;
-                let plan = SalePlan::Cancel {
-                    cancel_order: true,
-                    reason: wish.reason.clone(),
-                };
-                return intent::write_down(app, &mut order, payment, plan, context, conn)
-                    .await
-                    .map(Some);
-            }
-            // Whatever a human accepted before, it was not an open sale of a cancelled order.
-            if let Some(payment) = payment
-                .as_mut()
-                .filter(|payment| payment.accepted_total.is_some())
-            {
-                payment.forget_acceptance();
-                payment::save(payment, conn).await?;
-            }
-            order.handling_status = HandlingStatus::Cancelled;
-            order.cancelled_at = Some(now);
-            order::save(&mut order, now, conn).await?;
-            context.ticket.record(order.id.0, conn).await?;
-            let data = json!({ "reason": wish.reason, "cancel_payment": false });
-            let event = NewEvent::new(EventType::OrderCancelled, Subject::Order(id), data);
-            context.log(&[event], now, conn).await?;
-            Ok(None)
-        })
-        .await?
-    };
-    finish(app, context.store, id, intent, deadline).await
+    let deadline = provider::deadline(app);
+    let carried = carry_out(app, id, None, None, context, |case| {
+        check_not_cancelled(&case.view.order)?;
+        // One that came to nothing is no sale to give up; one that is fixed must be refused by the table.
+        let sale = case.view.payment.as_ref();
+        match sale.filter(|sale| wish.cancel_payment && !sale.status.came_to_nothing()) {
+            Some(sale) => with_its_sale(case, sale, &wish, context),
+            None => Ok(alone(case, &wish, app.clock.now())),
+        }
+    });
+    let (case, intent) = carried.await?;
+    finish(app, case, intent, deadline).await
+}
+
+fn with_its_sale(
+    case: &Case,
+    sale: &Payment,
+    wish: &CancelOrder,
+    context: &Context<'_>,
+) -> Result<Decided, Error> {
+    if case.view.operation.is_some() {
+        return Err(in_progress());
+    }
+    sale.status
+        .after(PaymentAction::Cancel)
+        .map_err(not_unconfirmed)?;
+    context.require_payments_write()?;
+    check_account(&case.settings, sale)?;
+    Ok(Decided {
+        then: Then::Ask(SalePlan::Cancel {
+            cancel_order: true,
+            reason: wish.reason.clone(),
+        }),
+        ..Decided::nothing(case)
+    })
+}
+
+fn alone(case: &Case, wish: &CancelOrder, now: DateTime<Utc>) -> Decided {
+    let mut decided = Decided::nothing(case);
+    // Whatever a human accepted before, it was not an open sale of a cancelled order.
+    if let Some(payment) = &mut decided.after.payment {
+        payment.forget_acceptance();
+    }
+    let order = &mut decided.after.order;
+    order.handling_status = HandlingStatus::Cancelled;
+    order.cancelled_at = Some(now);
+    let data = json!({ "reason": wish.reason, "cancel_payment": false });
+    let subject = Subject::Order(order.id);
+    decided
+        .events
+        .push(NewEvent::new(EventType::OrderCancelled, subject, data));
+    decided
 }
 
 fn check_not_cancelled(order: &Order) -> Result<(), Error> {

@@ -1,13 +1,11 @@
 //! Editing an order: with the amount at Paid, where the admin says so, or without it. See *Both sides change or neither
 //! does* and *The order's total is the shop's* in docs/rules.md.
 
-use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
 
 use crate::app::App;
 use crate::db::event::{NewEvent, Subject};
-use crate::db::operation::Operation;
-use crate::db::order;
+use crate::db::order::Order;
 use crate::db::payment::Payment;
 use crate::domain::events::EventType;
 use crate::domain::member::PaymentMethod;
@@ -18,8 +16,8 @@ use crate::domain::{OrderId, Yen};
 use crate::error::{Code, Error};
 use crate::workflows::context::Context;
 use crate::workflows::payment::answer::{Progress, finish};
-use crate::workflows::payment::intent;
-use crate::workflows::payment::lock::Locked;
+use crate::workflows::payment::case::Case;
+use crate::workflows::payment::decide::{Decided, Then, carry_out};
 use crate::workflows::payment::rules::{
     check_account, in_progress, not_unconfirmed, require_change_amount,
 };
@@ -54,76 +52,74 @@ pub async fn edit(
     context: &Context<'_>,
 ) -> Result<Progress, Error> {
     let deadline = provider::deadline(app);
-    // The connection goes back before Paid is waited for.
-    let intent = {
-        let conn = &mut *app.db().await?;
-        conn.transaction(async |conn| {
-            let locked = Locked::of(context.store, id, conn).await?;
-            context.check_version(locked.order.version)?;
-            Editing {
-                app,
-                locked,
-                edit,
-                context,
-            }
-            .apply(conn)
-            .await
-        })
-        .await?
-    };
-    finish(app, context.store, id, intent, deadline).await
+    let carried = carry_out(app, id, None, None, context, |case| {
+        let editing = Editing {
+            app,
+            case,
+            edit: &edit,
+            context,
+        };
+        editing.decide()
+    });
+    let (case, intent) = carried.await?;
+    finish(app, case, intent, deadline).await
 }
 
 struct Editing<'a> {
     app: &'a App,
-    locked: Locked,
-    edit: Edit,
+    case: &'a Case,
+    edit: &'a Edit,
     context: &'a Context<'a>,
 }
 
 impl Editing<'_> {
-    async fn apply(mut self, conn: &mut AsyncPgConnection) -> Result<Option<Operation>, Error> {
+    fn decide(&self) -> Result<Decided, Error> {
         let edited = self.edited()?;
-        let content_changes = edited.content != self.locked.order.content();
-        if content_changes && self.locked.open.is_some() {
+        let content_changes = edited.content != self.order().content();
+        if content_changes && self.case.view.operation.is_some() {
             return Err(in_progress());
         }
-        self.change_method()?;
+        let mut decided = Decided::nothing(self.case);
+        let order = &mut decided.after.order;
+        order.payment_method = self.method()?;
         if let Some((payment, amount)) = self.amount_to_change(content_changes, &edited)? {
-            return self.ask_paid(payment, amount, edited, conn).await.map(Some);
+            decided.then = Then::Ask(self.amend(payment, amount, edited)?);
+            return Ok(decided);
         }
-        let changed = self.changed(content_changes);
-        self.locked.order.take_on(edited);
-        let now = self.app.clock.now();
-        order::save(&mut self.locked.order, now, conn).await?;
+        order.take_on(edited);
         let data = json!({
-            "changed": changed,
-            "total": self.locked.order.total,
-            "handling_status": self.locked.order.handling_status,
-            "payment_method": self.locked.order.payment_method,
+            "changed": self.changed(content_changes),
+            "total": order.total,
+            "handling_status": order.handling_status,
+            "payment_method": order.payment_method,
         });
-        let subject = Subject::Order(self.locked.order.id);
-        let event = NewEvent::new(EventType::OrderChanged, subject, data);
-        self.context.log(&[event], now, conn).await?;
-        Ok(None)
+        let subject = Subject::Order(order.id);
+        decided
+            .events
+            .push(NewEvent::new(EventType::OrderChanged, subject, data));
+        Ok(decided)
+    }
+
+    fn order(&self) -> &Order {
+        &self.case.view.order
     }
 
     /// The order as it shall be.
     fn edited(&self) -> Result<OrderEdit, Error> {
-        let mut content = self.locked.order.content();
+        let mut content = self.order().content();
         if let Some(lines) = &self.edit.lines {
             content.lines = lines.clone();
         }
         content.shipping_fee = self.edit.shipping_fee.unwrap_or(content.shipping_fee);
         content.payment_fee = self.edit.payment_fee.unwrap_or(content.payment_fee);
-        let totals = content.totals(self.locked.order.tax_rounding)?;
+        let totals = content.totals(self.order().tax_rounding)?;
         Ok(OrderEdit {
             content,
             totals,
             note: self.edit.note.clone(),
             internal_note: self.edit.internal_note.clone(),
             handling_status: self.edit.handling_status,
-            before: Some(self.locked.order.remarks()),
+            before: Some(self.order().remarks()),
         })
     }
 
@@ -132,12 +128,9 @@ impl Editing<'_> {
         &self,
         content_changes: bool,
         edited: &OrderEdit,
-    ) -> Result<Option<(Payment, Yen)>, Error> {
-        let payment = self
-            .locked
-            .payment
-            .as_ref()
-            .filter(|_| self.locked.order.payment_method == PaymentMethod::Paid);
+    ) -> Result<Option<(&Payment, Yen)>, Error> {
+        let payment = self.case.view.payment.as_ref();
+        let payment = payment.filter(|_| self.order().payment_method == PaymentMethod::Paid);
         let unconfirmed = payment.filter(|payment| payment.status == PaymentStatus::Unconfirmed);
         if self.edit.update_paid_amount.is_none() && content_changes && unconfirmed.is_some() {
             return Err(Error::invalid(
@@ -153,7 +146,7 @@ impl Editing<'_> {
             Code::PaymentNotUnconfirmed
                 .because("The order is not paid with Paid, so there is no amount to change.")
         })?;
-        if self.locked.open.is_some() {
+        if self.case.view.operation.is_some() {
             return Err(in_progress());
         }
         payment
@@ -165,38 +158,28 @@ impl Editing<'_> {
                 .because("A sale at Paid is at least 1 yen. Cancel the payment instead."));
         }
         let differs = payment.amount != edited.totals.total;
-        Ok(differs.then(|| (payment.clone(), edited.totals.total)))
+        Ok(differs.then(|| (payment, edited.totals.total)))
     }
 
-    async fn ask_paid(
-        mut self,
-        payment: Payment,
-        amount: Yen,
-        edited: OrderEdit,
-        conn: &mut AsyncPgConnection,
-    ) -> Result<Operation, Error> {
+    fn amend(&self, payment: &Payment, amount: Yen, edited: OrderEdit) -> Result<SalePlan, Error> {
         self.context.require_payments_write()?;
         require_change_amount(self.app)?;
-        check_account(&self.locked.settings, &payment)?;
-        let plan = SalePlan::Amend {
+        check_account(&self.case.settings, payment)?;
+        Ok(SalePlan::Amend {
             amount,
             before: payment.amount,
             edit: Some(Box::new(edited)),
-        };
-        let order = &mut self.locked.order;
-        intent::write_down(self.app, order, &payment, plan, self.context, conn).await
+        })
     }
 
     /// Away from Paid once its payment has come to nothing; never to Paid, which needs a credit check.
-    fn change_method(&mut self) -> Result<(), Error> {
-        let Some(method) = self
-            .edit
-            .payment_method
-            .filter(|method| *method != self.locked.order.payment_method)
-        else {
-            return Ok(());
-        };
-        let payment = self.locked.payment.as_ref();
+    fn method(&self) -> Result<PaymentMethod, Error> {
+        let present = self.order().payment_method;
+        let method = self.edit.payment_method.unwrap_or(present);
+        if method == present {
+            return Ok(present);
+        }
+        let payment = self.case.view.payment.as_ref();
         let may_leave = payment.is_none_or(|payment| payment.status.came_to_nothing());
         if method == PaymentMethod::Paid || !may_leave {
             return Err(Code::OrderStateForbids.because(
@@ -204,8 +187,7 @@ impl Editing<'_> {
                  cancelled or failed.",
             ));
         }
-        self.locked.order.payment_method = method;
-        Ok(())
+        Ok(method)
     }
 
     fn changed(&self, content: bool) -> Vec<&'static str> {

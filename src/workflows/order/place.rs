@@ -1,7 +1,7 @@
 //! Placing an order: the credit check, then the provisional sale; only then is the order complete.
 
 use chrono::{DateTime, Utc};
-use diesel_async::{AsyncConnection, AsyncPgConnection};
+use diesel_async::AsyncConnection;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -12,11 +12,11 @@ use crate::db::event::{self, NewEvent, Subject};
 use crate::db::idempotency_key::Ticket;
 use crate::db::json::Json;
 use crate::db::member::{self, Member};
-use crate::db::operation::{self, Operation};
-use crate::db::order::{self, Order};
+use crate::db::operation::{self, OpenOperation, Operation};
+use crate::db::order::{self, Order, OrderBuyer, OrderView};
 use crate::db::paid_settings::{self, PaidSettings};
 use crate::db::payment::{self, Payment};
-use crate::db::store::Store;
+use crate::db::together::{TRIES, Together, never_stands, were_made};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::events::EventType;
 use crate::domain::member::{MemberStatus, PaymentMethod};
@@ -25,19 +25,18 @@ use crate::domain::order::{OrderContent, Totals, order_number};
 use crate::domain::payment::{HandlingStatus, PaymentStatus};
 use crate::domain::{MemberId, OrderId, PaidKey, Reason, StoreId, Yen};
 use crate::error::{Code, Error, OrNotFound};
-use crate::paid::{self, CreditAnswer, StatusAnswer};
+use crate::paid::{self, CreditAnswer, ReportedStatus, StatusAnswer};
 use crate::workflows::application::reported;
-use crate::workflows::durable::intent::write_intent;
+use crate::workflows::checkout::{self, Terms};
+use crate::workflows::drive::{self, Driven};
 use crate::workflows::payment::answer::{Progress, view};
+use crate::workflows::payment::case::Case;
 use crate::workflows::payment::intent;
 use crate::workflows::provider::{self, About, Calls, PaidReader};
-use crate::workflows::{checkout, drive};
 
 /// What is to be ordered.
 #[derive(Clone, Debug)]
 pub struct NewOrder {
-    /// Who buys.
-    pub member_id: MemberId,
     /// How it is to be paid.
     pub payment_method: PaymentMethod,
     /// Lines and fees.
@@ -54,37 +53,28 @@ pub struct NewOrder {
     pub actor: String,
 }
 
-/// Places an order.
+/// Places an order of the member at the store that the terms are about.
 pub async fn place(
     app: &App,
-    store: &Store,
+    terms: Terms,
     new: NewOrder,
     ticket: &Ticket,
 ) -> Result<Progress, Error> {
-    let totals = new.content.totals(store.tax_rounding)?;
+    let totals = new.content.totals(terms.store.tax_rounding)?;
     if new
         .expected_total
         .is_some_and(|expected| expected != totals.total)
     {
         return Err(Code::PriceChanged.because(format!("The order comes to {} now.", totals.total)));
     }
-    let member = member::find(store.store_id, new.member_id, &*app.db().await?).await?;
-    let member = member.ok_or_else(|| {
-        Error::invalid("/member_id", "unknown_member", "There is no such member.")
-    })?;
     if new.payment_method != PaymentMethod::Paid {
-        return place_without_paid(app, store, new, totals, ticket).await;
+        return place_without_paid(app, terms, new, totals, ticket).await;
     }
     if totals.total < Yen(1) {
         return Err(Code::ZeroTotal.because("A sale at Paid is at least 1 yen."));
     }
-    let placing = Placing {
-        app,
-        store,
-        new,
-        totals,
-    };
-    placing.with_paid(member, ticket).await
+    let placing = Placing { app, new, totals };
+    placing.with_paid(terms, ticket).await
 }
 
 fn check_method(member: &Member, method: PaymentMethod) -> Result<(), Error> {
@@ -101,46 +91,53 @@ fn check_method(member: &Member, method: PaymentMethod) -> Result<(), Error> {
 
 async fn place_without_paid(
     app: &App,
-    store: &Store,
+    terms: Terms,
     new: NewOrder,
     totals: Totals,
     ticket: &Ticket,
 ) -> Result<Progress, Error> {
-    let now = app.clock.now();
+    check_method(&terms.member, new.payment_method)?;
+    let (mut terms, now) = (terms, app.clock.now());
+    let number = next_number(app, &terms).await?;
+    let order = draft(&terms, OrderId::new(), &new, totals, number, now);
+    let data = json!({ "total": order.total, "payment_method": order.payment_method });
+    let events = [NewEvent::new(
+        EventType::OrderPlaced,
+        Subject::Order(order.id),
+        data,
+    )];
+    for _ in 0..TRIES {
+        let changes = Together::new().provided("member", member::as_read(&terms.member));
+        let changes = ticket
+            .recorded(order.id.0, changes)
+            .and(order::creation(&order))
+            .and_maybe(event::lines(order.store_id, &events, &new.actor, now));
+        let made = changes.make(&mut *app.db().await?).await;
+        if were_made(made)? {
+            let view = OrderView {
+                order,
+                member: OrderBuyer::from(&terms.member),
+                payment: None,
+                operation: None,
+            };
+            return Ok(Progress {
+                view,
+                processing: false,
+            });
+        }
+        terms = terms.again(app).await?;
+        check_method(&terms.member, new.payment_method)?;
+    }
+    Err(never_stands())
+}
+
+async fn next_number(app: &App, terms: &Terms) -> Result<i64, Error> {
     let conn = &mut *app.db().await?;
-    let number = counter::next(store.store_id, counter::Counted::Order, conn).await?;
-    let order = draft(store, OrderId::new(), &new, totals, number, now);
-    conn.transaction(async |conn| {
-        let member = member::share(store.store_id, new.member_id, conn)
-            .await?
-            .or_not_found()?;
-        check_method(&member, new.payment_method)?;
-        order::insert(&order, conn).await?;
-        ticket.record(order.id.0, conn).await?;
-        let data = json!({ "total": order.total, "payment_method": order.payment_method });
-        let subject = Subject::Order(order.id);
-        event::append(
-            store.store_id,
-            &[NewEvent::new(EventType::OrderPlaced, subject, data)],
-            &new.actor,
-            now,
-            conn,
-        )
-        .await?;
-        Ok::<_, Error>(())
-    })
-    .await?;
-    let view = order::find(store.store_id, order.id, conn)
-        .await?
-        .or_not_found()?;
-    Ok(Progress {
-        view,
-        processing: false,
-    })
+    Ok(counter::next(terms.store.store_id, counter::Counted::Order, conn).await?)
 }
 
 fn draft(
-    store: &Store,
+    terms: &Terms,
     id: OrderId,
     new: &NewOrder,
     totals: Totals,
@@ -148,10 +145,10 @@ fn draft(
     now: DateTime<Utc>,
 ) -> Order {
     Order {
-        store_id: store.store_id,
+        store_id: terms.store.store_id,
         id,
         number: order_number(number),
-        member_id: new.member_id,
+        member_id: terms.member.id,
         placed_at: now,
         cancelled_at: None,
         handling_status: HandlingStatus::New,
@@ -159,7 +156,7 @@ fn draft(
         lines: Json(new.content.lines.clone()),
         shipping_fee: new.content.shipping_fee,
         payment_fee: new.content.payment_fee,
-        tax_rounding: store.tax_rounding,
+        tax_rounding: terms.store.tax_rounding,
         total: totals.total,
         totals: Json(totals),
         note: new.note.clone(),
@@ -199,44 +196,42 @@ fn new_payment(order: &Order, settings: &PaidSettings, customer_number: PaidKey)
 
 struct Placing<'a> {
     app: &'a App,
-    store: &'a Store,
     new: NewOrder,
     totals: Totals,
 }
 
 impl Placing<'_> {
-    async fn with_paid(self, member: Member, ticket: &Ticket) -> Result<Progress, Error> {
-        let settings = paid_settings::find(self.store.store_id, &*self.app.db().await?).await?;
-        let hindrances = checkout::hindrances(&settings, &member, &self.new.not_on_paid);
+    async fn with_paid(self, terms: Terms, ticket: &Ticket) -> Result<Progress, Error> {
+        let (settings, member) = (&terms.settings, &terms.member);
+        let hindrances = checkout::hindrances(settings, member, &self.new.not_on_paid);
         let hindered = !hindrances.is_empty();
         let askable = !hindered && member.is_known_to_paid();
         if hindered || (member.application.status != ApplicationStatus::ApprovedActive && !askable)
         {
-            return Err(not_available(hindrances, &member));
+            return Err(not_available(hindrances, member));
         }
         let key = member
             .customer_number
             .clone()
-            .ok_or_else(|| not_available(Vec::new(), &member))?;
-        let account = provider::account(self.app, &settings, settings.environment)?;
-        let calls = Calls::new(self.app, self.store.store_id, About::member(member.id));
+            .ok_or_else(|| not_available(Vec::new(), member))?;
+        let account = provider::account(self.app, settings, settings.environment)?;
+        let calls = Calls::new(self.app, settings.store_id, About::member(member.id));
         let mut reader = PaidReader::new(self.app, account, calls);
-        let buyer = member.id;
-        let checked = self.check_credit(&mut reader, member, &key).await;
+        let (store, buyer) = (settings.store_id, member.id);
+        let checked = self.check_credit(&mut reader, terms, &key).await;
         let deadline = reader.deadline();
-        let member = match checked {
-            Ok(member) => member,
+        let terms = match checked {
+            Ok(terms) => terms,
             Err(refused) => {
                 self.note_calls(&reader.calls, buyer).await?;
                 return Err(refused);
             }
         };
-        let (id, operation) = self
-            .write_down(&settings, &member, key, reader.calls, ticket)
-            .await?;
-        match drive::drive_until(self.app, operation, deadline).await? {
-            Some(settled) => answer(self.app, self.store.store_id, id, &settled).await,
-            None => announce(self.app, self.store.store_id, id).await,
+        let (case, operation) = self.write_down(terms, key, reader.calls, ticket).await?;
+        let id = case.view.order.id;
+        match drive::drive_until(self.app, operation, Some(case), deadline).await? {
+            Some(driven) => answer(self.app, store, id, driven).await,
+            None => announce(self.app, store, id).await,
         }
     }
 
@@ -254,136 +249,138 @@ impl Placing<'_> {
     async fn check_credit(
         &self,
         reader: &mut PaidReader<'_>,
-        member: Member,
+        mut terms: Terms,
         key: &PaidKey,
-    ) -> Result<Member, Error> {
-        let mut member = member;
-        if member.application.status != ApplicationStatus::ApprovedActive {
+    ) -> Result<Terms, Error> {
+        if terms.member.application.status != ApplicationStatus::ApprovedActive {
             let answers = reader.statuses(std::slice::from_ref(key)).await?;
             if let Some(StatusAnswer::Reported(status)) = answers.get(key) {
-                member = reported::take(
-                    self.app,
-                    &member,
-                    status,
-                    &self.new.actor,
-                    &mut *self.app.db().await?,
-                )
-                .await?;
+                terms.member = self.reported(&terms.member, status).await?;
             }
-            if member.application.status != ApplicationStatus::ApprovedActive {
-                return Err(not_available(Vec::new(), &member));
+            if terms.member.application.status != ApplicationStatus::ApprovedActive {
+                return Err(not_available(Vec::new(), &terms.member));
             }
         }
         let credit = reader.credit(key, self.totals.total).await?;
         if let Some(status) = &credit.reported {
-            member = reported::take(
-                self.app,
-                &member,
-                status,
-                &self.new.actor,
-                &mut *self.app.db().await?,
-            )
-            .await?;
+            terms.member = self.reported(&terms.member, status).await?;
         }
         if credit.available {
-            return Ok(member);
+            return Ok(terms);
         }
-        self.note_refusal(&member, &credit).await?;
-        Err(credit_declined(&member, &credit))
+        self.note_refusal(&terms.member, &credit).await?;
+        Err(credit_declined(&terms.member, &credit))
+    }
+
+    async fn reported(&self, member: &Member, status: &ReportedStatus) -> Result<Member, Error> {
+        let conn = &mut *self.app.db().await?;
+        reported::take(self.app, member, status, &self.new.actor, conn).await
     }
 
     /// Nothing is placed, but the attempt stands in the log.
     async fn note_refusal(&self, member: &Member, credit: &CreditAnswer) -> Result<(), Error> {
         let data = json!({ "total": self.totals.total, "codes": credit.codes.as_slice(), "credit_check": true });
-        let subject = Subject::Member(member.id);
-        let (store, now) = (self.store.store_id, self.app.clock.now());
+        let event = NewEvent::new(EventType::OrderRefused, Subject::Member(member.id), data);
+        let (actor, now) = (&self.new.actor, self.app.clock.now());
         let conn = &mut *self.app.db().await?;
-        Ok(event::append(
-            store,
-            &[NewEvent::new(EventType::OrderRefused, subject, data)],
-            &self.new.actor,
-            now,
-            conn,
-        )
-        .await?)
+        Ok(event::append(member.store_id, &[event], actor, now, conn).await?)
     }
 
-    /// The intent: order, payment and operation in one transaction, with the keys that Paid will know, and the calls of
-    /// the credit check, which stand in the order's timeline. The order's id is drawn now and not before Paid was asked,
-    /// so that no order appears in a list behind others that somebody has seen there already.
+    /// The intent: order, payment and operation together, with the keys that Paid will know, and the calls of the credit
+    /// check, which stand in the order's timeline. The order's id is drawn now and not before Paid was asked, so that no
+    /// order appears in a list behind others that somebody has seen there already.
     async fn write_down(
         &self,
-        settings: &PaidSettings,
-        member: &Member,
+        terms: Terms,
         customer_number: PaidKey,
         calls: Calls,
         ticket: &Ticket,
-    ) -> Result<(OrderId, Operation), Error> {
-        let now = self.app.clock.now();
-        let conn = &mut *self.app.db().await?;
-        let number = counter::next(self.store.store_id, counter::Counted::Order, conn).await?;
-        let order = draft(
-            self.store,
-            OrderId::new(),
-            &self.new,
-            self.totals.clone(),
-            number,
-            now,
-        );
+    ) -> Result<(Case, Operation), Error> {
+        let (mut terms, now) = (terms, self.app.clock.now());
+        let number = next_number(self.app, &terms).await?;
+        let totals = self.totals.clone();
+        let order = draft(&terms, OrderId::new(), &self.new, totals, number, now);
         let calls = calls.about_order(order.id);
-        let payment = new_payment(&order, settings, customer_number);
+        let payment = new_payment(&order, &terms.settings, customer_number);
         let plan = SalePlan::Register {
             amount: order.total,
         };
         let operation = intent::operation(self.app, &order, &payment, plan, &self.new.actor);
-        let written = conn.transaction(async |conn| {
-            let unflagged = calls.write(conn).await?;
-            if let Err(refused) = self.check_again(settings, member, conn).await {
-                // What was asked stays in the log.
-                unflagged
-                    .raise(Subject::Member(member.id), &self.new.actor, conn)
-                    .await?;
-                return match refused {
-                    Error::Problem(_) => Ok(Err(refused)),
-                    Error::Internal(_) => Err(refused),
-                };
+        let view = OrderView {
+            order,
+            member: OrderBuyer::from(&terms.member),
+            payment: Some(payment),
+            operation: OpenOperation::of(&operation),
+        };
+        for _ in 0..TRIES {
+            if self
+                .written(&terms, &view, &operation, &calls, ticket)
+                .await?
+            {
+                let settings = terms.settings;
+                return Ok((Case { view, settings }, operation));
             }
-            order::insert(&order, conn).await?;
-            payment::insert(&payment, conn).await?;
-            write_intent(&operation, conn).await?;
-            ticket.record(order.id.0, conn).await?;
-            let data = json!({ "total": order.total, "operation_id": operation.id });
-            let subject = Subject::Order(order.id);
-            let mut events = vec![NewEvent::new(EventType::OrderRequested, subject, data)];
-            events.extend(unflagged.flag(Subject::Member(member.id), conn).await?);
-            event::append(order.store_id, &events, &self.new.actor, now, conn).await?;
-            Ok(Ok(()))
-        });
-        written.await??;
-        Ok((order.id, operation))
+            terms = self.check_again(terms, &calls).await?;
+        }
+        Err(never_stands())
     }
 
-    /// The settings and the member may have changed while Paid was asked.
-    async fn check_again(
+    /// False: nothing was written, as the terms have changed.
+    async fn written(
         &self,
-        settings: &PaidSettings,
-        member: &Member,
-        conn: &mut AsyncPgConnection,
-    ) -> Result<(), Error> {
-        let present = paid_settings::share(self.store.store_id, conn).await?;
-        let same_account = present.environment == settings.environment
-            && present.merchant_id == settings.merchant_id;
-        let member = member::share(self.store.store_id, member.id, conn)
-            .await?
-            .or_not_found()?;
-        let hindrances = checkout::hindrances(&present, &member, &self.new.not_on_paid);
-        if !same_account
-            || !hindrances.is_empty()
-            || member.application.status != ApplicationStatus::ApprovedActive
-        {
-            return Err(not_available(hindrances, &member));
+        terms: &Terms,
+        view: &OrderView,
+        operation: &Operation,
+        calls: &Calls,
+        ticket: &Ticket,
+    ) -> Result<bool, Error> {
+        let (order, actor, intent) = (&view.order, &self.new.actor, operation.as_claimed());
+        let data = json!({ "total": order.total, "operation_id": operation.id });
+        let events = [NewEvent::new(
+            EventType::OrderRequested,
+            Subject::Order(order.id),
+            data,
+        )];
+        let changes = Together::new()
+            .provided("settings", paid_settings::as_read(&terms.settings))
+            .provided("member", member::as_read(&terms.member));
+        let changes = ticket.recorded(order.id.0, changes);
+        let (changes, unflagged) = calls.write_with(changes, terms.settings.health);
+        let changes = changes
+            .and(order::creation(order))
+            .and_maybe(view.payment.as_ref().map(payment::creation))
+            .and(operation::creation(&intent))
+            .and_maybe(event::lines(
+                order.store_id,
+                &events,
+                actor,
+                order.placed_at,
+            ));
+        let buyer = Subject::Member(terms.member.id);
+        let conn = &mut *self.app.db().await?;
+        let made = were_made(unflagged.make(changes, buyer, actor, conn).await)?;
+        if made {
+            calls.are_written();
         }
-        Ok(())
+        Ok(made)
+    }
+
+    /// The settings and the member may have changed while Paid was asked. Where that forbids the order, what was asked
+    /// stays in the log.
+    async fn check_again(&self, before: Terms, calls: &Calls) -> Result<Terms, Error> {
+        let present = before.again(self.app).await?;
+        let (settings, member) = (&present.settings, &present.member);
+        let same_account = settings.environment == before.settings.environment
+            && settings.merchant_id == before.settings.merchant_id;
+        let hindrances = checkout::hindrances(settings, member, &self.new.not_on_paid);
+        if same_account
+            && hindrances.is_empty()
+            && member.application.status == ApplicationStatus::ApprovedActive
+        {
+            return Ok(present);
+        }
+        self.note_calls(calls, member.id).await?;
+        Err(not_available(hindrances, member))
     }
 }
 
@@ -417,16 +414,14 @@ fn credit_declined(member: &Member, credit: &CreditAnswer) -> Error {
 }
 
 /// The answer to a caller whose sale was settled while he waited.
-async fn answer(
-    app: &App,
-    store: StoreId,
-    id: OrderId,
-    settled: &Operation,
-) -> Result<Progress, Error> {
-    match settled.state {
-        OperationState::Refused => Err(sale_refused(app, store, id, settled).await?),
+async fn answer(app: &App, store: StoreId, id: OrderId, driven: Driven) -> Result<Progress, Error> {
+    match driven.operation.state {
+        OperationState::Refused => Err(sale_refused(app, store, id, &driven.operation).await?),
         OperationState::Done | OperationState::Abandoned => Ok(Progress {
-            view: view(app, store, id).await?,
+            view: match driven.view {
+                Some(view) => view,
+                None => view(app, store, id).await?,
+            },
             processing: false,
         }),
         OperationState::Open | OperationState::Stuck => announce(app, store, id).await,

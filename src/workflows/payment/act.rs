@@ -1,26 +1,24 @@
 //! Actions on a payment that stands: confirm, cancel, refresh.
 
 use chrono::{NaiveDate, TimeDelta};
-use diesel_async::{AsyncConnection, AsyncPgConnection};
 use tokio::time::Instant;
 
-use super::answer::{Progress, drive_now, finish, view};
-use super::intent;
-use super::lock::Locked;
+use super::answer::{Progress, drive_now, finish};
+use super::case::Case;
+use super::decide::{Decided, Then, carry_out};
 use super::refresh::{self, SaleAtPaid};
 use super::rules::{
     check_account, in_progress, missing, no_payment, not_unconfirmed, require_inquiry,
 };
 use crate::app::App;
 use crate::db::event::{NewEvent, Subject};
-use crate::db::operation::Operation;
-use crate::db::order::{self, Order, OrderView};
-use crate::db::paid_settings::{self, PaidSettings};
-use crate::db::payment::{self, Payment};
+use crate::db::order::{Order, OrderView};
+use crate::db::paid_settings::PaidSettings;
+use crate::db::payment::Payment;
 use crate::domain::operation::SalePlan;
 use crate::domain::payment::PaymentAction;
 use crate::domain::{OrderId, Yen};
-use crate::error::{Code, Error, OrNotFound};
+use crate::error::{Code, Error};
 use crate::paid::{self, Inquiry};
 use crate::workflows::context::Context;
 use crate::workflows::provider::{self, About, Calls, PaidReader};
@@ -48,32 +46,28 @@ pub async fn confirm(
 ) -> Result<Progress, Error> {
     let deadline = provider::deadline(app);
     let fixed_on = check_fixed_on(app, wish.fixed_on)?;
-    let (seen, settings) = {
-        let conn = &*app.db().await?;
-        (
-            order::find(context.store, id, conn).await?.or_not_found()?,
-            paid_settings::find(context.store, conn).await?,
-        )
-    };
-    context.check_version(seen.order.version)?;
-    let payment = may_be_asked(&seen, PaymentAction::Confirm)?;
+    let seen = Case::of_placed(app, context.store, id).await?;
+    context.check_version(seen.view.order.version)?;
+    let payment = may_be_asked(&seen.view, PaymentAction::Confirm)?;
     let shown = match app.config.paid.capabilities.inquiry {
-        true => Some(look(app, &settings, payment, context.actor, deadline).await?),
+        true => Some(look(app, &seen.settings, payment, context.actor, deadline).await?),
         false => None,
     };
-    let intent = ask(
-        app,
-        id,
-        PaymentAction::Confirm,
-        shown,
-        context,
-        |order, payment| {
-            check_amounts(&wish, order.total, payment.amount)?;
-            Ok(SalePlan::Confirm { fixed_on })
-        },
-    );
-    let intent = intent.await?;
-    finish(app, context.store, id, Some(intent), deadline).await
+    let calls = shown.as_ref().map(|shown| &shown.calls);
+    let carried = carry_out(app, id, Some(seen), calls, context, |case| {
+        asked(
+            app,
+            case,
+            PaymentAction::Confirm,
+            shown.as_ref(),
+            |order, payment| {
+                check_amounts(&wish, order.total, payment.amount)?;
+                Ok(SalePlan::Confirm { fixed_on })
+            },
+        )
+    });
+    let (case, intent) = carried.await?;
+    finish(app, case, intent, deadline).await
 }
 
 /// The business date of a confirmation: today in Japan where none is wished.
@@ -112,39 +106,51 @@ pub async fn cancel(
     context: &Context<'_>,
 ) -> Result<Progress, Error> {
     let deadline = provider::deadline(app);
-    let intent = ask(app, id, PaymentAction::Cancel, None, context, |_, _| {
-        Ok(SalePlan::Cancel {
-            cancel_order: false,
-            reason: reason.to_owned(),
+    let carried = carry_out(app, id, None, None, context, |case| {
+        asked(app, case, PaymentAction::Cancel, None, |_, _| {
+            Ok(SalePlan::Cancel {
+                cancel_order: false,
+                reason: reason.to_owned(),
+            })
         })
     });
-    let intent = intent.await?;
-    finish(app, context.store, id, Some(intent), deadline).await
+    let (case, intent) = carried.await?;
+    finish(app, case, intent, deadline).await
 }
 
 /// Reads status and amount of one payment at Paid and adopts them. An open operation is driven on instead.
 pub async fn refresh_one(app: &App, id: OrderId, context: &Context<'_>) -> Result<Progress, Error> {
-    let seen = view(app, context.store, id).await?;
-    context.check_version(seen.order.version)?;
-    let payment = seen.payment.ok_or_else(no_payment)?;
-    if let Some(open) = seen.operation {
+    let seen = Case::of_placed(app, context.store, id).await?;
+    context.check_version(seen.view.order.version)?;
+    let payment = seen.view.payment.as_ref().ok_or_else(no_payment)?;
+    if let Some(open) = &seen.view.operation {
         return drive_now(app, context.store, id, open.id).await;
     }
     require_inquiry(app)?;
-    let settings = paid_settings::find(context.store, &*app.db().await?).await?;
-    let shown = look(
-        app,
-        &settings,
-        &payment,
-        context.actor,
-        provider::deadline(app),
-    )
-    .await?;
-    refresh::adopt(app, context.store, id, &shown, context).await?;
+    let deadline = provider::deadline(app);
+    let shown = look(app, &seen.settings, payment, context.actor, deadline).await?;
+    let carried = carry_out(app, id, Some(seen), Some(&shown.calls), context, |case| {
+        Ok(refreshed(app, case, &shown))
+    });
+    let (case, _) = carried.await?;
     Ok(Progress {
-        view: view(app, context.store, id).await?,
+        view: case.view,
         processing: false,
     })
+}
+
+/// What Paid shows is taken over, unless an operation has been opened since the question.
+fn refreshed(app: &App, case: &Case, shown: &SaleAtPaid) -> Decided {
+    let mut decided = Decided::nothing(case);
+    if let Some(payment) = decided
+        .after
+        .payment
+        .as_mut()
+        .filter(|_| case.view.operation.is_none())
+    {
+        decided.events.extend(adopted(app, payment, Some(shown)));
+    }
+    decided
 }
 
 fn may_be_asked(seen: &OrderView, action: PaymentAction) -> Result<&Payment, Error> {
@@ -205,117 +211,48 @@ async fn look(
     Err(problem)
 }
 
-/// Writes down that Paid is to be asked, after checking under the order's lock that it may be. What Paid has just shown
-/// is adopted in the same transaction, and stays where nothing is asked after all.
-async fn ask(
+/// What an action on a payment comes to. What Paid has just shown is adopted first, and stays where nothing is asked after
+/// all.
+fn asked(
     app: &App,
-    id: OrderId,
+    case: &Case,
     action: PaymentAction,
-    shown: Option<SaleAtPaid>,
-    context: &Context<'_>,
-    plan: impl FnOnce(&Order, &Payment) -> Result<SalePlan, Error> + Send,
-) -> Result<Operation, Error> {
-    let conn = &mut *app.db().await?;
-    let asked = conn.transaction(async |conn| {
-        let unflagged = match &shown {
-            Some(shown) => Some(shown.calls.write(conn).await?),
-            None => None,
-        };
-        let locked = Locked::of(context.store, id, conn).await?;
-        let mut asking = RequestedAction {
-            app,
-            settings: locked.settings,
-            is_open: locked.open.is_some(),
-            payment: locked.payment.ok_or_else(no_payment)?,
-            action,
-            context,
-            events: Vec::new(),
-            adopted: false,
-        };
-        let mut order = locked.order;
-        let decided = asking.decide(&order, shown.as_ref(), plan);
-        asking.save(conn).await?;
-        if let Some(unflagged) = unflagged {
-            asking
-                .events
-                .extend(unflagged.flag(Subject::Order(id), conn).await?);
-        }
-        match decided {
-            Ok(plan) => {
-                asking.log(conn).await?;
-                intent::write_down(app, &mut order, &asking.payment, plan, context, conn)
-                    .await
-                    .map(Ok)
-            }
-            Err(refusal) => {
-                if asking.adopted {
-                    order::save(&mut order, app.clock.now(), conn).await?;
-                }
-                asking.log(conn).await?;
-                // Not an error of the transaction: what was found out stays.
-                Ok(Err(refusal))
-            }
-        }
-    });
-    asked
-        .await
-        .and_then(|decided: Result<Operation, Error>| decided)
+    shown: Option<&SaleAtPaid>,
+    plan: impl FnOnce(&Order, &Payment) -> Result<SalePlan, Error>,
+) -> Result<Decided, Error> {
+    let mut decided = Decided::nothing(case);
+    let order = &decided.after.order;
+    let payment = decided.after.payment.as_mut().ok_or_else(no_payment)?;
+    let asked = if case.view.operation.is_some() {
+        Err(in_progress())
+    } else {
+        decided.events.extend(adopted(app, payment, shown));
+        may_follow(&case.settings, payment, action, shown).and_then(|()| plan(order, payment))
+    };
+    decided.then = match asked {
+        Ok(plan) => Then::Ask(plan),
+        // Nothing was found out that would have to stay.
+        Err(refusal) if shown.is_none() => return Err(refusal),
+        Err(refusal) => Then::Refuse(refusal),
+    };
+    Ok(decided)
 }
 
-/// An action on the payment of a locked order, between the look at what is there and what is written.
-struct RequestedAction<'a> {
-    app: &'a App,
-    settings: PaidSettings,
-    is_open: bool,
-    action: PaymentAction,
-    context: &'a Context<'a>,
-    payment: Payment,
-    events: Vec<NewEvent>,
-    adopted: bool,
+/// Takes over what Paid shows. An answer about a row that changed since the question is discarded.
+fn adopted(app: &App, payment: &mut Payment, shown: Option<&SaleAtPaid>) -> Option<NewEvent> {
+    let shown = shown.filter(|shown| shown.asked == payment.version)?;
+    refresh::enter(payment, shown.sale, app.clock.now())
 }
 
-impl RequestedAction<'_> {
-    /// Says what to ask of Paid, or why nothing. The caller's version is compared with a row that nobody but others can
-    /// have changed since the caller read it.
-    fn decide(
-        &mut self,
-        order: &Order,
-        shown: Option<&SaleAtPaid>,
-        plan: impl FnOnce(&Order, &Payment) -> Result<SalePlan, Error>,
-    ) -> Result<SalePlan, Error> {
-        self.context.check_version(order.version)?;
-        if self.is_open {
-            return Err(in_progress());
-        }
-        // An answer about a row that changed since the question is discarded.
-        if let Some(shown) = shown.filter(|shown| shown.asked == self.payment.version) {
-            self.events.extend(refresh::enter(
-                &mut self.payment,
-                shown.sale,
-                self.app.clock.now(),
-            ));
-            self.adopted = true;
-            if shown.sale.is_none() {
-                return Err(missing());
-            }
-        }
-        self.payment
-            .status
-            .after(self.action)
-            .map_err(not_unconfirmed)?;
-        check_account(&self.settings, &self.payment)?;
-        plan(order, &self.payment)
+fn may_follow(
+    settings: &PaidSettings,
+    payment: &Payment,
+    action: PaymentAction,
+    shown: Option<&SaleAtPaid>,
+) -> Result<(), Error> {
+    if shown.is_some_and(|shown| shown.asked == payment.version && shown.sale.is_none()) {
+        return Err(missing());
     }
-
-    async fn save(&mut self, conn: &mut AsyncPgConnection) -> Result<(), Error> {
-        if self.adopted {
-            payment::save(&mut self.payment, conn).await?;
-        }
-        Ok(())
-    }
-
-    async fn log(&self, conn: &mut AsyncPgConnection) -> Result<(), Error> {
-        let now = self.app.clock.now();
-        Ok(self.context.log(&self.events, now, conn).await?)
-    }
+    payment.status.after(action).map_err(not_unconfirmed)?;
+    check_account(settings, payment)
 }

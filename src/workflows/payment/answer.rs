@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::case::Case;
 use super::rules::missing;
 use crate::app::App;
 use crate::db::operation::{self, Operation};
@@ -11,8 +12,9 @@ use crate::domain::operation::{OperationKind, OperationState, Plan, SalePlan};
 use crate::domain::{OperationId, OrderId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::paid;
+use crate::workflows::drive::{self, Driven};
 use crate::workflows::durable::end;
-use crate::workflows::{drive, provider};
+use crate::workflows::provider;
 
 /// An order, and whether Paid has still to say yes or no (202).
 #[derive(Clone, Debug)]
@@ -43,22 +45,27 @@ pub async fn drive_now(
     Ok(Progress { view, processing })
 }
 
-/// Drives what was written down, and gives the caller its end, or 202 when that takes too long.
+/// Drives what was written down about an order, which is then as `case` says, and gives the caller its end, or 202 when
+/// that takes too long.
 pub async fn finish(
     app: &App,
-    store: StoreId,
-    id: OrderId,
+    case: Case,
     intent: Option<Operation>,
     deadline: Instant,
 ) -> Result<Progress, Error> {
     let Some(operation) = intent else {
         return Ok(Progress {
-            view: view(app, store, id).await?,
+            view: case.view,
             processing: false,
         });
     };
-    match drive::drive_until(app, operation, deadline).await? {
-        Some(settled) => answer(app, store, id, &settled).await,
+    let (store, id) = (operation.store_id, case.view.order.id);
+    match drive::drive_until(app, operation, Some(case), deadline).await? {
+        Some(Driven {
+            operation,
+            view: Some(view),
+        }) => answer(view, &operation),
+        Some(Driven { operation, .. }) => answer(view(app, store, id).await?, &operation),
         None => Ok(Progress {
             view: view(app, store, id).await?,
             processing: true,
@@ -78,7 +85,7 @@ pub async fn resume(
     match earlier {
         // Paid did not even read that one: nothing stands in the way of a new try.
         Some(earlier) if end::was_not_read(&earlier) => Ok(None),
-        Some(earlier) => answer(app, store, id, &earlier).await.map(Some),
+        Some(earlier) => answer(view(app, store, id).await?, &earlier).map(Some),
         None => Ok(Some(Progress {
             view: view(app, store, id).await?,
             processing: false,
@@ -86,13 +93,7 @@ pub async fn resume(
     }
 }
 
-async fn answer(
-    app: &App,
-    store: StoreId,
-    id: OrderId,
-    operation: &Operation,
-) -> Result<Progress, Error> {
-    let view = view(app, store, id).await?;
+fn answer(view: OrderView, operation: &Operation) -> Result<Progress, Error> {
     match operation.state {
         OperationState::Refused => Err(refusal(operation, &view)),
         OperationState::Open | OperationState::Stuck => Ok(Progress {

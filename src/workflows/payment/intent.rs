@@ -1,20 +1,15 @@
 //! What is to be asked of Paid about a payment, written down before it is asked.
 
-use diesel_async::AsyncPgConnection;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::app::App;
-use crate::db::event::{NewEvent, Subject};
 use crate::db::operation::Operation;
-use crate::db::order::{self, Order};
+use crate::db::order::Order;
 use crate::db::payment::Payment;
-use crate::domain::events::EventType;
 use crate::domain::operation::SalePlan;
 use crate::domain::order::OrderLine;
-use crate::error::Error;
 use crate::paid::body;
-use crate::workflows::context::Context;
-use crate::workflows::durable::intent::{Asked, Target, intent, write_intent};
+use crate::workflows::durable::intent::{Asked, Target, intent};
 
 /// The operation that carries `plan` out, not written down yet.
 pub fn operation(
@@ -57,25 +52,4 @@ fn contents(lines: &[OrderLine]) -> String {
         0 | 1 => first.to_owned(),
         lines => format!("{first} 他{}点", lines - 1),
     }
-}
-
-/// Writes an operation on a locked order down, with its event.
-pub async fn write_down(
-    app: &App,
-    order: &mut Order,
-    payment: &Payment,
-    plan: SalePlan,
-    context: &Context<'_>,
-    conn: &mut AsyncPgConnection,
-) -> Result<Operation, Error> {
-    let operation = operation(app, order, payment, plan, context.actor);
-    let now = operation.started_at;
-    write_intent(&operation, conn).await?;
-    order::save(order, now, conn).await?;
-    context.ticket.record(operation.id.0, conn).await?;
-    let data =
-        json!({ "action": operation.kind, "operation_id": operation.id, "amount": payment.amount });
-    let event = NewEvent::new(EventType::PaymentRequested, Subject::Order(order.id), data);
-    context.log(&[event], now, conn).await?;
-    Ok(operation)
 }

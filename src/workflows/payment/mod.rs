@@ -3,6 +3,8 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`act`] | confirms, cancels and refreshes a payment on an admin's request |
+//! | [`case`] | what an action is decided on, and what comes of it |
+//! | [`decide`] | how an action is carried out |
 //! | [`rules`] | what forbids an action, and how its caller is told |
 //! | [`lock`] | what an action decides on, read under its locks |
 //! | [`intent`] | what is to be asked of Paid, written down first |
@@ -15,6 +17,8 @@
 
 pub mod act;
 pub mod answer;
+pub mod case;
+pub mod decide;
 pub mod find_out;
 pub mod intent;
 pub mod lock;

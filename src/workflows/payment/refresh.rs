@@ -17,9 +17,8 @@ use crate::domain::events::EventType;
 use crate::domain::payment::PaymentFlag;
 use crate::domain::settlement::{Adoption, Sale, adoption};
 use crate::domain::{OrderId, PaidKey, StoreId};
-use crate::error::{Error, OrNotFound};
+use crate::error::Error;
 use crate::paid::{Account, Codes, Inquiry, ReadFailure};
-use crate::workflows::context::Context;
 use crate::workflows::provider::{self, About, Calls};
 use crate::workflows::{batches, unknown_code};
 
@@ -48,35 +47,6 @@ pub struct SaleAtPaid {
     pub asked: i64,
     /// The sale; `None` where Paid knows none.
     pub sale: Option<Sale>,
-}
-
-/// Compares a payment with what Paid shows, and adopts or flags. The answer is discarded if the row changed since the
-/// question, or if an operation has been opened.
-pub async fn adopt(
-    app: &App,
-    store: StoreId,
-    id: OrderId,
-    shown: &SaleAtPaid,
-    context: &Context<'_>,
-) -> Result<(), Error> {
-    let now = app.clock.now();
-    let conn = &mut *app.db().await?;
-    conn.transaction(async |conn| {
-        let unflagged = shown.calls.write(conn).await?;
-        context.ticket.record(id.0, conn).await?;
-        let mut order = order::lock(store, id, conn).await?.or_not_found()?;
-        let open = operation::open_on_order(store, id, conn).await?;
-        let mut payment = payment::lock(store, id, conn).await?.or_not_found()?;
-        let mut events = Vec::new();
-        if payment.version == shown.asked && open.is_none() {
-            events.extend(enter(&mut payment, shown.sale, now));
-            payment::save(&mut payment, conn).await?;
-            order::save(&mut order, now, conn).await?;
-        }
-        events.extend(unflagged.flag(Subject::Order(id), conn).await?);
-        Ok::<_, Error>(event::append(store, &events, context.actor, now, conn).await?)
-    })
-    .await
 }
 
 /// What an answer says of the sale; `None` where it says nothing.
@@ -220,7 +190,8 @@ async fn ask_many(
     Ok(outcomes)
 }
 
-/// Adopts or flags as [`adopt`] does, for many in one transaction. `not_understood` is what has no meaning here, by order.
+/// Adopts or flags for many in one transaction. An answer is discarded if its row changed since the question, or if an
+/// operation has been opened. `not_understood` is what has no meaning here, by order.
 async fn adopt_many(
     app: &App,
     store: StoreId,

@@ -1,68 +1,59 @@
-//! Writes down how a drive of an operation on a sale ended: one transaction that first checks that the operation is
+//! Writes down how a drive of an operation on a sale ended: changes that are made together, provided that the operation is
 //! still open under its own lease.
 
 use chrono::{DateTime, Utc};
-use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::{Value, json};
 
+use super::case::Case;
 use super::find_out::{Gone, SaleFinding};
 use crate::app::App;
 use crate::db::event::{self, NewEvent, Subject};
 use crate::db::json::Json;
-use crate::db::operation::{self, Operation};
-use crate::db::order::{self, Order};
-use crate::db::payment::{self, Payment};
+use crate::db::operation::{self, OpenOperation, Operation};
+use crate::db::order::{Order, OrderBuyer, OrderView};
+use crate::db::payment::Payment;
+use crate::db::together::{TRIES, Together, never_stands, were_made};
 use crate::domain::events::EventType;
 use crate::domain::operation::{LastError, OperationState, Outcome, SalePlan, Sent};
 use crate::domain::payment::{HandlingStatus, PaymentFlag, PaymentStatus};
 use crate::domain::settlement::Sale;
 use crate::error::Error;
-use crate::workflows::durable::end::{self, Ending};
-use crate::workflows::durable::lease;
 use crate::workflows::durable::undecided::Undecided;
+use crate::workflows::durable::{end, lease};
 use crate::workflows::provider::Calls;
-use crate::workflows::unknown_code::Unflagged;
 
-/// Settles an operation, or puts off its next drive. Answers the operation as it stands now, which is another
-/// process's work if that took over meanwhile.
+/// Settles an operation on the sale of an order that was `seen` before, or puts off its next drive. Answers the operation
+/// as it stands now, which is another process's work if that took over meanwhile; and the order, where this wrote it.
 pub async fn settle(
     app: &App,
-    operation: &Operation,
+    claimed: &Operation,
     plan: &SalePlan,
     finding: SaleFinding,
     calls: &Calls,
-) -> Result<Operation, Error> {
-    let now = app.clock.now();
-    let conn = &mut *app.db().await?;
-    conn.transaction(async |conn| {
-        let unflagged = calls.write(conn).await?;
-        let (store, order_id) = (
-            operation.store_id,
-            operation.order_id.ok_or_else(missing_row)?,
-        );
-        let order = order::lock(store, order_id, conn)
-            .await?
-            .ok_or_else(missing_row)?;
-        let (current, unflagged) =
-            match end::begin(operation, unflagged, Subject::Order(order_id), conn).await? {
-                Ending::Ours(current, unflagged) => (current, unflagged),
-                Ending::Lost(current) => return Ok(current),
-            };
-        let payment = payment::lock(store, order_id, conn)
-            .await?
-            .ok_or_else(missing_row)?;
-        let settlement = SaleSettlement {
-            claimed: operation,
-            plan,
-            operation: current,
-            order,
-            payment,
-            events: Vec::new(),
-            now,
-        };
-        settlement.finish(app, finding, unflagged, conn).await
-    })
-    .await
+    seen: Case,
+) -> Result<(Operation, Option<OrderView>), Error> {
+    let (store, mut seen) = (claimed.store_id, seen);
+    for _ in 0..TRIES {
+        let settlement = SaleSettlement::new(app, claimed, plan, &seen)?;
+        let settled = settlement.finish(app, finding.clone());
+        if let Some((operation, view)) = settled.write(app, &seen, calls).await? {
+            return Ok((operation, Some(view)));
+        }
+        let current = operation::find(store, claimed.id, &*app.db().await?).await?;
+        let current = current.ok_or_else(missing_row)?;
+        if !end::is_still_held(claimed, &current) {
+            let subject = Subject::Order(seen.view.order.id);
+            let conn = &mut *app.db().await?;
+            calls
+                .write(conn)
+                .await?
+                .raise(subject, &claimed.actor, conn)
+                .await?;
+            return Ok((current, None));
+        }
+        seen = Case::read(app, store, seen.view.order.id).await?;
+    }
+    Err(never_stands())
 }
 
 fn missing_row() -> Error {
@@ -75,31 +66,43 @@ struct SaleSettlement<'a> {
     operation: Operation,
     order: Order,
     payment: Payment,
+    member: OrderBuyer,
     events: Vec<NewEvent>,
     now: DateTime<Utc>,
+    /// There is a further drive, before which nothing changes for the order.
+    is_put_off: bool,
 }
 
-impl SaleSettlement<'_> {
-    async fn finish(
-        mut self,
+impl<'a> SaleSettlement<'a> {
+    fn new(
         app: &App,
-        finding: SaleFinding,
-        unflagged: Unflagged,
-        conn: &mut AsyncPgConnection,
-    ) -> Result<Operation, Error> {
+        claimed: &'a Operation,
+        plan: &'a SalePlan,
+        seen: &Case,
+    ) -> Result<Self, Error> {
+        let view = seen.view.clone();
+        Ok(Self {
+            claimed,
+            plan,
+            operation: claimed.as_claimed(),
+            order: view.order,
+            payment: view.payment.ok_or_else(missing_row)?,
+            member: view.member,
+            events: Vec::new(),
+            now: app.clock.now(),
+            is_put_off: false,
+        })
+    }
+
+    fn finish(mut self, app: &App, finding: SaleFinding) -> Self {
         match finding {
             SaleFinding::Open(Undecided { outcome, sent }) => {
                 if end::put_off(app, self.claimed, &mut self.operation, outcome, sent) {
-                    operation::save(&self.operation, conn).await?;
-                    unflagged
-                        .raise(Subject::Order(self.order.id), &self.operation.actor, conn)
-                        .await?;
-                    return Ok(self.operation);
-                }
-                if self.operation.looks_again {
-                    self.came_late(None)
+                    self.is_put_off = true;
+                } else if self.operation.looks_again {
+                    self.came_late(None);
                 } else {
-                    self.stuck()
+                    self.stuck();
                 }
             }
             SaleFinding::Stuck(outcome) => {
@@ -115,20 +118,55 @@ impl SaleSettlement<'_> {
                 self.refused(outcome, found, lease::surely_over(app))
             }
         }
-        operation::save(&self.operation, conn).await?;
-        payment::save(&mut self.payment, conn).await?;
-        order::save(&mut self.order, self.now, conn).await?;
-        // An order that was never placed is not shown, so its buyer is looked at instead.
-        let discarded = self.order.discarded_at.is_some();
-        let about = if discarded {
-            Subject::Member(self.order.member_id)
-        } else {
-            Subject::Order(self.order.id)
+        self
+    }
+
+    /// Writes it all down, if what it was decided on still stands.
+    async fn write(
+        self,
+        app: &App,
+        seen: &Case,
+        calls: &Calls,
+    ) -> Result<Option<(Operation, OrderView)>, Error> {
+        let Self {
+            operation,
+            events,
+            now,
+            ..
+        } = self;
+        let mut after = OrderView {
+            order: self.order,
+            member: self.member,
+            payment: Some(self.payment),
+            operation: OpenOperation::of(&operation),
         };
-        self.events.extend(unflagged.flag(about, conn).await?);
-        let (store, actor) = (self.order.store_id, &self.operation.actor);
-        event::append(store, &self.events, actor, self.now, conn).await?;
-        Ok(self.operation)
+        // An order that was never placed is not shown, so its buyer is looked at instead.
+        let about = match after.order.discarded_at {
+            Some(_) => Subject::Member(after.member.id),
+            None => Subject::Order(after.order.id),
+        };
+        let changes = if self.is_put_off {
+            Together::new()
+        } else {
+            seen.changes(&mut after, now)
+        };
+        let changes = changes.provided("operation", operation::held(self.claimed));
+        let (changes, unflagged) = calls.write_with(changes, seen.settings.health);
+        let changes = changes
+            .and(operation::change(&operation))
+            .and_maybe(event::lines(
+                operation.store_id,
+                &events,
+                &operation.actor,
+                now,
+            ));
+        let conn = &mut *app.db().await?;
+        let made = unflagged.make(changes, about, &operation.actor, conn).await;
+        if !were_made(made)? {
+            return Ok(None);
+        }
+        calls.are_written();
+        Ok(Some((operation, after)))
     }
 
     fn event(&mut self, kind: EventType, mut data: Value) {

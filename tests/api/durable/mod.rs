@@ -8,4 +8,5 @@ mod resume;
 pub mod settle;
 mod stop;
 mod stuck;
+mod together;
 mod unknown_codes;

@@ -1,6 +1,7 @@
 //! What holds for the code, the schema and the documents as such.
 
 mod circles;
+mod costs;
 mod database_limits;
 pub mod imports;
 mod migrations;

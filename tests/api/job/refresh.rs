@@ -7,6 +7,7 @@ use kakeuri::db::application;
 use kakeuri::db::json::Json;
 use kakeuri::db::member::{self, Member};
 use kakeuri::db::payment::Payment;
+use kakeuri::db::together::Together;
 use kakeuri::db::{event, order, payment};
 use kakeuri::domain::application::ApplicationStatus;
 use kakeuri::domain::operation::LastError;
@@ -121,23 +122,23 @@ impl TestApp {
         let (mut ids, mut sales) = (Vec::new(), Vec::new());
         for place in 0..count {
             let id = OrderId::new();
-            order::insert(
-                &order::Order {
-                    id,
-                    number: format!("B{place}"),
-                    ..model.clone()
-                },
-                conn,
-            )
-            .await
-            .unwrap();
+            let order = order::Order {
+                id,
+                number: format!("B{place}"),
+                ..model.clone()
+            };
             let mut payment = Payment {
                 order_id: id,
                 credit_key: key('S', place),
                 ..paid.clone()
             };
             change(place, &mut payment);
-            payment::insert(&payment, conn).await.unwrap();
+            let changes = Together::new().and(order::creation(&order));
+            changes
+                .and(payment::creation(&payment))
+                .make(conn)
+                .await
+                .unwrap();
             ids.push(id);
             sales.push((key('S', place).as_str().to_owned(), 1100));
         }

@@ -1,0 +1,1 @@
+DROP FUNCTION must_stand(text, bigint);

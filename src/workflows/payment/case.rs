@@ -1,0 +1,65 @@
+//! What an action on an order is decided on, and what comes of it.
+
+use chrono::{DateTime, Utc};
+
+use crate::app::App;
+use crate::db::order::{self, OrderView};
+use crate::db::paid_settings::{self, PaidSettings};
+use crate::db::payment;
+use crate::db::together::Together;
+use crate::domain::{OrderId, StoreId};
+use crate::error::{Error, OrNotFound};
+
+/// An order with everything that an action on it depends on, as it was read. Nothing of it is locked: what is written
+/// begins with looking whether it still stands so, see [`Case::changes`].
+#[derive(Clone)]
+pub struct Case {
+    /// The order with its buyer, its payment and what is open on that.
+    pub view: OrderView,
+    /// The payment settings of its store.
+    pub settings: PaidSettings,
+}
+
+impl Case {
+    /// Reads it, also of an order that was never placed.
+    pub async fn read(app: &App, store: StoreId, id: OrderId) -> Result<Self, Error> {
+        let read = order::find_with_settings(store, id, &*app.db().await?).await?;
+        let (view, settings) = read.or_not_found()?;
+        Ok(Self { view, settings })
+    }
+
+    /// The same of an order that was placed.
+    pub async fn of_placed(app: &App, store: StoreId, id: OrderId) -> Result<Self, Error> {
+        let case = Self::read(app, store, id).await?;
+        let placed = case.view.order.discarded_at.is_none();
+        placed.then_some(case).or_not_found()
+    }
+
+    /// The changes that lead from here to `after`, to be made where all of it is as it was read. Whatever changes of the
+    /// order, its payment or what is open on that, counts in the order's version.
+    pub fn changes<'a>(&self, after: &'a mut OrderView, now: DateTime<Utc>) -> Together<'a> {
+        let before = &self.view;
+        let payment_changes = after.payment != before.payment;
+        if payment_changes || after.order != before.order || after.operation != before.operation {
+            after.order.version += 1;
+            after.order.updated_at = now;
+        }
+        let order_changes = after.order.version != before.order.version;
+        let content = after.order.content() != before.order.content();
+        let mut changes = Together::new();
+        // Whoever changes the account at Paid looks first whether anything is open there.
+        if before.operation.is_none() && after.operation.is_some() {
+            changes = changes.provided("settings", paid_settings::as_read(&self.settings));
+        }
+        changes = changes.provided("order", order::as_read(&before.order));
+        if let Some(payment) = &before.payment {
+            changes = changes.provided("payment", payment::as_read(payment));
+        }
+        if let Some(payment) = after.payment.as_mut().filter(|_| payment_changes) {
+            payment.version += 1;
+            changes = changes.and(payment::change(payment));
+        }
+        let order = &after.order;
+        changes.and_maybe(order_changes.then(|| order::change(order, content)))
+    }
+}

@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::fs;
+use std::io::{BufWriter, IsTerminal as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,7 @@ use kakeuri::workflows::session;
 use kakeuri::workflows::user::{self, NewUser};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use crate::boot::{self, Booted};
@@ -128,11 +130,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         command,
         Command::Serve(_) | Command::Work | Command::Sandbox(_)
     );
-    start_log(if long_running { "info" } else { "warn" });
+    let log = start_log(if long_running { "info" } else { "warn" });
     match command {
         Command::Openapi { check } => write_documents(check),
         Command::Sandbox(args) => run_sandbox(args).await,
-        Command::Serve(options) => serve::serve(Config::from_env()?, options).await,
+        Command::Serve(options) => serve::serve(Config::from_env()?, options, log).await,
         Command::Work => serve::work(Config::from_env()?).await,
         Command::Migrate => migrate(&Config::from_env()?).await,
         Command::Store(StoreCommand::Create {
@@ -152,17 +154,27 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
-/// Logs go to standard error: standard output belongs to what a command prints.
-fn start_log(default: &str) {
+/// How many lines may wait to be written. Whoever logs more waits himself: no line is lost.
+const WAITING_LINES: usize = 16_384;
+
+/// Logs go to standard error: standard output belongs to what a command prints. A thread of their own writes them, many at
+/// a time when there are many; what waits is written when the guard is dropped.
+fn start_log(default: &str) -> WorkerGuard {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let (lines, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(WAITING_LINES)
+        .lossy(false)
+        .thread_name("log")
+        .finish(BufWriter::new(std::io::stderr()));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
-        log.compact().init()
+        .with_writer(lines);
+    if std::io::stderr().is_terminal() {
+        log.compact().init();
     } else {
-        log.json().init()
+        log.json().init();
     }
+    guard
 }
 
 async fn migrate(config: &Config) -> anyhow::Result<()> {

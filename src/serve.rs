@@ -13,6 +13,7 @@ use kakeuri::{demo, http, worker};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tracing_appender::non_blocking::WorkerGuard;
 
 use crate::{banner, boot};
 
@@ -34,8 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long the rest may take.
 const LAST_STEPS: Duration = Duration::from_secs(3);
 
-/// Serves until it is told to stop.
-pub async fn serve(config: Config, options: Serve) -> anyhow::Result<()> {
+/// Serves until it is told to stop. `log` holds what waits to be logged, which is written before the process ends.
+pub async fn serve(config: Config, options: Serve, log: WorkerGuard) -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.listen).with_context(|| {
         format!(
             "KAKEURI_LISTEN: {} cannot be opened; choose another address",
@@ -93,6 +94,7 @@ pub async fn serve(config: Config, options: Serve) -> anyhow::Result<()> {
     }
     drop(booted);
     drop(app);
+    drop(log);
     // A task that never ends must not keep the process: everything that matters is in the database.
     std::process::exit(0)
 }

@@ -25,7 +25,7 @@ pub async fn next(
     take(store, counted, 1, conn).await
 }
 
-/// The last of the next `many` numbers.
+/// The last of the next `many` numbers. To be called outside a transaction, whose commit would not be waited for either.
 pub async fn take(
     store: StoreId,
     counted: Counted,

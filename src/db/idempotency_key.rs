@@ -349,7 +349,11 @@ impl Ticket {
     ///
     /// Fails where another try took the key over meanwhile; the transaction must then roll back.
     pub async fn record(&self, subject: Uuid, conn: &mut AsyncPgConnection) -> Result<(), Error> {
-        together::were_made(self.recorded(subject, Together::new()).make(conn).await).map(drop)
+        let recorded = self.recorded(subject, Together::new()).make(conn).await;
+        if together::were_made(recorded)? {
+            return Ok(());
+        }
+        Err(together::never_stands())
     }
 
     /// The same among changes that are made together: none of them is made where another try took over.

@@ -93,6 +93,18 @@ pub fn as_read(read: &Member) -> impl QueryFragment<Pg> + Send + 'static {
         .for_share()
 }
 
+/// Notes when Paid was last asked about a member, if that is as it was read. No version moves, and the disk is not waited
+/// for: Paid can be asked again.
+pub async fn set_checked(member: &Member, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    let row = members::table
+        .find((member.store_id, member.id))
+        .filter(members::version.eq(member.version));
+    let noted = diesel::update(row)
+        .set(members::checked_at.eq(member.application.checked_at))
+        .returning(super::unwaited());
+    super::Cached(noted).execute(conn).await.map(drop)
+}
+
 /// Writes a changed member.
 pub async fn save(
     member: &mut Member,

@@ -35,6 +35,7 @@ pub mod idempotency_key;
 pub mod job;
 pub mod job_portion;
 pub mod json;
+mod literal;
 pub mod member;
 pub mod operation;
 pub mod order;
@@ -104,13 +105,13 @@ impl Purpose {
     fn limits(self) -> &'static str {
         match self {
             Self::Requests => {
-                "SET lock_timeout = '5s'; SET statement_timeout = '15s'; \
-                 SET idle_in_transaction_session_timeout = '30s'"
+                "SET default_transaction_isolation = 'read committed'; SET lock_timeout = '5s'; \
+                 SET statement_timeout = '15s'; SET idle_in_transaction_session_timeout = '30s'"
             }
             // Long enough for the longest portion of a job.
             Self::Background => {
-                "SET lock_timeout = '30s'; SET statement_timeout = '10min'; \
-                 SET idle_in_transaction_session_timeout = '60s'"
+                "SET default_transaction_isolation = 'read committed'; SET lock_timeout = '30s'; \
+                 SET statement_timeout = '10min'; SET idle_in_transaction_session_timeout = '60s'"
             }
         }
     }

@@ -13,6 +13,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::json::Json;
+use super::literal::Word;
 use super::schema::operations;
 use crate::domain::operation::{OperationKind, OperationState, Outcome, Plan};
 use crate::domain::store::Environment;
@@ -217,9 +218,9 @@ pub async fn lock(
 /// Operations that are open or stuck: those that block others on the same payment or application.
 #[auto_type]
 pub(super) fn unsettled() -> _ {
-    operations::state
-        .eq("open")
-        .or(operations::state.eq("stuck"))
+    // As the indexes have it.
+    let (open, stuck): (Word, Word) = (Word("open"), Word("stuck"));
+    operations::state.eq(open).or(operations::state.eq(stuck))
 }
 
 /// The operation that is open or stuck on an order's payment.

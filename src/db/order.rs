@@ -9,6 +9,7 @@ use diesel::sql_types::{Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::json::Json;
+use super::literal::First;
 use super::member::Member;
 use super::operation::{self, OpenOperation};
 use super::paid_settings::PaidSettings;
@@ -361,6 +362,19 @@ pub struct Filter {
     pub q: Option<Search>,
 }
 
+impl Filter {
+    /// Do the orders that it takes in stand one after the other in an index, newest first?
+    fn is_one_range(&self) -> bool {
+        let of_others = self.handling_status.is_some()
+            || self.payment_method.is_some()
+            || self.amount_mismatch.is_some()
+            || self.placed_from.is_some()
+            || self.placed_to.is_some()
+            || self.q.is_some();
+        !of_others && (self.member_id.is_none() || self.payment_status.is_none())
+    }
+}
+
 /// Adds the conditions of a filter to a boxed query. Asks for what is searched first.
 macro_rules! filtered {
     ($query:expr, $store:expr, $filter:expr, $conn:expr) => {{
@@ -425,9 +439,7 @@ pub async fn list(
     if let Some(before) = before {
         query = query.filter(orders::id.lt(before));
     }
-    query
-        .order(orders::id.desc())
-        .limit(limit)
+    First::new(limit, query.order(orders::id.desc()), filter.is_one_range())
         .load(&mut &*conn)
         .await
 }

@@ -98,7 +98,8 @@ pub async fn share(store: StoreId, conn: &mut AsyncPgConnection) -> QueryResult<
         .await
 }
 
-/// Settings that are as they were read. What a call said about the credentials is not looked at.
+/// Settings that are as they were read. What a call said about the credentials is not looked at. A change of them shows
+/// here because whoever changes them has locked them before ([`lock`]): an update alone would not hold this up.
 pub fn as_read(read: &PaidSettings) -> impl QueryFragment<Pg> + Send + 'static {
     paid_settings::table
         .find(read.store_id)
@@ -107,7 +108,7 @@ pub fn as_read(read: &PaidSettings) -> impl QueryFragment<Pg> + Send + 'static {
         .for_key_share()
 }
 
-/// Writes changed settings.
+/// Writes changed settings, which the caller has locked.
 pub async fn save(
     settings: &mut PaidSettings,
     now: DateTime<Utc>,
@@ -142,8 +143,10 @@ pub fn other_health(
     now: DateTime<Utc>,
 ) -> impl QueryFragment<Pg> + Send + 'static {
     let row = paid_settings::table.find(store);
-    diesel::update(row.filter(paid_settings::health.ne(health))).set((
-        paid_settings::health.eq(health),
-        paid_settings::health_at.eq(now),
-    ))
+    diesel::update(row.filter(paid_settings::health.ne(health)))
+        .set((
+            paid_settings::health.eq(health),
+            paid_settings::health_at.eq(now),
+        ))
+        .returning(paid_settings::health)
 }

@@ -32,25 +32,26 @@ pub struct ProviderCall {
     pub called_at: DateTime<Utc>,
 }
 
-/// Writes calls down.
+/// Writes calls down. Those that stand there already, as whoever waited for them is gone, stay as they are.
 pub async fn insert(calls: &[ProviderCall], conn: &mut AsyncPgConnection) -> QueryResult<()> {
     match calls {
         [] => Ok(()),
-        [call] => super::Cached(diesel::insert_into(provider_calls::table).values(call))
-            .execute(conn)
-            .await
-            .map(drop),
-        calls => diesel::insert_into(provider_calls::table)
-            .values(calls)
-            .execute(conn)
-            .await
-            .map(drop),
+        [call] => {
+            let row = diesel::insert_into(provider_calls::table).values(call);
+            let row = super::Cached(row.on_conflict_do_nothing());
+            row.execute(conn).await.map(drop)
+        }
+        calls => {
+            let rows = diesel::insert_into(provider_calls::table).values(calls);
+            rows.on_conflict_do_nothing().execute(conn).await.map(drop)
+        }
     }
 }
 
 /// Writes calls down, among other changes.
 pub fn creation(calls: &[ProviderCall]) -> Option<impl QueryFragment<Pg> + Send + '_> {
-    (!calls.is_empty()).then(|| diesel::insert_into(provider_calls::table).values(calls))
+    let rows = || diesel::insert_into(provider_calls::table).values(calls);
+    (!calls.is_empty()).then(|| rows().on_conflict_do_nothing())
 }
 
 /// The calls about an order, oldest first.

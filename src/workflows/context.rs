@@ -46,7 +46,7 @@ impl<'a> Context<'a> {
         event::append(self.store, events, self.actor, at, conn).await
     }
 
-    /// To be asked under the lock of what is changed.
+    /// To be asked of what is decided on.
     ///
     /// # Errors
     /// `stale` if this is no version that the caller is willing to change.
@@ -78,7 +78,7 @@ pub enum Precondition {
 }
 
 impl Precondition {
-    /// To be asked under the lock of what is changed.
+    /// To be asked of what is decided on.
     ///
     /// # Errors
     /// `stale` if this is none of the versions named.

@@ -75,7 +75,7 @@ async fn drive_once(
         (Plan::Sale(plan), Some(order)) => {
             let case = match known {
                 Some(case) => case,
-                None => Case::read(app, operation.store_id, order).await?,
+                None => Case::read(operation.store_id, order, &*app.db().await?).await?,
             };
             drive_sale(app, operation, plan, case).await
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 use diesel::QueryResult;
-use diesel_async::AsyncPgConnection;
+use diesel_async::{AsyncConnection, AsyncPgConnection};
 use secrecy::SecretString;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -140,9 +140,9 @@ impl Calls {
         Self::new(&self.app, self.made.store, self.made.about)
     }
 
-    /// The same calls, which turn out to be about an order that is only now written down.
+    /// The same calls, which turn out to be about an order that is only now written down. Should that not come about, what
+    /// they answered is the member's still.
     pub fn about_order(mut self, order: OrderId) -> Self {
-        self.made.about.order = Some(order);
         self.made
             .rows
             .iter_mut()
@@ -200,20 +200,35 @@ impl Calls {
         Ok(unflagged)
     }
 
-    /// Adds the calls to changes that are made together; `known` is what the settings say of the credentials. Once they
-    /// are made, say so: [`Calls::are_written`].
-    pub fn write_with<'a>(
-        &'a self,
-        changes: Together<'a>,
-        known: Health,
-    ) -> (Together<'a>, Unflagged) {
+    /// Adds the calls to changes that are made together. Once they are made, say so: [`Calls::are_written`].
+    pub fn write_with<'a>(&'a self, changes: Together<'a>) -> (Together<'a>, Unflagged) {
         let made = &self.made;
-        let health = made.health.filter(|health| *health != known);
-        let health = health.map(|health| paid_settings::other_health(made.store, health, made.at));
+        let health = |health| paid_settings::other_health(made.store, health, made.at);
         let changes = changes
-            .and_maybe(provider_call::creation(&made.rows))
-            .and_maybe(health);
+            .noting(made.health.map(health))
+            .and_maybe(provider_call::creation(&made.rows));
         (changes, made.unflagged())
+    }
+
+    /// Notes alone what the calls said of the credentials, for whoever locks other rows next.
+    pub async fn write_health(&self, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+        match self.made.health {
+            Some(health) => {
+                paid_settings::set_health(self.made.store, health, self.made.at, conn).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the calls down where nothing comes of them, and flags `subject` with them.
+    pub async fn write_about(
+        &self,
+        subject: Subject,
+        actor: &str,
+        conn: &mut AsyncPgConnection,
+    ) -> QueryResult<()> {
+        conn.transaction(async |conn| self.write(conn).await?.raise(subject, actor, conn).await)
+            .await
     }
 
     /// Notes that the calls need not be written down any more.

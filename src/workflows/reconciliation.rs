@@ -19,7 +19,7 @@ use crate::db::paid_settings::PaidSettings;
 use crate::db::payment::{self, Payment};
 use crate::db::reconciliation::TooLong;
 use crate::db::store::{self, Store};
-use crate::db::together::{Together, were_made};
+use crate::db::together::{Together, never_stands, were_made};
 use crate::db::{member, unknown_code};
 use crate::domain::events::EventType;
 use crate::domain::operation::{OperationKind, OperationState, Outcome, SalePlan};
@@ -116,7 +116,9 @@ pub async fn resolve(
             let lines = event::lines(context.store, &told, context.actor, app.clock.now());
             let changes = context.ticket.recorded(id.0, Together::new());
             let made = changes.and_maybe(lines).make(&mut *app.db().await?).await;
-            were_made(made)?;
+            if !were_made(made)? {
+                return Err(never_stands());
+            }
             drive_now(app, context.store, id, open).await
         }
         (Resolution::Abandon, Some(_)) => {

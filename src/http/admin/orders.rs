@@ -15,8 +15,8 @@ use crate::domain::payment::{HandlingStatus, PaymentStatus};
 use crate::domain::permissions::Scope;
 use crate::domain::{MemberId, OrderId, Search, Yen};
 use crate::error::{Error, OrNotFound};
-use crate::http::auth::Admin;
 use crate::http::auth::scopes::{OrdersRead, OrdersWrite};
+use crate::http::auth::{Admin, Reading};
 use crate::http::body::{Body, OptionalBody, Patch};
 use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::notes;
@@ -110,26 +110,23 @@ struct OrderList {
     responses((status = 200, description = "A page of orders", body = OrderList))
 )]
 async fn list_orders(
-    admin: Admin<OrdersRead>,
+    admin: Reading<OrdersRead>,
     query: Listing<OrderFilter>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let Listing { page, filter } = query;
-    let (filter, conn) = (filter.into(), app.db().await?);
-    let mut rows = order::list(
-        admin.store,
-        &filter,
-        page.after.map(OrderId),
-        page.probe(),
-        &conn,
-    )
-    .await?;
+    let filter = Filter::from(filter);
+    let read = admin.read(&app, async |store, conn| {
+        let after = page.after.map(OrderId);
+        let rows = order::list(store, &filter, after, page.probe(), conn).await?;
+        let total = match page.include_total {
+            true => Some(order::count(store, &filter, conn).await?),
+            false => None,
+        };
+        Ok((rows, total))
+    });
+    let (mut rows, total) = read.await?;
     let next_cursor = page.cut(&mut rows, |row| row.order.id.0);
-    let total = if page.include_total {
-        Some(order::count(admin.store, &filter, &conn).await?)
-    } else {
-        None
-    };
     let data = rows.into_iter().map(OrderOut::from).collect();
     Ok(HttpResponse::Ok().json(OrderList {
         data,
@@ -251,13 +248,14 @@ pub(super) fn acted(progress: Progress) -> HttpResponse {
 /// Read an order
 #[utoipa::path(get, path = "/orders/{id}", tag = "orders", responses((status = 200, description = "The order", body = OrderOut)))]
 async fn get_order(
-    admin: Admin<OrdersRead>,
+    admin: Reading<OrdersRead>,
     id: Id<OrderId>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let view = order::find(admin.store, id.0, &*app.db().await?)
-        .await?
-        .or_not_found()?;
+    let read = admin.read(&app, async |store, conn| {
+        Ok(order::find(store, id.0, conn).await?)
+    });
+    let view = read.await?.or_not_found()?;
     Ok(HttpResponse::Ok().versioned(view.order.version, OrderOut::from(view)))
 }
 

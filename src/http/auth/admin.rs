@@ -6,8 +6,11 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use actix_web::http::Method;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload};
 use chrono::{DateTime, Utc};
+use diesel_async::AsyncPgConnection;
+use futures_util::future::LocalBoxFuture;
 
 use super::{Caller, admit, bearer};
 use crate::app::App;
@@ -169,42 +172,128 @@ impl Standing {
 
 impl<P: Permission> FromRequest for Admin<P> {
     type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let claims = match found(request) {
+            Ok(Found::Checked(checked)) => {
+                let known = checked.clone().map_err(Error::from);
+                let admin = known.and_then(Self::of);
+                let admitted = admin.and_then(|admin| admit(request, false).map(|()| admin));
+                return Box::pin(ready(admitted));
+            }
+            Ok(Found::Unchecked(claims)) => Ok(claims.clone()),
+            Err(outside) => Err(outside),
+        };
+        let app = claims.and_then(|claims| {
+            holds::<P>(&claims)?;
+            admit(request, false)?;
+            Ok((bearer::app(request)?.clone(), claims))
+        });
+        Box::pin(async move {
+            let (app, claims) = app?;
+            let known = check(claims, &*app.db().await?).await?;
+            Self::of(Rc::new(known))
+        })
+    }
+}
+
+/// A caller of the admin API who holds the scope `P` and only reads. Whether the session behind the token still stands is
+/// asked together with what is to be read, so that both take one round trip; without it, what was read is dropped.
+pub struct Reading<P: Permission> {
+    claims: Arc<Claims>,
+    permission: PhantomData<P>,
+}
+
+impl<P: Permission> Reading<P> {
+    /// What `read` finds in the store, if the caller may still know. It must change nothing.
+    pub async fn read<T>(
+        self,
+        app: &App,
+        read: impl AsyncFnOnce(StoreId, &AsyncPgConnection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let conn = &*app.db().await?;
+        let store = self.claims.store;
+        let (known, found) = futures_util::join!(check(self.claims, conn), read(store, conn));
+        Admin::<P>::of(Rc::new(known?))?;
+        found
+    }
+}
+
+impl<P: Permission> FromRequest for Reading<P> {
+    type Error = Error;
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(pick_up(request).and_then(|admin| admit(request, false).map(|()| admin)))
+        let claims = found(request).and_then(|found| match found {
+            Found::Unchecked(claims) => Ok(claims.clone()),
+            Found::Checked(Err(problem)) => Err(problem.clone().into()),
+            Found::Checked(Ok(known)) => Ok(known.claims.clone()),
+        });
+        ready(claims.and_then(|claims| {
+            holds::<P>(&claims)?;
+            admit(request, false)?;
+            Ok(Self {
+                claims,
+                permission: PhantomData,
+            })
+        }))
     }
+}
+
+impl<P: Permission> Principal for Reading<P> {
+    const ACCESS: Access = Access::Token(P::SCOPE);
 }
 
 impl<P: Permission> Principal for Admin<P> {
     const ACCESS: Access = Access::Token(P::SCOPE);
 }
 
-fn pick_up<P: Permission>(request: &HttpRequest) -> Result<Admin<P>, Error> {
-    let extensions = request.extensions();
-    let found = extensions
-        .get::<Found>()
-        .ok_or_else(|| anyhow::anyhow!("this route is outside the admin API"))?;
-    let known = match &found.0 {
-        Ok(known) => known.clone(),
-        Err(problem) => return Err(problem.clone().into()),
-    };
-    if let Some(scope) = P::SCOPE {
-        known.require(scope)?;
+impl<P: Permission> Admin<P> {
+    fn of(known: Rc<Known>) -> Result<Self, Error> {
+        if let Some(scope) = P::SCOPE {
+            known.require(scope)?;
+        }
+        Ok(Self {
+            store: known.claims.store,
+            actor: known.actor.clone(),
+            session: known.session,
+            found: known,
+            permission: PhantomData,
+        })
     }
-    Ok(Admin {
-        store: known.claims.store,
-        actor: known.actor.clone(),
-        session: known.session,
-        found: known,
-        permission: PhantomData,
-    })
 }
 
 /// What the credentials of a request came to.
-pub struct Found(Result<Rc<Known>, Problem>);
+#[derive(Clone)]
+pub enum Found {
+    /// The token is good, and its session stands; or why not.
+    Checked(Result<Rc<Known>, Problem>),
+    /// The token is good. Its session is looked at by the principal, before or while anything is read.
+    Unchecked(Arc<Claims>),
+}
 
-struct Known {
+fn found(request: &HttpRequest) -> Result<Found, Error> {
+    let found = request.extensions().get::<Found>().cloned();
+    Ok(found.ok_or_else(|| anyhow::anyhow!("this route is outside the admin API"))?)
+}
+
+/// Does the token allow what `P` asks for? Whether its owner's role still does is known with the session.
+fn holds<P: Permission>(claims: &Claims) -> Result<(), Error> {
+    match P::SCOPE {
+        Some(scope) if !claims.allows(scope) => Err(missing(scope)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn missing(scope: Scope) -> Error {
+    Code::MissingScope.because(format!(
+        "This needs the scope {scope}, which the token does not have."
+    ))
+}
+
+/// Somebody whose session stands.
+pub struct Known {
     claims: Arc<Claims>,
     actor: String,
     session: SessionId,
@@ -220,9 +309,7 @@ impl Known {
 
     fn require(&self, scope: Scope) -> Result<(), Error> {
         if !self.allows(scope) {
-            return Err(Code::MissingScope.because(format!(
-                "This needs the scope {scope}, which the token does not have."
-            )));
+            return Err(missing(scope));
         }
         self.used.borrow_mut().push(scope);
         Ok(())
@@ -230,8 +317,15 @@ impl Known {
 }
 
 impl Found {
+    fn known(&self) -> Option<Result<&Rc<Known>, &Problem>> {
+        match self {
+            Self::Checked(checked) => Some(checked.as_ref()),
+            Self::Unchecked(_) => None,
+        }
+    }
+
     pub(super) fn caller(&self) -> Option<Caller> {
-        let known = self.0.as_ref().ok()?;
+        let known = self.known()?.ok()?;
         Some(Caller {
             store: known.claims.store,
             name: Some(known.actor.clone()),
@@ -239,43 +333,53 @@ impl Found {
     }
 
     pub(super) fn scopes_used(&self) -> Vec<Scope> {
-        self.0
-            .as_ref()
+        let known = self.known().and_then(Result::ok);
+        known
             .map(|known| known.used.borrow().clone())
             .unwrap_or_default()
     }
 
     pub(super) fn require_all(&self, scopes: &[Scope]) -> Result<(), Error> {
-        match &self.0 {
-            Ok(known) => scopes.iter().try_for_each(|scope| known.require(*scope)),
-            Err(problem) => Err(problem.clone().into()),
+        match self.known() {
+            Some(Ok(known)) => scopes.iter().try_for_each(|scope| known.require(*scope)),
+            Some(Err(problem)) => Err(problem.clone().into()),
+            None => Err(bearer::invalid()),
         }
     }
 }
 
-/// Looks at the credentials.
+/// Looks at the credentials. Of a GET only the token is looked at: whatever answers it takes nothing further from the
+/// caller, and its principal looks at the session.
 pub async fn look(request: &HttpRequest) -> Found {
-    Found(match check(request).await {
+    let looked = match bearer::claims(request, Audience::Admin) {
+        Ok(claims) if request.method() == Method::GET => return Found::Unchecked(claims),
+        Ok(claims) => look_at_session(request, claims).await,
+        Err(error) => Err(error),
+    };
+    Found::Checked(match looked {
         Ok(known) => Ok(Rc::new(known)),
         Err(Error::Problem(problem)) => Err(*problem),
         Err(Error::Internal(cause)) => Err(crate::http::error::internal(&cause)),
     })
 }
 
-async fn check(request: &HttpRequest) -> Result<Known, Error> {
-    let claims = bearer::claims(request, Audience::Admin)?;
-    let session = SessionId(claims.jti);
+async fn look_at_session(request: &HttpRequest, claims: Arc<Claims>) -> Result<Known, Error> {
     let conn = bearer::app(request)?.db().await?;
-    // The session may have been ended since the token was made, and the member of the staff removed or given another role.
+    check(claims, &conn).await
+}
+
+/// The session may have been ended since the token was made, and the member of the staff removed or given another role.
+async fn check(claims: Arc<Claims>, conn: &AsyncPgConnection) -> Result<Known, Error> {
+    let session = SessionId(claims.jti);
     let (actor, role) = match claims.sub.strip_prefix("user:") {
         Some(user) => {
             let user = user.parse().map_err(|_| bearer::invalid())?;
-            let user = db::session::user_of(claims.store, session, user, &conn)
+            let user = db::session::user_of(claims.store, session, user, conn)
                 .await?
                 .ok_or_else(bearer::invalid)?;
             (claims.sub.clone(), Some(user.role))
         }
-        None if db::session::of_nobody_stands(claims.store, session, &conn).await? => {
+        None if db::session::of_nobody_stands(claims.store, session, conn).await? => {
             (format!("token:{}", claims.sub), None)
         }
         None => return Err(bearer::invalid()),

@@ -19,7 +19,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload};
 
-pub use admin::{Admin, AnyScope, Permission, Standing, scopes};
+pub use admin::{Admin, AnyScope, Permission, Reading, Standing, scopes};
 pub(super) use bearer::app;
 pub use storefront::{Buyer, PUBLISHABLE_KEY, Shopper, Visitor};
 

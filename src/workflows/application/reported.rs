@@ -1,6 +1,6 @@
 //! A member's status as Paid just told it, taken into the cache.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::{Value, json};
 
@@ -13,10 +13,12 @@ use crate::domain::events::EventType;
 use crate::error::{Error, OrNotFound};
 use crate::paid::ReportedStatus;
 
+/// For how long it is not noted again when Paid was last asked, where the answer is the same.
+const FRESH: TimeDelta = TimeDelta::minutes(1);
+
 /// Takes an answer into the cache and gives the member as it is now.
 ///
-/// An answer that tells nothing new writes nothing: when Paid was last asked stands with the call. The answer is discarded
-/// if the row changed since `asked` was read. A number that the mapping does not know is kept as Paid wrote it, and takes
+/// An answer that tells nothing new is noted once a minute, and changes no version. The answer is discarded if the row changed since `asked` was read. A number that the mapping does not know is kept as Paid wrote it, and takes
 /// the right to pay away.
 pub async fn take(
     app: &App,
@@ -26,11 +28,19 @@ pub async fn take(
     conn: &mut AsyncPgConnection,
 ) -> Result<Member, Error> {
     let now = app.clock.now();
-    let mut told = asked.application.clone();
-    enter(&mut told, reported, now);
-    told.checked_at = asked.application.checked_at;
-    if told == asked.application {
-        return Ok(asked.clone());
+    let mut told = asked.clone();
+    enter(&mut told.application, reported, now);
+    told.application.checked_at = asked.application.checked_at;
+    if told.application == asked.application {
+        if told
+            .application
+            .checked_at
+            .is_none_or(|at| now - at >= FRESH)
+        {
+            told.application.checked_at = Some(now);
+            member::set_checked(&told, conn).await?;
+        }
+        return Ok(told);
     }
     conn.transaction(async |conn| {
         let mut member = member::lock(asked.store_id, asked.id, conn)

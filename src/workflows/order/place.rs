@@ -237,12 +237,8 @@ impl Placing<'_> {
 
     /// There is no order yet, so an answer that is not understood is about the buyer.
     async fn note_calls(&self, calls: &Calls, buyer: MemberId) -> Result<(), Error> {
-        let conn = &mut *self.app.db().await?;
-        Ok(calls
-            .write(conn)
-            .await?
-            .raise(Subject::Member(buyer), &self.new.actor, conn)
-            .await?)
+        let (buyer, conn) = (Subject::Member(buyer), &mut *self.app.db().await?);
+        Ok(calls.write_about(buyer, &self.new.actor, conn).await?)
     }
 
     /// The status is asked where the cached one forbids, then the credit. Both answers update the cache.
@@ -342,10 +338,10 @@ impl Placing<'_> {
             data,
         )];
         let changes = Together::new()
-            .provided("settings", paid_settings::as_read(&terms.settings))
+            .under(paid_settings::as_read(&terms.settings))
             .provided("member", member::as_read(&terms.member));
         let changes = ticket.recorded(order.id.0, changes);
-        let (changes, unflagged) = calls.write_with(changes, terms.settings.health);
+        let (changes, unflagged) = calls.write_with(changes);
         let changes = changes
             .and(order::creation(order))
             .and_maybe(view.payment.as_ref().map(payment::creation))

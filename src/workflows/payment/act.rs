@@ -46,7 +46,7 @@ pub async fn confirm(
 ) -> Result<Progress, Error> {
     let deadline = provider::deadline(app);
     let fixed_on = check_fixed_on(app, wish.fixed_on)?;
-    let seen = Case::of_placed(app, context.store, id).await?;
+    let seen = Case::of_placed(context.store, id, &*app.db().await?).await?;
     context.check_version(seen.view.order.version)?;
     let payment = may_be_asked(&seen.view, PaymentAction::Confirm)?;
     let shown = match app.config.paid.capabilities.inquiry {
@@ -120,7 +120,7 @@ pub async fn cancel(
 
 /// Reads status and amount of one payment at Paid and adopts them. An open operation is driven on instead.
 pub async fn refresh_one(app: &App, id: OrderId, context: &Context<'_>) -> Result<Progress, Error> {
-    let seen = Case::of_placed(app, context.store, id).await?;
+    let seen = Case::of_placed(context.store, id, &*app.db().await?).await?;
     context.check_version(seen.view.order.version)?;
     let payment = seen.view.payment.as_ref().ok_or_else(no_payment)?;
     if let Some(open) = &seen.view.operation {
@@ -201,12 +201,10 @@ async fn look(
         }
         Err(problem) => problem,
     };
-    let conn = &mut *app.db().await?;
+    let subject = Subject::Order(payment.order_id);
     reader
         .calls
-        .write(conn)
-        .await?
-        .raise(Subject::Order(payment.order_id), actor, conn)
+        .write_about(subject, actor, &mut *app.db().await?)
         .await?;
     Err(problem)
 }

@@ -1,8 +1,8 @@
 //! What an action on an order is decided on, and what comes of it.
 
 use chrono::{DateTime, Utc};
+use diesel_async::AsyncPgConnection;
 
-use crate::app::App;
 use crate::db::order::{self, OrderView};
 use crate::db::paid_settings::{self, PaidSettings};
 use crate::db::payment;
@@ -22,25 +22,39 @@ pub struct Case {
 
 impl Case {
     /// Reads it, also of an order that was never placed.
-    pub async fn read(app: &App, store: StoreId, id: OrderId) -> Result<Self, Error> {
-        let read = order::find_with_settings(store, id, &*app.db().await?).await?;
+    pub async fn read(
+        store: StoreId,
+        id: OrderId,
+        conn: &AsyncPgConnection,
+    ) -> Result<Self, Error> {
+        let read = order::find_with_settings(store, id, conn).await?;
         let (view, settings) = read.or_not_found()?;
         Ok(Self { view, settings })
     }
 
     /// The same of an order that was placed.
-    pub async fn of_placed(app: &App, store: StoreId, id: OrderId) -> Result<Self, Error> {
-        let case = Self::read(app, store, id).await?;
+    pub async fn of_placed(
+        store: StoreId,
+        id: OrderId,
+        conn: &AsyncPgConnection,
+    ) -> Result<Self, Error> {
+        let case = Self::read(store, id, conn).await?;
         let placed = case.view.order.discarded_at.is_none();
         placed.then_some(case).or_not_found()
     }
 
     /// The changes that lead from here to `after`, to be made where all of it is as it was read. Whatever changes of the
-    /// order, its payment or what is open on that, counts in the order's version.
-    pub fn changes<'a>(&self, after: &'a mut OrderView, now: DateTime<Utc>) -> Together<'a> {
+    /// order, its payment or what is open on that, and whatever is told of it in the log, counts in the order's version.
+    pub fn changes<'a>(
+        &self,
+        after: &'a mut OrderView,
+        is_told: bool,
+        now: DateTime<Utc>,
+    ) -> Together<'a> {
         let before = &self.view;
         let payment_changes = after.payment != before.payment;
-        if payment_changes || after.order != before.order || after.operation != before.operation {
+        let other = after.order != before.order || after.operation != before.operation;
+        if payment_changes || other || is_told {
             after.order.version += 1;
             after.order.updated_at = now;
         }
@@ -49,7 +63,7 @@ impl Case {
         let mut changes = Together::new();
         // Whoever changes the account at Paid looks first whether anything is open there.
         if before.operation.is_none() && after.operation.is_some() {
-            changes = changes.provided("settings", paid_settings::as_read(&self.settings));
+            changes = changes.under(paid_settings::as_read(&self.settings));
         }
         changes = changes.provided("order", order::as_read(&before.order));
         if let Some(payment) = &before.payment {

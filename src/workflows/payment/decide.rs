@@ -1,5 +1,6 @@
 //! How an action on an order is carried out: decided on what was read, and written where that still stands.
 
+use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
 
 use super::case::Case;
@@ -8,8 +9,8 @@ use super::rules::no_payment;
 use crate::app::App;
 use crate::db::event::{self, NewEvent, Subject};
 use crate::db::operation::{self, OpenOperation, Operation};
-use crate::db::order::OrderView;
-use crate::db::together::{TRIES, never_stands, were_made};
+use crate::db::order::{self, OrderView};
+use crate::db::together::{FREE_TRIES, TRIES, never_stands, were_made};
 use crate::domain::OrderId;
 use crate::domain::events::EventType;
 use crate::domain::operation::SalePlan;
@@ -50,26 +51,40 @@ impl Decided {
     }
 }
 
+/// What was written: the order as it is then and what is to be asked of Paid, or why nothing is.
+type Written = Result<(Case, Option<Operation>), Error>;
+
 /// Decides on the order as it was `seen`, or as it is read now, and writes down what comes of it, with the calls that
-/// asked Paid before. Where somebody else was faster, it is read and decided on again. Gives the order as it is then, and
-/// what is to be asked of Paid.
+/// asked Paid before. Where somebody else was faster, it is read and decided on again; whoever was too slow a few times
+/// locks the order before he reads it. Gives the order as it is then, and what is to be asked of Paid.
 pub async fn carry_out(
     app: &App,
     id: OrderId,
     seen: Option<Case>,
     calls: Option<&Calls>,
     context: &Context<'_>,
-    decide: impl Fn(&Case) -> Result<Decided, Error>,
-) -> Result<(Case, Option<Operation>), Error> {
+    decide: impl Fn(&Case) -> Result<Decided, Error> + Sync,
+) -> Written {
     let mut seen = seen;
-    for _ in 0..TRIES {
-        let case = match seen.take() {
-            Some(case) => case,
-            None => Case::of_placed(app, context.store, id).await?,
+    for tried in 0..TRIES {
+        let conn = &mut *app.db().await?;
+        let seen = seen.take();
+        let written = if tried < FREE_TRIES {
+            try_to(app, id, seen, calls, context, &decide, conn).await?
+        } else {
+            conn.transaction(async |conn| {
+                if let Some(calls) = calls {
+                    calls.write_health(conn).await?;
+                }
+                order::lock(context.store, id, conn).await?;
+                try_to(app, id, None, calls, context, &decide, conn).await
+            })
+            .await?
         };
-        context.check_version(case.view.order.version)?;
-        let decided = decide(&case)?;
-        if let Some(written) = write(app, case, decided, calls, context).await? {
+        if let Some(written) = written {
+            if let Some(calls) = calls {
+                calls.are_written();
+            }
             return written;
         }
     }
@@ -77,13 +92,32 @@ pub async fn carry_out(
 }
 
 /// `None`: nothing was written, as the order is no longer as it was read.
+async fn try_to(
+    app: &App,
+    id: OrderId,
+    seen: Option<Case>,
+    calls: Option<&Calls>,
+    context: &Context<'_>,
+    decide: impl Fn(&Case) -> Result<Decided, Error>,
+    conn: &mut AsyncPgConnection,
+) -> Result<Option<Written>, Error> {
+    let case = match seen {
+        Some(case) => case,
+        None => Case::of_placed(context.store, id, conn).await?,
+    };
+    context.check_version(case.view.order.version)?;
+    let decided = decide(&case)?;
+    write(app, case, decided, calls, context, conn).await
+}
+
 async fn write(
     app: &App,
     case: Case,
     decided: Decided,
     calls: Option<&Calls>,
     context: &Context<'_>,
-) -> Result<Option<Result<(Case, Option<Operation>), Error>>, Error> {
+    conn: &mut AsyncPgConnection,
+) -> Result<Option<Written>, Error> {
     let (store, now) = (context.store, app.clock.now());
     let Decided {
         mut after,
@@ -100,27 +134,23 @@ async fn write(
         Then::Refuse(error) => (None, Some(error)),
     };
     let intent = operation.as_ref().map(Operation::as_claimed);
-    let mut changes = case.changes(&mut after, now);
+    let mut changes = case.changes(&mut after, !events.is_empty(), now);
     if refusal.is_none() {
         let made = operation.as_ref().map_or(id.0, |operation| operation.id.0);
         changes = context.ticket.recorded(made, changes);
     }
     let (changes, unflagged) = match calls {
-        Some(calls) => calls.write_with(changes, case.settings.health),
+        Some(calls) => calls.write_with(changes),
         None => (changes, Unflagged::new(store, Codes::none(), now)),
     };
     let changes = changes
         .and_maybe(intent.as_ref().map(operation::creation))
         .and_maybe(event::lines(store, &events, context.actor, now));
-    let conn = &mut *app.db().await?;
     let made = unflagged
         .make(changes, Subject::Order(id), context.actor, conn)
         .await;
     if !were_made(made)? {
         return Ok(None);
-    }
-    if let Some(calls) = calls {
-        calls.are_written();
     }
     let settings = case.settings;
     Ok(Some(match refusal {

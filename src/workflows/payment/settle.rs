@@ -2,6 +2,7 @@
 //! still open under its own lease.
 
 use chrono::{DateTime, Utc};
+use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::{Value, json};
 
 use super::case::Case;
@@ -10,14 +11,14 @@ use crate::app::App;
 use crate::db::event::{self, NewEvent, Subject};
 use crate::db::json::Json;
 use crate::db::operation::{self, OpenOperation, Operation};
-use crate::db::order::{Order, OrderBuyer, OrderView};
+use crate::db::order::{self, Order, OrderBuyer, OrderView};
 use crate::db::payment::Payment;
-use crate::db::together::{TRIES, Together, never_stands, were_made};
+use crate::db::together::{FREE_TRIES, TRIES, Together, never_stands, were_made};
 use crate::domain::events::EventType;
 use crate::domain::operation::{LastError, OperationState, Outcome, SalePlan, Sent};
 use crate::domain::payment::{HandlingStatus, PaymentFlag, PaymentStatus};
 use crate::domain::settlement::Sale;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::workflows::durable::undecided::Undecided;
 use crate::workflows::durable::{end, lease};
 use crate::workflows::provider::Calls;
@@ -32,28 +33,55 @@ pub async fn settle(
     calls: &Calls,
     seen: Case,
 ) -> Result<(Operation, Option<OrderView>), Error> {
-    let (store, mut seen) = (claimed.store_id, seen);
-    for _ in 0..TRIES {
-        let settlement = SaleSettlement::new(app, claimed, plan, &seen)?;
-        let settled = settlement.finish(app, finding.clone());
-        if let Some((operation, view)) = settled.write(app, &seen, calls).await? {
-            return Ok((operation, Some(view)));
+    let (store, id, mut seen) = (claimed.store_id, seen.view.order.id, seen);
+    for tried in 0..TRIES {
+        let settled = SaleSettlement::new(app, claimed, plan, &seen)?.finish(app, finding.clone());
+        let conn = &mut *app.db().await?;
+        let written = if tried < FREE_TRIES {
+            settled.write(&seen, calls, conn).await
+        } else {
+            in_turn(app, claimed, plan, &finding, calls, conn).await
+        };
+        match written {
+            Ok(Some((operation, view))) => {
+                calls.are_written();
+                return Ok((operation, Some(view)));
+            }
+            Ok(None) => {}
+            // Others are in the way. What Paid has done is to be known all the same.
+            Err(error) if error.code() == Some(Code::Busy) && tried + 1 < TRIES => {}
+            Err(error) => return Err(error),
         }
-        let current = operation::find(store, claimed.id, &*app.db().await?).await?;
+        let current = operation::find(store, claimed.id, conn).await?;
         let current = current.ok_or_else(missing_row)?;
         if !end::is_still_held(claimed, &current) {
-            let subject = Subject::Order(seen.view.order.id);
-            let conn = &mut *app.db().await?;
-            calls
-                .write(conn)
-                .await?
-                .raise(subject, &claimed.actor, conn)
-                .await?;
+            let subject = Subject::Order(id);
+            calls.write_about(subject, &claimed.actor, conn).await?;
             return Ok((current, None));
         }
-        seen = Case::read(app, store, seen.view.order.id).await?;
+        seen = Case::read(store, id, conn).await?;
     }
     Err(never_stands())
+}
+
+/// The same by whoever was too slow a few times: he locks the order before he reads it.
+async fn in_turn(
+    app: &App,
+    claimed: &Operation,
+    plan: &SalePlan,
+    finding: &SaleFinding,
+    calls: &Calls,
+    conn: &mut AsyncPgConnection,
+) -> Result<Option<(Operation, OrderView)>, Error> {
+    let (store, id) = (claimed.store_id, claimed.order_id.ok_or_else(missing_row)?);
+    conn.transaction(async |conn| {
+        calls.write_health(conn).await?;
+        order::lock(store, id, conn).await?;
+        let seen = Case::read(store, id, conn).await?;
+        let settled = SaleSettlement::new(app, claimed, plan, &seen)?.finish(app, finding.clone());
+        settled.write(&seen, calls, conn).await
+    })
+    .await
 }
 
 fn missing_row() -> Error {
@@ -124,9 +152,9 @@ impl<'a> SaleSettlement<'a> {
     /// Writes it all down, if what it was decided on still stands.
     async fn write(
         self,
-        app: &App,
         seen: &Case,
         calls: &Calls,
+        conn: &mut AsyncPgConnection,
     ) -> Result<Option<(Operation, OrderView)>, Error> {
         let Self {
             operation,
@@ -148,10 +176,10 @@ impl<'a> SaleSettlement<'a> {
         let changes = if self.is_put_off {
             Together::new()
         } else {
-            seen.changes(&mut after, now)
+            seen.changes(&mut after, !events.is_empty(), now)
         };
         let changes = changes.provided("operation", operation::held(self.claimed));
-        let (changes, unflagged) = calls.write_with(changes, seen.settings.health);
+        let (changes, unflagged) = calls.write_with(changes);
         let changes = changes
             .and(operation::change(&operation))
             .and_maybe(event::lines(
@@ -160,13 +188,8 @@ impl<'a> SaleSettlement<'a> {
                 &operation.actor,
                 now,
             ));
-        let conn = &mut *app.db().await?;
         let made = unflagged.make(changes, about, &operation.actor, conn).await;
-        if !were_made(made)? {
-            return Ok(None);
-        }
-        calls.are_written();
-        Ok(Some((operation, after)))
+        Ok(were_made(made)?.then_some((operation, after)))
     }
 
     fn event(&mut self, kind: EventType, mut data: Value) {

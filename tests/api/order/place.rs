@@ -664,3 +664,34 @@ async fn the_tag_of_an_order_moves_whenever_what_it_shows_moves() {
         .await
         .expect(200);
 }
+
+#[actix_web::test]
+async fn an_order_tells_when_paid_was_last_asked_about_its_buyer() {
+    let app = TestApp::with_paid().await;
+    let member = app.approved_member().await;
+    let checked_at = async || app.seen(member).await["paid"]["checked_at"].clone();
+    let version = async || {
+        app.admin()
+            .get(&format!("/v1/admin/members/{member}"))
+            .await
+            .expect(200)
+    };
+    app.place(member, 1000).await.expect(201);
+    let (first, before) = (checked_at().await, version().await);
+    assert!(first.is_string(), "{first}");
+    app.let_time_pass(chrono::TimeDelta::seconds(30)).await;
+    app.place(member, 1000).await.expect(201);
+    assert_eq!(checked_at().await, first, "it is told to the minute");
+    app.let_time_pass(chrono::TimeDelta::days(3)).await;
+    app.place(member, 1000).await.expect(201);
+    assert_ne!(checked_at().await, first);
+    let number = |answer: &crate::support::Answer| {
+        let tag = answer.header("etag").unwrap().to_owned();
+        tag.split('-').next().unwrap().to_owned()
+    };
+    assert_eq!(
+        number(&version().await),
+        number(&before),
+        "nothing of the member has changed"
+    );
+}

@@ -23,7 +23,8 @@ from pathlib import Path
 
 from ordinary import drive
 from people import COLUMNS, differences, write_members
-from running import Api, PeakMemory, Psql, Service, WrongResult, cpu_seconds, in_parallel
+from postgres import EmbeddedPsql
+from running import Api, PeakMemory, Service, WrongResult, cpu_seconds, in_parallel
 from table import table
 
 PATIENCE = 600
@@ -49,8 +50,10 @@ class Bench:
 
     def __init__(self, options, folder):
         self.options, self.folder = options, folder
-        self.service = Service(options, folder)
-        self.psql = Psql(self.service)
+        self.service = Service(options.binary, folder, {
+            "KAKEURI_PAID_BATCH": str(options.batch), "KAKEURI_PAID_CONCURRENCY": str(options.concurrency),
+            "KAKEURI_PAID_RATE": "0", "RUST_LOG": "warn"})
+        self.psql = EmbeddedPsql(self.service)
         self.figures = defaultdict(list)
         self.stores = 0
 
@@ -67,7 +70,7 @@ class Bench:
     def new_store(self):
         """An API of a store of its own, with Paid switched on."""
         self.stores += 1
-        slug = f"bench-{self.stores}"
+        slug = f"bench-{self.stores:04}"
         store = json.loads(self.service.command("store", "create", "--slug", slug, "--name", "ベンチ商店", "--json"))
         api = Api(self.service.address, self.service.command("token", "admin", "--store", slug).strip())
         api.store, api.merchant = store["store_id"], slug.replace("-", "")
@@ -123,15 +126,18 @@ class Bench:
         return api
 
     def measure_copy_in_as_stored(self, api):
-        """The rows that the import made, into a table with the same columns, checks and indexes as `members`."""
-        columns = self.psql.text("SELECT string_agg(column_name, ',') FROM information_schema.columns WHERE "
-                                 "table_schema = 'public' AND table_name = 'members' AND is_generated = 'NEVER'")
-        rows = self.folder / "members.copy"
-        self.psql.run(f"\\copy (SELECT {columns} FROM members WHERE store_id = '{api.store}') TO '{rows}'",
-                      "DROP TABLE IF EXISTS as_stored", "CREATE TABLE as_stored (LIKE members INCLUDING ALL)")
-        self.settle()
-        self.note("copy in as stored", self.psql.timed(f"\\copy as_stored ({columns}) FROM '{rows}'"))
-        self.psql.run("DROP TABLE as_stored")
+        """All rows that the import made, into tables with the same columns, checks and indexes: members, items, events."""
+        taken = 0
+        for table in ("members", "job_items", "events"):
+            columns = self.psql.text("SELECT string_agg(column_name, ',') FROM information_schema.columns WHERE "
+                                     f"table_schema = 'public' AND table_name = '{table}' AND is_generated = 'NEVER'")
+            rows = self.folder / "rows.copy"
+            self.psql.run(f"\\copy (SELECT {columns} FROM {table} WHERE store_id = '{api.store}') TO '{rows}'",
+                          "DROP TABLE IF EXISTS as_stored", f"CREATE TABLE as_stored (LIKE {table} INCLUDING ALL)")
+            self.settle()
+            taken += self.psql.timed(f"\\copy as_stored ({columns}) FROM '{rows}'")
+            self.psql.run("DROP TABLE as_stored")
+        self.note("copy in as stored", taken)
 
     def measure_copy_out(self):
         self.settle()

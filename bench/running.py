@@ -1,6 +1,5 @@
 """What the measurements run on: the processes, HTTP, psql, and how much memory and CPU a process takes."""
 
-import glob
 import http.client
 import json
 import os
@@ -11,7 +10,6 @@ import socket
 import subprocess
 import threading
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -26,24 +24,31 @@ def free_address():
 
 
 class Service:
-    """`kakeuri serve` with its embedded PostgreSQL (fsync on), and `kakeuri sandbox`, each a process of its own."""
+    """`kakeuri serve`, and `kakeuri sandbox` unless another one is to be asked, each a process of its own. Without a
+    `DATABASE_URL` among its settings it starts its embedded PostgreSQL (fsync on)."""
 
-    def __init__(self, options, folder):
-        self.binary, self.folder = options.binary, folder
-        self.address, self.sandbox, self.processes = free_address(), free_address(), []
+    def __init__(self, binary, folder, settings, sandbox=None):
+        self.binary, self.folder, self.processes = binary, folder, []
+        self.address, self.sandbox, self.starts_sandbox = free_address(), sandbox or free_address(), sandbox is None
         names = ("PATH", "HOME", "KAKEURI_PG_BIN")
         self.environment = {name: os.environ[name] for name in names if name in os.environ} | {
             "KAKEURI_LISTEN": self.address, "KAKEURI_DATA_DIR": str(folder / "data"), "KAKEURI_DEMO": "off",
             # The sandbox inside stays idle; the one beside is asked.
             "KAKEURI_SANDBOX_LISTEN": free_address(), "KAKEURI_PAID_SANDBOX_URL": f"http://{self.sandbox}",
-            "KAKEURI_PAID_BATCH": str(options.batch), "KAKEURI_PAID_CONCURRENCY": str(options.concurrency),
-            "KAKEURI_PAID_RATE": "0", "KAKEURI_RATE_LIMITS": "off", "KAKEURI_TOKEN_TTL": "12h", "RUST_LOG": "warn"}
+            "KAKEURI_METRICS_LISTEN": "off", "KAKEURI_RATE_LIMITS": "off", "KAKEURI_TOKEN_TTL": "12h"} | settings
 
-    def start(self):
-        self.launch("sandbox", "--listen", self.sandbox)
-        self.pid = self.launch("serve").pid
-        for address, path in ((self.sandbox, "/_sandbox/bench/members"), (self.address, "/readyz")):
-            self.wait_for(address, path)
+    def start(self, *arguments):
+        if self.starts_sandbox and not self.processes:
+            self.sandbox_pid = self.launch("sandbox", "--listen", self.sandbox).pid
+            self.wait_for(self.sandbox, "/_sandbox/bench/members")
+        self.pid = self.launch("serve", *arguments).pid
+        self.wait_for(self.address, "/readyz")
+
+    def pause(self):
+        """Ends the service and leaves the sandbox; `start` goes on."""
+        process = self.processes.pop()
+        process.terminate()
+        process.wait(40)
 
     def launch(self, *arguments):
         with open(self.folder / "log", "ab") as log:
@@ -167,48 +172,6 @@ def in_parallel(count, items, do, address):
         raise failures[0]
 
 
-class Psql:
-    """psql on the embedded server. Its socket is in KAKEURI_DATA_DIR/postgres/server/run, its role is `app`."""
-
-    def __init__(self, service):
-        self.folder = service.folder / "data/postgres/server"
-        installed = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: int(re.sub(r"\D", "", path)))
-        folders = [os.environ.get("KAKEURI_PG_BIN", ""), *os.environ["PATH"].split(os.pathsep), *reversed(installed)]
-        self.program = shutil.which("psql", path=os.pathsep.join(filter(None, folders)))
-        if self.program is None:
-            raise SystemExit("psql is missing: apt-get install postgresql-client")
-
-    def run(self, *commands):
-        address = ["-h", (self.folder / "run").resolve(), "-p", "5432", "-U", "app", "-d", "postgres"]
-        arguments = [part for command in commands for part in ("-c", command)]
-        done = subprocess.run([self.program, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *address, *arguments],
-                              capture_output=True, text=True, timeout=600, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"})
-        if done.returncode != 0:
-            raise WrongResult(f"psql {commands}: {done.stderr.strip()}")
-        return done.stdout
-
-    def text(self, query):
-        return self.run(query).strip()
-
-    def number(self, query):
-        return int(self.text(query))
-
-    def timed(self, command):
-        """How many seconds one command takes inside psql, so without its start."""
-        return float(re.findall(r"Time: ([\d.]+) ms", self.run(r"\timing on", command))[-1]) / 1000
-
-    @contextmanager
-    def wal(self, note, name):
-        """Notes how much the server wrote to its write-ahead log."""
-        position = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint"
-        before = self.number(position)
-        yield
-        note(name, self.number(position) - before)
-
-    def server(self):
-        return int((self.folder.resolve() / "data/postmaster.pid").read_text().split()[0])
-
-
 def of_status(pid, field):
     """A line of /proc/PID/status, in bytes; 0 for a process that is gone."""
     try:
@@ -218,9 +181,22 @@ def of_status(pid, field):
     return int(found[1]) * (1024 if field != "PPid" else 1) if found else 0
 
 
-def cpu_seconds(pid):
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def cpu_seconds(pid, ended_too=False):
+    """What a process has computed so far, with its children that have ended or without; 0 if it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(int(field) for field in fields[11:15 if ended_too else 13]) / os.sysconf("SC_CLK_TCK")
+
+
+def children_of(pid):
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and of_status(name, "PPid") == pid]
+
+
+def tree_of(pid):
+    """A process and those that came of it."""
+    return [pid, *(below for child in children_of(pid) for below in tree_of(child))]
 
 
 class PeakMemory:
@@ -232,8 +208,7 @@ class PeakMemory:
         self.ended = threading.Event()
 
     def of_server(self):
-        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-        return sum(of_status(pid, "RssAnon") for pid in pids if of_status(pid, "PPid") == self.server)
+        return sum(of_status(pid, "RssAnon") for pid in children_of(self.server))
 
     def watch(self):
         while not self.ended.wait(0.1):

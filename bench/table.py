@@ -12,7 +12,12 @@ def table(options, figures):
     """`figures` has a list by name, with one value a round (for latencies: one a request)."""
     rows = [HEAD, *of_import(options, figures), *of_export(options, figures), *of_refresh(options, figures),
             *of_ordinary_requests(figures), *of_memory(figures)]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(HEAD))]
+    return markdown(rows)
+
+
+def markdown(rows):
+    """A table whose first row is its head."""
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)
@@ -40,20 +45,21 @@ def of_import(options, figures):
     whole, copy, stored = figures["import"], figures["copy in"], figures["copy in as stored"]
     wal, copy_wal = figures["import: wal"], figures["copy in: wal"]
     beside = f"bare `\\copy`: {mebibytes(median(copy_wal))}"
-    what, compared = f"import of {options.members:,} members", "to compare: `\\copy` of those rows, with their indexes"
+    what = f"import of {options.members:,} members"
     return [
-        (what, seconds(whole), f"bare `\\copy`: {seconds(copy)}", ratio(whole, copy), "≤ 4"),
+        (what, seconds(whole), f"bare `\\copy`: {seconds(copy)}", ratio(whole, copy), "≤ 10"),
+        ("– beside all that lies on disk in the end", seconds(whole), f"`\\copy` of that: {seconds(stored)}",
+         ratio(whole, stored), "≤ 1.5"),
         *parts(figures, {"import: upload": "upload, until the 202", "import: waiting": "until a worker has it",
                          "import: job": "the job", "import: cpu": "CPU time of the service"}),
         ("– written ahead (WAL)", mebibytes(median(wal)), beside, ratio(wal, copy_wal), ""),
-        (compared, seconds(stored), "bare `\\copy`, as above", ratio(stored, copy), ""),
     ]
 
 
 def of_export(options, figures):
     whole, copy = figures["export"], figures["copy out"]
     what, beside = f"export of {options.members:,} members", f"`\\copy … to`: {seconds(copy)}"
-    return [(what, seconds(whole), beside, ratio(whole, copy), "≤ 3"),
+    return [(what, seconds(whole), beside, ratio(whole, copy), "≤ 2"),
             *parts(figures, {"export: first byte": "until the first byte", "export: cpu": "CPU time of the service"})]
 
 
@@ -79,7 +85,7 @@ def of_ordinary_requests(figures):
         what = f"ordinary requests beside imports, p{share}"
         return what, f"{beside:.1f} ms", f"without: {alone:.1f} ms", ratio([beside], [alone]), aim
 
-    return [row(99, "≤ 2"), row(50, "")]
+    return [row(99, "≤ 1.5"), row(50, "")]
 
 
 def of_memory(figures):

@@ -111,7 +111,7 @@ pub struct OpenOperation {
 impl OpenOperation {
     /// What an order shows of an operation; `None` where it is settled.
     pub fn of(operation: &Operation) -> Option<Self> {
-        operation.state.is_open().then(|| Self {
+        operation.state.is_open().then_some(Self {
             id: operation.id,
             kind: operation.kind,
             state: operation.state,

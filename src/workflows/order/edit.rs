@@ -158,7 +158,7 @@ impl Editing<'_> {
                 .because("A sale at Paid is at least 1 yen. Cancel the payment instead."));
         }
         let differs = payment.amount != edited.totals.total;
-        Ok(differs.then(|| (payment, edited.totals.total)))
+        Ok(differs.then_some((payment, edited.totals.total)))
     }
 
     fn amend(&self, payment: &Payment, amount: Yen, edited: OrderEdit) -> Result<SalePlan, Error> {

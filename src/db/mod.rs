@@ -51,6 +51,7 @@ pub mod session;
 pub mod share;
 pub mod signing_key;
 pub mod store;
+pub mod tally;
 mod tls;
 pub mod unknown_code;
 pub mod upkeep;

@@ -1,10 +1,9 @@
 //! Orders (受注), and the view of an order with its member, its payment and its open operation.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::{count_star, sql};
+use diesel::dsl::count_star;
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::json::Json;
@@ -13,7 +12,6 @@ use super::payment::Payment;
 use super::schema::{members, operations, orders, payments};
 use super::search::{self, Matches};
 use crate::domain::member::{PaymentMethod, Profile};
-use crate::domain::money::YenSum;
 use crate::domain::operation::{OrderEdit, Remarks};
 use crate::domain::order::{OrderContent, OrderLine, Totals};
 use crate::domain::payment::{HandlingStatus, PaymentStatus};
@@ -386,60 +384,4 @@ pub async fn existing(
         .select(orders::id)
         .load(&mut &*conn)
         .await
-}
-
-/// How many orders there were, and what they came to.
-#[derive(Clone, Copy, Debug)]
-pub struct Placed {
-    pub count: i64,
-    pub total: YenSum,
-}
-
-/// The orders placed since a moment, and those of them since a later one. Without those that the shop has cancelled, and
-/// without those whose sale Paid has not accepted, or not yet: they were not placed.
-pub async fn sum_placed(
-    store: StoreId,
-    since: DateTime<Utc>,
-    later: DateTime<Utc>,
-    conn: &AsyncPgConnection,
-) -> QueryResult<[Placed; 2]> {
-    let accepted = payments::status
-        .nullable()
-        .ne_all([PaymentStatus::Processing, PaymentStatus::Failed]);
-    let total_later = sql::<Text>("coalesce(sum(orders.total) FILTER (WHERE orders.placed_at >= ")
-        .bind::<Timestamptz, _>(later)
-        .sql("), 0)::text");
-    let sums: (i64, YenSum, i64, YenSum) = orders::table
-        .left_join(
-            payments::table.on(payments::store_id
-                .eq(orders::store_id)
-                .and(payments::order_id.eq(orders::id))),
-        )
-        .filter(orders::store_id.eq(store))
-        .filter(orders::discarded_at.is_null())
-        .filter(orders::placed_at.ge(since))
-        .filter(orders::handling_status.ne(HandlingStatus::Cancelled))
-        .filter(
-            orders::payment_method
-                .ne(PaymentMethod::Paid)
-                .or(accepted.is_not_distinct_from(true)),
-        )
-        .select((
-            count_star(),
-            sql::<Text>("coalesce(sum(orders.total), 0)::text"),
-            diesel::dsl::count(orders::id).aggregate_filter(orders::placed_at.ge(later)),
-            total_later,
-        ))
-        .first(&mut &*conn)
-        .await?;
-    Ok([
-        Placed {
-            count: sums.0,
-            total: sums.1,
-        },
-        Placed {
-            count: sums.2,
-            total: sums.3,
-        },
-    ])
 }

@@ -119,24 +119,6 @@ pub async fn count(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) ->
         .await
 }
 
-/// How many members have which status and application status.
-pub async fn count_by_status(
-    store: StoreId,
-    conn: &AsyncPgConnection,
-) -> QueryResult<Vec<(MemberStatus, ApplicationStatus, i64)>> {
-    members::table
-        .filter(members::store_id.eq(store))
-        .filter(members::deleted_at.is_null())
-        .group_by((members::status, members::application_status))
-        .select((
-            members::status,
-            members::application_status,
-            diesel::dsl::count_star(),
-        ))
-        .load(&mut &*conn)
-        .await
-}
-
 /// The ids of the members that a filter takes in, for a bulk job.
 pub async fn ids(
     store: StoreId,

@@ -91,7 +91,8 @@ async fn fold(app: &App) -> Result<usize, Error> {
 
 async fn upkeep(app: &App) -> Result<usize, Error> {
     let now = app.clock.now();
-    let mut purged = idempotency_key::purge(now, &mut *app.db().await?).await?;
+    let old = now - TimeDelta::hours(idempotency_key::KEPT_HOURS);
+    let mut purged = db::upkeep::purge(Obsolete::Keys, old, &mut *app.db().await?).await?;
     for kind in [Obsolete::Sessions, Obsolete::PasswordTokens] {
         purged += db::upkeep::purge(kind, now - USELESS, &mut *app.db().await?).await?;
     }

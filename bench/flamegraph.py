@@ -10,15 +10,19 @@ WIDTH, ROW, LEAST = 1600, 17, 0.003
 PLUMBING = re.compile(
     r"^(?:core|alloc|std|tokio::(?:runtime|task)|futures_(?:util|core)|tracing|actix_(?:rt|service|server|web|cors|http::h1::disp)"
     r"|diesel_async::run_query_dsl|scoped_tls|once_cell|pin_project|__rust|_start|__libc_start|__GI_|clone|start_thread"
-    r"|T::|F::|C::|\[unknown\])")
+    r"|T::|F::|C::|new::thread_start|x64_sys_call|\[unknown\])")
 """Frames that only pass a call on; they are left out, unless the sample was taken in one."""
 
 TASKS = (("connections to PostgreSQL", re.compile(r"^tokio_postgres::connection")),
-         ("requests", re.compile(r"^(?:actix_|kakeuri::http)")),
          ("jobs", re.compile(r"^kakeuri::(?:worker|workflows::job)")),
+         ("requests", re.compile(r"^(?:actix_|kakeuri::(?:http|db|workflows))")),
          ("calls to Paid", re.compile(r"^(?:hyper|reqwest|h2)")))
 """What a sample of the service is part of, by a frame in it: stacks are too deep for perf to see all of them down to their
-beginning."""
+beginning. The rest is the runtime's."""
+
+KERNEL = ((re.compile(r"^(?:__)?x64_sys_(\w+)"), "system call {}"), (re.compile(r"^asm_sysvec_(\w+)"), "interrupt"),
+          (re.compile(r"^asm_exc_(page_fault)"), "page fault"))
+"""Where the system begins: what lies deeper is left out."""
 
 
 def shorten(name):
@@ -52,13 +56,19 @@ def stacks(lines):
 
 
 def stack(who, frames):
+    """Of frames that come with the deepest first."""
+    for at in range(len(frames) - 1, -1, -1):
+        name = next((name.format(found[1]) for sign, name in KERNEL if (found := sign.match(frames[at]))), None)
+        if name:
+            frames = [name, *(frame for frame in frames[at + 1:] if not frame.startswith(("do_syscall", "entry_")))]
+            break
     kept = []
     for at, name in enumerate(frames):
         if at and PLUMBING.match(name):
             continue
         if not kept or kept[-1] != name:
             kept.append(name)
-    task = [next((task for task, sign in TASKS if any(map(sign.match, frames))), "other")] if who == "kakeuri" else []
+    task = [next((task for task, sign in TASKS if any(map(sign.match, frames))), "the runtime")] if who == "kakeuri" else []
     return who, *task, *reversed(kept)
 
 
@@ -88,7 +98,9 @@ def colour(name, who):
     shade = sum(map(ord, name)) % 40
     if not re.search(r"::|^[A-Z]", name) and who == "kakeuri":
         return f"rgb({190 + shade},{190 + shade},{185 + shade})"
-    return f"rgb({120 + shade},{165 + shade},{205 + shade})" if who == "postgres" else f"rgb({225 + shade // 2},{130 + 2 * shade},70)"
+    if who == "postgres":
+        return f"rgb({120 + shade},{165 + shade},{205 + shade})"
+    return f"rgb({225 + shade // 2},{130 + 2 * shade},70)"
 
 
 def draw(counted, title):
@@ -115,6 +127,6 @@ def draw(counted, title):
         room = int((width - 4) / 6.7)
         shown = name if len(name) <= room else "…" + name[len(name) - room + 1:] if room > 3 else ""
         text = f'<text x="{x + 2:.1f}" y="{y + 12}">{escape(shown)}</text>' if shown else ""
-        parts.append(f'<g><title>{escape(name)} {count / total:.1%}</title><rect x="{x:.1f}" y="{y}" width="{max(width - 0.4, 0.3):.1f}" '
-                     f'height="{ROW - 1}" fill="{colour(name, who)}"/>{text}</g>')
+        parts.append(f'<g><title>{escape(name)} {count / total:.1%}</title><rect x="{x:.1f}" y="{y}" '
+                     f'width="{max(width - 0.4, 0.3):.1f}" height="{ROW - 1}" fill="{colour(name, who)}"/>{text}</g>')
     return "\n".join(parts) + "\n</svg>\n"

@@ -9,6 +9,7 @@ code; wrong results do.
 
 import argparse
 import base64
+import math
 import os
 import random
 import shutil
@@ -34,6 +35,11 @@ SIZES = ((20_000, 10_000), (200_000, 100_000), (2_000_000, 300_000))
 
 def say(text):
     print(text, file=sys.stderr, flush=True)
+
+
+def cell(sample):
+    median, worst = percentile(sample, 50), percentile(sample, 99)
+    return "given up (503)" if math.isinf(worst) else f"{median:.1f} / {worst:.1f}"
 
 
 def reads(sizes, job):
@@ -142,12 +148,19 @@ class Bench:
             raise WrongResult(f"the summary counts {told} where there are {there}")
 
     def measure(self, api, path):
-        """Latencies in milliseconds, one request after the other; the first ones do not count."""
+        """Latencies in milliseconds, one request after the other; the first ones do not count. Infinite where the service
+        gave one up."""
         latencies, warm = [], 6
         give_up_at = time.monotonic() + self.options.seconds
         while len(latencies) < warm + self.options.requests and (len(latencies) < 2 or time.monotonic() < give_up_at):
             asked, begun = path(), time.monotonic()
-            api.call("GET", asked)
+            try:
+                api.call("GET", asked)
+            except WrongResult as wrong:
+                if "answers 503" not in str(wrong):
+                    raise
+                say(f"Refused: {asked}")
+                return [math.inf]
             latencies.append(1000 * (time.monotonic() - begun))
         return latencies[min(warm, len(latencies) // 2):]
 
@@ -171,7 +184,7 @@ class Bench:
         rows = [("read", *(f"{orders:,} orders" for orders, _ in self.options.sizes))]
         for what in dict.fromkeys(what for what, _ in self.latencies):
             found = (self.latencies[what, orders] for orders, _ in self.options.sizes)
-            rows.append((what, *(f"{percentile(sample, 50):.1f} / {percentile(sample, 99):.1f}" for sample in found)))
+            rows.append((what, *map(cell, found)))
         return f"{about}\n\n{markdown(rows)}"
 
 

@@ -134,17 +134,20 @@ class Seed:
         self.psql.run("VACUUM (ANALYZE)", "CHECKPOINT")
 
     def role(self):
-        """Without foreign keys and triggers where there is none but the log's own, which is much faster."""
+        """Without foreign keys and triggers, which is much faster, where nothing but the log has some or all can be recounted."""
         triggers = self.psql.number("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal AND "
                                     "tgrelid::regclass::text NOT LIKE 'events%'")
-        return "origin" if triggers else "replica"
+        return "origin" if triggers and not self.recounts() else "replica"
+
+    def recounts(self):
+        """The schema's functions that count anew what it counts by itself."""
+        return [name for (name,) in self.psql.rows(
+            "SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND proname LIKE 'recount%' "
+            "AND pronargs = 0")]
 
     def recount(self):
-        """Whatever the schema counts by itself, where it has a function for that."""
-        for (name,) in self.psql.rows("SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'public'::regnamespace "
-                                      "AND proname LIKE 'recount%' AND pronargs <= 1"):
-            arguments = f"'{self.store}'" if name.endswith("(uuid)") else ""
-            self.psql.run(f"SELECT {name.partition('(')[0]}({arguments})")
+        for name in self.recounts():
+            self.psql.run(f"SELECT {name}")
 
     def of_members(self, example):
         changed = {
@@ -170,7 +173,9 @@ class Seed:
             "order_id": order, "credit_key": Ids.key("K", "s.n"), "customer_number": buys,
             "status": f"CASE WHEN {odd} % 20 = 4 THEN 'cancelled' ELSE t.status END",
             "amount": f"CASE WHEN {odd} % 1000 = 3 THEN t.amount - 100 ELSE t.amount END",
-            "flag": f"CASE WHEN {odd} % 5000 = 7 THEN 'moved_back' ELSE t.flag END"}
+            "flag": f"CASE WHEN {odd} % 5000 = 7 THEN 'moved_back' ELSE t.flag END",
+            "order_label": orders["handling_status"],
+            "order_day": "((t.created_at + s.moved) AT TIME ZONE INTERVAL '9 hours')::date"}
         statements = copied(self.psql, "orders", orders, f"orders AS t {mine.format('id')} ORDER BY s.n", "s.moved")
         statements += copied(self.psql, "payments", payments, f"payments AS t {mine.format('order_id')} ORDER BY s.n",
                              "s.moved")

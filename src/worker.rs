@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::db::upkeep::Obsolete;
-use crate::db::{self, idempotency_key, operation};
+use crate::db::{self, idempotency_key, operation, tally};
 use crate::error::Error;
 use crate::workflows::drive;
 use crate::workflows::durable::lease;
@@ -31,6 +31,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How often upkeep is done, and schedules are looked at.
 const UPKEEP: Duration = Duration::from_secs(60);
 
+/// How often what has changed is added to the tallies.
+const FOLD: Duration = Duration::from_secs(1);
+
 /// How long sessions and password tokens that have ended are kept, to tell what happened.
 const USELESS: TimeDelta = TimeDelta::days(7);
 
@@ -41,11 +44,15 @@ pub async fn run(app: App, stop: CancellationToken) {
         Arc::new(Semaphore::new(OPERATIONS)),
         Arc::new(Semaphore::new(PORTIONS)),
     );
-    let mut upkeep_due = Instant::now();
+    let (mut upkeep_due, mut fold_due) = (Instant::now(), Instant::now());
     while !stop.is_cancelled() {
         if Instant::now() >= upkeep_due {
             upkeep_due = Instant::now() + UPKEEP;
             log("upkeep", upkeep(&app).await);
+        }
+        if Instant::now() >= fold_due {
+            fold_due = Instant::now() + FOLD;
+            log("folding tallies", fold(&app).await);
         }
         let begun = [
             log(
@@ -68,7 +75,7 @@ pub async fn run(app: App, stop: CancellationToken) {
 pub async fn run_once(app: &App) -> Result<(), Error> {
     upkeep(app).await?;
     while drive::drive_due(app, 16).await? + job::run_due(app, 4).await? > 0 {}
-    Ok(())
+    fold(app).await.map(drop)
 }
 
 fn log(what: &str, done: Result<usize, Error>) -> usize {
@@ -78,9 +85,14 @@ fn log(what: &str, done: Result<usize, Error>) -> usize {
     })
 }
 
+async fn fold(app: &App) -> Result<usize, Error> {
+    Ok(tally::fold(&mut *app.db().await?).await?)
+}
+
 async fn upkeep(app: &App) -> Result<usize, Error> {
     let now = app.clock.now();
-    let mut purged = idempotency_key::purge(now, &mut *app.db().await?).await?;
+    let old = now - TimeDelta::hours(idempotency_key::KEPT_HOURS);
+    let mut purged = db::upkeep::purge(Obsolete::Keys, old, &mut *app.db().await?).await?;
     for kind in [Obsolete::Sessions, Obsolete::PasswordTokens] {
         purged += db::upkeep::purge(kind, now - USELESS, &mut *app.db().await?).await?;
     }

@@ -416,12 +416,3 @@ pub async fn forget_answers_about(
         .await
         .map(drop)
 }
-
-/// Drops what is too old to matter, of every store: upkeep of the service, not of a caller.
-pub async fn purge(now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<usize> {
-    let old = now - TimeDelta::hours(KEPT_HOURS);
-    diesel::delete(idempotency_keys::table.filter(idempotency_keys::created_at.lt(old)))
-        .filter(idempotency_keys::locked_until.lt(now))
-        .execute(conn)
-        .await
-}

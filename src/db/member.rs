@@ -21,7 +21,7 @@ use crate::domain::payment::PaymentStatus;
 use crate::domain::{MemberId, PaidKey, StoreId};
 
 pub use bulk::{Names, insert_many, known_emails, known_numbers, named, save_many};
-pub use list::{Filter, InFile, count, count_by_status, for_file, ids, list};
+pub use list::{Filter, InFile, count, for_file, ids, list};
 pub use row::{Member, MemberView};
 
 /// Creates a member.

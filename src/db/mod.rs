@@ -54,6 +54,7 @@ pub mod session;
 pub mod share;
 pub mod signing_key;
 pub mod store;
+pub mod tally;
 mod tls;
 pub mod together;
 pub mod unknown_code;

@@ -1,12 +1,13 @@
 //! Orders (受注), and the view of an order with its member, its payment and its open operation.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::{self, count_star, sql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
-use diesel::sql_types::{Text, Timestamptz};
+use diesel::sql_types::{Bool, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use uuid::Uuid;
 
 use super::json::Json;
 use super::literal::First;
@@ -16,13 +17,13 @@ use super::paid_settings::PaidSettings;
 use super::payment::Payment;
 use super::schema::{members, operations, orders, paid_settings, payments};
 use super::search::{self, Matches};
+use super::tally::{self, TooLong};
 use crate::domain::member::PaymentMethod;
-use crate::domain::money::YenSum;
 use crate::domain::operation::{OrderEdit, Remarks};
 use crate::domain::order::{OrderContent, OrderLine, Totals};
 use crate::domain::payment::{HandlingStatus, PaymentStatus};
 use crate::domain::store::TaxRounding;
-use crate::domain::{MemberId, OrderId, Search, StoreId, Yen};
+use crate::domain::{MemberId, OrderId, Search, StoreId, Yen, ids};
 
 /// An order.
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable, AsChangeset)]
@@ -365,19 +366,26 @@ pub struct Filter {
 impl Filter {
     /// Do the orders that it takes in stand one after the other in an index, newest first?
     fn is_one_range(&self) -> bool {
-        let of_others = self.handling_status.is_some()
-            || self.payment_method.is_some()
+        let of_others = self.payment_method.is_some()
             || self.amount_mismatch.is_some()
             || self.placed_from.is_some()
             || self.placed_to.is_some()
             || self.q.is_some();
-        !of_others && (self.member_id.is_none() || self.payment_status.is_none())
+        let with_index = [
+            self.member_id.is_some(),
+            self.payment_status.is_some(),
+            self.handling_status.is_some(),
+        ];
+        !of_others && with_index.into_iter().filter(|wanted| *wanted).count() <= 1
     }
 }
 
-/// Adds the conditions of a filter to a boxed query. Asks for what is searched first.
+/// By how much the clock that an id was drawn by may be ahead of the one that an order was placed by.
+const CLOCKS_APART: TimeDelta = TimeDelta::hours(1);
+
+/// Adds the conditions of a filter to a boxed query, but what is searched for.
 macro_rules! filtered {
-    ($query:expr, $store:expr, $filter:expr, $conn:expr) => {{
+    ($query:expr, $store:expr, $filter:expr) => {{
         let filter: &Filter = $filter;
         let mut query = $query.filter(orders::store_id.eq($store)).into_boxed();
         if let Some(member) = filter.member_id {
@@ -391,39 +399,57 @@ macro_rules! filtered {
         }
         if let Some(method) = filter.payment_method {
             query = query.filter(orders::payment_method.eq(method));
+            if method != PaymentMethod::Paid {
+                // In words, so that the index that leaves Paid out is known to hold them.
+                query = query.filter(sql::<Bool>("orders.payment_method <> 'paid'"));
+            }
         }
         if let Some(mismatch) = filter.amount_mismatch {
-            let shown = payments::status
-                .nullable()
-                .eq_any([PaymentStatus::Unconfirmed, PaymentStatus::Confirmed]);
-            let differs = shown.and(payments::amount.nullable().ne(orders::total.nullable()));
+            let differs = payments::apart.nullable();
             query = if mismatch {
-                query.filter(differs)
+                query.filter(differs.eq(true))
             } else {
-                query.filter(diesel::dsl::not(differs).or(payments::order_id.nullable().is_null()))
+                query.filter(differs.is_distinct_from(true))
             };
         }
         if let Some(from) = filter.placed_from {
             query = query.filter(orders::placed_at.ge(from));
         }
         if let Some(to) = filter.placed_to {
-            query = query.filter(orders::placed_at.lt(to));
+            // The list goes by the ids: it begins where those of that time do, and not with the newest.
+            let newest = OrderId(ids::first_of(to + CLOCKS_APART));
+            query = query
+                .filter(orders::placed_at.lt(to))
+                .filter(orders::id.lt(newest));
         }
-        if let Some(text) = &filter.q {
+        query
+    }};
+}
+
+/// Does an order's number, or what is searched of its member, hold this?
+macro_rules! holds {
+    ($text:expr) => {
+        search::holds!(orders::number, $text).or(search::holds!(members::search_text, $text))
+    };
+}
+
+/// The same, with what is searched for: the index is asked first.
+macro_rules! searched {
+    ($query:expr, $store:expr, $filter:expr, $conn:expr) => {{
+        let query = filtered!($query, $store, $filter);
+        if let Some(text) = &$filter.q {
             let members = search::members($store, text, $conn).await?;
-            query = match (search::order_numbers($store, text, $conn).await?, members) {
+            match (search::order_numbers($store, text, $conn).await?, members) {
                 (Matches::Few(orders), Matches::Few(members)) => query.filter(
                     orders::id
                         .eq_any(orders)
                         .or(orders::member_id.eq_any(members)),
                 ),
-                _ => {
-                    let in_member = search::holds!(members::search_text, text);
-                    query.filter(search::holds!(orders::number, text).or(in_member))
-                }
-            };
+                _ => query.filter(holds!(text)),
+            }
+        } else {
+            query
         }
-        query
     }};
 }
 
@@ -435,7 +461,10 @@ pub async fn list(
     limit: i64,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Vec<OrderView>> {
-    let mut query = filtered!(views!().select(OrderView::as_select()), store, filter, conn);
+    if let Some(found) = among_newest(store, filter, before, limit, conn).await? {
+        return Ok(found);
+    }
+    let mut query = searched!(views!().select(OrderView::as_select()), store, filter, conn);
     if let Some(before) = before {
         query = query.filter(orders::id.lt(before));
     }
@@ -444,9 +473,57 @@ pub async fn list(
         .await
 }
 
-/// How many there are.
+/// A page of a search from the newest rows alone; `None` where they do not fill it, and the index has to be asked.
+async fn among_newest(
+    store: StoreId,
+    filter: &Filter,
+    before: Option<OrderId>,
+    limit: i64,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<Vec<OrderView>>> {
+    let Some(text) = &filter.q else {
+        return Ok(None);
+    };
+    let before = before.unwrap_or(OrderId(Uuid::max()));
+    let oldest: Option<OrderId> = orders::table
+        .filter(orders::store_id.eq(store))
+        .filter(orders::discarded_at.is_null())
+        .filter(orders::id.lt(before))
+        .order(orders::id.desc())
+        .offset(search::NEWEST)
+        .select(orders::id)
+        .first(&mut &*conn)
+        .await
+        .optional()?;
+    let found: Vec<OrderView> = filtered!(views!().select(OrderView::as_select()), store, filter)
+        .filter(holds!(text))
+        .filter(orders::id.lt(before))
+        .filter(orders::id.gt(oldest.unwrap_or(OrderId(Uuid::nil()))))
+        .order(orders::id.desc())
+        .limit(limit)
+        .load(&mut &*conn)
+        .await?;
+    let complete = oldest.is_none() || i64::try_from(found.len()).is_ok_and(|found| found == limit);
+    Ok(complete.then_some(found))
+}
+
+/// How many there are. What a tally is kept of is not counted.
 pub async fn count(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> QueryResult<i64> {
-    filtered!(views!().select(count_star()), store, filter, conn)
+    if let Filter {
+        member_id: None,
+        payment_status,
+        handling_status,
+        payment_method: None,
+        amount_mismatch,
+        placed_from: None,
+        placed_to: None,
+        q: None,
+    } = filter
+    {
+        let standing = tally::standing(store, TooLong::LONG_AGO, None, conn).await?;
+        return Ok(standing.orders(*payment_status, *handling_status, *amount_mismatch));
+    }
+    searched!(views!().select(count_star()), store, filter, conn)
         .first(&mut &*conn)
         .await
 }
@@ -457,7 +534,7 @@ pub async fn ids(
     filter: &Filter,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Vec<OrderId>> {
-    filtered!(views!().select(orders::id), store, filter, conn)
+    searched!(views!().select(orders::id), store, filter, conn)
         .order(orders::id.desc())
         .load(&mut &*conn)
         .await
@@ -476,60 +553,4 @@ pub async fn existing(
         .select(orders::id)
         .load(&mut &*conn)
         .await
-}
-
-/// How many orders there were, and what they came to.
-#[derive(Clone, Copy, Debug)]
-pub struct Placed {
-    pub count: i64,
-    pub total: YenSum,
-}
-
-/// The orders placed since a moment, and those of them since a later one. Without those that the shop has cancelled, and
-/// without those whose sale Paid has not accepted, or not yet: they were not placed.
-pub async fn sum_placed(
-    store: StoreId,
-    since: DateTime<Utc>,
-    later: DateTime<Utc>,
-    conn: &AsyncPgConnection,
-) -> QueryResult<[Placed; 2]> {
-    let accepted = payments::status
-        .nullable()
-        .ne_all([PaymentStatus::Processing, PaymentStatus::Failed]);
-    let total_later = sql::<Text>("coalesce(sum(orders.total) FILTER (WHERE orders.placed_at >= ")
-        .bind::<Timestamptz, _>(later)
-        .sql("), 0)::text");
-    let sums: (i64, YenSum, i64, YenSum) = orders::table
-        .left_join(
-            payments::table.on(payments::store_id
-                .eq(orders::store_id)
-                .and(payments::order_id.eq(orders::id))),
-        )
-        .filter(orders::store_id.eq(store))
-        .filter(orders::discarded_at.is_null())
-        .filter(orders::placed_at.ge(since))
-        .filter(orders::handling_status.ne(HandlingStatus::Cancelled))
-        .filter(
-            orders::payment_method
-                .ne(PaymentMethod::Paid)
-                .or(accepted.is_not_distinct_from(true)),
-        )
-        .select((
-            count_star(),
-            sql::<Text>("coalesce(sum(orders.total), 0)::text"),
-            diesel::dsl::count(orders::id).aggregate_filter(orders::placed_at.ge(later)),
-            total_later,
-        ))
-        .first(&mut &*conn)
-        .await?;
-    Ok([
-        Placed {
-            count: sums.0,
-            total: sums.1,
-        },
-        Placed {
-            count: sums.2,
-            total: sums.3,
-        },
-    ])
 }

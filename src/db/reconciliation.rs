@@ -1,98 +1,26 @@
-//! What needs a human: orders whose payment is not as it should be. Each cause has one definition in SQL here, as
-//! it has one for a single order in [`crate::domain::reconciliation::Situation`]; a test compares the two.
+//! What needs a human: orders whose payment is not as it should be, and members whose application is stuck. Why one does
+//! is decided in [`crate::domain::reconciliation::Situation`], of a single order and of many that are alike. Here and in the
+//! schema (`payments.listed`) stands only how those are found that have a cause; a test compares the two.
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
-use diesel::dsl::{self, count_star, not, sql};
+use chrono::TimeDelta;
 use diesel::prelude::*;
-use diesel::sql_types::{self, Text};
+use diesel::sql_types;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use uuid::Uuid;
 
 use super::member::{self, Member, MemberView};
 use super::order::{OrderView, views};
 use super::schema::{members, operations, orders, payments, unknown_codes};
+use super::tally::{self, Standing, Tally};
 use super::{operation, unknown_code};
 use crate::domain::money::YenSum;
-use crate::domain::operation::OperationState;
-use crate::domain::payment::{HandlingStatus, PaymentFlag, PaymentStatus};
-use crate::domain::reconciliation::Cause;
-use crate::domain::{MemberId, OrderId, StoreId};
+use crate::domain::payment::PaymentStatus;
+use crate::domain::reconciliation::{Cause, Situation};
+use crate::domain::{MemberId, OrderId, StoreId, ids};
 
-/// Which payments count as waiting for too long.
-#[derive(Clone, Copy, Debug)]
-pub struct TooLong {
-    /// `processing` since before this moment.
-    pub processing: DateTime<Utc>,
-    /// `unconfirmed` since before this moment.
-    pub unconfirmed: DateTime<Utc>,
-}
-
-impl TooLong {
-    /// For what does not depend on how long a payment has waited.
-    pub const NEVER: Self = Self {
-        processing: DateTime::<Utc>::MIN_UTC,
-        unconfirmed: DateTime::<Utc>::MIN_UTC,
-    };
-}
-
-/// The order's total and the amount at Paid differ, in a state where that matters.
-macro_rules! differs {
-    () => {
-        payments::status
-            .eq_any([PaymentStatus::Unconfirmed, PaymentStatus::Confirmed])
-            .and(payments::amount.ne(orders::total))
-    };
-}
-
-/// The condition of each [`Cause`], as [`crate::domain::reconciliation::Situation`] tells them of one order. What
-/// was accepted stays off, but for work that is not finished.
-macro_rules! cause {
-    (fresh) => {
-        not(payments::accepted_total
-            .is_not_distinct_from(orders::total.nullable())
-            .and(payments::accepted_amount.is_not_distinct_from(payments::amount.nullable())))
-    };
-    (amount_mismatch) => {
-        cause!(fresh).and(differs!())
-    };
-    (cancelled_but_open) => {
-        cause!(fresh)
-            .and(orders::handling_status.eq(HandlingStatus::Cancelled))
-            .and(payments::status.eq_any([PaymentStatus::Processing, PaymentStatus::Unconfirmed]))
-    };
-    (processing_too_long, $too_long:expr) => {
-        payments::status
-            .eq(PaymentStatus::Processing)
-            .and(payments::created_at.lt($too_long.processing))
-    };
-    (unconfirmed_too_long, $too_long:expr) => {
-        cause!(fresh)
-            .and(payments::status.eq(PaymentStatus::Unconfirmed))
-            .and(payments::created_at.lt($too_long.unconfirmed))
-    };
-    (flag, $flag:expr) => {
-        cause!(fresh).and(payments::flag.is_not_distinct_from($flag))
-    };
-    (stuck) => {
-        operations::state
-            .nullable()
-            .is_not_distinct_from(OperationState::Stuck)
-    };
-    (unknown_code) => {
-        unknown_codes::subject_id.nullable().is_not_null()
-    };
-    (any, $too_long:expr) => {
-        cause!(amount_mismatch)
-            .or(cause!(cancelled_but_open))
-            .or(cause!(processing_too_long, $too_long))
-            .or(cause!(unconfirmed_too_long, $too_long))
-            .or(cause!(flag, PaymentFlag::MovedBack))
-            .or(cause!(flag, PaymentFlag::MissingAtPaid))
-            .or(cause!(stuck))
-            .or(cause!(unknown_code))
-    };
-}
+pub use super::tally::TooLong;
 
 /// The flag that stands on an order, for a join.
 macro_rules! flagged {
@@ -104,16 +32,29 @@ macro_rules! flagged {
     };
 }
 
-/// Keeps the orders that need a human.
-macro_rules! unreconciled {
-    ($query:expr, $store:expr, $too_long:expr) => {{
-        let too_long: TooLong = $too_long;
-        $query
-            .left_join(flagged!())
-            .filter(orders::store_id.eq($store))
-            .filter(cause!(any, too_long).nullable())
-    }};
-}
+/// The ids of the orders that need a human, newest first: `$1` is the store, `$2` an id that they come before, `$3` how many.
+/// Each of the few ways onto the list is an index that holds nothing else, and is walked no further than the list goes. A
+/// payment is processing for too long before `$4`, unconfirmed for too long before `$5`; no order of the latter has a newer id
+/// than `$6`, so the many that may still wait are not looked at. What `listed` means stands in the schema, as it is kept there.
+const LISTED: &str = "SELECT id FROM ( \
+        (SELECT order_id AS id FROM payments WHERE store_id = $1 AND listed AND order_id < $2 \
+            ORDER BY order_id DESC LIMIT $3) \
+        UNION (SELECT order_id FROM payments WHERE store_id = $1 AND status = 'processing' AND created_at < $4 \
+            AND order_id < $2 ORDER BY order_id DESC LIMIT $3) \
+        UNION (SELECT order_id FROM payments WHERE store_id = $1 AND status = 'unconfirmed' AND created_at < $5 \
+            AND order_id < least($2, $6) AND order_total IS NOT NULL AND NOT accepted ORDER BY order_id DESC LIMIT $3) \
+        UNION (SELECT order_id FROM operations AS stuck JOIN orders ON orders.store_id = $1 AND orders.id = order_id \
+            WHERE stuck.store_id = $1 AND state = 'stuck' AND order_id < $2 AND discarded_at IS NULL \
+            ORDER BY order_id DESC LIMIT $3) \
+        UNION (SELECT order_id FROM unknown_codes AS unknown \
+            JOIN orders ON orders.store_id = $1 AND orders.id = subject_id \
+            JOIN payments ON payments.store_id = $1 AND payments.order_id = subject_id \
+            WHERE unknown.store_id = $1 AND subject_type = 'order' AND accepted_at IS NULL AND subject_id < $2 \
+                AND discarded_at IS NULL ORDER BY subject_id DESC LIMIT $3) \
+    ) AS found ORDER BY id DESC LIMIT $3";
+
+/// By how much the clock that an id was drawn by may be ahead of the one that its payment was written by.
+const CLOCKS_APART: TimeDelta = TimeDelta::hours(1);
 
 /// The orders that need a human, newest first, each with the codes of Paid that are not understood.
 pub async fn list(
@@ -123,13 +64,27 @@ pub async fn list(
     limit: i64,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Vec<(OrderView, Option<Vec<String>>)>> {
-    let columns = (OrderView::as_select(), unknown_codes::codes.nullable());
-    let query = unreconciled!(views!(), store, too_long).select(columns);
-    let mut query = query.order(orders::id.desc()).limit(limit).into_boxed();
-    if let Some(before) = before {
-        query = query.filter(orders::id.lt(before));
+    let ids: Vec<FoundId> = diesel::sql_query(LISTED)
+        .bind::<sql_types::Uuid, _>(store)
+        .bind::<sql_types::Uuid, _>(before.map_or(Uuid::max(), |before| before.0))
+        .bind::<sql_types::BigInt, _>(limit)
+        .bind::<sql_types::Timestamptz, _>(too_long.processing)
+        .bind::<sql_types::Timestamptz, _>(too_long.unconfirmed)
+        .bind::<sql_types::Uuid, _>(ids::first_of(too_long.unconfirmed + CLOCKS_APART))
+        .load(&mut &*conn)
+        .await?;
+    if ids.is_empty() {
+        return Ok(Vec::new());
     }
-    query.load(&mut &*conn).await
+    let ids: Vec<Uuid> = ids.into_iter().map(|found| found.id).collect();
+    views!()
+        .left_join(flagged!())
+        .filter(orders::store_id.eq(store))
+        .filter(orders::id.eq_any(ids.into_iter().map(OrderId)))
+        .order(orders::id.desc())
+        .select((OrderView::as_select(), unknown_codes::codes.nullable()))
+        .load(&mut &*conn)
+        .await
 }
 
 /// How many orders need a human.
@@ -138,10 +93,8 @@ pub async fn count(
     too_long: TooLong,
     conn: &AsyncPgConnection,
 ) -> QueryResult<i64> {
-    unreconciled!(views!(), store, too_long)
-        .count()
-        .get_result(&mut &*conn)
-        .await
+    let standing = tally::standing(store, too_long, None, conn).await?;
+    Ok(Sums::of(&standing).listed)
 }
 
 /// What the payments of one status come to.
@@ -151,80 +104,95 @@ pub struct StatusSums {
     pub count: i64,
     /// What they come to at Paid.
     pub amount: YenSum,
-    /// How many differ from their order's total. Worth showing only where [`PaymentStatus::shows_mismatch`].
+}
+
+/// The payments of a store, counted and summed up. Those of orders that were never placed are not among them.
+#[derive(Clone, Debug, Default)]
+pub struct Sums {
+    /// By status.
+    pub payments: Vec<StatusSums>,
+    /// How many amounts differ from the totals of their orders.
     pub apart: i64,
     /// By how much all in all, whichever is the larger.
     pub difference: YenSum,
-    /// How many need a human,
-    pub unreconciled: i64,
+    /// How many orders need a human,
+    pub listed: i64,
     /// and how many for each cause.
-    pub causes: [(Cause, i64); 8],
+    pub causes: HashMap<Cause, i64>,
 }
 
-/// The payments of a store, counted and summed up by status, in one pass. Those of orders that were never placed are not
-/// among them.
-pub async fn sums(
-    store: StoreId,
-    too_long: TooLong,
-    conn: &AsyncPgConnection,
-) -> QueryResult<Vec<StatusSums>> {
-    type Counts = (i64, i64, i64, i64, i64, i64, i64, i64, i64);
-    let rows: Vec<(PaymentStatus, i64, YenSum, i64, YenSum, Counts)> = orders::table
-        .inner_join(
-            payments::table.on(payments::store_id
-                .eq(orders::store_id)
-                .and(payments::order_id.eq(orders::id))),
-        )
-        .left_join(
-            operations::table.on(operations::store_id
-                .eq(orders::store_id)
-                .and(operations::order_id.eq(orders::id.nullable()))
-                .and(operation::unsettled())),
-        )
-        .left_join(flagged!())
-        .filter(orders::store_id.eq(store))
-        .filter(orders::discarded_at.is_null())
-        .group_by(payments::status)
-        .select((
-            payments::status,
-            count_star(),
-            sql::<Text>("coalesce(sum(payments.amount), 0)::text"),
-            dsl::count(orders::id).aggregate_filter(payments::amount.ne(orders::total)),
-            sql::<Text>("coalesce(sum(abs(payments.amount - orders.total)), 0)::text"),
-            (
-                dsl::count(orders::id).aggregate_filter(cause!(any, too_long)),
-                dsl::count(orders::id).aggregate_filter(cause!(amount_mismatch)),
-                dsl::count(orders::id).aggregate_filter(cause!(cancelled_but_open)),
-                dsl::count(orders::id).aggregate_filter(cause!(processing_too_long, too_long)),
-                dsl::count(orders::id).aggregate_filter(cause!(unconfirmed_too_long, too_long)),
-                dsl::count(orders::id).aggregate_filter(cause!(flag, PaymentFlag::MovedBack)),
-                dsl::count(orders::id).aggregate_filter(cause!(flag, PaymentFlag::MissingAtPaid)),
-                dsl::count(orders::id).aggregate_filter(cause!(stuck)),
-                dsl::count(orders::id).aggregate_filter(cause!(unknown_code)),
-            ),
-        ))
-        .load(&mut &*conn)
-        .await?;
-    let sums =
-        |(status, count, amount, apart, difference, counts): (_, _, _, _, _, Counts)| StatusSums {
-            status,
-            count,
-            amount,
-            apart,
-            difference,
-            unreconciled: counts.0,
-            causes: [
-                (Cause::AmountMismatch, counts.1),
-                (Cause::CancelledButOpen, counts.2),
-                (Cause::ProcessingTooLong, counts.3),
-                (Cause::UnconfirmedTooLong, counts.4),
-                (Cause::MovedBack, counts.5),
-                (Cause::MissingAtPaid, counts.6),
-                (Cause::Stuck, counts.7),
-                (Cause::UnknownCode, counts.8),
-            ],
+impl Sums {
+    /// Adds up what stands in a store. Why an order is on the list is decided as for a single one.
+    pub fn of(standing: &Standing) -> Self {
+        let mut sums = Self::default();
+        for tally in &standing.tallies {
+            match tally.what.as_str() {
+                "payments" => {
+                    sums.add(tally);
+                    sums.because(tally.situation(), tally.count);
+                }
+                "beside" => sums.add_beside(tally),
+                "border" => sums.add_border(tally),
+                _ => {}
+            }
+        }
+        sums
+    }
+
+    fn add(&mut self, tally: &Tally) {
+        if let Ok(status) = tally.status.parse() {
+            self.payments.push(StatusSums {
+                status,
+                count: tally.count,
+                amount: tally.amount,
+            });
+        }
+        if tally.apart() {
+            self.apart += tally.count;
+            self.difference += tally.difference;
+        }
+    }
+
+    fn because(&mut self, situation: Option<Situation>, count: i64) {
+        let causes = situation.map(|situation| situation.causes());
+        let causes = causes.unwrap_or_default();
+        self.listed += if causes.is_empty() { 0 } else { count };
+        for cause in causes {
+            *self.causes.entry(cause).or_default() += count;
+        }
+    }
+
+    /// Those that no tally knows; of the others, what the tallies do not know of them.
+    fn add_beside(&mut self, tally: &Tally) {
+        let Some(situation) = tally.full_situation() else {
+            return;
         };
-    Ok(rows.into_iter().map(sums).collect())
+        if situation.status == PaymentStatus::Processing {
+            self.add(tally);
+            return self.because(Some(situation), tally.count);
+        }
+        let known = tally.situation();
+        let known = known
+            .map(|situation| situation.causes())
+            .unwrap_or_default();
+        self.listed += if known.is_empty() { tally.count } else { 0 };
+        for cause in situation.causes() {
+            if !known.contains(&cause) {
+                *self.causes.entry(cause).or_default() += tally.count;
+            }
+        }
+    }
+
+    /// Those of the day in which the limit lies that are before it.
+    fn add_border(&mut self, tally: &Tally) {
+        let known = tally.situation().map(|situation| situation.causes());
+        self.listed += if known.is_some_and(|known| known.is_empty()) {
+            tally.count
+        } else {
+            0
+        };
+        *self.causes.entry(Cause::UnconfirmedTooLong).or_default() += tally.count;
+    }
 }
 
 /// A member whose application needs a human.
@@ -262,7 +230,7 @@ pub async fn applications(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let ids: Vec<MemberId> = ids.into_iter().map(|found| found.id).collect();
+    let ids: Vec<MemberId> = ids.into_iter().map(|found| MemberId(found.id)).collect();
     let mut members = member::find_many(store, &ids, conn).await?;
     members.sort_unstable_by_key(|member| std::cmp::Reverse(member.id));
     let mut open = operation::open_on_members(store, &ids, conn).await?;
@@ -283,7 +251,7 @@ pub async fn applications(
 #[derive(QueryableByName)]
 struct FoundId {
     #[diesel(sql_type = sql_types::Uuid)]
-    id: MemberId,
+    id: Uuid,
 }
 
 /// How many members have applications that need a human, and why.

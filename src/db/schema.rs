@@ -237,6 +237,13 @@ diesel::table! {
         accepted_amount -> Nullable<Int8>,
         created_at -> Timestamptz,
         version -> Int8,
+        order_total -> Nullable<Int8>,
+        order_label -> Nullable<Text>,
+        order_day -> Nullable<Date>,
+        order_on_paid -> Nullable<Bool>,
+        apart -> Bool,
+        accepted -> Bool,
+        listed -> Bool,
     }
 }
 
@@ -313,6 +320,35 @@ diesel::table! {
 }
 
 diesel::table! {
+    tallies (store_id, what, day, status, label, marks) {
+        store_id -> Uuid,
+        what -> Text,
+        day -> Date,
+        status -> Text,
+        label -> Text,
+        marks -> Int2,
+        count -> Int8,
+        amount -> Numeric,
+        difference -> Numeric,
+    }
+}
+
+diesel::table! {
+    tally_changes (store_id, id) {
+        store_id -> Uuid,
+        id -> Int8,
+        what -> Text,
+        day -> Date,
+        status -> Text,
+        label -> Text,
+        marks -> Int2,
+        count -> Int8,
+        amount -> Numeric,
+        difference -> Numeric,
+    }
+}
+
+diesel::table! {
     unknown_codes (store_id, subject_id) {
         store_id -> Uuid,
         subject_id -> Uuid,
@@ -342,5 +378,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     sessions,
     signing_keys,
     stores,
+    tallies,
+    tally_changes,
     unknown_codes,
 );

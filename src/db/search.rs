@@ -1,6 +1,7 @@
 //! Searches (`q`): is a text contained in another, whatever the width and the case of its letters? What is rare is found by
 //! an index. What is common is not: a list of it, newest first, is full after a few rows, while the index would lead to
-//! thousands that have to be sorted. So the index is asked first, for a bounded number of rows. See decision 17.
+//! thousands that have to be sorted. So the newest rows are looked through first, and then the index is asked, for a bounded
+//! number of rows. See decision 17.
 
 use diesel::define_sql_function;
 use diesel::prelude::*;
@@ -22,6 +23,10 @@ define_sql_function! {
     /// Where a text begins in another, from 1; 0 where it does not occur.
     fn strpos(text: Text, part: Text) -> Integer;
 }
+
+/// So many of the newest rows are looked through before the index is asked: what is common fills a page from them, while the
+/// index would have to lead to every row that has it.
+pub(super) const NEWEST: i64 = 1000;
 
 /// More rows than this are not fetched by their ids.
 const FEW: i64 = 1000;

@@ -12,9 +12,14 @@ const PORTION: usize = 1000;
 /// How many statements one round makes of one kind.
 const PORTIONS: usize = 20;
 
+/// As many for idempotency keys, of which a busy minute makes tens of thousands: they must go as fast as they come.
+const PORTIONS_OF_KEYS: usize = 200;
+
 /// What is dropped. In each statement `$1` is the moment before which a row is too old, and `$2` how many may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obsolete {
+    /// Idempotency keys that were first used before the moment, a day ago, and that no request has held since.
+    Keys,
     /// Logins that ended, or can no longer be refreshed, since the moment.
     Sessions,
     /// One-time tokens that ended before the moment.
@@ -28,8 +33,25 @@ pub enum Obsolete {
 }
 
 impl Obsolete {
+    fn portions(self) -> usize {
+        match self {
+            Self::Keys => PORTIONS_OF_KEYS,
+            Self::Sessions
+            | Self::PasswordTokens
+            | Self::JobItems
+            | Self::Jobs
+            | Self::JobPortions => PORTIONS,
+        }
+    }
+
     fn statement(self) -> &'static str {
         match self {
+            Self::Keys => {
+                "DELETE FROM idempotency_keys WHERE (store_id, caller, key) IN ( \
+                     SELECT store_id, caller, key FROM idempotency_keys \
+                     WHERE created_at < $1 AND locked_until < $1 + INTERVAL '1 day' \
+                     ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)"
+            }
             Self::Sessions => {
                 "DELETE FROM sessions WHERE (store_id, id) IN ( \
                      SELECT store_id, id FROM sessions WHERE least(expires_at, ended_at) < $1 \
@@ -70,7 +92,7 @@ pub async fn purge(
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<usize> {
     let mut purged = 0;
-    for _ in 0..PORTIONS {
+    for _ in 0..kind.portions() {
         let statement = diesel::sql_query(kind.statement());
         let gone = statement
             .bind::<Timestamptz, _>(before)

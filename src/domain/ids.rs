@@ -1,5 +1,11 @@
 //! Identifiers. Each table has its own type, so that a member's id cannot be handed to a query for orders.
 
+/// The first identifier that could be drawn at a moment, to the millisecond.
+pub fn first_of(moment: chrono::DateTime<chrono::Utc>) -> uuid::Uuid {
+    let millis = u128::try_from(moment.timestamp_millis()).unwrap_or(0);
+    uuid::Uuid::from_u128(millis.min((1 << 48) - 1) << 80)
+}
+
 /// Declares an identifier: a UUIDv7, shown as its hyphenated string.
 macro_rules! id {
     ($($(#[$meta:meta])* $name:ident),+ $(,)?) => {$(

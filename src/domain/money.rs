@@ -66,6 +66,12 @@ impl std::iter::Sum for YenSum {
     }
 }
 
+impl std::ops::AddAssign for YenSum {
+    fn add_assign(&mut self, other: Self) {
+        self.0 += other.0;
+    }
+}
+
 impl diesel::deserialize::FromSql<diesel::sql_types::Text, diesel::pg::Pg> for YenSum {
     /// PostgreSQL sums 64-bit numbers up as `numeric`, which is read as text.
     fn from_sql(bytes: diesel::pg::PgValue<'_>) -> diesel::deserialize::Result<Self> {

@@ -4,11 +4,13 @@ use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use uuid::Uuid;
 
 use super::row::{Member, MemberView, present};
 use crate::db::json::Json;
 use crate::db::schema::{members, operations};
 use crate::db::search::{self, Matches};
+use crate::db::tally::{self, TooLong};
 use crate::db::{application, operation};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
@@ -35,11 +37,8 @@ pub struct Filter {
     pub submission: Option<OperationState>,
 }
 
-async fn filtered<'a>(
-    store: StoreId,
-    filter: &Filter,
-    conn: &AsyncPgConnection,
-) -> QueryResult<members::BoxedQuery<'a, Pg>> {
+/// All that a filter says but what is searched for.
+fn filtered<'a>(store: StoreId, filter: &Filter) -> members::BoxedQuery<'a, Pg> {
     let mut query = present(store);
     if let Some(status) = filter.status {
         query = query.filter(members::status.eq(status));
@@ -49,12 +48,6 @@ async fn filtered<'a>(
     }
     if let Some(method) = filter.payment_method {
         query = query.filter(members::payment_methods.contains(vec![method]));
-    }
-    if let Some(text) = &filter.q {
-        query = match search::members(store, text, conn).await? {
-            Matches::Few(ids) => query.filter(members::id.eq_any(ids)),
-            Matches::Many => query.filter(search::holds!(members::search_text, text)),
-        };
     }
     if let Some(before) = filter.checked_before {
         query = query.filter(
@@ -80,7 +73,57 @@ async fn filtered<'a>(
     if filter.known_to_paid {
         query = query.filter(application::known_to_paid());
     }
-    Ok(query)
+    query
+}
+
+/// What a filter says. Asks the index for what is searched for.
+async fn searched<'a>(
+    store: StoreId,
+    filter: &Filter,
+    conn: &AsyncPgConnection,
+) -> QueryResult<members::BoxedQuery<'a, Pg>> {
+    let query = filtered(store, filter);
+    let Some(text) = &filter.q else {
+        return Ok(query);
+    };
+    Ok(match search::members(store, text, conn).await? {
+        Matches::Few(ids) => query.filter(members::id.eq_any(ids)),
+        Matches::Many => query.filter(search::holds!(members::search_text, text)),
+    })
+}
+
+/// A page of a search from the newest rows alone; `None` where they do not fill it, and the index has to be asked.
+async fn among_newest(
+    store: StoreId,
+    filter: &Filter,
+    before: Option<MemberId>,
+    limit: i64,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<Vec<Member>>> {
+    let Some(text) = &filter.q else {
+        return Ok(None);
+    };
+    let before = before.unwrap_or(MemberId(Uuid::max()));
+    let oldest: Option<MemberId> = members::table
+        .filter(members::store_id.eq(store))
+        .filter(members::id.lt(before))
+        .order(members::id.desc())
+        .offset(search::NEWEST)
+        .select(members::id)
+        .first(&mut &*conn)
+        .await
+        .optional()?;
+    let found: Vec<Member> = filtered(store, filter)
+        .filter(search::holds!(members::search_text, text))
+        .filter(members::id.lt(before))
+        .filter(members::id.gt(oldest.unwrap_or(MemberId(Uuid::nil()))))
+        .order(members::id.desc())
+        .limit(limit)
+        .select(Member::as_select())
+        .load(&mut &*conn)
+        .await?;
+    let complete = oldest.is_none() || i64::try_from(found.len()).is_ok_and(|found| found == limit);
+    Ok(complete.then_some(found))
 }
 
 /// Members, newest first.
@@ -91,16 +134,21 @@ pub async fn list(
     limit: i64,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Vec<MemberView>> {
-    let mut query = filtered(store, filter, conn).await?;
-    if let Some(before) = before {
-        query = query.filter(members::id.lt(before));
-    }
-    let found: Vec<Member> = query
-        .order(members::id.desc())
-        .limit(limit)
-        .select(Member::as_select())
-        .load(&mut &*conn)
-        .await?;
+    let found = match among_newest(store, filter, before, limit, conn).await? {
+        Some(found) => found,
+        None => {
+            let mut query = searched(store, filter, conn).await?;
+            if let Some(before) = before {
+                query = query.filter(members::id.lt(before));
+            }
+            query
+                .order(members::id.desc())
+                .limit(limit)
+                .select(Member::as_select())
+                .load(&mut &*conn)
+                .await?
+        }
+    };
     let ids: Vec<MemberId> = found.iter().map(|member| member.id).collect();
     let mut open = operation::open_on_members(store, &ids, conn).await?;
     let view = |member: Member| MemberView {
@@ -110,30 +158,27 @@ pub async fn list(
     Ok(found.into_iter().map(view).collect())
 }
 
-/// How many there are.
+/// How many there are. Those of a status are counted already.
 pub async fn count(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> QueryResult<i64> {
-    filtered(store, filter, conn)
+    if let Filter {
+        status,
+        application_status,
+        payment_method: None,
+        q: None,
+        checked_before: None,
+        created_from: None,
+        created_to: None,
+        known_to_paid: false,
+        submission: None,
+    } = filter
+    {
+        let standing = tally::standing(store, TooLong::LONG_AGO, None, conn).await?;
+        return Ok(standing.members(*status, *application_status));
+    }
+    searched(store, filter, conn)
         .await?
         .count()
         .get_result(&mut &*conn)
-        .await
-}
-
-/// How many members have which status and application status.
-pub async fn count_by_status(
-    store: StoreId,
-    conn: &AsyncPgConnection,
-) -> QueryResult<Vec<(MemberStatus, ApplicationStatus, i64)>> {
-    members::table
-        .filter(members::store_id.eq(store))
-        .filter(members::deleted_at.is_null())
-        .group_by((members::status, members::application_status))
-        .select((
-            members::status,
-            members::application_status,
-            diesel::dsl::count_star(),
-        ))
-        .load(&mut &*conn)
         .await
 }
 
@@ -143,7 +188,7 @@ pub async fn ids(
     filter: &Filter,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Vec<MemberId>> {
-    filtered(store, filter, conn)
+    searched(store, filter, conn)
         .await?
         .order(members::id.desc())
         .select(members::id)
@@ -176,7 +221,7 @@ pub async fn for_file(
     limit: i64,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Vec<InFile>> {
-    let mut query = filtered(store, filter, conn).await?;
+    let mut query = searched(store, filter, conn).await?;
     if let Some(after) = after {
         query = query.filter(members::id.gt(after));
     }

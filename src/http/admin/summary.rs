@@ -7,10 +7,9 @@ use diesel_async::AsyncPgConnection;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
-use crate::clock::japan_midnight;
-use crate::db::order::Placed;
-use crate::db::reconciliation::{self as unreconciled, ApplicationCounts, StatusSums};
-use crate::db::{job, member, order, paid_settings, payment, store};
+use crate::db::reconciliation::{self as unreconciled, ApplicationCounts, Sums};
+use crate::db::tally::{self, Placed, Standing};
+use crate::db::{job, paid_settings, payment, store};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::member::MemberStatus;
 use crate::domain::money::YenSum;
@@ -179,51 +178,49 @@ struct PaidStandingOut {
 async fn get_summary(admin: Admin<OrdersRead>, app: Data<App>) -> Result<HttpResponse, Error> {
     let (store, conn) = (admin.store, &*app.db().await?);
     let options = store::find(store, conn).await?.or_not_found()?;
-    let sums = unreconciled::sums(store, too_long(&app, &options), conn).await?;
+    let today = app.clock.today();
+    let month = today.with_day(1).unwrap_or(today);
+    let standing = tally::standing(store, too_long(&app, &options), Some(month), conn).await?;
+    let sums = Sums::of(&standing);
     let applications = unreconciled::count_applications(store, conn).await?;
     let oldest = payment::oldest_unconfirmed(store, conn).await?;
     let out = SummaryOut {
-        orders: placed(&app, store, conn).await?,
+        orders: PlacedOut {
+            today: period(today, &standing),
+            this_month: period(month, &standing),
+        },
         payments: PaymentStatus::ALL
             .iter()
             .map(|status| payments(&sums, *status))
             .collect(),
         unconfirmed: unconfirmed(&sums, oldest),
-        mismatches: mismatches(&sums),
+        mismatches: MismatchesOut {
+            count: sums.apart,
+            difference: sums.difference,
+        },
         reconciliation: causes(&sums, applications),
-        members: members(store, conn).await?,
+        members: members(&standing),
         open_jobs: job::count_open(store, conn).await?,
         paid: paid(&app, store, conn).await?,
     };
     Ok(HttpResponse::Ok().json(out))
 }
 
-async fn placed(app: &App, store: StoreId, conn: &AsyncPgConnection) -> Result<PlacedOut, Error> {
-    let today = app.clock.today();
-    let first = today.with_day(1).unwrap_or(today);
-    let [month, day] =
-        order::sum_placed(store, japan_midnight(first), japan_midnight(today), conn).await?;
-    let period = |from, Placed { count, total }| PeriodOut { from, count, total };
-    Ok(PlacedOut {
-        today: period(today, day),
-        this_month: period(first, month),
-    })
+fn period(from: NaiveDate, standing: &Standing) -> PeriodOut {
+    let Placed { count, total } = standing.placed_from(from);
+    PeriodOut { from, count, total }
 }
 
-fn payments(sums: &[StatusSums], status: PaymentStatus) -> PaymentSumOut {
-    let found = sums.iter().find(|sums| sums.status == status);
-    let (count, amount) = found.map_or_else(Default::default, |sums| (sums.count, sums.amount));
+fn payments(sums: &Sums, status: PaymentStatus) -> PaymentSumOut {
+    let found = || sums.payments.iter().filter(|sums| sums.status == status);
     PaymentSumOut {
         status,
-        count,
-        amount,
+        count: found().map(|sums| sums.count).sum(),
+        amount: found().map(|sums| sums.amount).sum(),
     }
 }
 
-fn unconfirmed(
-    sums: &[StatusSums],
-    oldest: Option<(OrderId, String, DateTime<Utc>)>,
-) -> UnconfirmedOut {
+fn unconfirmed(sums: &Sums, oldest: Option<(OrderId, String, DateTime<Utc>)>) -> UnconfirmedOut {
     let PaymentSumOut { count, amount, .. } = payments(sums, PaymentStatus::Unconfirmed);
     let oldest = oldest.map(|(order_id, number, since)| OldestOut {
         order_id,
@@ -237,51 +234,41 @@ fn unconfirmed(
     }
 }
 
-fn mismatches(sums: &[StatusSums]) -> MismatchesOut {
-    let shown = || sums.iter().filter(|sums| sums.status.shows_mismatch());
-    MismatchesOut {
-        count: shown().map(|sums| sums.apart).sum(),
-        difference: shown().map(|sums| sums.difference).sum(),
-    }
-}
-
-fn causes(sums: &[StatusSums], applications: ApplicationCounts) -> ReconciliationSumOut {
-    let members = [
-        (Cause::UnknownCode, applications.unknown_code),
-        (Cause::StuckApplication, applications.stuck),
-    ];
-    let counts = || sums.iter().flat_map(|sums| sums.causes).chain(members);
-    let cause = |code: &Cause| CauseCountOut {
-        code: *code,
-        count: counts()
-            .filter(|(other, _)| other == code)
-            .map(|(_, count)| count)
-            .sum(),
+fn causes(sums: &Sums, applications: ApplicationCounts) -> ReconciliationSumOut {
+    let cause = |code: &Cause| {
+        let orders = sums.causes.get(code).copied().unwrap_or(0);
+        let members = match code {
+            Cause::UnknownCode => applications.unknown_code,
+            Cause::StuckApplication => applications.stuck,
+            Cause::AmountMismatch
+            | Cause::CancelledButOpen
+            | Cause::ProcessingTooLong
+            | Cause::UnconfirmedTooLong
+            | Cause::MovedBack
+            | Cause::MissingAtPaid
+            | Cause::Stuck => 0,
+        };
+        CauseCountOut {
+            code: *code,
+            count: orders + members,
+        }
     };
     ReconciliationSumOut {
-        count: sums.iter().map(|sums| sums.unreconciled).sum::<i64>() + applications.members,
+        count: sums.listed + applications.members,
         causes: Cause::ALL.iter().map(cause).collect(),
     }
 }
 
-async fn members(store: StoreId, conn: &AsyncPgConnection) -> Result<MemberCountsOut, Error> {
-    let counts = member::count_by_status(store, conn).await?;
-    let sum = |wanted: &dyn Fn(MemberStatus, ApplicationStatus) -> bool| {
-        counts
-            .iter()
-            .filter(|(status, application, _)| wanted(*status, *application))
-            .map(|(.., count)| count)
-            .sum()
-    };
+fn members(standing: &Standing) -> MemberCountsOut {
     let applied = |status: &ApplicationStatus| ApplicationCountOut {
         status: *status,
-        count: sum(&|_, other| other == *status),
+        count: standing.members(None, Some(*status)),
     };
-    Ok(MemberCountsOut {
-        count: sum(&|_, _| true),
-        pending_approval: sum(&|status, _| status == MemberStatus::PendingApproval),
+    MemberCountsOut {
+        count: standing.members(None, None),
+        pending_approval: standing.members(Some(MemberStatus::PendingApproval), None),
         applications: ApplicationStatus::ALL.iter().map(applied).collect(),
-    })
+    }
 }
 
 async fn paid(

@@ -192,6 +192,7 @@ fn kind(name: &str) -> &str {
         "bytea" => "Bytea",
         "jsonb" => "Jsonb",
         "date" => "Date",
+        "numeric" => "Numeric",
         "timestamptz" => "Timestamptz",
         other => panic!("say which diesel type {other} is"),
     }

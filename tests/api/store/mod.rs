@@ -8,4 +8,5 @@ mod searches;
 mod sessions;
 mod settings;
 mod summary;
+mod tallies;
 mod upkeep;

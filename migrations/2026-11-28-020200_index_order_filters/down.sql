@@ -1,0 +1,2 @@
+DROP INDEX orders_paid_otherwise;
+DROP INDEX orders_by_label;

@@ -102,11 +102,12 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// Set by a statement when a connection is opened, as many poolers refuse settings in the first packet.
+    /// Set by a statement when a connection is opened, as many poolers refuse settings in the first packet. What somebody
+    /// waits for is never compiled first, which takes some 200 ms where a plan only looks dear.
     fn limits(self) -> &'static str {
         match self {
             Self::Requests => {
-                "SET default_transaction_isolation = 'read committed'; SET lock_timeout = '5s'; \
+                "SET default_transaction_isolation = 'read committed'; SET jit = off; SET lock_timeout = '5s'; \
                  SET statement_timeout = '15s'; SET idle_in_transaction_session_timeout = '30s'"
             }
             // Long enough for the longest portion of a job.

@@ -196,6 +196,5 @@ async function serve() {
         return reply.code(201).header("Location", `/v1/storefront/orders/${order}`).header("ETag", '"2"')
             .type("application/json").send(answer);
     });
-
     await app.listen({ port: Number(PORT), host: "127.0.0.1" });
 }

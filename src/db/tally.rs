@@ -50,7 +50,7 @@ mod mark {
     pub const OTHERWISE: i16 = 16;
 }
 
-/// What a row of [`STANDING`] or of the tallies counts.
+/// What a row of `STANDING` or of the tallies counts.
 #[derive(Clone, Debug, QueryableByName)]
 pub struct Tally {
     #[diesel(sql_type = Text)]

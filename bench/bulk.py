@@ -6,21 +6,16 @@ temporary folder, and measures them beside psql on the same server. The table go
 what is being done goes to standard error. Times decide nothing about the exit code; wrong results do.
 """
 
-import argparse
 import json
 import math
-import os
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import defaultdict
 from datetime import datetime
-from pathlib import Path
 
+import command
+from command import say
 from ordinary import drive
 from people import COLUMNS, differences, write_members
 from postgres import EmbeddedPsql
@@ -29,10 +24,6 @@ from table import table
 
 PATIENCE = 600
 """How many seconds a job may take before it counts as hanging."""
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 def shall(condition, complaint):
@@ -263,21 +254,27 @@ class Bench:
             say(f"Round {number} of {options.rounds}: ordinary requests")
             self.measure_ordinary_requests(busy, file)
 
+    def last_words(self):
+        return self.service.last_words()
+
+    def stop(self):
+        self.service.stop()
+
+    def report(self):
+        return f"{self.circumstances()}\n\n{table(self.options, self.figures)}"
+
     def circumstances(self):
         options = self.options
-        git = ["git", "-C", Path(__file__).parent, "rev-parse", "--short", "HEAD"]
-        commit = subprocess.run(git, capture_output=True, text=True).stdout.strip() or "unknown"
         version, fsync = self.psql.text("SHOW server_version"), self.psql.text("SHOW fsync")
         requests, imports = len(self.figures["latency in quiet"]), sum(self.figures["imports beside requests"])
-        return (f"{datetime.now():%Y-%m-%d}, commit {commit}, {os.cpu_count()} cores, PostgreSQL {version} with fsync "
+        return (f"{command.here_and_now()}, PostgreSQL {version} with fsync "
                 f"{fsync}; rounds: {options.rounds}, medians; a file of {self.size / 1e6:.0f} MB with {len(COLUMNS)} "
                 f"columns; {requests} ordinary requests without and with imports ({imports} of them), {options.pace} a "
                 f"second; no limit of calls to Paid per second (`KAKEURI_PAID_RATE=0`).")
 
 
 def options():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", type=Path, default=Path("target/release/kakeuri"), help="the service")
+    parser = command.parser(__doc__)
     parser.add_argument("--members", type=int, default=100_000, help="imported and exported")
     parser.add_argument("--refresh", type=int, default=10_000, help="members refreshed")
     parser.add_argument("--rounds", type=int, default=3, help="of everything, interleaved")
@@ -290,28 +287,8 @@ def options():
     found = parser.parse_args()
     if found.quick:
         found.members, found.refresh, found.rounds, found.seconds = 2_000, 500, 1, 3
-    found.binary = found.binary.resolve()
     return found
 
 
-def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    chosen = options()
-    folder = Path(tempfile.mkdtemp(prefix="kakeuri-bench-"))
-    # As root, the account that runs PostgreSQL must get through.
-    folder.chmod(0o711)
-    bench = Bench(chosen, folder)
-    try:
-        bench.run()
-        print(bench.circumstances(), table(chosen, bench.figures), sep="\n\n")
-    except WrongResult as wrong:
-        say(f"WRONG: {wrong}\n{bench.service.last_words()}")
-        return 1
-    finally:
-        bench.service.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command.measure(Bench, options()))

@@ -6,20 +6,20 @@ Run by `script/bench flame`. Starts everything as `script/bench load` does, with
 with perf while they are under load. Needs the right to do so: root, or a low kernel.perf_event_paranoid.
 """
 
-import argparse
 import base64
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
+import command
 import flamegraph
+from command import say
 from drive import drive
 from people import write_members
 from postgres import Cluster
@@ -27,10 +27,6 @@ from routes import ROUTE, Subjects
 from running import Api, Service, WrongResult, children_of
 from seed import Seed, Sizes
 from shop import Shop
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 class Bench:
@@ -120,6 +116,13 @@ class Bench:
             else:
                 self.of_route(name)
 
+    def last_words(self):
+        return self.service.last_words() if self.service else ""
+
+    def report(self):
+        """The pictures are all there is."""
+        return ""
+
     def stop(self):
         if self.service:
             self.service.stop()
@@ -127,8 +130,7 @@ class Bench:
 
 
 def options():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", type=Path, default=Path("target/release/kakeuri"), help="the service")
+    parser = command.parser(__doc__)
     parser.add_argument("--folder", type=Path, default=Path("docs/performance"), help="where the pictures go")
     parser.add_argument("--seconds", type=int, default=8, help="of load for each")
     parser.add_argument("--members", type=int, default=50_000, help="imported")
@@ -138,26 +140,8 @@ def options():
     found = parser.parse_args()
     if found.quick:
         found.seconds, found.members = 2, 2_000
-    found.binary = found.binary.resolve()
     return found
 
 
-def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    folder = Path(tempfile.mkdtemp(prefix="kakeuri-bench-"))
-    # As root, the account that runs PostgreSQL must get through.
-    folder.chmod(0o711)
-    bench = Bench(options(), folder)
-    try:
-        bench.run()
-    except WrongResult as wrong:
-        say(f"WRONG: {wrong}\n{bench.service.last_words()[-2000:] if bench.service else ''}")
-        return 1
-    finally:
-        bench.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command.measure(Bench, options()))

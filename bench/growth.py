@@ -7,21 +7,17 @@ table goes to standard output, as Markdown; what is being done goes to standard 
 code; wrong results do.
 """
 
-import argparse
 import base64
 import math
 import os
 import random
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
 import time
 from datetime import datetime, timedelta
-from pathlib import Path
 
+import command
 import seed
+from command import say
 from ordinary import percentile
 from people import write_members
 from postgres import Cluster
@@ -31,10 +27,6 @@ from table import markdown
 
 SIZES = ((20_000, 10_000), (200_000, 100_000), (2_000_000, 300_000))
 """Orders and members of the one store."""
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 def cell(sample):
@@ -169,15 +161,16 @@ class Bench:
         for orders, members in self.options.sizes:
             self.one_size(orders, members)
 
+    def last_words(self):
+        return self.service.last_words() if self.service else ""
+
     def stop(self):
         if self.service:
             self.service.stop()
         self.cluster.stop()
 
     def report(self):
-        git = ["git", "-C", Path(__file__).parent, "rev-parse", "--short", "HEAD"]
-        commit = subprocess.run(git, capture_output=True, text=True).stdout.strip() or "unknown"
-        about = (f"{datetime.now():%Y-%m-%d}, commit {commit}, {os.cpu_count()} cores; one request at a time, up to "
+        about = (f"{command.here_and_now()}; one request at a time, up to "
                  f"{self.options.requests} of each within {self.options.seconds} s; p50 / p99 in ms, the HTTP client's own "
                  f"time among it; beside {self.options.stores:,} stores of 20 orders each. "
                  f"{' '.join(self.options.postgres) or 'PostgreSQL as it is'}. {'; '.join(self.about.values())}.")
@@ -189,8 +182,7 @@ class Bench:
 
 
 def options():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", type=Path, default=Path("target/release/kakeuri"), help="the service")
+    parser = command.parser(__doc__)
     parser.add_argument("--stores", type=int, default=10_000, help="small ones beside")
     parser.add_argument("--requests", type=int, default=100, help="of each kind at most")
     parser.add_argument("--seconds", type=int, default=4, help="for each kind at most")
@@ -201,27 +193,8 @@ def options():
     found.sizes = [size for size in SIZES if size[0] <= found.largest]
     if found.quick:
         found.sizes, found.stores, found.requests, found.seconds = [(2_000, 1_000), (20_000, 10_000)], 200, 15, 1
-    found.binary = found.binary.resolve()
     return found
 
 
-def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    folder = Path(tempfile.mkdtemp(prefix="kakeuri-bench-"))
-    # As root, the account that runs PostgreSQL must get through.
-    folder.chmod(0o711)
-    bench = Bench(options(), folder)
-    try:
-        bench.run()
-        print(bench.report())
-    except WrongResult as wrong:
-        say(f"WRONG: {wrong}\n{bench.service.last_words()[-2000:] if bench.service else ''}")
-        return 1
-    finally:
-        bench.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command.measure(Bench, options()))

@@ -7,20 +7,18 @@ process of its own, in a temporary folder. Everybody takes turns within each rou
 Markdown; what is being done goes to standard error. Times decide nothing about the exit code; wrong results do.
 """
 
-import argparse
 import base64
 import os
-import shutil
-import signal
 import sys
-import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
 from statistics import median
 
+import command
 import peer
 import report
+from command import say
 from capture import Recorder
 from drive import drive
 from postgres import Cluster
@@ -29,10 +27,6 @@ from routes import LIST, ORDERS, ROUTE, ROUTES, Subjects
 from running import Service, WrongResult, children_of, cpu_seconds, tree_of
 from seed import Seed, Sizes
 from shop import Shop
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 class Side:
@@ -49,7 +43,7 @@ class Bench:
     """One run: what is started, and every figure that was taken, by who, route and round."""
 
     def __init__(self, options, folder):
-        self.options, self.folder = options, folder
+        self.options, self.folder, self.begun = options, folder, time.monotonic()
         self.cluster, self.key = Cluster(folder, options.postgres), base64.b64encode(os.urandom(32)).decode()
         self.sizes = Sizes(options.members, options.orders, options.unconfirmed)
         self.services, self.peers, self.sides = [], [], {}
@@ -217,6 +211,12 @@ class Bench:
         self.measure_below_saturation()
         self.check()
 
+    def report(self):
+        return report.of(self, time.monotonic() - self.begun)
+
+    def last_words(self):
+        return self.services[-1].last_words() if self.services else ""
+
     def stop(self):
         for process in [*self.peers, *reversed(self.services)]:
             process.stop()
@@ -224,8 +224,7 @@ class Bench:
 
 
 def options():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", type=Path, default=Path("target/release/kakeuri"), help="the service")
+    parser = command.parser(__doc__)
     parser.add_argument("--base", type=Path, help="an earlier service, to be measured beside")
     parser.add_argument("--members", type=int, default=100_000)
     parser.add_argument("--orders", type=int, default=200_000)
@@ -243,30 +242,9 @@ def options():
     if found.quick:
         found.members, found.orders, found.unconfirmed = 2_000, 30_000, 27_000
         found.rounds, found.seconds, found.clients, found.probe = 1, 2, [8], 1
-    found.binary, found.base = found.binary.resolve(), found.base and found.base.resolve()
+    found.base = found.base and found.base.resolve()
     return found
 
 
-def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    chosen = options()
-    folder = Path(tempfile.mkdtemp(prefix="kakeuri-bench-"))
-    # As root, the account that runs PostgreSQL must get through.
-    folder.chmod(0o711)
-    bench = Bench(chosen, folder)
-    begun = time.monotonic()
-    try:
-        bench.run()
-        print(report.of(bench, time.monotonic() - begun))
-    except WrongResult as wrong:
-        last = bench.services[-1].last_words() if bench.services else ""
-        say(f"WRONG: {wrong}\n{last[-2000:]}")
-        return 1
-    finally:
-        bench.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command.measure(Bench, options()))

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 from running import WrongResult, children_of, cpu_seconds, free_address
 

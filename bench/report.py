@@ -1,11 +1,8 @@
 """The tables of a run under load, as Markdown that can be read as it is."""
 
-import os
-import subprocess
-from datetime import datetime
-from pathlib import Path
 from statistics import median
 
+import command
 import peer
 from routes import ROUTES
 from table import markdown
@@ -100,10 +97,8 @@ def replays(bench):
 
 def circumstances(bench, seconds):
     options = bench.options
-    git = ["git", "-C", Path(__file__).parent, "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip() or "unknown"
     version, fsync = bench.psql.text("SHOW server_version"), bench.psql.text("SHOW fsync")
-    return (f"{datetime.now():%Y-%m-%d}, commit {commit}, {os.cpu_count()} cores for everything, PostgreSQL {version} with "
+    return (f"{command.here_and_now()} for everything, PostgreSQL {version} with "
             f"fsync {fsync} over TCP; {options.members:,} members, {options.orders:,} orders of one store; "
             f"{options.connections} connections, {options.seconds} s a route and round; rounds: {options.rounds}, medians; "
             f"settings: {' '.join(options.setting + options.postgres) or 'as they are'}; {seconds / 60:.0f} minutes.")

@@ -210,15 +210,15 @@ impl<T> QueryId for Cached<T> {
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
+impl<T: Query> Query for Cached<T> {
+    type SqlType = T::SqlType;
+}
+
 /// What a statement gives back whose commit nobody waits for: what it writes is on the disk with the next commit that is
 /// waited for, or within a second. Only for what may be lost with the server's memory, see
 /// docs/decisions/0021-what-is-waited-for.md.
-pub(crate) fn unwaited() -> SqlLiteral<Text> {
+fn unwaited() -> SqlLiteral<Text> {
     diesel::dsl::sql("set_config('synchronous_commit', 'off', TRUE)")
-}
-
-impl<T: Query> Query for Cached<T> {
-    type SqlType = T::SqlType;
 }
 
 /// The name of the unique constraint or index that an error is about.

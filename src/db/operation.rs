@@ -7,7 +7,6 @@ use diesel::dsl::auto_type;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
-use diesel::sql_types::Bool;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
 use uuid::Uuid;
@@ -427,8 +426,12 @@ pub async fn claim_due(
 ) -> QueryResult<Vec<Operation>> {
     conn.transaction(async |conn| {
         let due = operations::table
-            // As the index has it: with a parameter in the place of the word a prepared statement could not use it.
-            .filter(diesel::dsl::sql::<Bool>("(state = 'open' OR looks_again)"))
+            // As the index has it.
+            .filter(
+                operations::state
+                    .eq(Word("open"))
+                    .or(operations::looks_again),
+            )
             .filter(operations::next_try_at.le(lease.now))
             .filter(
                 operations::lease_until

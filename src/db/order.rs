@@ -1,16 +1,16 @@
 //! Orders (受注), and the view of an order with its member, its payment and its open operation.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use diesel::dsl::{self, count_star, sql};
+use chrono::{DateTime, Utc};
+use diesel::dsl::{self, count_star};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::Text;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use super::json::Json;
-use super::literal::First;
+use super::literal::{First, Word};
 use super::member::Member;
 use super::operation::{self, OpenOperation};
 use super::paid_settings::PaidSettings;
@@ -68,6 +68,12 @@ impl Order {
             shipping_fee: self.shipping_fee,
             payment_fee: self.payment_fee,
         }
+    }
+
+    /// Is the other made of the same?
+    pub fn has_content_of(&self, other: &Self) -> bool {
+        let fees = |order: &Self| (order.shipping_fee, order.payment_fee);
+        self.lines == other.lines && fees(self) == fees(other)
     }
 
     /// What the order says beside that.
@@ -380,9 +386,6 @@ impl Filter {
     }
 }
 
-/// By how much the clock that an id was drawn by may be ahead of the one that an order was placed by.
-const CLOCKS_APART: TimeDelta = TimeDelta::hours(1);
-
 /// Adds the conditions of a filter to a boxed query, but what is searched for.
 macro_rules! filtered {
     ($query:expr, $store:expr, $filter:expr) => {{
@@ -400,8 +403,8 @@ macro_rules! filtered {
         if let Some(method) = filter.payment_method {
             query = query.filter(orders::payment_method.eq(method));
             if method != PaymentMethod::Paid {
-                // In words, so that the index that leaves Paid out is known to hold them.
-                query = query.filter(sql::<Bool>("orders.payment_method <> 'paid'"));
+                // In a word, so that the index that leaves Paid out is known to hold them.
+                query = query.filter(orders::payment_method.ne(Word("paid")));
             }
         }
         if let Some(mismatch) = filter.amount_mismatch {
@@ -417,7 +420,7 @@ macro_rules! filtered {
         }
         if let Some(to) = filter.placed_to {
             // The list goes by the ids: it begins where those of that time do, and not with the newest.
-            let newest = OrderId(ids::first_of(to + CLOCKS_APART));
+            let newest = OrderId(ids::beyond(to));
             query = query
                 .filter(orders::placed_at.lt(to))
                 .filter(orders::id.lt(newest));

@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 
-use chrono::TimeDelta;
 use diesel::prelude::*;
 use diesel::sql_types;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -53,9 +52,6 @@ const LISTED: &str = "SELECT id FROM ( \
                 AND discarded_at IS NULL ORDER BY subject_id DESC LIMIT $3) \
     ) AS found ORDER BY id DESC LIMIT $3";
 
-/// By how much the clock that an id was drawn by may be ahead of the one that its payment was written by.
-const CLOCKS_APART: TimeDelta = TimeDelta::hours(1);
-
 /// The orders that need a human, newest first, each with the codes of Paid that are not understood.
 pub async fn list(
     store: StoreId,
@@ -70,7 +66,7 @@ pub async fn list(
         .bind::<sql_types::BigInt, _>(limit)
         .bind::<sql_types::Timestamptz, _>(too_long.processing)
         .bind::<sql_types::Timestamptz, _>(too_long.unconfirmed)
-        .bind::<sql_types::Uuid, _>(ids::first_of(too_long.unconfirmed + CLOCKS_APART))
+        .bind::<sql_types::Uuid, _>(ids::beyond(too_long.unconfirmed))
         .load(&mut &*conn)
         .await?;
     if ids.is_empty() {

@@ -6,10 +6,8 @@ use diesel::sql_types;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::admin_user::AdminUser;
-use super::member::Member;
-use super::paid_settings::PaidSettings;
 use super::schema::{admin_users, members, paid_settings, sessions, stores};
-use super::store::Store;
+use super::store::{Terms, buying};
 use crate::domain::{MemberId, SessionId, StoreId, UserId};
 
 /// A login.
@@ -86,26 +84,17 @@ pub async fn member_of(
     id: SessionId,
     member: MemberId,
     conn: &AsyncPgConnection,
-) -> QueryResult<Option<(Store, PaidSettings, Member)>> {
-    members::table
-        .inner_join(stores::table.on(stores::store_id.eq(members::store_id)))
-        .inner_join(paid_settings::table.on(paid_settings::store_id.eq(members::store_id)))
+) -> QueryResult<Option<Terms>> {
+    buying!(store, member)
         .inner_join(
             sessions::table.on(sessions::store_id
                 .eq(members::store_id)
                 .and(sessions::member_id.eq(members::id.nullable()))),
         )
-        .filter(members::store_id.eq(store))
-        .filter(members::id.eq(member))
-        .filter(members::deleted_at.is_null())
         .filter(sessions::store_id.eq(store))
         .filter(sessions::id.eq(id))
         .filter(sessions::ended_at.is_null())
-        .select((
-            Store::as_select(),
-            PaidSettings::as_select(),
-            Member::as_select(),
-        ))
+        .select(Terms::as_select())
         .first(&mut &*conn)
         .await
         .optional()

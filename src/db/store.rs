@@ -1,13 +1,14 @@
 //! Stores: one row per merchant, with the store's own options.
 
 use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use super::admin_user::{self, AdminUser};
 use super::member::Member;
-use super::paid_settings::{self, PaidSettings};
-use super::schema::{members, paid_settings as settings, stores};
+use super::paid_settings::{PaidSettings, insert as insert_settings};
+use super::schema::{members, paid_settings, stores};
 use crate::domain::store::{MemberApproval, TaxRounding};
 use crate::domain::{MemberId, StoreId};
 
@@ -95,7 +96,7 @@ pub async fn open(
 ) -> QueryResult<()> {
     conn.transaction(async |conn| {
         insert(store, conn).await?;
-        paid_settings::insert(&PaidSettings::fresh(store.store_id, store.created_at), conn).await?;
+        insert_settings(&PaidSettings::fresh(store.store_id, store.created_at), conn).await?;
         admin_user::insert(owner, conn).await
     })
     .await
@@ -111,23 +112,43 @@ pub async fn find(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<Optio
         .optional()
 }
 
-/// A store with its payment settings and one of its members, unless that is deleted.
-pub async fn find_with_member(
+/// What decides whether and how an order may be placed: the store, its payment settings and the member, as they were
+/// read.
+#[derive(Clone, Queryable, Selectable)]
+#[diesel(check_for_backend(Pg))]
+pub struct Terms {
+    /// The store.
+    #[diesel(embed)]
+    pub store: Store,
+    /// Its payment settings.
+    #[diesel(embed)]
+    pub settings: PaidSettings,
+    /// Who buys.
+    #[diesel(embed)]
+    pub member: Member,
+}
+
+/// A member, unless deleted, with what its [`Terms`] are read from. A macro, as the type of the joins has no short name.
+macro_rules! buying {
+    ($store:expr, $member:expr) => {
+        members::table
+            .inner_join(stores::table.on(stores::store_id.eq(members::store_id)))
+            .inner_join(paid_settings::table.on(paid_settings::store_id.eq(members::store_id)))
+            .filter(members::store_id.eq($store))
+            .filter(members::id.eq($member))
+            .filter(members::deleted_at.is_null())
+    };
+}
+pub(super) use buying;
+
+/// The terms under which a member buys, unless that is deleted.
+pub async fn terms(
     store: StoreId,
     member: MemberId,
     conn: &AsyncPgConnection,
-) -> QueryResult<Option<(Store, PaidSettings, Member)>> {
-    members::table
-        .inner_join(stores::table.on(stores::store_id.eq(members::store_id)))
-        .inner_join(settings::table.on(settings::store_id.eq(members::store_id)))
-        .filter(members::store_id.eq(store))
-        .filter(members::id.eq(member))
-        .filter(members::deleted_at.is_null())
-        .select((
-            Store::as_select(),
-            PaidSettings::as_select(),
-            Member::as_select(),
-        ))
+) -> QueryResult<Option<Terms>> {
+    buying!(store, member)
+        .select(Terms::as_select())
         .first(&mut &*conn)
         .await
         .optional()

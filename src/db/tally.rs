@@ -199,9 +199,7 @@ impl Standing {
             total: since().map(|tally| tally.amount).sum(),
         }
     }
-}
 
-impl Standing {
     /// How many orders there are: of those with a payment of this status, if one is given; of those with this label; of those
     /// whose amounts differ (`true`) or not (`false`).
     pub fn orders(
@@ -255,14 +253,13 @@ pub async fn standing(
     conn: &AsyncPgConnection,
 ) -> QueryResult<Standing> {
     let border = japan_date(too_long.unconfirmed);
-    let tallies = diesel::sql_query(format!("{TALLIES} UNION ALL {STANDING}"))
+    let counted = diesel::sql_query(format!("{TALLIES} UNION ALL {STANDING}"))
         .bind::<Uuid, _>(store)
         .bind::<Nullable<Date>, _>(placed_from)
         .bind::<Timestamptz, _>(too_long.processing)
         .bind::<Timestamptz, _>(too_long.unconfirmed)
-        .bind::<Timestamptz, _>(japan_midnight(border))
-        .load(&mut &*conn)
-        .await?;
+        .bind::<Timestamptz, _>(japan_midnight(border));
+    let tallies = super::Cached(counted).load(&mut &*conn).await?;
     Ok(Standing { tallies })
 }
 
@@ -277,9 +274,8 @@ struct Moved {
 pub async fn fold(conn: &mut AsyncPgConnection) -> QueryResult<usize> {
     let mut folded = 0;
     for _ in 0..FOLDS {
-        let Moved { moved } = diesel::sql_query("SELECT fold_tallies() AS moved")
-            .get_result(conn)
-            .await?;
+        let fold = super::Cached(diesel::sql_query("SELECT fold_tallies() AS moved"));
+        let Moved { moved } = fold.get_result(conn).await?;
         if moved == 0 {
             break;
         }

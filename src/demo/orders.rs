@@ -19,7 +19,7 @@ use crate::domain::reconciliation::{Decision, Resolution};
 use crate::domain::store::Environment;
 use crate::domain::{OrderId, Yen};
 use crate::error::{Code, Error, OrNotFound};
-use crate::workflows::checkout::{self, Terms};
+use crate::workflows::checkout;
 use crate::workflows::context::Context;
 use crate::workflows::order::{self, CancelOrder, Edit, NewOrder};
 use crate::workflows::payment::{self, Confirm};
@@ -203,7 +203,7 @@ impl Demo<'_> {
             actor: format!("member:{}", buyer.id),
         };
         let store = self.store.store_id;
-        let terms = Terms::of(store, buyer.id, &*self.app.db().await?).await?;
+        let terms = checkout::terms(store, buyer.id, &*self.app.db().await?).await?;
         let placed = order::place(self.app, terms, new, &self.no_key).await?;
         Ok(placed.view.order.id)
     }

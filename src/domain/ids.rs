@@ -1,7 +1,11 @@
 //! Identifiers. Each table has its own type, so that a member's id cannot be handed to a query for orders.
 
-/// The first identifier that could be drawn at a moment, to the millisecond.
-pub fn first_of(moment: chrono::DateTime<chrono::Utc>) -> uuid::Uuid {
+/// By how much the clock that an id was drawn by may be ahead of the one that its row was written by.
+const CLOCKS_APART: chrono::TimeDelta = chrono::TimeDelta::hours(1);
+
+/// An identifier that no row written before a moment reaches.
+pub fn beyond(moment: chrono::DateTime<chrono::Utc>) -> uuid::Uuid {
+    let moment = moment + CLOCKS_APART;
     let millis = u128::try_from(moment.timestamp_millis()).unwrap_or(0);
     uuid::Uuid::from_u128(millis.min((1 << 48) - 1) << 80)
 }

@@ -4,61 +4,28 @@ use std::collections::HashMap;
 
 use diesel_async::AsyncPgConnection;
 
-use crate::app::App;
 use crate::db::member::Member;
 use crate::db::paid_settings::PaidSettings;
 use crate::db::product;
-use crate::db::store::{self, Store};
+use crate::db::store::{self, Terms};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::member::{MemberStatus, PaymentMethod};
 use crate::domain::order::{CartLine, OrderContent, OrderLine};
 use crate::domain::{Faults, MemberId, Reason, StoreId, Yen};
-use crate::error::{Error, OrNotFound};
+use crate::error::Error;
 
-/// What decides whether and how an order may be placed: the store, its payment settings and the member, as they were
-/// read.
-#[derive(Clone)]
-pub struct Terms {
-    /// The store.
-    pub store: Store,
-    /// Its payment settings.
-    pub settings: PaidSettings,
-    /// Who buys.
-    pub member: Member,
-}
-
-impl Terms {
-    /// Reads them for an order of the shop.
-    ///
-    /// # Errors
-    /// `unknown_member`.
-    pub async fn of(
-        store: StoreId,
-        member: MemberId,
-        conn: &AsyncPgConnection,
-    ) -> Result<Self, Error> {
-        let found = store::find_with_member(store, member, conn).await?;
-        let (store, settings, member) = found.ok_or_else(|| {
-            Error::invalid("/member_id", "unknown_member", "There is no such member.")
-        })?;
-        Ok(Self {
-            store,
-            settings,
-            member,
-        })
-    }
-
-    /// The same terms as they are by now.
-    pub async fn again(&self, app: &App) -> Result<Self, Error> {
-        let (store, member) = (self.store.store_id, self.member.id);
-        let found = store::find_with_member(store, member, &*app.db().await?).await?;
-        let (store, settings, member) = found.or_not_found()?;
-        Ok(Self {
-            store,
-            settings,
-            member,
-        })
-    }
+/// The terms of an order that the shop places for a member.
+///
+/// # Errors
+/// `unknown_member`.
+pub async fn terms(
+    store: StoreId,
+    member: MemberId,
+    conn: &AsyncPgConnection,
+) -> Result<Terms, Error> {
+    store::terms(store, member, conn)
+        .await?
+        .ok_or_else(|| Error::invalid("/member_id", "unknown_member", "There is no such member."))
 }
 
 /// Lines with prices, and the products among them that exclude Paid.

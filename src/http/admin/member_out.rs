@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::order_out::OpenOperationOut;
 use crate::db::member::{Member, MemberView};
-use crate::db::operation::Operation;
+use crate::db::operation::{OpenOperation, Operation};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
 use crate::domain::operation::LastError;
@@ -68,7 +68,9 @@ impl MemberPaidOut {
                 .last_error
                 .as_ref()
                 .map(|error| error.0.clone()),
-            open_operation: operation.map(OpenOperationOut::from),
+            open_operation: operation
+                .and_then(OpenOperation::of)
+                .map(OpenOperationOut::from),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use crate::db::operation::{OpenOperation, Operation};
+use crate::db::operation::OpenOperation;
 use crate::db::order::{OrderBuyer, OrderView};
 use crate::db::payment::Payment;
 use crate::domain::member::PaymentMethod;
@@ -91,18 +91,6 @@ pub struct OpenOperationOut {
     next_try_at: DateTime<Utc>,
 }
 
-impl From<&Operation> for OpenOperationOut {
-    fn from(operation: &Operation) -> Self {
-        Self {
-            id: operation.id,
-            action: operation.kind,
-            state: operation.state,
-            started_at: operation.started_at,
-            next_try_at: operation.next_try_at,
-        }
-    }
-}
-
 impl From<OpenOperation> for OpenOperationOut {
     fn from(operation: OpenOperation) -> Self {
         Self {
@@ -129,7 +117,7 @@ impl From<OrderView> for OrderOut {
     fn from(view: OrderView) -> Self {
         let warnings = warnings(&view);
         let mismatch = view.amount_mismatch();
-        let open = view.operation.clone().map(OpenOperationOut::from);
+        let open = view.operation.map(OpenOperationOut::from);
         let payment = view
             .payment
             .map(|payment| PaymentOut::new(payment, mismatch, open));

@@ -25,7 +25,7 @@ use crate::http::operation::operations;
 use crate::http::page::PageParams;
 use crate::http::path::Id;
 use crate::http::query::Listing;
-use crate::workflows::checkout::{self, Terms};
+use crate::workflows::checkout;
 use crate::workflows::order::{self as orders, CancelOrder, Edit, NewOrder, Progress};
 use crate::workflows::payment;
 
@@ -197,7 +197,7 @@ async fn create_order(
     notes::check(Some(&new.note), Some(&new.internal_note))?;
     let (terms, not_on_paid) = {
         let conn = app.db().await?;
-        let terms = Terms::of(admin.store, new.member_id, &conn).await?;
+        let terms = checkout::terms(admin.store, new.member_id, &conn).await?;
         let excluded = checkout::excluded_from_paid(admin.store, &new.lines, &conn).await?;
         (terms, excluded)
     };

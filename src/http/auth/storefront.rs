@@ -9,12 +9,11 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload};
 use super::{Caller, admit, bearer};
 use crate::db;
 use crate::db::member::Member;
-use crate::db::store::Store;
+use crate::db::store::{Store, Terms};
 use crate::domain::{MemberId, SessionId, StoreId};
 use crate::error::{Code, Error, OrNotFound as _, Problem};
 use crate::http::signature::{Access, Principal};
 use crate::tokens::Audience;
-use crate::workflows::checkout::Terms;
 
 /// The header that names the store.
 pub const PUBLISHABLE_KEY: &str = "X-Publishable-Key";
@@ -147,20 +146,17 @@ async fn buyer(request: &HttpRequest) -> Result<Buyer, Error> {
         .ok_or_else(bearer::invalid)?;
     let session = SessionId(claims.jti);
     let conn = bearer::app(request)?.db().await?;
-    let found = db::session::member_of(claims.store, session, id, &conn).await?;
-    let (store, settings, member) = found.ok_or_else(bearer::invalid)?;
-    if !member.status.may_log_in() {
+    let terms = db::session::member_of(claims.store, session, id, &conn)
+        .await?
+        .ok_or_else(bearer::invalid)?;
+    if !terms.member.status.may_log_in() {
         return Err(
             Code::MemberNotActive.because("The store has shut this account out. Ask the store.")
         );
     }
     Ok(Buyer {
         store: claims.store,
-        terms: Rc::new(Terms {
-            store,
-            settings,
-            member,
-        }),
+        terms: Rc::new(terms),
         session,
     })
 }

@@ -16,6 +16,7 @@ use crate::db::operation::{self, OpenOperation, Operation};
 use crate::db::order::{self, Order, OrderBuyer, OrderView};
 use crate::db::paid_settings::{self, PaidSettings};
 use crate::db::payment::{self, Payment};
+use crate::db::store::{self, Terms};
 use crate::db::together::{TRIES, Together, never_stands, were_made};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::events::EventType;
@@ -27,7 +28,7 @@ use crate::domain::{MemberId, OrderId, PaidKey, Reason, StoreId, Yen};
 use crate::error::{Code, Error, OrNotFound};
 use crate::paid::{self, CreditAnswer, ReportedStatus, StatusAnswer};
 use crate::workflows::application::reported;
-use crate::workflows::checkout::{self, Terms};
+use crate::workflows::checkout;
 use crate::workflows::drive::{self, Driven};
 use crate::workflows::payment::answer::{Progress, view};
 use crate::workflows::payment::case::Case;
@@ -125,10 +126,18 @@ async fn place_without_paid(
                 processing: false,
             });
         }
-        terms = terms.again(app).await?;
+        terms = read_again(app, &terms).await?;
         check_method(&terms.member, new.payment_method)?;
     }
     Err(never_stands())
+}
+
+/// The same terms as they are by now.
+async fn read_again(app: &App, terms: &Terms) -> Result<Terms, Error> {
+    let (store, member) = (terms.store.store_id, terms.member.id);
+    store::terms(store, member, &*app.db().await?)
+        .await?
+        .or_not_found()
 }
 
 async fn next_number(app: &App, terms: &Terms) -> Result<i64, Error> {
@@ -364,7 +373,7 @@ impl Placing<'_> {
     /// The settings and the member may have changed while Paid was asked. Where that forbids the order, what was asked
     /// stays in the log.
     async fn check_again(&self, before: Terms, calls: &Calls) -> Result<Terms, Error> {
-        let present = before.again(self.app).await?;
+        let present = read_again(self.app, &before).await?;
         let (settings, member) = (&present.settings, &present.member);
         let same_account = settings.environment == before.settings.environment
             && settings.merchant_id == before.settings.merchant_id;

@@ -46,7 +46,9 @@ pub async fn confirm(
 ) -> Result<Progress, Error> {
     let deadline = provider::deadline(app);
     let fixed_on = check_fixed_on(app, wish.fixed_on)?;
-    let seen = Case::of_placed(context.store, id, &*app.db().await?).await?;
+    let seen = Case::read(context.store, id, &*app.db().await?)
+        .await?
+        .if_placed()?;
     context.check_version(seen.view.order.version)?;
     let payment = may_be_asked(&seen.view, PaymentAction::Confirm)?;
     let shown = match app.config.paid.capabilities.inquiry {
@@ -120,7 +122,9 @@ pub async fn cancel(
 
 /// Reads status and amount of one payment at Paid and adopts them. An open operation is driven on instead.
 pub async fn refresh_one(app: &App, id: OrderId, context: &Context<'_>) -> Result<Progress, Error> {
-    let seen = Case::of_placed(context.store, id, &*app.db().await?).await?;
+    let seen = Case::read(context.store, id, &*app.db().await?)
+        .await?
+        .if_placed()?;
     context.check_version(seen.view.order.version)?;
     let payment = seen.view.payment.as_ref().ok_or_else(no_payment)?;
     if let Some(open) = &seen.view.operation {

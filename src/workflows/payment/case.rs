@@ -9,6 +9,7 @@ use crate::db::payment;
 use crate::db::together::Together;
 use crate::domain::{OrderId, StoreId};
 use crate::error::{Error, OrNotFound};
+use crate::workflows::provider::Calls;
 
 /// An order with everything that an action on it depends on, as it was read. Nothing of it is locked: what is written
 /// begins with looking whether it still stands so, see [`Case::changes`].
@@ -32,15 +33,28 @@ impl Case {
         Ok(Self { view, settings })
     }
 
-    /// The same of an order that was placed.
-    pub async fn of_placed(
+    /// The same by whoever was too slow a few times: he locks the order in the caller's transaction before he reads it, and
+    /// before that notes what his calls said of the credentials, as everybody does who changes both.
+    pub async fn in_turn(
         store: StoreId,
         id: OrderId,
-        conn: &AsyncPgConnection,
+        calls: Option<&Calls>,
+        conn: &mut AsyncPgConnection,
     ) -> Result<Self, Error> {
-        let case = Self::read(store, id, conn).await?;
-        let placed = case.view.order.discarded_at.is_none();
-        placed.then_some(case).or_not_found()
+        if let Some(calls) = calls {
+            calls.write_health(conn).await?;
+        }
+        order::lock(store, id, conn).await?;
+        Self::read(store, id, conn).await
+    }
+
+    /// Only of an order that was placed.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub fn if_placed(self) -> Result<Self, Error> {
+        let placed = self.view.order.discarded_at.is_none();
+        placed.then_some(self).or_not_found()
     }
 
     /// The changes that lead from here to `after`, to be made where all of it is as it was read. Whatever changes of the
@@ -59,7 +73,7 @@ impl Case {
             after.order.updated_at = now;
         }
         let order_changes = after.order.version != before.order.version;
-        let content = after.order.content() != before.order.content();
+        let content = !after.order.has_content_of(&before.order);
         let mut changes = Together::new();
         // Whoever changes the account at Paid looks first whether anything is open there.
         if before.operation.is_none() && after.operation.is_some() {

@@ -9,7 +9,7 @@ use super::rules::no_payment;
 use crate::app::App;
 use crate::db::event::{self, NewEvent, Subject};
 use crate::db::operation::{self, OpenOperation, Operation};
-use crate::db::order::{self, OrderView};
+use crate::db::order::OrderView;
 use crate::db::together::{FREE_TRIES, TRIES, never_stands, were_made};
 use crate::domain::OrderId;
 use crate::domain::events::EventType;
@@ -65,19 +65,19 @@ pub async fn carry_out(
     context: &Context<'_>,
     decide: impl Fn(&Case) -> Result<Decided, Error> + Sync,
 ) -> Written {
-    let mut seen = seen;
+    let (store, mut seen) = (context.store, seen);
     for tried in 0..TRIES {
         let conn = &mut *app.db().await?;
-        let seen = seen.take();
         let written = if tried < FREE_TRIES {
-            try_to(app, id, seen, calls, context, &decide, conn).await?
+            let case = match seen.take() {
+                Some(case) => case,
+                None => Case::read(store, id, conn).await?,
+            };
+            try_to(app, case, calls, context, &decide, conn).await?
         } else {
             conn.transaction(async |conn| {
-                if let Some(calls) = calls {
-                    calls.write_health(conn).await?;
-                }
-                order::lock(context.store, id, conn).await?;
-                try_to(app, id, None, calls, context, &decide, conn).await
+                let case = Case::in_turn(store, id, calls, conn).await?;
+                try_to(app, case, calls, context, &decide, conn).await
             })
             .await?
         };
@@ -94,17 +94,13 @@ pub async fn carry_out(
 /// `None`: nothing was written, as the order is no longer as it was read.
 async fn try_to(
     app: &App,
-    id: OrderId,
-    seen: Option<Case>,
+    case: Case,
     calls: Option<&Calls>,
     context: &Context<'_>,
     decide: impl Fn(&Case) -> Result<Decided, Error>,
     conn: &mut AsyncPgConnection,
 ) -> Result<Option<Written>, Error> {
-    let case = match seen {
-        Some(case) => case,
-        None => Case::of_placed(context.store, id, conn).await?,
-    };
+    let case = case.if_placed()?;
     context.check_version(case.view.order.version)?;
     let decided = decide(&case)?;
     write(app, case, decided, calls, context, conn).await

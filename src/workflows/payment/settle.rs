@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::db::event::{self, NewEvent, Subject};
 use crate::db::json::Json;
 use crate::db::operation::{self, OpenOperation, Operation};
-use crate::db::order::{self, Order, OrderBuyer, OrderView};
+use crate::db::order::{Order, OrderBuyer, OrderView};
 use crate::db::payment::Payment;
 use crate::db::together::{FREE_TRIES, TRIES, Together, never_stands, were_made};
 use crate::domain::events::EventType;
@@ -34,13 +34,19 @@ pub async fn settle(
     seen: Case,
 ) -> Result<(Operation, Option<OrderView>), Error> {
     let (store, id, mut seen) = (claimed.store_id, seen.view.order.id, seen);
+    let settled = |seen: &Case| -> Result<SaleSettlement<'_>, Error> {
+        Ok(SaleSettlement::new(app, claimed, plan, seen)?.finish(app, finding.clone()))
+    };
     for tried in 0..TRIES {
-        let settled = SaleSettlement::new(app, claimed, plan, &seen)?.finish(app, finding.clone());
         let conn = &mut *app.db().await?;
         let written = if tried < FREE_TRIES {
-            settled.write(&seen, calls, conn).await
+            settled(&seen)?.write(&seen, calls, conn).await
         } else {
-            in_turn(app, claimed, plan, &finding, calls, conn).await
+            conn.transaction(async |conn| {
+                let seen = Case::in_turn(store, id, Some(calls), conn).await?;
+                settled(&seen)?.write(&seen, calls, conn).await
+            })
+            .await
         };
         match written {
             Ok(Some((operation, view))) => {
@@ -62,26 +68,6 @@ pub async fn settle(
         seen = Case::read(store, id, conn).await?;
     }
     Err(never_stands())
-}
-
-/// The same by whoever was too slow a few times: he locks the order before he reads it.
-async fn in_turn(
-    app: &App,
-    claimed: &Operation,
-    plan: &SalePlan,
-    finding: &SaleFinding,
-    calls: &Calls,
-    conn: &mut AsyncPgConnection,
-) -> Result<Option<(Operation, OrderView)>, Error> {
-    let (store, id) = (claimed.store_id, claimed.order_id.ok_or_else(missing_row)?);
-    conn.transaction(async |conn| {
-        calls.write_health(conn).await?;
-        order::lock(store, id, conn).await?;
-        let seen = Case::read(store, id, conn).await?;
-        let settled = SaleSettlement::new(app, claimed, plan, &seen)?.finish(app, finding.clone());
-        settled.write(&seen, calls, conn).await
-    })
-    .await
 }
 
 fn missing_row() -> Error {

@@ -60,15 +60,14 @@ pub async fn list(
     limit: i64,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Vec<(OrderView, Option<Vec<String>>)>> {
-    let ids: Vec<FoundId> = diesel::sql_query(LISTED)
+    let found = diesel::sql_query(LISTED)
         .bind::<sql_types::Uuid, _>(store)
         .bind::<sql_types::Uuid, _>(before.map_or(Uuid::max(), |before| before.0))
         .bind::<sql_types::BigInt, _>(limit)
         .bind::<sql_types::Timestamptz, _>(too_long.processing)
         .bind::<sql_types::Timestamptz, _>(too_long.unconfirmed)
-        .bind::<sql_types::Uuid, _>(ids::beyond(too_long.unconfirmed))
-        .load(&mut &*conn)
-        .await?;
+        .bind::<sql_types::Uuid, _>(ids::beyond(too_long.unconfirmed));
+    let ids: Vec<FoundId> = super::Cached(found).load(&mut &*conn).await?;
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -214,15 +213,14 @@ pub async fn applications(
     limit: i64,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Vec<ApplicationRow>> {
-    let ids: Vec<FoundId> = diesel::sql_query(format!(
+    let found = diesel::sql_query(format!(
         "SELECT members.id FROM ({APPLICATIONS}) AS found JOIN members ON members.store_id = $1 AND members.id = found.id \
          WHERE members.deleted_at IS NULL AND ($2 IS NULL OR members.id < $2) ORDER BY members.id DESC LIMIT $3"
     ))
     .bind::<sql_types::Uuid, _>(store)
     .bind::<sql_types::Nullable<sql_types::Uuid>, _>(before)
-    .bind::<sql_types::BigInt, _>(limit)
-    .load(&mut &*conn)
-    .await?;
+    .bind::<sql_types::BigInt, _>(limit);
+    let ids: Vec<FoundId> = super::Cached(found).load(&mut &*conn).await?;
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -269,7 +267,7 @@ pub async fn count_applications(
     store: StoreId,
     conn: &AsyncPgConnection,
 ) -> QueryResult<ApplicationCounts> {
-    diesel::sql_query(format!(
+    let counts = diesel::sql_query(format!(
         "SELECT count(*) AS members, count(stuck.member_id) AS stuck, count(unknown.subject_id) AS unknown_code \
          FROM ({APPLICATIONS}) AS found \
          JOIN members ON members.store_id = $1 AND members.id = found.id AND members.deleted_at IS NULL \
@@ -277,7 +275,6 @@ pub async fn count_applications(
          LEFT JOIN unknown_codes AS unknown ON unknown.store_id = $1 AND unknown.subject_id = found.id \
              AND unknown.accepted_at IS NULL"
     ))
-    .bind::<sql_types::Uuid, _>(store)
-    .get_result(&mut &*conn)
-    .await
+    .bind::<sql_types::Uuid, _>(store);
+    super::Cached(counts).get_result(&mut &*conn).await
 }

@@ -80,31 +80,47 @@ async fn serve(listener: TcpListener, socket: Box<Path>, cost: Arc<Mutex<Cost>>)
     }
 }
 
-/// Passes messages on, and shows each to `look` before. A client's first one is without a tag.
+/// How much is read at once, at most.
+const MOST: usize = 64 * 1024;
+
+/// Passes messages on, and shows each to `look` before. All that were sent at once are seen before any of them can be
+/// answered. A client's first message is without a tag.
 async fn pass(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mut is_first: bool,
     mut look: impl FnMut(u8, &[u8]),
 ) -> io::Result<()> {
+    let mut unseen = Vec::new();
     loop {
-        let tag = if is_first {
-            None
-        } else {
-            Some(from.read_u8().await?)
-        };
-        let length = from.read_u32().await?;
-        let mut body = vec![0; length as usize - 4];
-        from.read_exact(&mut body).await?;
-        if let Some(tag) = tag {
-            look(tag, &body);
+        unseen.reserve(MOST);
+        if from.read_buf(&mut unseen).await? == 0 {
+            return to.shutdown().await;
         }
-        let mut message: Vec<u8> = tag.into_iter().collect();
-        message.extend(length.to_be_bytes());
-        message.extend(body);
-        to.write_all(&message).await?;
-        is_first = false;
+        let mut seen = 0;
+        while let Some((tag, body, length)) = message(&unseen[seen..], is_first) {
+            if let Some(tag) = tag {
+                look(tag, body);
+            }
+            seen += length;
+            is_first = false;
+        }
+        to.write_all(&unseen[..seen]).await?;
+        unseen.drain(..seen);
     }
+}
+
+/// The first message with its length, if all of it is there.
+fn message(bytes: &[u8], without_tag: bool) -> Option<(Option<u8>, &[u8], usize)> {
+    let (tag, rest) = if without_tag {
+        (None, bytes)
+    } else {
+        let (tag, rest) = bytes.split_first()?;
+        (Some(*tag), rest)
+    };
+    let length = u32::from_be_bytes(*rest.first_chunk()?) as usize;
+    let body = rest.get(4..length)?;
+    Some((tag, body, bytes.len() - rest.len() + length))
 }
 
 /// What a statement does to the disk, as far as its text tells.
@@ -141,6 +157,8 @@ enum Sent {
     Text(Kind),
     /// The end of a group of messages.
     End,
+    /// The end of a group in which only a statement was dropped: nobody waits for that.
+    Dropped,
 }
 
 /// The state of one connection.
@@ -150,6 +168,8 @@ struct Ledger {
     statements: HashMap<Vec<u8>, Kind>,
     portals: HashMap<Vec<u8>, Kind>,
     sent: VecDeque<Sent>,
+    /// Since the last group something was sent of which the answer is waited for.
+    is_waited_for: bool,
     transaction: Kind,
 }
 
@@ -160,6 +180,7 @@ impl Ledger {
             statements: HashMap::new(),
             portals: HashMap::new(),
             sent: VecDeque::new(),
+            is_waited_for: false,
             transaction: Kind::default(),
         }
     }
@@ -170,6 +191,7 @@ impl Ledger {
 
     fn asked(&mut self, tag: u8, body: &[u8]) {
         let (first, rest) = text(body);
+        self.is_waited_for |= !matches!(tag, b'C' | b'S' | b'Q');
         match tag {
             b'P' => {
                 let kind = Kind::of(&String::from_utf8_lossy(text(rest).0));
@@ -195,10 +217,11 @@ impl Ledger {
                 self.sent.push_back(Sent::Text(kind));
                 self.count(|cost| cost.statements += 1);
             }
-            b'S' => {
+            b'S' if std::mem::take(&mut self.is_waited_for) => {
                 self.begin_group();
                 self.sent.push_back(Sent::End);
             }
+            b'S' => self.sent.push_back(Sent::Dropped),
             _ => {}
         }
     }
@@ -207,7 +230,7 @@ impl Ledger {
         let waiting = self
             .sent
             .iter()
-            .any(|sent| !matches!(sent, Sent::Statement(_)));
+            .any(|sent| matches!(sent, Sent::Text(_) | Sent::End));
         if !waiting {
             self.count(|cost| cost.round_trips += 1);
         }
@@ -232,7 +255,7 @@ impl Ledger {
                 self.sent.pop_front();
                 kind
             }
-            Some(Sent::End) | None => Kind::default(),
+            Some(Sent::End | Sent::Dropped) | None => Kind::default(),
         };
         if outcome == b"ROLLBACK" {
             self.transaction = Kind::default();

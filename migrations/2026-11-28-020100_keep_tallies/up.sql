@@ -47,8 +47,9 @@ CREATE FUNCTION japan_day(TIMESTAMPTZ) RETURNS DATE LANGUAGE sql IMMUTABLE PARAL
 
 -- What a payment is compared with, as its order has it. Written by the triggers below alone, so that every number is told
 -- from one row, before and after: two rows that change in one statement could not be told apart. A new payment has none of
--- them until Paid has answered.
-LOCK TABLE orders, payments, members IN SHARE ROW EXCLUSIVE MODE;
+-- them until Paid has answered. Locked as far as is needed in the end, orders first: whoever raises a lock that he has waits
+-- for those who wait for him.
+LOCK TABLE orders, payments, members IN ACCESS EXCLUSIVE MODE;
 ALTER TABLE payments
     -- null as well where the order was never placed
     ADD COLUMN order_total BIGINT,
@@ -107,10 +108,10 @@ FROM (
 ) AS each
 GROUP BY store_id, what, day, status, label, marks;
 
--- Counts everything anew: for whoever has loaded rows with triggers switched off. Whoever writes waits meanwhile.
+-- Counts everything anew: for whoever has loaded rows with triggers switched off. Everybody else waits meanwhile.
 CREATE FUNCTION recount_tallies() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    LOCK TABLE orders, payments, members, tallies IN SHARE ROW EXCLUSIVE MODE;
+    LOCK TABLE orders, payments, members, tallies IN ACCESS EXCLUSIVE MODE;
     UPDATE payments SET order_label = o.handling_status, order_day = japan_day(o.placed_at),
         order_on_paid = o.payment_method = 'paid', order_total = CASE WHEN o.discarded_at IS NULL THEN o.total END
     FROM orders AS o
@@ -165,9 +166,9 @@ END $$;
 CREATE TRIGGER payments_are_tallied_when_made AFTER INSERT ON payments FOR EACH ROW
     WHEN (NEW.status <> 'processing') EXECUTE FUNCTION payments_are_tallied();
 CREATE TRIGGER payments_are_tallied_when_changed AFTER UPDATE ON payments FOR EACH ROW
-    WHEN ((OLD.status, OLD.amount, OLD.order_total, OLD.order_label, OLD.order_day, OLD.order_on_paid, OLD.accepted, OLD.flag)
-        IS DISTINCT FROM (NEW.status, NEW.amount, NEW.order_total, NEW.order_label, NEW.order_day, NEW.order_on_paid,
-        NEW.accepted, NEW.flag)) EXECUTE FUNCTION payments_are_tallied();
+    WHEN ((OLD.status, OLD.amount, OLD.order_total, OLD.order_label, OLD.order_day, OLD.order_on_paid, OLD.accepted, OLD.flag,
+        OLD.created_at) IS DISTINCT FROM (NEW.status, NEW.amount, NEW.order_total, NEW.order_label, NEW.order_day,
+        NEW.order_on_paid, NEW.accepted, NEW.flag, NEW.created_at)) EXECUTE FUNCTION payments_are_tallied();
 CREATE TRIGGER payments_are_tallied_when_dropped AFTER DELETE ON payments FOR EACH ROW
     EXECUTE FUNCTION payments_are_tallied();
 

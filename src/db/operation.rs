@@ -20,7 +20,7 @@ use crate::domain::{MemberId, OperationId, OrderId, PaidKey, StoreId};
 
 /// An operation.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
-#[diesel(table_name = operations)]
+#[diesel(table_name = operations, treat_none_as_default_value = false)]
 pub struct Operation {
     pub store_id: StoreId,
     pub id: OperationId,

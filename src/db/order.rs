@@ -27,7 +27,7 @@ use crate::domain::{MemberId, OrderId, Search, StoreId, Yen, ids};
 
 /// An order.
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = orders, treat_none_as_null = true)]
+#[diesel(table_name = orders, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct Order {
     pub store_id: StoreId,
     pub id: OrderId,

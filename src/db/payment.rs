@@ -19,7 +19,7 @@ use crate::domain::{OperationId, OrderId, PaidKey, StoreId, Yen};
 
 /// A payment.
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = payments, treat_none_as_null = true)]
+#[diesel(table_name = payments, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct Payment {
     pub store_id: StoreId,
     pub order_id: OrderId,

@@ -12,7 +12,7 @@ use crate::domain::{MemberId, OperationId, OrderId, StoreId};
 
 /// A call, and how it ended.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
-#[diesel(table_name = provider_calls)]
+#[diesel(table_name = provider_calls, treat_none_as_default_value = false)]
 pub struct ProviderCall {
     pub store_id: StoreId,
     pub id: Uuid,
@@ -85,4 +85,34 @@ pub async fn last_of_member(
         .first(&mut &*conn)
         .await
         .optional()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use diesel::debug_query;
+
+    #[test]
+    fn a_call_without_an_answer_is_written_by_the_same_statement() {
+        let call = |order_id, http_status| ProviderCall {
+            store_id: StoreId::new(),
+            id: Uuid::nil(),
+            order_id,
+            member_id: None,
+            operation_id: None,
+            call: "register".to_owned(),
+            outcome: "unknown".to_owned(),
+            codes: Vec::new(),
+            http_status,
+            duration_ms: 1,
+            called_at: DateTime::UNIX_EPOCH,
+        };
+        let text = |call: &ProviderCall| {
+            let shown = debug_query::<Pg, _>(&creation(std::slice::from_ref(call))).to_string();
+            shown.split(" -- binds").next().unwrap().to_owned()
+        };
+        let answered = call(Some(OrderId::new()), Some(200));
+        assert_eq!(text(&answered), text(&call(None, None)));
+        assert!(text(&answered).contains("$9"), "{}", text(&answered));
+    }
 }

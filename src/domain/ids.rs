@@ -1,7 +1,8 @@
 //! Identifiers. Each table has its own type, so that a member's id cannot be handed to a query for orders.
 
-/// By how much the clock that an id was drawn by may be ahead of the one that its row was written by.
-const CLOCKS_APART: chrono::TimeDelta = chrono::TimeDelta::hours(1);
+/// By how much the clock that an id was drawn by may be ahead of the one that its row was written by. A process whose
+/// clock is put back goes on with ids of the time it had, as ids only grow.
+const CLOCKS_APART: chrono::TimeDelta = chrono::TimeDelta::days(2);
 
 /// An identifier that no row written before a moment reaches.
 pub fn beyond(moment: chrono::DateTime<chrono::Utc>) -> uuid::Uuid {

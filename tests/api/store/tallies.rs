@@ -192,6 +192,12 @@ async fn the_tallies_say_what_a_count_says_after_a_busy_history() {
     app.sandbox.fault("register", "drop_connection", 1).await;
     app.place(buyer, 1000).await.expect(202);
     app.tallies_agree("with a sale on its way").await;
+    let by_hand = "UPDATE payments SET created_at = created_at - INTERVAL '40 days'";
+    diesel::sql_query(by_hand)
+        .execute(&mut *app.app.db().await.unwrap())
+        .await
+        .unwrap();
+    app.tallies_agree("with times put right by hand").await;
     app.work().await;
     let left = "SELECT count(*) AS number FROM tally_changes";
     assert_eq!(app.number(left).await, 0);

@@ -17,7 +17,7 @@ use crate::db::{self, idempotency_key, operation, tally};
 use crate::error::Error;
 use crate::workflows::drive;
 use crate::workflows::durable::lease;
-use crate::workflows::job::{self, HeldPortion};
+use crate::workflows::job;
 
 /// How many operations one process drives at once: a slow one must not hold up the others.
 const OPERATIONS: usize = 16;
@@ -44,16 +44,12 @@ pub async fn run(app: App, stop: CancellationToken) {
         Arc::new(Semaphore::new(OPERATIONS)),
         Arc::new(Semaphore::new(PORTIONS)),
     );
-    let (mut upkeep_due, mut fold_due) = (Instant::now(), Instant::now());
+    let (mut tidying, mut folding) = (Regular::every(UPKEEP), Regular::every(FOLD));
     while !stop.is_cancelled() {
-        if Instant::now() >= upkeep_due {
-            upkeep_due = Instant::now() + UPKEEP;
-            log("upkeep", upkeep(&app).await);
-        }
-        if Instant::now() >= fold_due {
-            fold_due = Instant::now() + FOLD;
-            log("folding tallies", fold(&app).await);
-        }
+        tidying.begin_if_due(&app, |app| async move { log("upkeep", upkeep(&app).await) });
+        folding.begin_if_due(&app, |app| async move {
+            log("folding tallies", fold(&app).await)
+        });
         let begun = [
             log(
                 "claiming operations",
@@ -76,6 +72,39 @@ pub async fn run_once(app: &App) -> Result<(), Error> {
     upkeep(app).await?;
     while drive::drive_due(app, 16).await? + job::run_due(app, 4).await? > 0 {}
     fold(app).await.map(drop)
+}
+
+/// What is done again and again, beside everything else and never twice at once.
+struct Regular {
+    every: Duration,
+    due: Instant,
+    turn: Arc<Semaphore>,
+}
+
+impl Regular {
+    fn every(every: Duration) -> Self {
+        let (due, turn) = (Instant::now(), Arc::new(Semaphore::new(1)));
+        Self { every, due, turn }
+    }
+
+    fn begin_if_due<F>(&mut self, app: &App, work: impl FnOnce(App) -> F)
+    where
+        F: Future<Output = usize> + Send + 'static,
+    {
+        if Instant::now() < self.due {
+            return;
+        }
+        if let Ok(turn) = self.turn.clone().try_acquire_owned() {
+            self.due = Instant::now() + self.every;
+            app.spawn(|app| {
+                let work = work(app);
+                async move {
+                    let _turn = turn;
+                    work.await
+                }
+            });
+        }
+    }
 }
 
 fn log(what: &str, done: Result<usize, Error>) -> usize {
@@ -133,25 +162,8 @@ async fn begin_jobs(
         let (slot, stop) = (slots.clone().try_acquire_owned(), stop.clone());
         app.spawn(|app| async move {
             let _slot = slot;
-            work_on(&app, held, &stop).await;
+            job::work_on(&app, held, &stop).await;
         });
     }
     Ok(count)
-}
-
-/// Does a portion, and then the next that is due, as long as there is one: the rows of a file come one portion after the
-/// other, and none should wait for the next look.
-async fn work_on(app: &App, held: HeldPortion, stop: &CancellationToken) {
-    let mut next = Some(held);
-    while let Some(held) = next.take() {
-        if let Err(error) = job::work(app, &held).await {
-            tracing::error!(job = %held.job.id, %error, "a portion of a job could not be done");
-        } else if !stop.is_cancelled() {
-            next = job::claim_due(app, 1)
-                .await
-                .inspect_err(|error| tracing::error!(%error))
-                .unwrap_or_default()
-                .pop();
-        }
-    }
 }

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
-use super::job::{self, Item};
+use super::job_item::{self, Item};
 use super::schema::{idempotency_keys, operations, orders};
 use super::together::{self, Together};
 use crate::domain::{JobId, MemberId, StoreId};
@@ -362,7 +362,7 @@ impl Ticket {
             Source::None => changes,
             Source::Item(item) => changes.provided(
                 together::TICKET,
-                job::making(item.store, item.job, item.position, item.made, subject),
+                job_item::making(item.store, item.job, item.position, item.made, subject),
             ),
             Source::Key(held) => {
                 let row = idempotency_keys::table.find((held.store, &held.caller, &held.key));

@@ -1,5 +1,7 @@
 //! The portions in which workers do jobs. Each has a lease of its own.
 
+use std::num::TryFromIntError;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Timestamptz};
@@ -23,8 +25,10 @@ pub struct Portion {
     pub first: i32,
     /// The place of its last item.
     pub last: i32,
-    /// The rows of an imported file.
+    /// The rows of an imported file,
     pub input: Option<Vec<u8>>,
+    /// and the lines on which they begin. With these, an item is written when it has its outcome.
+    pub lines: Option<Vec<i32>>,
     /// How often it broke off.
     pub failures: i32,
     pub next_try_at: DateTime<Utc>,
@@ -59,19 +63,35 @@ pub async fn insert_all(
     .map(drop)
 }
 
-/// The portion of a job with these rows of a file, from its next item on; free to be worked on.
-pub fn of_rows(job: &job::Job, number: i32, input: Vec<u8>) -> Portion {
-    Portion {
+impl Portion {
+    /// The line of a file on which an item's row begins.
+    pub fn line_of(&self, position: i32) -> Option<i32> {
+        let place = usize::try_from(position - self.first).ok()?;
+        self.lines.as_ref()?.get(place).copied()
+    }
+}
+
+/// The portion of a job with these rows of a file, which begin on these lines, from its next item on; free to be worked on.
+pub fn of_rows(
+    job: &job::Job,
+    number: i32,
+    input: Vec<u8>,
+    lines: &[u32],
+) -> Result<Portion, TryFromIntError> {
+    let lines = lines.iter().map(|line| i32::try_from(*line));
+    let lines = lines.collect::<Result<Vec<_>, _>>()?;
+    Ok(Portion {
         store_id: job.store_id,
         job_id: job.id,
         number,
         first: job.total,
-        last: job.total,
+        last: job.total + i32::try_from(lines.len())? - 1,
         input: Some(input),
+        lines: Some(lines),
         failures: 0,
         next_try_at: job.created_at,
         lease: None,
-    }
+    })
 }
 
 /// Gives a job one portion.
@@ -296,6 +316,7 @@ pub async fn close(
         .set((
             job_portions::done_at.eq(now),
             job_portions::input.eq(None::<Vec<u8>>),
+            job_portions::lines.eq(None::<Vec<i32>>),
             job_portions::staged.eq(None::<Vec<u8>>),
             job_portions::staged_members.eq(None::<Vec<MemberId>>),
         ))

@@ -33,6 +33,7 @@ pub mod event;
 pub mod given_up;
 pub mod idempotency_key;
 pub mod job;
+pub mod job_item;
 pub mod job_portion;
 pub mod json;
 mod literal;

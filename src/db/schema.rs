@@ -80,6 +80,7 @@ diesel::table! {
         done_at -> Nullable<Timestamptz>,
         staged -> Nullable<Bytea>,
         staged_members -> Nullable<Array<Uuid>>,
+        lines -> Nullable<Array<Int4>>,
     }
 }
 

@@ -28,8 +28,11 @@ pub enum Obsolete {
     JobItems,
     /// Jobs without items that ended before the moment.
     Jobs,
-    /// What is left of the portions of jobs that ended until the moment: whoever works on one still finds it gone.
+    /// What is left of the portions of jobs that ended until the moment: whoever works on one still finds it gone. Rows
+    /// of a file that were not begun keep their lines, for the list of items.
     JobPortions,
+    /// The rows of those.
+    Rows,
 }
 
 impl Obsolete {
@@ -40,7 +43,8 @@ impl Obsolete {
             | Self::PasswordTokens
             | Self::JobItems
             | Self::Jobs
-            | Self::JobPortions => PORTIONS,
+            | Self::JobPortions
+            | Self::Rows => PORTIONS,
         }
     }
 
@@ -49,7 +53,7 @@ impl Obsolete {
             Self::Keys => {
                 "DELETE FROM idempotency_keys WHERE (store_id, caller, key) IN ( \
                      SELECT store_id, caller, key FROM idempotency_keys \
-                     WHERE created_at < $1 AND locked_until < $1 + INTERVAL '1 day' \
+                     WHERE created_at < $1 AND locked_until < $1 + INTERVAL '24 hours' \
                      ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)"
             }
             Self::Sessions => {
@@ -78,7 +82,17 @@ impl Obsolete {
                      SELECT portion.store_id, portion.job_id, portion.number FROM jobs JOIN job_portions AS portion \
                          ON portion.store_id = jobs.store_id AND portion.job_id = jobs.id \
                      WHERE jobs.finished_at <= $1 \
-                         AND (portion.done_at IS NOT NULL OR portion.lease_until IS NULL OR portion.lease_until <= $1) \
+                         AND (portion.done_at IS NOT NULL OR portion.lines IS NULL \
+                             AND (portion.lease_until IS NULL OR portion.lease_until <= $1)) \
+                     LIMIT $2)"
+            }
+            Self::Rows => {
+                "UPDATE job_portions SET input = NULL, staged = NULL, staged_members = NULL \
+                 WHERE (store_id, job_id, number) IN ( \
+                     SELECT portion.store_id, portion.job_id, portion.number FROM jobs JOIN job_portions AS portion \
+                         ON portion.store_id = jobs.store_id AND portion.job_id = jobs.id \
+                     WHERE jobs.finished_at <= $1 AND portion.input IS NOT NULL \
+                         AND (portion.lease_until IS NULL OR portion.lease_until <= $1) \
                      LIMIT $2)"
             }
         }

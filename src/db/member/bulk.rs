@@ -56,6 +56,24 @@ pub async fn named(
     }
 }
 
+/// Those of `ids` that are members and not deleted, locked until the transaction ends, in the order of their ids.
+pub async fn lock_many(
+    store: StoreId,
+    ids: &[MemberId],
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Vec<Member>> {
+    let present = members::table
+        .filter(members::store_id.eq(store))
+        .filter(members::deleted_at.is_null());
+    present
+        .filter(members::id.eq_any(ids))
+        .order(members::id.asc())
+        .select(Member::as_select())
+        .for_update()
+        .load(conn)
+        .await
+}
+
 /// Those of these e-mail addresses, folded, that a member has.
 pub async fn known_emails(
     store: StoreId,

@@ -7,7 +7,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::db::job::{self, Item, Job};
+use crate::db::job::{self, Job};
+use crate::db::job_item::{self, Item};
 use crate::domain::job::{ItemOutcome, JobKind, JobOptions, JobState};
 use crate::domain::permissions::Scope;
 use crate::domain::{Fault, JobId};
@@ -245,7 +246,7 @@ async fn list_job_items(
         .map(|key| i32::try_from(key.as_u128()).map_err(|_| bad_cursor()))
         .transpose()?;
     let conn = app.db().await?;
-    let mut rows = job::items(
+    let mut rows = job_item::list(
         admin.store,
         job.id,
         filter.outcome,
@@ -259,7 +260,7 @@ async fn list_job_items(
     });
     let total = match filter.outcome {
         None => i64::from(job.total),
-        Some(outcome) => job::count_items(admin.store, job.id, outcome, &conn).await?,
+        Some(outcome) => i64::from(job.count_of(outcome)),
     };
     let data = rows.into_iter().map(JobItemOut::from).collect();
     Ok(HttpResponse::Ok().json(JobItemList {

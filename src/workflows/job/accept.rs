@@ -9,8 +9,8 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::db::event::{self, NewEvent, Subject};
 use crate::db::job::{self, Job};
-use crate::db::job_portion::{self, Portion};
 use crate::db::json::Json;
+use crate::db::{job_item, job_portion};
 use crate::domain::events::EventType;
 use crate::domain::job::{JobState, Task};
 use crate::domain::{JobId, StoreId};
@@ -67,15 +67,11 @@ pub async fn accept_import(
         job::insert(&job, conn).await?;
         let mut number = 0;
         while let Some(chunk) = chunks.recv().await {
-            let chunk = chunk?;
-            let rows = i32::try_from(chunk.lines.len()).map_err(anyhow::Error::from)?;
-            let portion = Portion {
-                last: job.total + rows - 1,
-                ..job_portion::of_rows(&job, number, chunk.bytes)
-            };
+            let Chunk { bytes, lines } = chunk?;
+            let portion =
+                job_portion::of_rows(&job, number, bytes, &lines).map_err(anyhow::Error::from)?;
             job_portion::insert(&portion, conn).await?;
-            job::insert_lines(store, job.id, job.total, &chunk.lines, conn).await?;
-            (job.total, number) = (job.total + rows, number + 1);
+            (job.total, number) = (portion.last + 1, number + 1);
         }
         if number == 0 {
             job_portion::insert_all(store, job.id, 0, 1, job.created_at, conn).await?;
@@ -102,7 +98,7 @@ pub(super) async fn insert(
     let size =
         i32::try_from(job.kind.portion(app.config.paid.batch)).map_err(anyhow::Error::from)?;
     job::insert(&job, conn).await?;
-    job::insert_subjects(store, job.id, &new.subjects, conn).await?;
+    job_item::insert_subjects(store, job.id, &new.subjects, conn).await?;
     job_portion::insert_all(store, job.id, job.total, size, job.created_at, conn).await?;
     Ok(job)
 }

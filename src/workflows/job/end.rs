@@ -86,7 +86,10 @@ pub async fn tidy(app: &App) -> Result<usize, Error> {
         })
         .await?;
     }
-    let mut dropped = upkeep::purge(Obsolete::JobPortions, now, conn).await?;
+    let mut dropped = 0;
+    for kind in [Obsolete::JobPortions, Obsolete::Rows] {
+        dropped += upkeep::purge(kind, now, conn).await?;
+    }
     for kind in [Obsolete::JobItems, Obsolete::Jobs] {
         dropped += upkeep::purge(kind, now - KEPT, conn).await?;
     }

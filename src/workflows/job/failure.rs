@@ -1,7 +1,8 @@
 //! What an error makes of an item.
 
 use crate::app::App;
-use crate::db::job::{self, Item, Job};
+use crate::db::job::Job;
+use crate::db::job_item::{self, Item};
 use crate::db::json::Json;
 use crate::domain::job::ItemOutcome;
 use crate::error::{Code, Error};
@@ -25,7 +26,7 @@ pub(super) async fn broke_off(app: &App, job: &Job, item: Item, error: &Error) -
 
 async fn made_meanwhile(app: &App, job: &Job, item: &Item) -> Result<bool, Error> {
     let place = item.position;
-    let present = job::to_do(job.store_id, job.id, place, place, &*app.db().await?).await?;
+    let present = job_item::to_do(job.store_id, job.id, place, place, &*app.db().await?).await?;
     Ok(present
         .first()
         .is_some_and(|present| present.made != item.made))

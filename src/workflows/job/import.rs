@@ -3,15 +3,18 @@
 //! A portion's rows, their outcomes and the log are written in one transaction, so a worker that dies takes nothing with
 //! it and repeats nothing.
 
+mod ahead;
 mod rows;
 mod whole;
 
-use diesel_async::AsyncConnection;
+use diesel_async::{AsyncConnection, AsyncPgConnection};
 
-use self::rows::{Mode, basis, drawn_for, items, judged, log, rows_of};
+pub use self::ahead::Ahead;
+use self::ahead::{Found, look};
+use self::rows::{Judged, Mode, Reading, items, log, record, rows_of};
 use super::portion::{HeldPortion, conclude};
 use crate::app::App;
-use crate::db::job::{self, Tally};
+use crate::db::job::Tally;
 use crate::db::{job_portion, paid_settings};
 use crate::error::Error;
 use crate::workflows::member::import::SpokenFor;
@@ -19,20 +22,33 @@ use crate::workflows::member::import::SpokenFor;
 /// How often a portion is tried at once when somebody else's change crosses it.
 const TRIES: usize = 3;
 
-/// Does a claimed portion; of a file that is to be taken over whole, the whole.
+/// Does a claimed portion; of a file that is to be taken over whole, the whole. `ahead` is what was found out about it
+/// before, and then what is begun of the next.
 pub(super) async fn import(
     app: &App,
     held: &HeldPortion,
     dry_run: bool,
     atomic: bool,
+    ahead: &mut Ahead,
 ) -> Result<(), Error> {
-    for _ in 1..TRIES {
-        match try_to(app, held, dry_run, atomic).await {
-            Err(error) if crossed(&error) => {}
-            done => return done,
+    let mode = if dry_run { Mode::Check } else { Mode::Write };
+    let mut done = if atomic {
+        whole::import(app, held, dry_run).await
+    } else {
+        one_portion(app, held, mode, ahead).await
+    };
+    for _ in 0..TRIES {
+        match &done {
+            Err(error) if crossed(error) => {}
+            Err(_) | Ok(()) => break,
         }
+        done = if atomic {
+            whole::import(app, held, dry_run).await
+        } else {
+            in_turn(app, held, mode).await
+        };
     }
-    try_to(app, held, dry_run, atomic).await
+    done
 }
 
 /// A member was made or renamed by somebody else between the look and the write.
@@ -47,43 +63,80 @@ fn crossed(error: &Error) -> bool {
     )
 }
 
-async fn try_to(app: &App, held: &HeldPortion, dry_run: bool, atomic: bool) -> Result<(), Error> {
-    match (dry_run, atomic) {
-        (false, false) => one_portion(app, held, Mode::Write).await,
-        (true, false) => one_portion(app, held, Mode::Check).await,
-        (_, true) => whole::import(app, held, dry_run).await,
+/// Judges a portion, where that was not done ahead, and writes it while the next is judged.
+async fn one_portion(
+    app: &App,
+    held: &HeldPortion,
+    mode: Mode,
+    ahead: &mut Ahead,
+) -> Result<(), Error> {
+    let found = match ahead.take(&held.portion).await {
+        None => look(app, held, &held.portion, mode, &SpokenFor::default()).await?,
+        found => found,
+    };
+    let Some(found) = found else {
+        return in_turn(app, held, mode).await;
+    };
+    let next = Ahead::begin(app, held, mode, &found);
+    if write(app, held, mode, found).await? {
+        *ahead = next;
+        Ok(())
+    } else {
+        in_turn(app, held, mode).await
     }
 }
 
-async fn one_portion(app: &App, held: &HeldPortion, mode: Mode) -> Result<(), Error> {
-    let rows = rows_of(&held.portion)?;
-    let (store, write) = (held.job.store_id, mode == Mode::Write);
-    let drawn = if write {
-        Some(drawn_for(app, store, &rows).await?)
-    } else {
-        None
-    };
-    let spoken_for = SpokenFor::default();
+/// Writes what was found out; false where that no longer holds, and nothing was written.
+async fn write(app: &App, held: &HeldPortion, mode: Mode, found: Found) -> Result<bool, Error> {
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        if !job_portion::lock_ours(&held.portion, conn).await? {
+            return Ok(true);
+        }
+        if mode == Mode::Write && !found.still_holds(held.job.store_id, conn).await? {
+            return Ok(false);
+        }
+        finish(app, held, mode, found.judged, conn).await?;
+        Ok(true)
+    })
+    .await
+}
+
+/// Judges a portion under the locks under which it is written.
+async fn in_turn(app: &App, held: &HeldPortion, mode: Mode) -> Result<(), Error> {
+    let store = held.job.store_id;
+    let reading = Reading::begin(app, held, rows_of(&held.portion)?, mode).await?;
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         if !job_portion::lock_ours(&held.portion, conn).await? {
             return Ok(());
         }
-        let settings = if write {
-            paid_settings::share(store, conn).await?
-        } else {
-            paid_settings::find(store, conn).await?
+        let (settings, lock) = match mode {
+            Mode::Write => (paid_settings::share(store, conn).await?, true),
+            Mode::Check | Mode::LeaveOut => (paid_settings::find(store, conn).await?, false),
         };
-        let basis = basis(app, held, &settings, drawn, &spoken_for);
-        let (verdicts, effects) = judged(basis, &rows, write, conn).await?;
-        let items = items(&held.portion, verdicts, mode);
-        job::set_outcomes(store, held.job.id, &items, conn).await?;
-        if write {
-            effects.write(conn).await?;
-            log(app, held, &effects.events, conn).await?;
-        }
-        job_portion::close(&held.portion, app.clock.now(), conn).await?;
-        conclude(app, held, Tally::of(&items), conn).await
+        let spoken_for = SpokenFor::default();
+        let judged = reading.judge(&settings, &spoken_for, lock, conn).await?;
+        finish(app, held, mode, judged, conn).await
     })
     .await
+}
+
+/// Writes the members, the outcomes and the log of a locked portion.
+async fn finish(
+    app: &App,
+    held: &HeldPortion,
+    mode: Mode,
+    judged: Judged,
+    conn: &mut AsyncPgConnection,
+) -> Result<(), Error> {
+    let Judged { verdicts, effects } = judged;
+    let items = items(&held.portion, verdicts, mode);
+    record(&held.portion, &items, conn).await?;
+    if mode == Mode::Write {
+        effects.write(conn).await?;
+        log(app, held, &effects.events, conn).await?;
+    }
+    job_portion::close(&held.portion, app.clock.now(), conn).await?;
+    conclude(app, held, Tally::of(&items), conn).await
 }

@@ -20,4 +20,4 @@ pub use accept::{NewJob, accept, accept_import, resume};
 pub use end::{cancel, tidy};
 pub use portion::HeldPortion;
 pub use schedule::schedule_due;
-pub use work::{claim_due, run_due, work};
+pub use work::{claim_due, run_due, work, work_on};

@@ -4,7 +4,8 @@ use uuid::Uuid;
 
 use super::failure::failed;
 use crate::app::App;
-use crate::db::job::{Item, Job};
+use crate::db::job::Job;
+use crate::db::job_item::Item;
 use crate::db::json::Json;
 use crate::domain::job::ItemOutcome;
 use crate::domain::{MemberId, OrderId};

@@ -2,12 +2,15 @@
 
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
 
 use super::end::end;
+use super::import::Ahead;
 use super::portion::{HeldPortion, conclude};
 use super::{confirm, import, refresh, submit};
 use crate::app::App;
-use crate::db::job::{self, Item, Tally};
+use crate::db::job::{self, Tally};
+use crate::db::job_item::{self, Item};
 use crate::db::job_portion::{self, Portion};
 use crate::domain::job::{ItemOutcome, JobState, MOST_FAILURES, Task};
 use crate::domain::retry;
@@ -24,22 +27,42 @@ pub async fn claim_due(app: &App, limit: i64) -> Result<Vec<HeldPortion>, Error>
         .collect())
 }
 
-/// Claims portions that are due and does them. Says how many were claimed.
+/// Claims portions that are due, and does them and all that come due meanwhile. Says how many were claimed at first.
 pub async fn run_due(app: &App, limit: i64) -> Result<usize, Error> {
     let claimed = claim_due(app, limit).await?;
-    for done in join_all(claimed.iter().map(|held| work(app, held))).await {
-        if let Err(error) = done {
-            tracing::error!(%error, "a portion of a job could not be done");
+    let count = claimed.len();
+    let never = CancellationToken::new();
+    join_all(claimed.into_iter().map(|held| work_on(app, held, &never))).await;
+    Ok(count)
+}
+
+/// Does a portion, and then the next that is due, as long as there is one: the rows of a file come one portion after the
+/// other, and none should wait for the next look.
+pub async fn work_on(app: &App, held: HeldPortion, stop: &CancellationToken) {
+    let (mut next, mut ahead) = (Some(held), Ahead::default());
+    while let Some(held) = next.take() {
+        if let Err(error) = do_held(app, &held, &mut ahead).await {
+            tracing::error!(job = %held.job.id, %error, "a portion of a job could not be done");
+        } else if !stop.is_cancelled() {
+            next = claim_due(app, 1)
+                .await
+                .inspect_err(|error| tracing::error!(%error, "no portion could be claimed"))
+                .unwrap_or_default()
+                .pop();
         }
     }
-    Ok(claimed.len())
+}
+
+/// Does a claimed portion and nothing after it.
+pub async fn work(app: &App, held: &HeldPortion) -> Result<(), Error> {
+    do_held(app, held, &mut Ahead::default()).await
 }
 
 /// Does a claimed portion. Its lease is renewed meanwhile; should it be lost all the same, whoever took it over repeats
 /// nothing that was written down, and what this worker found out is dropped.
-pub async fn work(app: &App, held: &HeldPortion) -> Result<(), Error> {
+async fn do_held(app: &App, held: &HeldPortion, ahead: &mut Ahead) -> Result<(), Error> {
     let done = tokio::select! {
-        done = holding::counted(do_portion(app, held)) => done,
+        done = holding::counted(do_portion(app, held, ahead)) => done,
         () = keep(app, &held.portion) => return Ok(()),
     };
     if let Err(error) = &done {
@@ -67,7 +90,7 @@ async fn keep(app: &App, portion: &Portion) {
     }
 }
 
-async fn do_portion(app: &App, held: &HeldPortion) -> Result<(), Error> {
+async fn do_portion(app: &App, held: &HeldPortion, ahead: &mut Ahead) -> Result<(), Error> {
     let job = &held.job;
     let done = match job.task()? {
         Task::MemberSubmission => submit::submit_all(app, job, to_do(app, held).await?).await,
@@ -77,7 +100,7 @@ async fn do_portion(app: &App, held: &HeldPortion) -> Result<(), Error> {
             confirm::confirm_all(app, job, fixed_on, to_do(app, held).await?).await
         }
         Task::MemberImport { dry_run, atomic } => {
-            return import::import(app, held, dry_run, atomic).await;
+            return import::import(app, held, dry_run, atomic, ahead).await;
         }
     };
     let conn = &mut *app.db().await?;
@@ -93,7 +116,7 @@ async fn do_portion(app: &App, held: &HeldPortion) -> Result<(), Error> {
 async fn to_do(app: &App, held: &HeldPortion) -> Result<Vec<Item>, Error> {
     let portion = &held.portion;
     let conn = &*app.db().await?;
-    Ok(job::to_do(
+    Ok(job_item::to_do(
         portion.store_id,
         portion.job_id,
         portion.first,
@@ -111,7 +134,7 @@ async fn write_outcomes(
     conn: &mut AsyncPgConnection,
 ) -> Result<(), Error> {
     let now = app.clock.now();
-    job::set_outcomes(held.job.store_id, held.job.id, done, conn).await?;
+    job_item::set_outcomes(held.job.store_id, held.job.id, done, conn).await?;
     if done
         .iter()
         .any(|item| item.outcome == ItemOutcome::NotStarted)

@@ -225,14 +225,14 @@ async fn what_a_lost_worker_held_is_waited_for_and_then_driven_on_by_the_items_n
         .unwrap()
         .unwrap();
     drop(conn);
-    job::run_due(&app.app, 1).await.unwrap();
+    app.do_a_portion().await;
     assert_eq!(
         app.items(&id).await,
         [item(&order, "not_started", Value::Null)]
     );
     app.let_time_pass(TimeDelta::seconds(16)).await;
     // No recovery has come to it yet.
-    job::run_due(&app.app, 1).await.unwrap();
+    app.do_a_portion().await;
     assert_eq!(
         app.items(&id).await,
         [item(&order, "succeeded", Value::Null)]

@@ -40,13 +40,24 @@ impl TestApp {
         job::claim_due(&self.app, 1).await.unwrap().remove(0)
     }
 
+    /// Does one portion and nothing after it.
+    pub async fn do_a_portion(&self) {
+        let held = self.hold_a_portion().await;
+        job::work(&self.app, &held).await.unwrap();
+    }
+
     /// What lets an item be tried again without doing anything twice.
     pub async fn ticket(&self, held: &HeldPortion, position: i32) -> Ticket {
         let (store, id) = (held.job.store_id, held.job.id);
-        let items =
-            kakeuri::db::job::to_do(store, id, position, position, &self.app.db().await.unwrap())
-                .await
-                .unwrap();
+        let items = kakeuri::db::job_item::to_do(
+            store,
+            id,
+            position,
+            position,
+            &self.app.db().await.unwrap(),
+        )
+        .await
+        .unwrap();
         let claimed = Claimed::of_item(store, id, &items[0]);
         let Begun::Fresh(ticket) = claimed.begin(async |_| Ok(None::<()>)).await.unwrap() else {
             panic!()
@@ -251,7 +262,7 @@ async fn a_bulk_refresh_says_of_each_what_came_of_it() {
     let job = app
         .bulk(REFRESH, json!({ "member_ids": [read, never, open] }))
         .await;
-    job::run_due(&app.app, 1).await.unwrap();
+    app.do_a_portion().await;
     assert_eq!(
         app.items(&job.text_at("/id")).await,
         [
@@ -325,7 +336,7 @@ async fn a_job_goes_on_after_a_crash_and_repeats_nothing() {
     let accepted = app.bulk(SUBMIT, json!({ "member_ids": members })).await;
     let id = accepted.text_at("/id");
     // A portion is done; the next worker dies with the job in its hands.
-    job::run_due(&app.app, 1).await.unwrap();
+    app.do_a_portion().await;
     assert_eq!(app.job(&id).await["done"], 4);
     assert_eq!(job::claim_due(&app.app, 1).await.unwrap().len(), 1);
     app.work().await;
@@ -369,7 +380,7 @@ async fn a_job_is_stopped_and_what_was_not_begun_stays_so() {
         .bulk(SUBMIT, json!({ "member_ids": members }))
         .await
         .text_at("/id");
-    job::run_due(&app.app, 1).await.unwrap();
+    app.do_a_portion().await;
     let held = app.hold_a_portion().await;
     let cancel = format!("/v1/admin/jobs/{id}/cancel");
     assert_eq!(

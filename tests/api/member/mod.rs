@@ -3,6 +3,7 @@
 mod accounts;
 mod files;
 pub mod import;
+mod import_long;
 mod import_whole;
 mod me;
 mod members;

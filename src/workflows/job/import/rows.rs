@@ -1,14 +1,14 @@
 //! The rows of a portion: read, judged, and turned into what became of them.
 
 use diesel_async::AsyncPgConnection;
+use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::db::event::{self, NewEvent};
-use crate::db::job::Item;
+use crate::db::job_item::{self, Item};
 use crate::db::job_portion::Portion;
 use crate::db::json::Json;
 use crate::db::paid_settings::PaidSettings;
-use crate::domain::StoreId;
 use crate::domain::job::ItemOutcome;
 use crate::error::{Code, Error};
 use crate::member_csv::{self, Row, Unreadable};
@@ -38,57 +38,85 @@ pub(super) fn rows_of(portion: &Portion) -> Result<Rows, Error> {
     Ok(member_csv::rows(input).map_err(anyhow::Error::from)?)
 }
 
-pub(super) async fn drawn_for(
-    app: &App,
-    store: StoreId,
-    rows: &Rows,
-) -> Result<Vec<String>, Error> {
-    let readable: Vec<&Row> = rows.iter().filter_map(|row| row.as_ref().ok()).collect();
-    draw_numbers(store, &readable, &mut *app.db().await?).await
+/// What the rows of a portion come to.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Judged {
+    pub(super) verdicts: Vec<RowVerdict>,
+    pub(super) effects: Effects,
 }
 
-pub(super) fn basis<'a>(
+/// Rows that are about to be judged.
+pub(super) struct Reading<'a> {
     app: &'a App,
-    held: &HeldPortion,
-    settings: &'a PaidSettings,
+    held: &'a HeldPortion,
+    rows: Rows,
+    /// Numbers for new members, where something is to be written.
     drawn: Option<Vec<String>>,
-    spoken_for: &'a SpokenFor,
-) -> Basis<'a> {
-    Basis {
-        keys: &app.keys,
-        settings,
-        handed_in: held.job.created_at,
-        now: app.clock.now(),
-        drawn,
-        spoken_for,
-    }
 }
 
-pub(super) async fn judged(
-    basis: Basis<'_>,
-    rows: &Rows,
-    lock: bool,
-    conn: &mut AsyncPgConnection,
-) -> Result<(Vec<RowVerdict>, Effects), Error> {
-    let names = names(rows.iter().filter_map(|row| row.as_ref().ok()));
-    let mut judge = RowJudge::new(basis, &names, lock, conn).await?;
-    let verdict = |row: &Result<Row, Unreadable>| match row {
-        Ok(row) => judge.judge(row),
-        Err(unreadable) => Ok(RowVerdict::Refused(None, unreadable.faults.clone())),
-    };
-    let verdicts = rows.iter().map(verdict).collect::<Result<Vec<_>, _>>()?;
-    Ok((verdicts, judge.into_effects()))
+impl<'a> Reading<'a> {
+    pub(super) async fn begin(
+        app: &'a App,
+        held: &'a HeldPortion,
+        rows: Rows,
+        mode: Mode,
+    ) -> Result<Self, Error> {
+        let drawn = match mode {
+            Mode::Write => {
+                let readable: Vec<&Row> = rows.iter().flatten().collect();
+                let conn = &mut *app.db().await?;
+                Some(draw_numbers(held.job.store_id, &readable, conn).await?)
+            }
+            Mode::Check | Mode::LeaveOut => None,
+        };
+        Ok(Self {
+            app,
+            held,
+            rows,
+            drawn,
+        })
+    }
+
+    /// Judges them one after the other. With `lock` the members that they name are locked, for an effect in the same
+    /// transaction.
+    pub(super) async fn judge(
+        self,
+        settings: &PaidSettings,
+        spoken_for: &SpokenFor,
+        lock: bool,
+        conn: &mut AsyncPgConnection,
+    ) -> Result<Judged, Error> {
+        let basis = Basis {
+            keys: &self.app.keys,
+            settings,
+            handed_in: self.held.job.created_at,
+            now: self.app.clock.now(),
+            drawn: self.drawn,
+            spoken_for,
+        };
+        let names = names(self.rows.iter().flatten());
+        let mut judge = RowJudge::new(basis, &names, lock, conn).await?;
+        let verdict = |row: &Result<Row, Unreadable>| match row {
+            Ok(row) => judge.judge(row),
+            Err(unreadable) => Ok(RowVerdict::Refused(None, unreadable.faults.clone())),
+        };
+        let verdicts = self.rows.iter().map(verdict).collect::<Result<_, _>>()?;
+        Ok(Judged {
+            verdicts,
+            effects: judge.into_effects(),
+        })
+    }
 }
 
 pub(super) fn items(portion: &Portion, verdicts: Vec<RowVerdict>, mode: Mode) -> Vec<Item> {
     verdicts
         .into_iter()
         .zip(portion.first..)
-        .map(|(verdict, position)| item(position, verdict, mode))
+        .map(|(verdict, position)| item(portion, position, verdict, mode))
         .collect()
 }
 
-fn item(position: i32, verdict: RowVerdict, mode: Mode) -> Item {
+fn item(portion: &Portion, position: i32, verdict: RowVerdict, mode: Mode) -> Item {
     let (subject, outcome, code, faults) = match (verdict, mode) {
         (RowVerdict::Refused(id, faults), _) => {
             (id, ItemOutcome::Refused, Code::Invalid.as_str(), faults)
@@ -115,12 +143,28 @@ fn item(position: i32, verdict: RowVerdict, mode: Mode) -> Item {
     Item {
         position,
         subject: subject.map(|id| id.0),
-        line: None,
+        line: portion.line_of(position),
         outcome,
         code: Some(code.to_owned()),
         errors: Json(faults),
         made: None,
     }
+}
+
+/// Writes down what became of a portion's rows.
+pub(super) async fn record(
+    portion: &Portion,
+    items: &[Item],
+    conn: &mut AsyncPgConnection,
+) -> Result<(), Error> {
+    let (store, job) = (portion.store_id, portion.job_id);
+    if portion.lines.is_some() {
+        job_item::insert(store, job, items, conn).await?;
+    } else {
+        // A program from before items were written once has accepted this file.
+        job_item::set_outcomes(store, job, items, conn).await?;
+    }
+    Ok(())
 }
 
 /// The log is written last, as its readers wait from here to the commit.

@@ -8,10 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel_async::{AsyncConnection, AsyncPgConnection};
-use serde::{Deserialize, Serialize};
 
 use super::super::end::end;
-use super::rows::{Mode, basis, drawn_for, items, judged, log, rows_of};
+use super::rows::{Judged, Mode, Reading, items, log, record, rows_of};
 use crate::app::App;
 use crate::db::job::{self, Tally};
 use crate::db::job_portion::{self, Portion};
@@ -19,7 +18,7 @@ use crate::db::paid_settings::{self, PaidSettings};
 use crate::domain::job::JobState;
 use crate::error::{Error, OrNotFound};
 use crate::workflows::job::portion::{HeldPortion, conclude};
-use crate::workflows::member::import::{Effects, RowVerdict, SpokenFor};
+use crate::workflows::member::import::{RowVerdict, SpokenFor};
 
 /// How often what changed meanwhile is judged again at once. After that the file waits, as after any fault of ours.
 const ROUNDS: usize = 5;
@@ -51,13 +50,6 @@ struct File<'a> {
     spoken_for: SpokenFor,
     /// The portions with a row at fault.
     refused: BTreeSet<i32>,
-}
-
-/// What a portion comes to.
-#[derive(Serialize, Deserialize)]
-struct Staged {
-    verdicts: Vec<RowVerdict>,
-    effects: Effects,
 }
 
 /// Why nothing was written.
@@ -110,24 +102,26 @@ impl<'a> File<'a> {
             .or_not_found()?;
         let rows = rows_of(&portion)?;
         portion.input = None;
-        let drawn = if self.dry_run {
-            None
+        let mode = if self.dry_run {
+            Mode::Check
         } else {
-            Some(drawn_for(self.app, store, &rows).await?)
+            Mode::Write
         };
-        let basis = basis(self.app, self.held, &self.settings, drawn, &self.spoken_for);
+        let reading = Reading::begin(self.app, self.held, rows, mode).await?;
         let conn = &mut *self.app.db().await?;
-        let (verdicts, effects) = judged(basis, &rows, false, conn).await?;
-        self.spoken_for.add(effects.members());
-        if verdicts
+        let judged = reading
+            .judge(&self.settings, &self.spoken_for, false, conn)
+            .await?;
+        self.spoken_for.add(judged.effects.members());
+        if judged
+            .verdicts
             .iter()
             .any(|verdict| matches!(verdict, RowVerdict::Refused(..)))
         {
             self.refused.insert(number);
         }
-        let changes = effects.changes();
-        let staged =
-            serde_json::to_vec(&Staged { verdicts, effects }).map_err(anyhow::Error::from)?;
+        let changes = judged.effects.changes();
+        let staged = serde_json::to_vec(&judged).map_err(anyhow::Error::from)?;
         conn.transaction(async |conn| {
             // Whoever lost the file leaves alone what its new holder has found out.
             if job_portion::lock_ours(&self.held.portion, conn).await? {
@@ -209,12 +203,11 @@ impl<'a> File<'a> {
 
     /// Writes what becomes of the rows, and the new members.
     async fn write_outcomes(&self, conn: &mut AsyncPgConnection) -> Result<Tally, Error> {
-        let (store, id) = (self.held.job.store_id, self.held.job.id);
         let (mode, mut tally) = (self.mode(), Tally::default());
         for (number, portion) in &self.portions {
             let staged = self.staged(*number, conn).await?;
             let items = items(portion, staged.verdicts, mode);
-            job::set_outcomes(store, id, &items, conn).await?;
+            record(portion, &items, conn).await?;
             tally = tally + Tally::of(&items);
             if mode == Mode::Write {
                 staged.effects.create(conn).await?;
@@ -255,7 +248,7 @@ impl<'a> File<'a> {
         Ok(())
     }
 
-    async fn staged(&self, number: i32, conn: &AsyncPgConnection) -> Result<Staged, Error> {
+    async fn staged(&self, number: i32, conn: &AsyncPgConnection) -> Result<Judged, Error> {
         let staged =
             job_portion::staged(self.held.job.store_id, self.held.job.id, number, conn).await?;
         Ok(serde_json::from_slice(&staged).map_err(anyhow::Error::from)?)

@@ -61,7 +61,7 @@ impl Effects {
         self.created.iter().chain(changed)
     }
 
-    /// Are the members that are to be changed as they were when this was found out? To be asked under their locks.
+    /// Locks the members that are to be changed until the transaction ends. Are they as they were when this was found out?
     pub async fn still_hold(&self, conn: &mut AsyncPgConnection) -> Result<bool, Error> {
         let Some(MemberChange {
             before: Member { store_id, .. },
@@ -71,7 +71,7 @@ impl Effects {
             return Ok(true);
         };
         let ids = self.changes();
-        let present = member::find_many(*store_id, &ids, conn).await?;
+        let present = member::lock_many(*store_id, &ids, conn).await?;
         let present: HashMap<MemberId, Member> = present
             .into_iter()
             .map(|member| (member.id, member))

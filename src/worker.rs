@@ -26,7 +26,7 @@ const OPERATIONS: usize = 16;
 const PORTIONS: usize = 8;
 
 /// How long to sleep when nothing is due.
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// How often upkeep is done, and schedules are looked at.
 const UPKEEP: Duration = Duration::from_secs(60);

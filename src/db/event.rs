@@ -101,7 +101,10 @@ pub async fn append(
     match events {
         [] => Ok(()),
         [event] => append_one(store, event, actor, at, conn).await,
-        events => append_many(store, events, actor, at, conn).await,
+        events => {
+            let rows = super::Cached(many(store, events, actor, at));
+            rows.execute(conn).await.map(drop)
+        }
     }
 }
 
@@ -167,13 +170,13 @@ async fn append_one(
         .map(drop)
 }
 
-async fn append_many(
+/// Appends many lines by one actor, in their order; none is fine too. To be sent last in a transaction.
+pub fn many<'a>(
     store: StoreId,
-    events: &[NewEvent],
-    actor: &str,
+    events: &'a [NewEvent],
+    actor: &'a str,
     at: DateTime<Utc>,
-    conn: &mut AsyncPgConnection,
-) -> QueryResult<()> {
+) -> impl QueryFragment<Pg> + Send + 'a {
     use sql_types::{Array, Jsonb, Text, Timestamptz};
     let (subject_types, subject_ids): (Vec<_>, Vec<_>) =
         events.iter().map(|line| line.subject.columns()).unzip();
@@ -192,9 +195,6 @@ async fn append_many(
     .bind::<Array<Text>, _>(subject_types)
     .bind::<Array<sql_types::Uuid>, _>(subject_ids)
     .bind::<Array<Jsonb>, _>(events.iter().map(|line| &line.data).collect::<Vec<_>>())
-    .execute(conn)
-    .await
-    .map(drop)
 }
 
 /// Which lines.

@@ -142,12 +142,7 @@ impl<'a> Columns<'a> {
 }
 
 /// Writes items with what became of them: rows of a file, of which only now something is known.
-pub async fn insert(
-    store: StoreId,
-    job: JobId,
-    items: &[Item],
-    conn: &mut AsyncPgConnection,
-) -> QueryResult<()> {
+pub fn creation(store: StoreId, job: JobId, items: &[Item]) -> impl QueryFragment<Pg> + Send + '_ {
     let columns = Columns::of(items);
     diesel::sql_query(
         "INSERT INTO job_items (store_id, job_id, position, subject, line, outcome, code, errors) \
@@ -162,9 +157,6 @@ pub async fn insert(
     .bind::<Array<Text>, _>(columns.outcomes)
     .bind::<Array<Nullable<Text>>, _>(columns.codes)
     .bind::<Array<Jsonb>, _>(columns.errors)
-    .execute(conn)
-    .await
-    .map(drop)
 }
 
 /// Writes down what became of many items.

@@ -20,7 +20,7 @@ use crate::domain::operation::LastError;
 use crate::domain::payment::PaymentStatus;
 use crate::domain::{MemberId, PaidKey, StoreId};
 
-pub use bulk::{Names, insert_many, known_emails, known_numbers, lock_many, named, save_many};
+pub use bulk::{Names, creation, known_emails, known_numbers, lock_many, named, save_many};
 pub use list::{Filter, InFile, count, for_file, ids, list};
 pub use row::{Member, MemberView};
 

@@ -44,6 +44,7 @@ pub mod paid_settings;
 pub mod password;
 pub mod password_token;
 pub mod payment;
+pub mod pipeline;
 pub mod product;
 pub mod provider_call;
 pub mod reconciliation;

@@ -92,7 +92,7 @@ impl Default for Config {
             .into(),
             batch: 50,
             concurrency: 4,
-            rate: NonZeroU32::new(50),
+            rate: NonZeroU32::new(200),
             timeout: Duration::from_secs(30),
             duplicate_code: codes::DUPLICATE.to_owned(),
             missing_codes: vec![

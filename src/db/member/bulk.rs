@@ -1,6 +1,8 @@
 //! Many members at once: one statement each, whatever their number.
 
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{Array, Bool, Jsonb, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
@@ -112,11 +114,9 @@ fn methods(member: &Member) -> String {
     words.join("|")
 }
 
-/// Creates many members as an admin enters them, all at one time.
-pub async fn insert_many(created: &[Member], conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    let Some(first) = created.first() else {
-        return Ok(());
-    };
+/// Creates many members of one store, as an admin enters them.
+pub fn creation(created: &[Member]) -> impl QueryFragment<Pg> + Send + '_ {
+    let common = created.first();
     diesel::sql_query(
         "INSERT INTO members (store_id, id, number, status, profile, email_key, payment_methods, application_status, \
              customer_number, number_imported, created_at, updated_at) \
@@ -125,8 +125,8 @@ pub async fn insert_many(created: &[Member], conn: &mut AsyncPgConnection) -> Qu
          FROM unnest($3, $4, $5, $6, $7, $8, $9, $10) \
              AS row (id, number, status, profile, email_key, methods, application_status, customer_number)",
     )
-    .bind::<diesel::sql_types::Uuid, _>(first.store_id)
-    .bind::<Timestamptz, _>(first.created_at)
+    .bind::<Nullable<diesel::sql_types::Uuid>, _>(common.map(|member| member.store_id))
+    .bind::<Nullable<Timestamptz>, _>(common.map(|member| member.created_at))
     .bind::<Array<diesel::sql_types::Uuid>, _>(created.iter().map(|member| member.id).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(created.iter().map(|member| member.number.as_str()).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(created.iter().map(|member| member.status).collect::<Vec<_>>())
@@ -135,9 +135,6 @@ pub async fn insert_many(created: &[Member], conn: &mut AsyncPgConnection) -> Qu
     .bind::<Array<Text>, _>(created.iter().map(methods).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(created.iter().map(|member| member.application.status).collect::<Vec<_>>())
     .bind::<Array<Nullable<Text>>, _>(created.iter().map(|member| member.customer_number.as_ref()).collect::<Vec<_>>())
-    .execute(conn)
-    .await
-    .map(drop)
 }
 
 /// Writes many locked members of one store with what a row of a file changes.

@@ -11,13 +11,14 @@ use diesel_async::{AsyncConnection, AsyncPgConnection};
 
 pub use self::ahead::Ahead;
 use self::ahead::{Found, look};
-use self::rows::{Judged, Mode, Reading, items, log, record, rows_of};
+use self::rows::{Judged, Mode, Reading, items, rows_of};
 use super::portion::{HeldPortion, conclude};
 use crate::app::App;
 use crate::db::job::Tally;
-use crate::db::{job_portion, paid_settings};
+use crate::db::pipeline::{self, Statement};
+use crate::db::{event, job_item, job_portion, paid_settings};
 use crate::error::Error;
-use crate::workflows::member::import::SpokenFor;
+use crate::workflows::member::import::{Effects, SpokenFor};
 
 /// How often a portion is tried at once when somebody else's change crosses it.
 const TRIES: usize = 3;
@@ -132,11 +133,21 @@ async fn finish(
 ) -> Result<(), Error> {
     let Judged { verdicts, effects } = judged;
     let items = items(&held.portion, verdicts, mode);
-    record(&held.portion, &items, conn).await?;
-    if mode == Mode::Write {
-        effects.write(conn).await?;
-        log(app, held, &effects.events, conn).await?;
-    }
-    job_portion::close(&held.portion, app.clock.now(), conn).await?;
+    let effects = match mode {
+        Mode::Write => effects,
+        Mode::Check | Mode::LeaveOut => Effects::default(),
+    };
+    effects.change(conn).await?;
+    let new_items = rows::without_item(&held.portion, &items, conn).await?;
+    let (store, job, actor) = (held.job.store_id, held.job.id, &held.job.actor);
+    // The log is written last, as its readers wait from there to the commit.
+    let now = app.clock.now();
+    let rows: Vec<Statement<'_>> = vec![
+        Box::new(job_item::creation(store, job, new_items)),
+        Box::new(effects.creation()),
+        Box::new(event::many(store, &effects.events, actor, now)),
+    ];
+    pipeline::send(rows, conn).await?;
+    job_portion::close(&held.portion, now, conn).await?;
     conclude(app, held, Tally::of(&items), conn).await
 }

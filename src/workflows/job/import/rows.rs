@@ -4,7 +4,6 @@ use diesel_async::AsyncPgConnection;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::db::event::{self, NewEvent};
 use crate::db::job_item::{self, Item};
 use crate::db::job_portion::Portion;
 use crate::db::json::Json;
@@ -151,29 +150,16 @@ fn item(portion: &Portion, position: i32, verdict: RowVerdict, mode: Mode) -> It
     }
 }
 
-/// Writes down what became of a portion's rows.
-pub(super) async fn record(
+/// Those of a portion's items that are to be created: all of them, unless a program from before items were written once
+/// has accepted the file. Then they stand there, and what became of them is written down.
+pub(super) async fn without_item<'a>(
     portion: &Portion,
-    items: &[Item],
+    items: &'a [Item],
     conn: &mut AsyncPgConnection,
-) -> Result<(), Error> {
-    let (store, job) = (portion.store_id, portion.job_id);
+) -> Result<&'a [Item], Error> {
     if portion.lines.is_some() {
-        job_item::insert(store, job, items, conn).await?;
-    } else {
-        // A program from before items were written once has accepted this file.
-        job_item::set_outcomes(store, job, items, conn).await?;
+        return Ok(items);
     }
-    Ok(())
-}
-
-/// The log is written last, as its readers wait from here to the commit.
-pub(super) async fn log(
-    app: &App,
-    held: &HeldPortion,
-    events: &[NewEvent],
-    conn: &mut AsyncPgConnection,
-) -> Result<(), Error> {
-    let (store, actor) = (held.job.store_id, &held.job.actor);
-    Ok(event::append(store, events, actor, app.clock.now(), conn).await?)
+    job_item::set_outcomes(portion.store_id, portion.job_id, items, conn).await?;
+    Ok(&[])
 }

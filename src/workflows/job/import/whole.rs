@@ -10,11 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 
 use super::super::end::end;
-use super::rows::{Judged, Mode, Reading, items, log, record, rows_of};
+use super::rows::{Judged, Mode, Reading, items, rows_of, without_item};
 use crate::app::App;
 use crate::db::job::{self, Tally};
 use crate::db::job_portion::{self, Portion};
 use crate::db::paid_settings::{self, PaidSettings};
+use crate::db::pipeline::{self, Statement};
+use crate::db::{event, job_item};
 use crate::domain::job::JobState;
 use crate::error::{Error, OrNotFound};
 use crate::workflows::job::portion::{HeldPortion, conclude};
@@ -207,11 +209,15 @@ impl<'a> File<'a> {
         for (number, portion) in &self.portions {
             let staged = self.staged(*number, conn).await?;
             let items = items(portion, staged.verdicts, mode);
-            record(portion, &items, conn).await?;
-            tally = tally + Tally::of(&items);
+            let (store, job) = (portion.store_id, portion.job_id);
+            let new_items = without_item(portion, &items, conn).await?;
+            let mut rows: Vec<Statement<'_>> =
+                vec![Box::new(job_item::creation(store, job, new_items))];
             if mode == Mode::Write {
-                staged.effects.create(conn).await?;
+                rows.push(Box::new(staged.effects.creation()));
             }
+            pipeline::send(rows, conn).await?;
+            tally = tally + Tally::of(&items);
         }
         Ok(tally)
     }
@@ -237,13 +243,9 @@ impl<'a> File<'a> {
             return Err(Stopped::Moved(moved));
         }
         for number in self.portions.keys() {
-            log(
-                self.app,
-                self.held,
-                &self.staged(*number, conn).await?.effects.events,
-                conn,
-            )
-            .await?;
+            let events = self.staged(*number, conn).await?.effects.events;
+            let (actor, now) = (&self.held.job.actor, self.app.clock.now());
+            event::append(store, &events, actor, now, conn).await?;
         }
         Ok(())
     }

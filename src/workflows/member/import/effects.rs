@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use diesel::pg::Pg;
+use diesel::query_builder::QueryFragment;
 use diesel_async::AsyncPgConnection;
 use serde::{Deserialize, Serialize};
 
@@ -86,16 +88,9 @@ impl Effects {
         }))
     }
 
-    /// Writes the members, in the transaction with the locks under which this was found out. The log is the caller's, as
-    /// the last thing in it.
-    pub async fn write(&self, conn: &mut AsyncPgConnection) -> Result<(), Error> {
-        self.create(conn).await?;
-        self.change(conn).await
-    }
-
     /// Writes the members that are new.
-    pub async fn create(&self, conn: &mut AsyncPgConnection) -> Result<(), Error> {
-        Ok(member::insert_many(&self.created, conn).await?)
+    pub fn creation(&self) -> impl QueryFragment<Pg> + Send + '_ {
+        member::creation(&self.created)
     }
 
     /// Writes the members that are changed, under their locks.

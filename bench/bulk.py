@@ -43,7 +43,7 @@ class Bench:
         self.options, self.folder = options, folder
         self.service = Service(options.binary, folder, {
             "KAKEURI_PAID_BATCH": str(options.batch), "KAKEURI_PAID_CONCURRENCY": str(options.concurrency),
-            "KAKEURI_PAID_RATE": "0", "RUST_LOG": "warn"})
+            "RUST_LOG": "warn"})
         self.psql = EmbeddedPsql(self.service)
         self.figures = defaultdict(list)
         self.stores = 0
@@ -270,7 +270,7 @@ class Bench:
         return (f"{command.here_and_now()}, PostgreSQL {version} with fsync "
                 f"{fsync}; rounds: {options.rounds}, medians; a file of {self.size / 1e6:.0f} MB with {len(COLUMNS)} "
                 f"columns; {requests} ordinary requests without and with imports ({imports} of them), {options.pace} a "
-                f"second; no limit of calls to Paid per second (`KAKEURI_PAID_RATE=0`).")
+                "second.")
 
 
 def options():

@@ -92,6 +92,31 @@ pub async fn boot(mut config: Config, with_sandbox: bool) -> anyhow::Result<Boot
     })
 }
 
+/// Warns where the database has no room for the connections that a process with a server, or without one, may come to need.
+pub async fn warn_of_no_room(app: &App, of_the_server: usize) {
+    let free = match app.db().await {
+        Ok(conn) => db::room::free(&conn)
+            .await
+            .map_err(kakeuri::error::Error::from),
+        Err(error) => Err(error),
+    };
+    let needed = CONNECTIONS + of_the_server;
+    match free {
+        Ok(free) if usize::try_from(free).is_ok_and(|free| free >= needed) => {}
+        Ok(free) => {
+            tracing::warn!(
+                free,
+                needed,
+                "PostgreSQL has fewer connections left than this process may need; what finds none is answered with \
+             `unavailable`: raise max_connections, or the limit of the role or the database"
+            );
+        }
+        Err(error) => {
+            tracing::warn!(%error, "PostgreSQL does not tell how many connections it has left");
+        }
+    }
+}
+
 /// The operator's key; with the embedded database one of our own, kept in the data folder.
 fn master_key(config: &Config) -> anyhow::Result<SecretString> {
     match &config.master_key {

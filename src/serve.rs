@@ -49,6 +49,7 @@ pub async fn serve(config: Config, options: Serve, log: WorkerGuard) -> anyhow::
     let inner_sandbox = start_sandbox(&mut config, options)?;
     let booted = boot::boot(config, options.with_sandbox).await?;
     let app = booted.app.clone();
+    boot::warn_of_no_room(&app, http::most_connections()).await;
     let stopping = CancellationToken::new();
     let sandbox_task = inner_sandbox.map(|sandbox| (sandbox.handle(), tokio::spawn(sandbox.run())));
     let watchdog = booted
@@ -105,6 +106,7 @@ pub async fn work(config: Config) -> anyhow::Result<()> {
         .map(start_metrics)
         .transpose()?;
     let booted = boot::boot(config, false).await?;
+    boot::warn_of_no_room(&booted.app, 0).await;
     let watchdog = booted
         .embedded
         .as_ref()

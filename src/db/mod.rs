@@ -48,6 +48,7 @@ pub mod pipeline;
 pub mod product;
 pub mod provider_call;
 pub mod reconciliation;
+pub mod room;
 #[rustfmt::skip]
 #[allow(missing_docs, reason = "generated")]
 pub mod schema;

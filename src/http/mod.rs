@@ -55,8 +55,24 @@ use sse::Streams;
 /// How long requests in flight may go on after a stop, in seconds.
 const SHUTDOWN_TIMEOUT: u64 = 20;
 
-/// The connections of all workers together. More than a few per core only add latency.
+/// The connections of all workers together, or four of each where that is more. More than a few per core only add latency.
 const CONNECTIONS: usize = 16;
+const LEAST_CONNECTIONS: usize = 4;
+
+/// How many workers there are: one for each core.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(2, NonZeroUsize::get)
+}
+
+/// How many connections to the database each worker has at most.
+fn connections_of_each() -> usize {
+    (CONNECTIONS / workers()).max(LEAST_CONNECTIONS)
+}
+
+/// How many connections to the database a server has at most.
+pub fn most_connections() -> usize {
+    workers() * connections_of_each()
+}
 
 /// Every route.
 pub fn configure(config: &mut ServiceConfig) {
@@ -74,8 +90,7 @@ pub fn server(
 ) -> io::Result<Server> {
     service::start_metrics();
     routes::prepare();
-    let workers = std::thread::available_parallelism().map_or(2, NonZeroUsize::get);
-    let connections = (CONNECTIONS / workers).max(4);
+    let (workers, connections) = (workers(), connections_of_each());
     // Of each worker's connections, so that no store has all of one worker.
     let share = app
         .config

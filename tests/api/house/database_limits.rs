@@ -47,6 +47,20 @@ async fn every_connection_has_its_limits_and_a_migration_has_none() {
 }
 
 #[actix_web::test]
+async fn what_is_connected_already_leaves_less_room() {
+    let app = TestApp::start().await;
+    let mut conn = app.app.db().await.unwrap();
+    let limit = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I CONNECTION LIMIT 30', current_database()); END $$";
+    conn.batch_execute(limit).await.unwrap();
+    let before = db::room::free(&conn).await.unwrap();
+    assert!((4..=30).contains(&before), "{before}");
+    let others = db::pool(app.database_url(), 3);
+    let taken = join_all((0..3).map(|_| others.get())).await;
+    assert_eq!(db::room::free(&conn).await.unwrap(), before - 3);
+    drop(taken);
+}
+
+#[actix_web::test]
 async fn a_row_that_somebody_holds_is_a_503_to_try_again() {
     let app = TestApp::start().await;
     let member = app.member().await;

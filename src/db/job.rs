@@ -135,7 +135,7 @@ pub async fn find(store: StoreId, id: JobId, conn: &AsyncPgConnection) -> QueryR
         .optional()
 }
 
-/// The job with this id, locked until the transaction ends.
+/// The job with this id, locked until the transaction ends. Whoever writes items of it meanwhile is not in the way.
 pub async fn lock(
     store: StoreId,
     id: JobId,
@@ -144,7 +144,7 @@ pub async fn lock(
     jobs::table
         .find((store, id))
         .select(Job::as_select())
-        .for_update()
+        .for_no_key_update()
         .first(conn)
         .await
         .optional()

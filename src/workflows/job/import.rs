@@ -79,26 +79,37 @@ async fn one_portion(
         return in_turn(app, held, mode).await;
     };
     let next = Ahead::begin(app, held, mode, &found);
-    if write(app, held, mode, found).await? {
-        *ahead = next;
-        Ok(())
-    } else {
-        in_turn(app, held, mode).await
+    match write(app, held, mode, found).await? {
+        Written::Whole => {
+            *ahead = next;
+            Ok(())
+        }
+        Written::NotOurs => Ok(()),
+        Written::NoLongerTrue => in_turn(app, held, mode).await,
     }
 }
 
-/// Writes what was found out; false where that no longer holds, and nothing was written.
-async fn write(app: &App, held: &HeldPortion, mode: Mode, found: Found) -> Result<bool, Error> {
+/// What became of what was found out.
+enum Written {
+    /// It is written.
+    Whole,
+    /// Nothing, as the portion is in other hands.
+    NotOurs,
+    /// Nothing, as it no longer holds.
+    NoLongerTrue,
+}
+
+async fn write(app: &App, held: &HeldPortion, mode: Mode, found: Found) -> Result<Written, Error> {
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         if !job_portion::lock_ours(&held.portion, conn).await? {
-            return Ok(true);
+            return Ok(Written::NotOurs);
         }
         if mode == Mode::Write && !found.still_holds(held.job.store_id, conn).await? {
-            return Ok(false);
+            return Ok(Written::NoLongerTrue);
         }
         finish(app, held, mode, found.judged, conn).await?;
-        Ok(true)
+        Ok(Written::Whole)
     })
     .await
 }

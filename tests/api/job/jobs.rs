@@ -1,7 +1,9 @@
 //! Bulk jobs, and what a worker makes of them.
 
 use chrono::TimeDelta;
-use diesel_async::RunQueryDsl as _;
+use diesel_async::{
+    AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _,
+};
 use kakeuri::db::idempotency_key::{Begun, Claimed, Ticket};
 use kakeuri::domain::application::default_methods;
 use kakeuri::domain::permissions::Scope;
@@ -419,6 +421,27 @@ async fn a_job_is_stopped_and_what_was_not_begun_stays_so() {
         app.admin().act(&cancel).await.expect(200).body["state"],
         "cancelled"
     );
+}
+
+#[actix_web::test]
+async fn a_job_is_stopped_at_once_while_items_of_it_are_written() {
+    let app = TestApp::with_paid().await;
+    let member = app.pending_member().await;
+    let id = app
+        .bulk(SUBMIT, json!({ "member_ids": [member] }))
+        .await
+        .text_at("/id");
+    let mut writer = AsyncPgConnection::establish(app.database_url())
+        .await
+        .unwrap();
+    let write = "BEGIN; INSERT INTO job_items (store_id, job_id, position) SELECT store_id, id, 9 FROM jobs";
+    writer.batch_execute(write).await.unwrap();
+    let stopped = app
+        .admin()
+        .act(&format!("/v1/admin/jobs/{id}/cancel"))
+        .await;
+    assert_eq!(stopped.expect(200).body["state"], "cancelled");
+    drop(writer);
 }
 
 #[actix_web::test]

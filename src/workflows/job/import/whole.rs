@@ -28,7 +28,9 @@ const ROUNDS: usize = 5;
 /// Takes a file over, or finds out that it is not to be.
 pub(super) async fn import(app: &App, held: &HeldPortion, dry_run: bool) -> Result<(), Error> {
     let mut file = File::open(app, held, dry_run).await?;
-    for number in job_portion::numbers(held.job.store_id, held.job.id, &*app.db().await?).await? {
+    // Given back before anything is staged, which takes a connection each time.
+    let numbers = job_portion::numbers(held.job.store_id, held.job.id, &*app.db().await?).await?;
+    for number in numbers {
         file.stage(number).await?;
     }
     for _ in 0..ROUNDS {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -78,31 +79,26 @@ pub async fn run_once(app: &App) -> Result<(), Error> {
 struct Regular {
     every: Duration,
     due: Instant,
-    turn: Arc<Semaphore>,
+    under_way: Option<JoinHandle<usize>>,
 }
 
 impl Regular {
     fn every(every: Duration) -> Self {
-        let (due, turn) = (Instant::now(), Arc::new(Semaphore::new(1)));
-        Self { every, due, turn }
+        Self {
+            every,
+            due: Instant::now(),
+            under_way: None,
+        }
     }
 
     fn begin_if_due<F>(&mut self, app: &App, work: impl FnOnce(App) -> F)
     where
         F: Future<Output = usize> + Send + 'static,
     {
-        if Instant::now() < self.due {
-            return;
-        }
-        if let Ok(turn) = self.turn.clone().try_acquire_owned() {
+        let rests = self.under_way.as_ref().is_none_or(JoinHandle::is_finished);
+        if rests && Instant::now() >= self.due {
             self.due = Instant::now() + self.every;
-            app.spawn(|app| {
-                let work = work(app);
-                async move {
-                    let _turn = turn;
-                    work.await
-                }
-            });
+            self.under_way = Some(app.spawn(work));
         }
     }
 }

@@ -33,23 +33,32 @@ pub(super) async fn import(
     ahead: &mut Ahead,
 ) -> Result<(), Error> {
     let mode = if dry_run { Mode::Check } else { Mode::Write };
-    let mut done = if atomic {
-        whole::import(app, held, dry_run).await
-    } else {
-        one_portion(app, held, mode, ahead).await
-    };
-    for _ in 0..TRIES {
-        match &done {
-            Err(error) if crossed(error) => {}
-            Err(_) | Ok(()) => break,
+    if !atomic {
+        match one_portion(app, held, mode, ahead).await {
+            Err(error) if crossed(&error) => {}
+            done => return done,
         }
-        done = if atomic {
-            whole::import(app, held, dry_run).await
-        } else {
-            in_turn(app, held, mode).await
-        };
     }
-    done
+    for _ in 1..TRIES {
+        match without_looking_ahead(app, held, mode, atomic).await {
+            Err(error) if crossed(&error) => {}
+            done => return done,
+        }
+    }
+    without_looking_ahead(app, held, mode, atomic).await
+}
+
+async fn without_looking_ahead(
+    app: &App,
+    held: &HeldPortion,
+    mode: Mode,
+    atomic: bool,
+) -> Result<(), Error> {
+    if atomic {
+        whole::import(app, held, mode).await
+    } else {
+        in_turn(app, held, mode).await
+    }
 }
 
 /// A member was made or renamed by somebody else between the look and the write.

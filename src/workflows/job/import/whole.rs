@@ -26,8 +26,8 @@ use crate::workflows::member::import::{RowVerdict, SpokenFor};
 const ROUNDS: usize = 5;
 
 /// Takes a file over, or finds out that it is not to be.
-pub(super) async fn import(app: &App, held: &HeldPortion, dry_run: bool) -> Result<(), Error> {
-    let mut file = File::open(app, held, dry_run).await?;
+pub(super) async fn import(app: &App, held: &HeldPortion, wished: Mode) -> Result<(), Error> {
+    let mut file = File::open(app, held, wished).await?;
     // Given back before anything is staged, which takes a connection each time.
     let numbers = job_portion::numbers(held.job.store_id, held.job.id, &*app.db().await?).await?;
     for number in numbers {
@@ -47,7 +47,8 @@ pub(super) async fn import(app: &App, held: &HeldPortion, dry_run: bool) -> Resu
 struct File<'a> {
     app: &'a App,
     held: &'a HeldPortion,
-    dry_run: bool,
+    /// What becomes of the rows if nothing is wrong with any.
+    wished: Mode,
     settings: PaidSettings,
     /// By their numbers, without their rows.
     portions: BTreeMap<i32, Portion>,
@@ -76,13 +77,13 @@ impl From<diesel::result::Error> for Stopped {
 }
 
 impl<'a> File<'a> {
-    async fn open(app: &'a App, held: &'a HeldPortion, dry_run: bool) -> Result<Self, Error> {
+    async fn open(app: &'a App, held: &'a HeldPortion, wished: Mode) -> Result<Self, Error> {
         let settings = paid_settings::find(held.job.store_id, &*app.db().await?).await?;
         let (portions, refused) = (BTreeMap::new(), BTreeSet::new());
         Ok(Self {
             app,
             held,
-            dry_run,
+            wished,
             settings,
             portions,
             spoken_for: SpokenFor::default(),
@@ -91,10 +92,10 @@ impl<'a> File<'a> {
     }
 
     fn mode(&self) -> Mode {
-        match self.dry_run {
-            _ if !self.refused.is_empty() => Mode::LeaveOut,
-            true => Mode::Check,
-            false => Mode::Write,
+        if self.refused.is_empty() {
+            self.wished
+        } else {
+            Mode::LeaveOut
         }
     }
 
@@ -106,12 +107,7 @@ impl<'a> File<'a> {
             .or_not_found()?;
         let rows = rows_of(&portion)?;
         portion.input = None;
-        let mode = if self.dry_run {
-            Mode::Check
-        } else {
-            Mode::Write
-        };
-        let reading = Reading::begin(self.app, self.held, rows, mode).await?;
+        let reading = Reading::begin(self.app, self.held, rows, self.wished).await?;
         let conn = &mut *self.app.db().await?;
         let judged = reading
             .judge(&self.settings, &self.spoken_for, false, conn)

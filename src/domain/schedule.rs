@@ -49,21 +49,24 @@ mod tests {
     }
 
     #[test]
-    fn a_store_is_due_once_in_each_interval_and_always_at_the_same_moment() {
-        let store = StoreId::new();
-        let (mut started, mut last) = (Vec::new(), at(1_800_000_000));
-        for minute in 0..240 {
-            let now = at(1_800_000_000 + minute * 60);
-            if is_due(store, 30, Some(last), now) {
-                started.push(minute);
-                last = now;
+    fn a_store_is_due_once_in_each_interval_whatever_its_moment_is() {
+        let (begun, half_an_hour) = (at(1_800_000_000), 30 * 60);
+        for offset in 0..half_an_hour {
+            let store = StoreId(uuid::Uuid::from_u128(offset));
+            let (mut started, mut last) = (Vec::new(), begun);
+            for minute in 1..=240 {
+                let now = begun + TimeDelta::minutes(minute);
+                if is_due(store, 30, Some(last), now) {
+                    started.push(minute);
+                    last = now;
+                }
             }
+            assert_eq!(started.len(), 8, "{offset} s: {started:?}");
+            assert!(
+                started.windows(2).all(|pair| pair[1] - pair[0] == 30),
+                "{offset} s: {started:?}"
+            );
         }
-        assert_eq!(started.len(), 8);
-        assert!(
-            started.windows(2).all(|pair| pair[1] - pair[0] == 30),
-            "{started:?}"
-        );
     }
 
     #[test]

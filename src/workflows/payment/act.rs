@@ -1,6 +1,5 @@
-//! Actions on a payment that stands: confirm, cancel, refresh.
+//! Actions on a payment that stands: cancel, refresh; and what they have in common with a confirmation.
 
-use chrono::{NaiveDate, TimeDelta};
 use tokio::time::Instant;
 
 use super::answer::{Progress, drive_now, finish};
@@ -15,90 +14,13 @@ use crate::db::event::{NewEvent, Subject};
 use crate::db::order::{Order, OrderView};
 use crate::db::paid_settings::PaidSettings;
 use crate::db::payment::Payment;
+use crate::domain::OrderId;
 use crate::domain::operation::SalePlan;
 use crate::domain::payment::PaymentAction;
-use crate::domain::{OrderId, Yen};
 use crate::error::{Code, Error};
 use crate::paid::{self, Inquiry};
 use crate::workflows::context::Context;
 use crate::workflows::provider::{self, About, Calls, PaidReader};
-
-/// How a payment is confirmed.
-#[derive(Clone, Debug, Default)]
-pub struct Confirm {
-    /// What the caller believes to be the amount at Paid.
-    pub expected_amount: Option<Yen>,
-    /// Confirm though the order's total differs from the amount at Paid.
-    pub accept_mismatch: bool,
-    /// The business date; today in Japan where absent.
-    pub fixed_on: Option<NaiveDate>,
-}
-
-/// How far back a confirmation may be dated.
-const EARLIEST: TimeDelta = TimeDelta::days(3653);
-
-/// Confirms a payment. Where Paid can be asked, its amount and state are adopted first.
-pub async fn confirm(
-    app: &App,
-    id: OrderId,
-    wish: Confirm,
-    context: &Context<'_>,
-) -> Result<Progress, Error> {
-    let deadline = provider::deadline(app);
-    let fixed_on = check_fixed_on(app, wish.fixed_on)?;
-    let seen = Case::read(context.store, id, &*app.db().await?)
-        .await?
-        .if_placed()?;
-    context.check_version(seen.view.order.version)?;
-    let payment = may_be_asked(&seen.view, PaymentAction::Confirm)?;
-    let shown = match app.config.paid.capabilities.inquiry {
-        true => Some(look(app, &seen.settings, payment, context.actor, deadline).await?),
-        false => None,
-    };
-    let calls = shown.as_ref().map(|shown| &shown.calls);
-    let carried = carry_out(app, id, Some(seen), calls, context, |case| {
-        asked(
-            app,
-            case,
-            PaymentAction::Confirm,
-            shown.as_ref(),
-            |order, payment| {
-                check_amounts(&wish, order.total, payment.amount)?;
-                Ok(SalePlan::Confirm { fixed_on })
-            },
-        )
-    });
-    let (case, intent) = carried.await?;
-    finish(app, case, intent, deadline).await
-}
-
-/// The business date of a confirmation: today in Japan where none is wished.
-pub fn check_fixed_on(app: &App, wished: Option<NaiveDate>) -> Result<NaiveDate, Error> {
-    let today = app.clock.today();
-    let fixed_on = wished.unwrap_or(today);
-    if fixed_on > today || fixed_on < today - EARLIEST {
-        return Err(Error::invalid(
-            "/fixed_on",
-            "out_of_range",
-            "The date is today in Japan or a day of the ten years before it.",
-        ));
-    }
-    Ok(fixed_on)
-}
-
-fn check_amounts(wish: &Confirm, total: Yen, at_paid: Yen) -> Result<(), Error> {
-    if let Some(expected) = wish.expected_amount.filter(|expected| *expected != at_paid) {
-        return Err(Code::AmountMismatch.because(format!(
-            "Paid holds {at_paid}, and {expected} was expected."
-        )));
-    }
-    if total != at_paid && !wish.accept_mismatch {
-        return Err(Code::AmountMismatch.because(format!(
-            "The order comes to {total}, and Paid holds {at_paid}. Send accept_mismatch to confirm what Paid holds."
-        )));
-    }
-    Ok(())
-}
 
 /// Cancels a payment and leaves its order.
 pub async fn cancel(
@@ -157,7 +79,7 @@ fn refreshed(app: &App, case: &Case, shown: &SaleAtPaid) -> Decided {
     decided
 }
 
-fn may_be_asked(seen: &OrderView, action: PaymentAction) -> Result<&Payment, Error> {
+pub(super) fn may_be_asked(seen: &OrderView, action: PaymentAction) -> Result<&Payment, Error> {
     let payment = seen.payment.as_ref().ok_or_else(no_payment)?;
     if seen.operation.is_some() {
         return Err(in_progress());
@@ -168,7 +90,7 @@ fn may_be_asked(seen: &OrderView, action: PaymentAction) -> Result<&Payment, Err
 
 /// Asks Paid how a sale stands, holding nothing of the database meanwhile. The caller writes the calls down together
 /// with what comes of them; where Paid gives no usable answer, they are written down here.
-async fn look(
+pub(super) async fn look(
     app: &App,
     settings: &PaidSettings,
     payment: &Payment,
@@ -215,7 +137,7 @@ async fn look(
 
 /// What an action on a payment comes to. What Paid has just shown is adopted first, and stays where nothing is asked after
 /// all.
-fn asked(
+pub(super) fn asked(
     app: &App,
     case: &Case,
     action: PaymentAction,

@@ -25,6 +25,14 @@ pub struct Progress {
     pub processing: bool,
 }
 
+impl Progress {
+    /// Of what needed nothing of Paid.
+    pub fn at_once(view: OrderView) -> Self {
+        let processing = false;
+        Self { view, processing }
+    }
+}
+
 /// The order as it is now.
 pub async fn view(app: &App, store: StoreId, id: OrderId) -> Result<OrderView, Error> {
     order::find(store, id, &*app.db().await?)
@@ -54,13 +62,21 @@ pub async fn finish(
     deadline: Instant,
 ) -> Result<Progress, Error> {
     let Some(operation) = intent else {
-        return Ok(Progress {
-            view: case.view,
-            processing: false,
-        });
+        return Ok(Progress::at_once(case.view));
     };
     let (store, id) = (operation.store_id, case.view.order.id);
-    match drive::drive_until(app, operation, Some(case), deadline).await? {
+    let driven = drive::drive_until(app, operation, Some(case), deadline).await?;
+    ended(app, store, id, driven).await
+}
+
+/// What the caller of an action is told of its drive; `None` where that has not come to an end.
+pub async fn ended(
+    app: &App,
+    store: StoreId,
+    id: OrderId,
+    driven: Option<Driven>,
+) -> Result<Progress, Error> {
+    match driven.filter(|driven| !driven.operation.state.is_open()) {
         Some(Driven {
             operation,
             view: Some(view),

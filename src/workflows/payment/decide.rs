@@ -1,5 +1,6 @@
 //! How an action on an order is carried out: decided on what was read, and written where that still stands.
 
+use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::json;
 
@@ -10,7 +11,7 @@ use crate::app::App;
 use crate::db::event::{self, NewEvent, Subject};
 use crate::db::operation::{self, OpenOperation, Operation};
 use crate::db::order::OrderView;
-use crate::db::together::{FREE_TRIES, TRIES, never_stands, were_made};
+use crate::db::together::{FREE_TRIES, TRIES, Together, never_stands, were_made};
 use crate::domain::OrderId;
 use crate::domain::events::EventType;
 use crate::domain::operation::SalePlan;
@@ -52,7 +53,7 @@ impl Decided {
 }
 
 /// What was written: the order as it is then and what is to be asked of Paid, or why nothing is.
-type Written = Result<(Case, Option<Operation>), Error>;
+pub type Written = Result<(Case, Option<Operation>), Error>;
 
 /// Decides on the order as it was `seen`, or as it is read now, and writes down what comes of it, with the calls that
 /// asked Paid before. Where somebody else was faster, it is read and decided on again; whoever was too slow a few times
@@ -103,62 +104,98 @@ async fn try_to(
     let case = case.if_placed()?;
     context.check_version(case.view.order.version)?;
     let decided = decide(&case)?;
-    write(app, case, decided, calls, context, conn).await
+    let (id, actor) = (case.view.order.id, context.actor);
+    let mut ready = Ready::new(app, case, decided, calls, context)?;
+    let (changes, unflagged) = ready.changes();
+    let made = unflagged
+        .make(changes, Subject::Order(id), actor, conn)
+        .await;
+    Ok(were_made(made)?.then(|| ready.written()))
 }
 
-async fn write(
-    app: &App,
+/// A decision, ready to be written where what it was decided on still stands.
+pub struct Ready<'a> {
     case: Case,
-    decided: Decided,
-    calls: Option<&Calls>,
-    context: &Context<'_>,
-    conn: &mut AsyncPgConnection,
-) -> Result<Option<Written>, Error> {
-    let (store, now) = (context.store, app.clock.now());
-    let Decided {
-        mut after,
-        mut events,
-        then,
-    } = decided;
-    let id = after.order.id;
-    let (operation, refusal) = match then {
-        Then::Ask(plan) => (
-            Some(ask(app, &mut after, &mut events, plan, context)?),
-            None,
-        ),
-        Then::Stop => (None, None),
-        Then::Refuse(error) => (None, Some(error)),
-    };
-    let intent = operation.as_ref().map(Operation::as_claimed);
-    let mut changes = case.changes(&mut after, !events.is_empty(), now);
-    if refusal.is_none() {
-        let made = operation.as_ref().map_or(id.0, |operation| operation.id.0);
-        changes = context.ticket.recorded(made, changes);
+    after: OrderView,
+    events: Vec<NewEvent>,
+    /// What is to be asked of Paid, and its row.
+    asked: Option<(Operation, Operation)>,
+    refusal: Option<Error>,
+    calls: Option<&'a Calls>,
+    context: &'a Context<'a>,
+    now: DateTime<Utc>,
+}
+
+impl<'a> Ready<'a> {
+    /// Of what was decided on `case`, with the calls that asked Paid before.
+    pub fn new(
+        app: &App,
+        case: Case,
+        decided: Decided,
+        calls: Option<&'a Calls>,
+        context: &'a Context<'a>,
+    ) -> Result<Self, Error> {
+        let Decided {
+            mut after,
+            mut events,
+            then,
+        } = decided;
+        let (asked, refusal) = match then {
+            Then::Ask(plan) => {
+                let operation = ask(app, &mut after, &mut events, plan, context)?;
+                let row = operation.as_claimed();
+                (Some((operation, row)), None)
+            }
+            Then::Stop => (None, None),
+            Then::Refuse(error) => (None, Some(error)),
+        };
+        Ok(Self {
+            case,
+            after,
+            events,
+            asked,
+            refusal,
+            calls,
+            context,
+            now: app.clock.now(),
+        })
     }
-    let (changes, unflagged) = match calls {
-        Some(calls) => calls.write_with(changes),
-        None => (changes, Unflagged::new(store, Codes::none(), now)),
-    };
-    let changes = changes
-        .and_maybe(intent.as_ref().map(operation::creation))
-        .and_maybe(event::lines(store, &events, context.actor, now));
-    let made = unflagged
-        .make(changes, Subject::Order(id), context.actor, conn)
-        .await;
-    if !were_made(made)? {
-        return Ok(None);
+
+    /// What is to be written.
+    pub fn changes(&mut self) -> (Together<'_>, Unflagged) {
+        let (store, now) = (self.context.store, self.now);
+        let id = self.after.order.id;
+        let is_told = !self.events.is_empty();
+        let mut changes = self.case.changes(&mut self.after, is_told, now);
+        if self.refusal.is_none() {
+            let made = self
+                .asked
+                .as_ref()
+                .map_or(id.0, |(operation, _)| operation.id.0);
+            changes = self.context.ticket.recorded(made, changes);
+        }
+        let (changes, unflagged) = match self.calls {
+            Some(calls) => calls.write_with(changes),
+            None => (changes, Unflagged::new(store, Codes::none(), now)),
+        };
+        let intent = self.asked.as_ref().map(|(_, row)| operation::creation(row));
+        let lines = event::lines(store, &self.events, self.context.actor, now);
+        (changes.and_maybe(intent).and_maybe(lines), unflagged)
     }
-    let settings = case.settings;
-    Ok(Some(match refusal {
-        Some(refusal) => Err(refusal),
-        None => Ok((
-            Case {
-                view: after,
-                settings,
-            },
-            operation,
-        )),
-    }))
+
+    /// What the caller goes on with, once it is written.
+    pub fn written(self) -> Written {
+        match self.refusal {
+            Some(refusal) => Err(refusal),
+            None => {
+                let case = Case {
+                    view: self.after,
+                    settings: self.case.settings,
+                };
+                Ok((case, self.asked.map(|(operation, _)| operation)))
+            }
+        }
+    }
 }
 
 /// The operation that asks Paid, open on the order from now on.

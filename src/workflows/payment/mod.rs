@@ -2,7 +2,8 @@
 //!
 //! | module | what it is for |
 //! |---|---|
-//! | [`act`] | confirms, cancels and refreshes a payment on an admin's request |
+//! | [`confirm`](mod@confirm) | confirms one payment, or many |
+//! | [`act`] | cancels and refreshes a payment on an admin's request |
 //! | [`case`] | what an action is decided on, and what comes of it |
 //! | [`decide`] | how an action is carried out |
 //! | [`rules`] | what forbids an action, and how its caller is told |
@@ -18,6 +19,7 @@
 pub mod act;
 pub mod answer;
 pub mod case;
+pub mod confirm;
 pub mod decide;
 pub mod find_out;
 pub mod intent;
@@ -26,6 +28,7 @@ pub mod refresh;
 pub mod rules;
 pub mod settle;
 
-pub use act::{Confirm, cancel, check_fixed_on, confirm, refresh_one};
+pub use act::{cancel, refresh_one};
 pub use answer::resume;
+pub use confirm::{Confirm, check_fixed_on, confirm, confirm_many};
 pub use rules::require_inquiry;

@@ -13,29 +13,71 @@ use crate::db::json::Json;
 use crate::db::operation::{self, OpenOperation, Operation};
 use crate::db::order::{Order, OrderBuyer, OrderView};
 use crate::db::payment::Payment;
-use crate::db::together::{FREE_TRIES, TRIES, Together, never_stands, were_made};
+use crate::db::together::{self, FREE_TRIES, TRIES, Together, never_stands, were_made};
 use crate::domain::events::EventType;
-use crate::domain::operation::{LastError, OperationState, Outcome, SalePlan, Sent};
+use crate::domain::operation::{LastError, OperationState, Outcome, Plan, SalePlan, Sent};
 use crate::domain::payment::{HandlingStatus, PaymentFlag, PaymentStatus};
 use crate::domain::settlement::Sale;
 use crate::error::{Code, Error};
 use crate::workflows::durable::undecided::Undecided;
 use crate::workflows::durable::{end, lease};
 use crate::workflows::provider::Calls;
+use crate::workflows::unknown_code::Unflagged;
 
-/// Settles an operation on the sale of an order that was `seen` before, or puts off its next drive. Answers the operation
-/// as it stands now, which is another process's work if that took over meanwhile; and the order, where this wrote it.
+/// What a drive of an operation on the sale of an order found out, and what it found that out by.
+pub struct Found {
+    /// What became of it.
+    pub finding: SaleFinding,
+    /// How Paid was asked.
+    pub calls: Calls,
+    /// The order as it was before.
+    pub seen: Case,
+}
+
+/// Settles many operations at once, each as [`settle`] does, with one wait for the disk. False: none of them is, as one may
+/// not stand as it was found, or says what only a human understands; each is to be settled by itself.
+pub async fn settle_all(
+    app: &App,
+    many: &mut [(Operation, Found)],
+) -> Result<Option<Vec<(Operation, OrderView)>>, Error> {
+    if !many.iter().all(|(_, found)| found.calls.are_understood()) {
+        return Ok(None);
+    }
+    many.sort_by_key(|(_, found)| found.seen.view.order.id);
+    let conn = &mut *app.db().await?;
+    Calls::write_health_of(many.iter_mut().map(|(_, found)| &mut found.calls), conn).await?;
+    let mut settled = Vec::new();
+    for (claimed, found) in &*many {
+        let settlement = SaleSettlement::new(app, claimed, plan_of(claimed)?, &found.seen)?;
+        settled.push(settlement.finish(app, found.finding.clone()).settled());
+    }
+    let changes = settled.iter_mut().zip(&*many);
+    let changes = changes.map(|(settled, (_, found))| settled.changes(&found.seen, &found.calls).0);
+    let made = together::make_all(changes.collect(), conn).await;
+    if !were_made(made)? {
+        return Ok(None);
+    }
+    many.iter().for_each(|(_, found)| found.calls.are_written());
+    Ok(Some(settled.into_iter().map(Settled::written).collect()))
+}
+
+/// Settles an operation, or puts off its next drive. Answers the operation as it stands now, which is another process's
+/// work if that took over meanwhile; and the order, where this wrote it.
 pub async fn settle(
     app: &App,
     claimed: &Operation,
-    plan: &SalePlan,
-    finding: SaleFinding,
-    calls: &Calls,
-    seen: Case,
+    found: Found,
 ) -> Result<(Operation, Option<OrderView>), Error> {
-    let (store, id, mut seen) = (claimed.store_id, seen.view.order.id, seen);
-    let settled = |seen: &Case| -> Result<SaleSettlement<'_>, Error> {
-        Ok(SaleSettlement::new(app, claimed, plan, seen)?.finish(app, finding.clone()))
+    let Found {
+        finding,
+        calls,
+        mut seen,
+    } = found;
+    let (calls, plan) = (&calls, plan_of(claimed)?);
+    let (store, id) = (claimed.store_id, seen.view.order.id);
+    let settled = |seen: &Case| -> Result<Settled<'_>, Error> {
+        let settlement = SaleSettlement::new(app, claimed, plan, seen)?;
+        Ok(settlement.finish(app, finding.clone()).settled())
     };
     for tried in 0..TRIES {
         let conn = &mut *app.db().await?;
@@ -72,6 +114,65 @@ pub async fn settle(
 
 fn missing_row() -> Error {
     anyhow::anyhow!("an operation without its order or payment").into()
+}
+
+/// The plan of an operation on a sale.
+fn plan_of(operation: &Operation) -> Result<&SalePlan, Error> {
+    match &operation.plan.0 {
+        Plan::Sale(plan) => Ok(plan),
+        Plan::Application(_) => Err(anyhow::anyhow!("not an operation on a sale").into()),
+    }
+}
+
+/// How a drive ended, ready to be written down if what that was decided on still stands.
+struct Settled<'a> {
+    claimed: &'a Operation,
+    operation: Operation,
+    after: OrderView,
+    events: Vec<NewEvent>,
+    now: DateTime<Utc>,
+    is_put_off: bool,
+}
+
+impl Settled<'_> {
+    /// What is to be written of an order that was `seen` before.
+    fn changes<'b>(&'b mut self, seen: &Case, calls: &'b Calls) -> (Together<'b>, Unflagged) {
+        let changes = if self.is_put_off {
+            Together::new()
+        } else {
+            seen.changes(&mut self.after, !self.events.is_empty(), self.now)
+        };
+        let changes = changes.provided("operation", operation::held(self.claimed));
+        let (changes, unflagged) = calls.write_with(changes);
+        let operation = &self.operation;
+        let (store, actor) = (operation.store_id, &operation.actor);
+        let changes = changes
+            .and(operation::change(operation))
+            .and_maybe(event::lines(store, &self.events, actor, self.now));
+        (changes, unflagged)
+    }
+
+    /// Writes it, with a flag on whatever was answered that is not understood.
+    async fn write(
+        mut self,
+        seen: &Case,
+        calls: &Calls,
+        conn: &mut AsyncPgConnection,
+    ) -> Result<Option<(Operation, OrderView)>, Error> {
+        // An order that was never placed is not shown, so its buyer is looked at instead.
+        let about = match self.after.order.discarded_at {
+            Some(_) => Subject::Member(self.after.member.id),
+            None => Subject::Order(self.after.order.id),
+        };
+        let actor = &self.claimed.actor;
+        let (changes, unflagged) = self.changes(seen, calls);
+        let made = unflagged.make(changes, about, actor, conn).await;
+        Ok(were_made(made)?.then(|| self.written()))
+    }
+
+    fn written(self) -> (Operation, OrderView) {
+        (self.operation, self.after)
+    }
 }
 
 struct SaleSettlement<'a> {
@@ -135,47 +236,20 @@ impl<'a> SaleSettlement<'a> {
         self
     }
 
-    /// Writes it all down, if what it was decided on still stands.
-    async fn write(
-        self,
-        seen: &Case,
-        calls: &Calls,
-        conn: &mut AsyncPgConnection,
-    ) -> Result<Option<(Operation, OrderView)>, Error> {
-        let Self {
-            operation,
-            events,
-            now,
-            ..
-        } = self;
-        let mut after = OrderView {
-            order: self.order,
-            member: self.member,
-            payment: Some(self.payment),
-            operation: OpenOperation::of(&operation),
-        };
-        // An order that was never placed is not shown, so its buyer is looked at instead.
-        let about = match after.order.discarded_at {
-            Some(_) => Subject::Member(after.member.id),
-            None => Subject::Order(after.order.id),
-        };
-        let changes = if self.is_put_off {
-            Together::new()
-        } else {
-            seen.changes(&mut after, !events.is_empty(), now)
-        };
-        let changes = changes.provided("operation", operation::held(self.claimed));
-        let (changes, unflagged) = calls.write_with(changes);
-        let changes = changes
-            .and(operation::change(&operation))
-            .and_maybe(event::lines(
-                operation.store_id,
-                &events,
-                &operation.actor,
-                now,
-            ));
-        let made = unflagged.make(changes, about, &operation.actor, conn).await;
-        Ok(were_made(made)?.then_some((operation, after)))
+    fn settled(self) -> Settled<'a> {
+        Settled {
+            after: OrderView {
+                order: self.order,
+                member: self.member,
+                payment: Some(self.payment),
+                operation: OpenOperation::of(&self.operation),
+            },
+            claimed: self.claimed,
+            operation: self.operation,
+            events: self.events,
+            now: self.now,
+            is_put_off: self.is_put_off,
+        }
     }
 
     fn event(&mut self, kind: EventType, mut data: Value) {

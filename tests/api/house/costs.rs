@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use kakeuri::workflows::job;
 use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::{Cost, Wire};
@@ -11,6 +12,9 @@ use crate::support::{Client, lines, new_key, order_body};
 
 /// How often a request is made before it is measured, so that the connections have kept its statements.
 const BEFORE: usize = 3;
+
+/// How many confirmations are one portion of a job.
+const PORTION: u32 = 50;
 
 /// A service with everything that the requests need.
 struct Measured {
@@ -178,6 +182,45 @@ async fn what_a_request_asks_of_the_database_is_as_written_down() {
             .await;
     }
     compare(&measured.table);
+}
+
+#[actix_web::test]
+async fn many_confirmations_share_their_waits_for_the_disk() {
+    let measured = Measured::start().await;
+    let member = measured.app.approved_member().await;
+    // The first portion teaches the connections its statements.
+    for _ in 0..2 {
+        let mut orders = Vec::new();
+        for _ in 0..PORTION {
+            orders.push(
+                measured
+                    .app
+                    .place(member, 1000)
+                    .await
+                    .expect(201)
+                    .text_at("/id"),
+            );
+        }
+        let path = "/v1/admin/orders/payments/confirm";
+        let body = json!({ "order_ids": orders });
+        measured
+            .admin
+            .key(&new_key())
+            .post(path, body)
+            .await
+            .expect(202);
+        measured.wire.take();
+        job::run_due(&measured.app.app, 1).await.unwrap();
+        let cost = measured.wire.take();
+        println!("{PORTION} confirmations: {cost:?}");
+        assert!(
+            cost.round_trips <= 6 * PORTION && cost.flushes * 10 <= PORTION,
+            "{cost:?}"
+        );
+        for order in orders {
+            assert_eq!(measured.app.sale_of(&order).await["fixed_times"], 1);
+        }
+    }
 }
 
 /// Compares with docs/costs.md, or writes it anew where `KAKEURI_UPDATE` is set.

@@ -243,7 +243,7 @@ async fn what_a_lost_worker_held_is_waited_for_and_then_driven_on_by_the_items_n
 #[actix_web::test]
 async fn two_workers_share_a_job_and_confirm_nothing_twice() {
     let app = TestApp::with_paid().await;
-    let orders = app.unconfirmed_orders(24).await;
+    let orders = app.unconfirmed_orders(54).await;
     let id = app
         .bulk(CONFIRM, json!({ "order_ids": orders }))
         .await
@@ -257,14 +257,14 @@ async fn two_workers_share_a_job_and_confirm_nothing_twice() {
     );
     one.unwrap();
     two.unwrap();
-    assert_eq!(counts(&app.job(&id).await), [24, 20, 20, 0, 0, 0]);
+    assert_eq!(counts(&app.job(&id).await), [54, 54, 54, 0, 0, 0]);
     // The same portion once more, by a worker that was thought lost: it writes nothing.
     job::work(&app.app, &first[0]).await.unwrap();
     app.work().await;
     let job = app.job(&id).await;
     assert_eq!(
         (&job["state"], counts(&job)),
-        (&json!("succeeded"), [24, 24, 24, 0, 0, 0])
+        (&json!("succeeded"), [54, 54, 54, 0, 0, 0])
     );
     for order in &orders {
         assert_eq!(app.sale_of(order).await["fixed_times"], 1);

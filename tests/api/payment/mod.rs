@@ -2,4 +2,5 @@
 
 pub mod actions;
 mod confirm;
+mod confirm_many;
 mod refresh;

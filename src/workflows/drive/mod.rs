@@ -1,20 +1,14 @@
 //! One drive of an operation, from its lease to its settlement: the same for the request that asked for it, for the
-//! worker, and for an admin who wants it driven now.
+//! worker, and for an admin who wants it driven now. Many that were written down at once are driven by [`many`], step by
+//! step the same.
+
+pub mod many;
 
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
-use super::application::find_out::find_out as find_out_about_application;
-use super::application::settle::settle as settle_application;
-use super::durable::end;
-use super::durable::lease::{self, Hold};
-use super::durable::undecided::Undecided;
-use super::payment::case::Case;
-use super::payment::find_out::find_out as find_out_about_payment;
-use super::payment::settle::settle as settle_payment;
-use super::provider::{self, About, Calls};
 use crate::app::App;
 use crate::db::operation::{self, Operation};
 use crate::db::order::OrderView;
@@ -24,6 +18,15 @@ use crate::domain::{OperationId, StoreId};
 use crate::error::Error;
 use crate::holding;
 use crate::paid::{Account, Codes};
+use crate::workflows::application::find_out::find_out as find_out_about_application;
+use crate::workflows::application::settle::settle as settle_application;
+use crate::workflows::durable::end;
+use crate::workflows::durable::lease::{self, Hold};
+use crate::workflows::durable::undecided::Undecided;
+use crate::workflows::payment::case::Case;
+use crate::workflows::payment::find_out::find_out as find_out_about_payment;
+use crate::workflows::payment::settle::{Found, settle as settle_payment};
+use crate::workflows::provider::{self, About, Calls};
 
 /// What a drive came to.
 pub struct Driven {
@@ -31,6 +34,12 @@ pub struct Driven {
     pub operation: Operation,
     /// Its order as it stands now, where this drive wrote it.
     pub view: Option<OrderView>,
+}
+
+impl From<(Operation, Option<OrderView>)> for Driven {
+    fn from((operation, view): (Operation, Option<OrderView>)) -> Self {
+        Self { operation, view }
+    }
 }
 
 /// Drives an operation whose lease the caller holds, and answers how it stands then. However the drive ends, it counts:
@@ -77,7 +86,9 @@ async fn drive_once(
                 Some(case) => case,
                 None => Case::read(operation.store_id, order, &*app.db().await?).await?,
             };
-            drive_sale(app, operation, plan, case).await
+            let found = look_into(app, operation, plan, case).await?;
+            let settled = Box::pin(settle_payment(app, operation, found)).await?;
+            Ok(settled.into())
         }
         (Plan::Application(ApplicationPlan::Apply), _) => drive_application(app, operation).await,
         (Plan::Sale(_), None) => {
@@ -86,14 +97,15 @@ async fn drive_once(
     }
 }
 
-async fn drive_sale(
+/// Finds out what became of an operation on a sale.
+async fn look_into(
     app: &App,
     operation: &Operation,
     plan: &SalePlan,
-    case: Case,
-) -> Result<Driven, Error> {
+    seen: Case,
+) -> Result<Found, Error> {
     let (mut calls, hold) = (calls(app, operation), Hold::new(app, operation));
-    let finding = match account(app, &case.settings, operation) {
+    let finding = match account(app, &seen.settings, operation) {
         Ok(account) => {
             hold.during(find_out_about_payment(
                 app, &account, &hold, plan, &mut calls,
@@ -102,9 +114,11 @@ async fn drive_sale(
         }
         Err(unasked) => unasked.into(),
     };
-    let settled = settle_payment(app, operation, plan, finding, &calls, case);
-    let (operation, view) = Box::pin(settled).await?;
-    Ok(Driven { operation, view })
+    Ok(Found {
+        finding,
+        calls,
+        seen,
+    })
 }
 
 async fn drive_application(app: &App, operation: &Operation) -> Result<Driven, Error> {

@@ -1,0 +1,112 @@
+//! Drives many operations on sales: each is sent for itself, and what came of those that ended at about the same time is
+//! written down with one wait for the disk.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use tokio::time::{Instant, timeout_at};
+
+use super::{Driven, look_into, unpanicked};
+use crate::app::App;
+use crate::db::operation::Operation;
+use crate::domain::OperationId;
+use crate::domain::operation::Plan;
+use crate::error::Error;
+use crate::holding;
+use crate::workflows::durable::end;
+use crate::workflows::payment::case::Case;
+use crate::workflows::payment::settle::{Found, settle, settle_all};
+
+/// How many are at Paid at once.
+const AT_ONCE: usize = 8;
+
+/// How long what was found out waits for more of it: much shorter than a lease.
+const A_MOMENT: Duration = Duration::from_secs(2);
+
+/// Drives operations that the caller has just written down, with their orders as they are since. Gives what became of
+/// those that were settled; recovery takes up the others when their leases are over. Goes on when nobody waits any more.
+pub async fn drive_many(app: &App, asked: Vec<(Operation, Case)>) -> HashMap<OperationId, Driven> {
+    holding::check_that_nothing_is_held();
+    let driven = app.spawn(|app| async move { drive_all(&app, asked).await });
+    let told = driven
+        .await
+        .inspect_err(|error| tracing::error!(%error, "driving many broke off"));
+    told.unwrap_or_default()
+}
+
+async fn drive_all(app: &App, asked: Vec<(Operation, Case)>) -> HashMap<OperationId, Driven> {
+    let sends = asked.into_iter().map(|(operation, case)| {
+        app.spawn(|app| async move { find_out(&app, operation, case).await })
+    });
+    let mut sends = stream::iter(sends).buffer_unordered(AT_ONCE);
+    let (mut found, mut driven, mut settle_at) = (Vec::new(), HashMap::new(), None);
+    loop {
+        let next = match settle_at {
+            Some(at) => timeout_at(at, sends.next()).await,
+            None => Ok(sends.next().await),
+        };
+        match next {
+            Ok(Some(Ok(Some(one)))) => {
+                found.push(one);
+                settle_at.get_or_insert_with(|| Instant::now() + A_MOMENT);
+            }
+            // Left to recovery.
+            Ok(Some(Ok(None))) => {}
+            Ok(Some(Err(error))) => tracing::error!(%error, "driving an operation broke off"),
+            Ok(None) => break,
+            Err(_) => {
+                settle_at = None;
+                driven.extend(settle_these(app, std::mem::take(&mut found)).await);
+            }
+        }
+    }
+    driven.extend(settle_these(app, found).await);
+    driven
+}
+
+/// `None`: by a fault of ours, nothing was found out.
+async fn find_out(app: &App, operation: Operation, seen: Case) -> Option<(Operation, Found)> {
+    let Plan::Sale(plan) = &operation.plan.0 else {
+        return None;
+    };
+    match unpanicked(Box::pin(look_into(app, &operation, plan, seen))).await {
+        Ok(found) => Some((operation, found)),
+        Err(error) => {
+            put_off(app, &operation, error).await;
+            None
+        }
+    }
+}
+
+async fn settle_these(app: &App, mut found: Vec<(Operation, Found)>) -> Vec<(OperationId, Driven)> {
+    if found.len() > 1 {
+        match unpanicked(Box::pin(settle_all(app, &mut found))).await {
+            Ok(Some(settled)) => {
+                let driven = |(operation, view): (Operation, _)| {
+                    (operation.id, (operation, Some(view)).into())
+                };
+                return settled.into_iter().map(driven).collect();
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "operations are settled one by one"),
+        }
+    }
+    let mut driven = Vec::new();
+    for (operation, found) in found {
+        match unpanicked(Box::pin(settle(app, &operation, found))).await {
+            Ok(settled) => driven.push((operation.id, settled.into())),
+            Err(error) => put_off(app, &operation, error).await,
+        }
+    }
+    driven
+}
+
+/// A drive failed by a fault of ours, and counts all the same.
+async fn put_off(app: &App, operation: &Operation, error: Error) {
+    let id = operation.id;
+    tracing::error!(operation = %id, %error, "an operation could not be driven");
+    if let Err(error) = end::put_off_unsettled(app, operation).await {
+        tracing::error!(operation = %id, %error, "and its next drive could not be put off");
+    }
+}

@@ -8,6 +8,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY crates crates
 COPY src src
 COPY migrations migrations
+COPY openapi openapi
 COPY docs/problems.md docs/problems.md
 RUN cargo build --release --locked --package kakeuri
 

@@ -41,8 +41,8 @@ impl QueryFragment<Pg> for Word {
     }
 }
 
-/// The limits that lists usually have, with the one row more that tells whether others follow. Any other is sent, so that
-/// callers cannot have a connection keep any number of plans.
+/// The limits that lists usually have, with the one row more that tells whether others follow. Any other is sent, and its
+/// plan not kept, so that callers cannot have a connection keep any number of plans.
 const USUAL: [i64; 5] = [11, 21, 51, 101, 201];
 
 /// The first rows of a query.
@@ -55,7 +55,7 @@ pub(super) struct First<Q> {
 
 impl<Q> First<Q> {
     /// At most so many. `one_range`: whatever is looked for, the rows stand one after the other in an index, so that one
-    /// plan is right for all values. Otherwise each call is planned for its own.
+    /// plan is right for all values. Otherwise each call is planned for its own, as with [`Anew`](super::Anew).
     pub(super) fn new(rows: i64, query: Q, one_range: bool) -> Self {
         Self {
             query,
@@ -73,6 +73,7 @@ impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for First<Q> {
             out.push_sql(&self.rows.to_string());
             return Ok(());
         }
+        out.unsafe_to_cache_prepared();
         out.push_bind_param::<BigInt, _>(&self.rows)
     }
 }

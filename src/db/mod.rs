@@ -217,6 +217,26 @@ impl<T: Query> Query for Cached<T> {
     type SqlType = T::SqlType;
 }
 
+/// A statement that is planned for its own values each time. A plan that is kept is one for all values, and PostgreSQL takes
+/// to it after five times if it looks cheap: it does not know then how much a store, a method or a time takes in.
+pub struct Anew<T>(pub T);
+
+impl<T: QueryFragment<Pg>> QueryFragment<Pg> for Anew<T> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.unsafe_to_cache_prepared();
+        self.0.walk_ast(out)
+    }
+}
+
+impl<T> QueryId for Anew<T> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<T: Query> Query for Anew<T> {
+    type SqlType = T::SqlType;
+}
+
 /// What a statement gives back whose commit nobody waits for: what it writes is on the disk with the next commit that is
 /// waited for, or within a second. Only for what may be lost with the server's memory, see
 /// docs/decisions/0021-what-is-waited-for.md.

@@ -9,6 +9,7 @@ use diesel::sql_types::Text;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
+use super::Anew;
 use super::json::Json;
 use super::literal::{First, Word};
 use super::member::Member;
@@ -526,9 +527,14 @@ pub async fn count(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) ->
         let standing = tally::standing(store, TooLong::LONG_AGO, None, conn).await?;
         return Ok(standing.orders(*payment_status, *handling_status, *amount_mismatch));
     }
-    searched!(views!().select(count_star()), store, filter, conn)
-        .first(&mut &*conn)
-        .await
+    Anew(searched!(
+        views!().select(count_star()),
+        store,
+        filter,
+        conn
+    ))
+    .get_result(&mut &*conn)
+    .await
 }
 
 /// The ids of the orders that a filter takes in, for a bulk job.
@@ -537,10 +543,8 @@ pub async fn ids(
     filter: &Filter,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Vec<OrderId>> {
-    searched!(views!().select(orders::id), store, filter, conn)
-        .order(orders::id.desc())
-        .load(&mut &*conn)
-        .await
+    let ids = searched!(views!().select(orders::id), store, filter, conn);
+    Anew(ids.order(orders::id.desc())).load(&mut &*conn).await
 }
 
 /// Of `ids`, those that are orders of the store, with or without a payment.

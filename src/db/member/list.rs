@@ -7,6 +7,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use super::row::{Member, MemberView, present};
+use crate::db::Anew;
 use crate::db::json::Json;
 use crate::db::schema::{members, operations};
 use crate::db::search::{self, Matches};
@@ -175,11 +176,8 @@ pub async fn count(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) ->
         let standing = tally::standing(store, TooLong::LONG_AGO, None, conn).await?;
         return Ok(standing.members(*status, *application_status));
     }
-    searched(store, filter, conn)
-        .await?
-        .count()
-        .get_result(&mut &*conn)
-        .await
+    let all = searched(store, filter, conn).await?;
+    Anew(all.count()).get_result(&mut &*conn).await
 }
 
 /// The ids of the members that a filter takes in, for a bulk job.
@@ -188,12 +186,9 @@ pub async fn ids(
     filter: &Filter,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Vec<MemberId>> {
-    searched(store, filter, conn)
-        .await?
-        .order(members::id.desc())
-        .select(members::id)
-        .load(&mut &*conn)
-        .await
+    let all = searched(store, filter, conn).await?;
+    let ids = all.order(members::id.desc()).select(members::id);
+    Anew(ids).load(&mut &*conn).await
 }
 
 /// A member, as far as a file of members shows it.

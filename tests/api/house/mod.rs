@@ -6,4 +6,5 @@ mod database_limits;
 pub mod imports;
 mod migrations;
 mod plans;
+mod skew;
 mod tour;

@@ -18,7 +18,7 @@ const LARGE: i64 = 10_000;
 
 /// A connection keeps a plan for all values after the fifth time, so each request is made more often than that on each
 /// of the connections it may come to.
-const TIMES: usize = 14;
+pub const TIMES: usize = 14;
 
 #[derive(diesel::QueryableByName)]
 struct Read {
@@ -29,8 +29,8 @@ struct Read {
 }
 
 /// A request, made as often as wanted, each time anew.
-struct Asked {
-    name: String,
+pub struct Asked {
+    pub name: String,
     client: Client,
     method: Method,
     path: String,
@@ -38,7 +38,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn get(client: &Client, path: &str) -> Self {
+    pub fn get(client: &Client, path: &str) -> Self {
         Self::with(client, Method::GET, path, Value::Null)
     }
 
@@ -66,10 +66,11 @@ impl Asked {
     }
 }
 
-/// How many rows of each large table were read by sequential scans since the statistics began.
-async fn read_through(conn: &mut AsyncPgConnection) -> BTreeMap<String, i64> {
+/// How many rows of each large table were read since the statistics began: `seq_tup_read` by sequential scans,
+/// `idx_tup_fetch` by way of indexes.
+pub async fn rows_read(how: &str, conn: &mut AsyncPgConnection) -> BTreeMap<String, i64> {
     let sql = format!(
-        "SELECT read.relname::text AS \"table\", read.seq_tup_read AS rows FROM pg_stat_user_tables AS read \
+        "SELECT read.relname::text AS \"table\", read.{how} AS rows FROM pg_stat_user_tables AS read \
          JOIN pg_class ON pg_class.oid = read.relid WHERE pg_class.reltuples >= {LARGE}"
     );
     let read: Vec<Read> = diesel::sql_query(sql).load(conn).await.unwrap();
@@ -80,7 +81,7 @@ async fn read_through(conn: &mut AsyncPgConnection) -> BTreeMap<String, i64> {
 
 impl TestApp {
     /// Ends every connection but the watching one: a process of PostgreSQL has told what it read when it is gone.
-    async fn all_is_told(&self, conn: &mut AsyncPgConnection) {
+    pub async fn all_is_told(&self, conn: &mut AsyncPgConnection) {
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
         let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() \
                       AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
@@ -93,15 +94,13 @@ impl TestApp {
         self.close_idle_connections();
     }
 
-    /// What is wrong with a request: the tables that it reads through, with the number of rows. It is made of a server of
-    /// its own, whose connections end with it.
-    async fn faults_of(
+    /// Makes a request of a server of its own, whose connections end with it. Gives what went wrong.
+    pub async fn ask_apart(
         &self,
         asked: &Asked,
         times: usize,
         conn: &mut AsyncPgConnection,
     ) -> Vec<String> {
-        let before = read_through(conn).await;
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let server =
@@ -115,7 +114,20 @@ impl TestApp {
         handle.stop(true).await;
         running.await.unwrap().unwrap();
         self.all_is_told(conn).await;
-        for (table, rows) in read_through(conn).await {
+        wrong.dedup();
+        wrong
+    }
+
+    /// What is wrong with a request: the tables that it reads through, with the number of rows.
+    async fn faults_of(
+        &self,
+        asked: &Asked,
+        times: usize,
+        conn: &mut AsyncPgConnection,
+    ) -> Vec<String> {
+        let before = rows_read("seq_tup_read", conn).await;
+        let mut wrong = self.ask_apart(asked, times, conn).await;
+        for (table, rows) in rows_read("seq_tup_read", conn).await {
             let more = rows - before.get(&table).copied().unwrap_or(0);
             if more > 0 {
                 wrong.push(format!(
@@ -124,11 +136,10 @@ impl TestApp {
                 ));
             }
         }
-        wrong.dedup();
         wrong
     }
 
-    async fn many_rows(&self) -> AsyncPgConnection {
+    pub async fn many_rows(&self) -> AsyncPgConnection {
         let mut conn = self.watcher().await;
         conn.batch_execute(
             &std::fs::read_to_string(concat!(
@@ -140,7 +151,7 @@ impl TestApp {
         .await
         .unwrap();
         assert!(
-            read_through(&mut conn).await.len() >= 12,
+            rows_read("seq_tup_read", &mut conn).await.len() >= 12,
             "the large tables are large"
         );
         conn

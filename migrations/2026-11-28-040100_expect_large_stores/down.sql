@@ -1,0 +1,11 @@
+ALTER TABLE idempotency_keys ALTER store_id RESET (n_distinct);
+ALTER TABLE sessions ALTER store_id RESET (n_distinct);
+ALTER TABLE job_items ALTER store_id RESET (n_distinct);
+ALTER TABLE jobs ALTER store_id RESET (n_distinct);
+ALTER TABLE products ALTER store_id RESET (n_distinct);
+ALTER TABLE events ALTER store_id RESET (n_distinct);
+ALTER TABLE provider_calls ALTER store_id RESET (n_distinct);
+ALTER TABLE operations ALTER store_id RESET (n_distinct);
+ALTER TABLE payments ALTER store_id RESET (n_distinct);
+ALTER TABLE orders ALTER store_id RESET (n_distinct);
+ALTER TABLE members ALTER store_id RESET (n_distinct);

@@ -61,7 +61,7 @@ fn storefront_document() -> Value {
     let (_, document) = actix_web::App::new()
         .into_utoipa_app()
         .openapi(base("Kakeuri storefront API", ABOUT_STOREFRONT))
-        .service(storefront::scope())
+        .service(storefront::described())
         .service(vocabulary::operation())
         .split_for_parts();
     let schemes = [("token", bearer()), ("publishable_key", publishable_key())];
@@ -76,7 +76,7 @@ fn admin_document() -> Value {
     let (_, document) = actix_web::App::new()
         .into_utoipa_app()
         .openapi(base("Kakeuri admin API", ABOUT_ADMIN))
-        .service(admin::scope())
+        .service(admin::described())
         .service(vocabulary::operation())
         .split_for_parts();
     complete(

@@ -8,12 +8,13 @@ use std::marker::PhantomData;
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
-use actix_web::{FromRequest, Handler, Resource, Responder, guard};
+use actix_web::{FromRequest, Handler, Resource, Responder, guard, web};
 use serde_json::Value;
 use utoipa::openapi::extensions::{Extensions, ExtensionsBuilder};
 use utoipa::openapi::path::{HttpMethod, PathItem, Paths};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa_actix_web::OpenApiFactory;
+use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::idempotency;
 use super::signature::{Argument, Principal, Signature};
@@ -145,11 +146,35 @@ fn note(item: &mut PathItem, signature: &Value) {
     }
 }
 
+/// Where handlers are registered. A service does without their descriptions, which take megabytes in each of its workers.
+pub enum Registry<'a, 'b> {
+    /// To be called.
+    Service(&'a mut web::ServiceConfig),
+    /// To be described in a document.
+    Document(&'a mut ServiceConfig<'b>),
+}
+
+impl Registry<'_, '_> {
+    /// One handler more.
+    pub fn add<P, H, A>(&mut self, operation: Operation<P, H, A>)
+    where
+        P: utoipa::Path + OpenApiFactory + 'static,
+        H: Handler<A>,
+        H::Output: Responder + 'static,
+        A: Arguments,
+    {
+        match self {
+            Self::Service(config) => drop(config.service(operation)),
+            Self::Document(config) => drop(config.service(operation)),
+        }
+    }
+}
+
 /// Registers handlers, each with its description and its signature.
 macro_rules! operations {
-    ($config:expr, $($handler:ident),+ $(,)?) => {
+    ($registry:expr, $($handler:ident),+ $(,)?) => {
         pastey::paste! {
-            $($config.service($crate::http::operation::Operation::new([<__path_ $handler>], $handler));)+
+            $($registry.add($crate::http::operation::Operation::new([<__path_ $handler>], $handler));)+
         }
     };
 }

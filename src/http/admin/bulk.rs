@@ -2,10 +2,10 @@
 
 use std::ops::RangeInclusive;
 
+use crate::http::operation::Registry;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use chrono::TimeDelta;
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::jobs::{JobOut, accepted};
@@ -25,8 +25,8 @@ use crate::workflows::application;
 use crate::workflows::job::{self, NewJob};
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    operations!(config, submit_applications, refresh_applications);
+pub fn routes(registry: &mut Registry<'_, '_>) {
+    operations!(registry, submit_applications, refresh_applications);
 }
 
 /// The most ids one request may name.

@@ -1,9 +1,9 @@
 //! Asking for bulk work on payments: the orders are fixed here, and the workers do it.
 
+use crate::http::operation::Registry;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use chrono::NaiveDate;
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::bulk::{both_or_neither, distinct};
@@ -25,8 +25,8 @@ use crate::workflows::job::{self, NewJob};
 use crate::workflows::payment;
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    operations!(config, refresh_payments, confirm_payments);
+pub fn routes(registry: &mut Registry<'_, '_>) {
+    operations!(registry, refresh_payments, confirm_payments);
 }
 
 /// Which payments are refreshed: one of the two.

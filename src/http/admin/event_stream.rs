@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
+use crate::http::operation::Registry;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::events::{EventOut, bad_cursor, cursor, parse};
@@ -23,8 +23,8 @@ use crate::http::sse::{self, Follow, LastEventId, Message, NewEvent, Parts, Then
 use crate::workflows::event_log::{self, Horizon, Horizons};
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    operations!(config, stream_events);
+pub fn routes(registry: &mut Registry<'_, '_>) {
+    operations!(registry, stream_events);
 }
 
 /// How many events are read at once.

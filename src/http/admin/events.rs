@@ -1,10 +1,10 @@
 //! The event log, and the timeline of one order.
 
+use crate::http::operation::Registry;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use crate::app::App;
@@ -23,8 +23,8 @@ use crate::http::query::Params;
 use crate::workflows::event_log;
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    operations!(config, list_events, get_timeline);
+pub fn routes(registry: &mut Registry<'_, '_>) {
+    operations!(registry, list_events, get_timeline);
 }
 
 /// Where to read the log, and which of its lines are wanted.

@@ -1,7 +1,7 @@
 //! A job as a stream: how far it is, until it ends.
 
+use crate::http::operation::Registry;
 use actix_web::{HttpResponse, web::Data};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::jobs::{self, JobOut};
 use crate::app::App;
@@ -14,8 +14,8 @@ use crate::http::path::Id;
 use crate::http::sse::{self, Follow, LastEventId, Message, NewEvent, Parts, Then};
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    operations!(config, stream_job);
+pub fn routes(registry: &mut Registry<'_, '_>) {
+    operations!(registry, stream_job);
 }
 
 /// Follow a job (Server-Sent Events)

@@ -1,9 +1,9 @@
 //! Bulk jobs (一括処理), and how far they are.
 
+use crate::http::operation::Registry;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use chrono::{DateTime, Utc};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use crate::app::App;
@@ -22,8 +22,8 @@ use crate::http::query::{Listing, NoFilter};
 use crate::workflows::job as jobs;
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    operations!(config, list_jobs, get_job, list_job_items, cancel_job);
+pub fn routes(registry: &mut Registry<'_, '_>) {
+    operations!(registry, list_jobs, get_job, list_job_items, cancel_job);
 }
 
 /// A bulk job.

@@ -1,9 +1,9 @@
 //! What the shop does to a member: approving, rejecting, suspending, and letting it set a password.
 
+use crate::http::operation::Registry;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use chrono::{DateTime, Utc};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::member_out::MemberOut;
 use super::members::answer;
@@ -20,9 +20,9 @@ use crate::http::path::Id;
 use crate::workflows::member as members;
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
+pub fn routes(registry: &mut Registry<'_, '_>) {
     operations!(
-        config,
+        registry,
         approve_member,
         reject_member,
         suspend_member,

@@ -1,9 +1,9 @@
 //! Members and Paid, for the shop: submitting an application (申請する), reading its status back, and why a member
 //! cannot pay.
 
+use crate::http::operation::Registry;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::member_out::{MemberOut, MemberPaidOut};
 use super::members::shown;
@@ -22,9 +22,9 @@ use crate::http::path::Id;
 use crate::workflows::application::{self, Diagnosis, Submission, SubmissionOutcome};
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
+pub fn routes(registry: &mut Registry<'_, '_>) {
     operations!(
-        config,
+        registry,
         submit_application,
         refresh_application,
         get_member_paid

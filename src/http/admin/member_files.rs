@@ -1,10 +1,10 @@
 //! Members as a CSV file: taken out and put in.
 
+use crate::http::operation::Registry;
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
 use actix_web::web::{Bytes, Data};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::jobs::{JobOut, accepted};
 use super::members::MemberFilter;
@@ -24,8 +24,8 @@ use crate::member_csv::{CsvEncoding, CsvLanguage, Exported, Writer};
 use crate::workflows::{job, member as members};
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    operations!(config, export_members, import_members);
+pub fn routes(registry: &mut Registry<'_, '_>) {
+    operations!(registry, export_members, import_members);
 }
 
 /// How many members are read and written at once.

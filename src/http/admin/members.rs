@@ -1,11 +1,11 @@
 //! Members, for the shop.
 
+use crate::http::operation::Registry;
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::member_out::MemberOut;
 use crate::app::App;
@@ -29,9 +29,9 @@ use crate::http::query::Listing;
 use crate::workflows::member::{self as members, Change, NewMember};
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
+pub fn routes(registry: &mut Registry<'_, '_>) {
     operations!(
-        config,
+        registry,
         list_members,
         create_member,
         get_member,

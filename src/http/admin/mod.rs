@@ -20,10 +20,11 @@ mod sessions;
 mod settings;
 mod summary;
 
+use crate::http::operation::Registry;
 use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
+use actix_web::web;
 use utoipa_actix_web::OpenApiFactory;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use bulk::{MOST_IDS, OLDER_THAN_MINUTES};
 
@@ -32,31 +33,36 @@ use super::{auth, limits};
 use crate::tokens::Audience;
 
 /// Everything below `/v1/admin`.
-pub fn scope() -> impl HttpServiceFactory + OpenApiFactory + 'static {
-    utoipa_actix_web::scope(ADMIN)
+pub fn scope() -> impl HttpServiceFactory + 'static {
+    web::scope(ADMIN)
         .app_data(Audience::Admin)
         .wrap(from_fn(auth::admin_credentials))
         .wrap(from_fn(limits::every_call))
-        .configure(resources)
+        .configure(|config| resources(&mut Registry::Service(config)))
 }
 
-fn resources(config: &mut ServiceConfig<'_>) {
-    sessions::routes(config);
-    products::routes(config);
-    bulk_payments::routes(config);
-    orders::routes(config);
-    payments::routes(config);
-    reconciliation::routes(config);
-    summary::routes(config);
-    events::routes(config);
-    event_stream::routes(config);
-    settings::routes(config);
+/// The same, to be described.
+pub fn described() -> impl HttpServiceFactory + OpenApiFactory + 'static {
+    utoipa_actix_web::scope(ADMIN).configure(|config| resources(&mut Registry::Document(config)))
+}
+
+fn resources(registry: &mut Registry<'_, '_>) {
+    sessions::routes(registry);
+    products::routes(registry);
+    bulk_payments::routes(registry);
+    orders::routes(registry);
+    payments::routes(registry);
+    reconciliation::routes(registry);
+    summary::routes(registry);
+    events::routes(registry);
+    event_stream::routes(registry);
+    settings::routes(registry);
     // Before the members, whose ids stand where the names of bulk calls stand.
-    bulk::routes(config);
-    member_files::routes(config);
-    members::routes(config);
-    member_actions::routes(config);
-    member_applications::routes(config);
-    jobs::routes(config);
-    job_stream::routes(config);
+    bulk::routes(registry);
+    member_files::routes(registry);
+    members::routes(registry);
+    member_actions::routes(registry);
+    member_applications::routes(registry);
+    jobs::routes(registry);
+    job_stream::routes(registry);
 }

@@ -1,10 +1,10 @@
 //! Orders, for the shop.
 
+use crate::http::operation::Registry;
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
 use chrono::{DateTime, Utc};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::order_out::OrderOut;
 use crate::app::App;
@@ -30,9 +30,9 @@ use crate::workflows::order::{self as orders, CancelOrder, Edit, NewOrder, Progr
 use crate::workflows::payment;
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
+pub fn routes(registry: &mut Registry<'_, '_>) {
     operations!(
-        config,
+        registry,
         list_orders,
         create_order,
         get_order,

@@ -1,9 +1,9 @@
 //! Actions on the payment of one order.
 
+use crate::http::operation::Registry;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use chrono::NaiveDate;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::order_out::OrderOut;
 use super::orders::{acted, check_reason};
@@ -20,8 +20,8 @@ use crate::http::path::Id;
 use crate::workflows::payment::{self, Confirm};
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    operations!(config, confirm_payment, cancel_payment, refresh_payment);
+pub fn routes(registry: &mut Registry<'_, '_>) {
+    operations!(registry, confirm_payment, cancel_payment, refresh_payment);
 }
 
 /// How a payment is confirmed.

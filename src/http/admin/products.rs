@@ -1,10 +1,10 @@
 //! Products: the store's price list.
 
+use crate::http::operation::Registry;
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
 use serde_json::Value;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
 use crate::db::product::{self, Product};
@@ -22,9 +22,9 @@ use crate::http::query::{Listing, NoFilter};
 use crate::workflows::product::{self as products, Offer};
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
+pub fn routes(registry: &mut Registry<'_, '_>) {
     operations!(
-        config,
+        registry,
         list_products,
         create_product,
         get_product,

@@ -1,8 +1,8 @@
 //! What needs a human: orders for their payments, members for their applications.
 
+use crate::http::operation::Registry;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::member_out::{MemberOut, MemberPaidOut};
@@ -31,8 +31,8 @@ use crate::workflows::payment;
 use crate::workflows::reconciliation::{self, ListedSubject};
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    operations!(config, list_reconciliation, resolve_reconciliation);
+pub fn routes(registry: &mut Registry<'_, '_>) {
+    operations!(registry, list_reconciliation, resolve_reconciliation);
 }
 
 /// Why a row is on the list.

@@ -1,11 +1,11 @@
 //! Settings: payment settings (決済設定) and the store's own options.
 
+use crate::http::operation::Registry;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde_json::Value;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
 use crate::db::paid_settings::{self, PaidSettings};
@@ -24,9 +24,9 @@ use crate::http::patch::{Rules, both, merge_patch, split, two_halves};
 use crate::workflows::settings::{self, PaidChange, Tested};
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
+pub fn routes(registry: &mut Registry<'_, '_>) {
     operations!(
-        config,
+        registry,
         get_paid_settings,
         put_paid_settings,
         test_paid_settings,

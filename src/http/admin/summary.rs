@@ -1,10 +1,10 @@
 //! Counts and sums for an admin's first screen. No names, no rows: what `orders:read` does not open is only counted.
 
+use crate::http::operation::Registry;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
 use diesel_async::AsyncPgConnection;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
 use crate::db::reconciliation::{self as unreconciled, ApplicationCounts, Sums};
@@ -24,8 +24,8 @@ use crate::http::operation::operations;
 use crate::workflows::reconciliation::too_long;
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    operations!(config, get_summary);
+pub fn routes(registry: &mut Registry<'_, '_>) {
+    operations!(registry, get_summary);
 }
 
 /// What an admin sees first.

@@ -1,8 +1,8 @@
 //! What a shop's front end needs to know before anybody logs in.
 
+use crate::http::operation::Registry;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
 use crate::db::paid_settings;
@@ -13,8 +13,8 @@ use crate::http::auth::Visitor;
 use crate::http::operation::operations;
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    operations!(config, get_config);
+pub fn routes(registry: &mut Registry<'_, '_>) {
+    operations!(registry, get_config);
 }
 
 /// What the store offers.

@@ -1,11 +1,11 @@
 //! A member's own profile.
 
+use crate::http::operation::Registry;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
 use crate::db::member::Member;
@@ -23,8 +23,8 @@ use crate::workflows::context::Context;
 use crate::workflows::member::{self, OwnProof};
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    operations!(config, get_me, update_me);
+pub fn routes(registry: &mut Registry<'_, '_>) {
+    operations!(registry, get_me, update_me);
 }
 
 /// A member as the member may see it.

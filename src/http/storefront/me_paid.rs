@@ -1,9 +1,9 @@
 //! A member and Paid, as the member may see it: no codes and no details of the screening. A refused application looks
 //! like one under way.
 
+use crate::http::operation::Registry;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
 use crate::db::member::Member;
@@ -18,8 +18,8 @@ use crate::workflows::context::Context;
 use crate::workflows::{application, checkout, member};
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    operations!(config, get_my_paid, apply_for_paid, use_paid_link);
+pub fn routes(registry: &mut Registry<'_, '_>) {
+    operations!(registry, get_my_paid, apply_for_paid, use_paid_link);
 }
 
 /// Where the member stands with Paid.

@@ -1,11 +1,11 @@
 //! Registration of a member.
 
+use crate::http::operation::Registry;
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::me::MeOut;
 use crate::app::App;
@@ -24,8 +24,8 @@ use crate::passwords;
 use crate::workflows::member::{self, Registration};
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    operations!(config, register_member);
+pub fn routes(registry: &mut Registry<'_, '_>) {
+    operations!(registry, register_member);
 }
 
 /// What a registration has beside the profile.

@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
+use crate::http::operation::Registry;
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
 use chrono::{DateTime, Utc};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::payment_methods::{MethodOut, methods};
 use crate::app::App;
@@ -29,8 +29,8 @@ use crate::workflows::checkout::{self, Cart};
 use crate::workflows::order::{self as orders, NewOrder, Progress};
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    operations!(config, quote_order, create_order, list_orders, get_order);
+pub fn routes(registry: &mut Registry<'_, '_>) {
+    operations!(registry, quote_order, create_order, list_orders, get_order);
 }
 
 /// What a buyer wants to know the price of.

@@ -3,9 +3,9 @@
 //! Kakeuri sends no mail: asking leaves an event, and whoever sends the shop's mail then gets the one-time token from
 //! the admin API.
 
+use crate::http::operation::Registry;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
 use crate::error::Error;
@@ -17,8 +17,8 @@ use crate::http::operation::operations;
 use crate::workflows::member;
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    operations!(config, request_password_reset, set_password);
+pub fn routes(registry: &mut Registry<'_, '_>) {
+    operations!(registry, request_password_reset, set_password);
 }
 
 /// Whose password is to be set anew.

@@ -1,9 +1,9 @@
 //! How a member may pay, from the cached status: nothing here asks Paid.
 
+use crate::http::operation::Registry;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use chrono::{DateTime, Utc};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
 use crate::db::product;
@@ -16,8 +16,8 @@ use crate::http::query::Params;
 use crate::workflows::checkout;
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    operations!(config, list_payment_methods);
+pub fn routes(registry: &mut Registry<'_, '_>) {
+    operations!(registry, list_payment_methods);
 }
 
 /// Which cart is meant.

@@ -1,8 +1,8 @@
 //! The price list, as buyers see it.
 
+use crate::http::operation::Registry;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
 use crate::db::product::{self, Product};
@@ -14,8 +14,8 @@ use crate::http::page::PageParams;
 use crate::http::query::{Listing, NoFilter};
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    operations!(config, list_products);
+pub fn routes(registry: &mut Registry<'_, '_>) {
+    operations!(registry, list_products);
 }
 
 /// A product on sale.

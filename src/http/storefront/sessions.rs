@@ -1,8 +1,8 @@
 //! Logins of members.
 
+use crate::http::operation::Registry;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
 use crate::error::{Code, Error};
@@ -15,8 +15,8 @@ use crate::workflows::password;
 use crate::workflows::session::{self, SessionOut};
 
 /// The routes.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    operations!(config, create_session, refresh_session, end_session);
+pub fn routes(registry: &mut Registry<'_, '_>) {
+    operations!(registry, create_session, refresh_session, end_session);
 }
 
 /// A login.

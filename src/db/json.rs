@@ -1,5 +1,7 @@
 //! A typed value in a `JSONB` column.
 
+use std::marker::PhantomData;
+
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
 use diesel::pg::{Pg, PgValue};
@@ -7,6 +9,7 @@ use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::Jsonb;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 /// Written and read with serde.
 #[derive(
@@ -30,6 +33,37 @@ impl<T: DeserializeOwned + std::fmt::Debug> FromSql<Jsonb, Pg> for Json<T> {
     fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
         match value.as_bytes() {
             [1, json @ ..] => Ok(Self(serde_json::from_slice(json)?)),
+            _ => Err("unknown version of jsonb".into()),
+        }
+    }
+}
+
+/// A value that is passed on as it is written there, without being made in between.
+#[derive(Clone, Debug, FromSqlRow, Serialize)]
+#[serde(transparent)]
+pub struct Raw<T> {
+    text: Box<RawValue>,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> From<Box<RawValue>> for Raw<T> {
+    fn from(text: Box<RawValue>) -> Self {
+        let of = PhantomData;
+        Self { text, of }
+    }
+}
+
+impl<T: Serialize + std::fmt::Debug> From<Json<T>> for Raw<T> {
+    fn from(value: Json<T>) -> Self {
+        let text = serde_json::value::to_raw_value(&value).expect("what is stored as JSON is JSON");
+        text.into()
+    }
+}
+
+impl<T> FromSql<Jsonb, Pg> for Raw<T> {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        match value.as_bytes() {
+            [1, json @ ..] => Ok(serde_json::from_slice::<Box<RawValue>>(json)?.into()),
             _ => Err("unknown version of jsonb".into()),
         }
     }

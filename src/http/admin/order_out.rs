@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+use crate::db::json::Raw;
 use crate::db::operation::OpenOperation;
-use crate::db::order::{OrderBuyer, OrderView};
-use crate::db::payment::Payment;
+use crate::db::order::{OrderBuyer, OrderShown, OrderView, ShownPayment};
 use crate::domain::member::PaymentMethod;
 use crate::domain::operation::{LastError, OperationKind, OperationState};
 use crate::domain::order::{OrderLine, Totals};
@@ -27,7 +27,8 @@ pub struct OrderOut {
     handling_status: HandlingStatus,
     /// 決済方法.
     payment_method: PaymentMethod,
-    lines: Vec<OrderLine>,
+    #[schema(value_type = Vec<OrderLine>)]
+    lines: Raw<Vec<OrderLine>>,
     /// 送料, yen without tax.
     #[schema(example = 800)]
     shipping_fee: Yen,
@@ -36,7 +37,8 @@ pub struct OrderOut {
     payment_fee: Yen,
     /// The store's rounding when the order was placed.
     tax_rounding: TaxRounding,
-    totals: Totals,
+    #[schema(value_type = Totals)]
+    totals: Raw<Totals>,
     /// `null` for an order that is not paid with Paid.
     payment: Option<PaymentOut>,
     /// The buyer's note.
@@ -115,6 +117,12 @@ impl From<OrderBuyer> for OrderMemberOut {
 
 impl From<OrderView> for OrderOut {
     fn from(view: OrderView) -> Self {
+        OrderShown::from(view).into()
+    }
+}
+
+impl From<OrderShown> for OrderOut {
+    fn from(view: OrderShown) -> Self {
         let warnings = warnings(&view);
         let mismatch = view.amount_mismatch();
         let open = view.operation.map(OpenOperationOut::from);
@@ -130,11 +138,11 @@ impl From<OrderView> for OrderOut {
             cancelled_at: order.cancelled_at,
             handling_status: order.handling_status,
             payment_method: order.payment_method,
-            lines: order.lines.0,
+            lines: order.lines,
             shipping_fee: order.shipping_fee,
             payment_fee: order.payment_fee,
             tax_rounding: order.tax_rounding,
-            totals: order.totals.0,
+            totals: order.totals,
             payment,
             note: order.note,
             internal_note: order.internal_note,
@@ -145,7 +153,7 @@ impl From<OrderView> for OrderOut {
 
 impl PaymentOut {
     fn new(
-        payment: Payment,
+        payment: ShownPayment,
         amount_mismatch: bool,
         open_operation: Option<OpenOperationOut>,
     ) -> Self {
@@ -164,7 +172,7 @@ impl PaymentOut {
     }
 }
 
-fn warnings(view: &OrderView) -> Vec<Reason> {
+fn warnings(view: &OrderShown) -> Vec<Reason> {
     let Some(payment) = &view.payment else {
         return Vec::new();
     };

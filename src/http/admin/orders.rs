@@ -253,7 +253,7 @@ async fn get_order(
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let read = admin.read(&app, async |store, conn| {
-        Ok(order::find(store, id.0, conn).await?)
+        Ok(order::show(store, id.0, conn).await?)
     });
     let view = read.await?.or_not_found()?;
     Ok(HttpResponse::Ok().versioned(view.order.version, OrderOut::from(view)))

@@ -10,7 +10,8 @@ use chrono::{DateTime, Utc};
 
 use super::payment_methods::{MethodOut, methods};
 use crate::app::App;
-use crate::db::order::{self, Filter, OrderBuyer, OrderView};
+use crate::db::json::Raw;
+use crate::db::order::{self, Filter, OrderBuyer, OrderShown, OrderView};
 use crate::domain::member::PaymentMethod;
 use crate::domain::order::{CartLine, MAX_LINES, OrderLine, Totals};
 use crate::domain::payment::{HandlingStatus, PaymentStatus};
@@ -172,13 +173,15 @@ struct OwnOrderOut {
     cancelled_at: Option<DateTime<Utc>>,
     handling_status: HandlingStatus,
     payment_method: PaymentMethod,
-    lines: Vec<OrderLine>,
+    #[schema(value_type = Vec<OrderLine>)]
+    lines: Raw<Vec<OrderLine>>,
     #[schema(example = 0)]
     shipping_fee: Yen,
     #[schema(example = 0)]
     payment_fee: Yen,
     tax_rounding: crate::domain::store::TaxRounding,
-    totals: Totals,
+    #[schema(value_type = Totals)]
+    totals: Raw<Totals>,
     /// `null` for an order that is not paid with Paid.
     payment: Option<OwnPaymentOut>,
     note: String,
@@ -214,6 +217,12 @@ impl From<OrderBuyer> for OwnMemberOut {
 
 impl From<OrderView> for OwnOrderOut {
     fn from(view: OrderView) -> Self {
+        OrderShown::from(view).into()
+    }
+}
+
+impl From<OrderShown> for OwnOrderOut {
+    fn from(view: OrderShown) -> Self {
         let order = view.order;
         Self {
             id: order.id,
@@ -223,11 +232,11 @@ impl From<OrderView> for OwnOrderOut {
             cancelled_at: order.cancelled_at,
             handling_status: order.handling_status,
             payment_method: order.payment_method,
-            lines: order.lines.0,
+            lines: order.lines,
             shipping_fee: order.shipping_fee,
             payment_fee: order.payment_fee,
             tax_rounding: order.tax_rounding,
-            totals: order.totals.0,
+            totals: order.totals,
             payment: view.payment.map(|payment| OwnPaymentOut {
                 status: payment.status,
             }),
@@ -290,9 +299,9 @@ async fn list_orders(
 /// Read an own order
 #[utoipa::path(get, path = "/orders/{id}", tag = "orders", responses((status = 200, description = "The order", body = OwnOrderOut)))]
 async fn get_order(buyer: Buyer, id: Id<OrderId>, app: Data<App>) -> Result<HttpResponse, Error> {
-    let view = order::find(buyer.store, id.0, &*app.db().await?).await?;
+    let view = order::show(buyer.store, id.0, &*app.db().await?).await?;
     let view = view
-        .filter(|view| view.order.member_id == buyer.member().id)
+        .filter(|view| view.member.id == buyer.member().id)
         .or_not_found()?;
     Ok(HttpResponse::Ok().versioned(view.order.version, OwnOrderOut::from(view)))
 }

@@ -1,0 +1,233 @@
+//! Orders that a filter takes in: listed and counted.
+
+use chrono::{DateTime, Utc};
+use diesel::dsl::count_star;
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use uuid::Uuid;
+
+use super::row::views;
+use super::shown::OrderShown;
+use crate::db::Anew;
+use crate::db::literal::{First, Word};
+use crate::db::operation;
+use crate::db::schema::{members, operations, orders, payments};
+use crate::db::search::{self, Matches};
+use crate::db::tally::{self, TooLong};
+use crate::domain::member::PaymentMethod;
+use crate::domain::payment::{HandlingStatus, PaymentStatus};
+use crate::domain::{MemberId, OrderId, Search, StoreId, ids};
+
+/// Which orders.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub member_id: Option<MemberId>,
+    pub payment_status: Option<PaymentStatus>,
+    pub handling_status: Option<HandlingStatus>,
+    pub payment_method: Option<PaymentMethod>,
+    /// Whose total and amount at Paid differ (`true`) or not (`false`).
+    pub amount_mismatch: Option<bool>,
+    /// Not before.
+    pub placed_from: Option<DateTime<Utc>>,
+    /// Before.
+    pub placed_to: Option<DateTime<Utc>>,
+    /// In the order's number, or the member's name or number.
+    pub q: Option<Search>,
+}
+
+impl Filter {
+    /// Do the orders that it takes in stand one after the other in an index, newest first?
+    fn is_one_range(&self) -> bool {
+        let of_others = self.payment_method.is_some()
+            || self.amount_mismatch.is_some()
+            || self.placed_from.is_some()
+            || self.placed_to.is_some()
+            || self.q.is_some();
+        let with_index = [
+            self.member_id.is_some(),
+            self.payment_status.is_some(),
+            self.handling_status.is_some(),
+        ];
+        !of_others && with_index.into_iter().filter(|wanted| *wanted).count() <= 1
+    }
+}
+
+/// Adds the conditions of a filter to a boxed query, but what is searched for.
+macro_rules! filtered {
+    ($query:expr, $store:expr, $filter:expr) => {{
+        let filter: &Filter = $filter;
+        let mut query = $query.filter(orders::store_id.eq($store)).into_boxed();
+        if let Some(member) = filter.member_id {
+            query = query.filter(orders::member_id.eq(member));
+        }
+        if let Some(status) = filter.payment_status {
+            query = query.filter(payments::status.nullable().eq(status));
+        }
+        if let Some(status) = filter.handling_status {
+            query = query.filter(orders::handling_status.eq(status));
+        }
+        if let Some(method) = filter.payment_method {
+            query = query.filter(orders::payment_method.eq(method));
+            if method != PaymentMethod::Paid {
+                // In a word, so that the index that leaves Paid out is known to hold them.
+                query = query.filter(orders::payment_method.ne(Word("paid")));
+            }
+        }
+        if let Some(mismatch) = filter.amount_mismatch {
+            let differs = payments::apart.nullable();
+            query = if mismatch {
+                query.filter(differs.eq(true))
+            } else {
+                query.filter(differs.is_distinct_from(true))
+            };
+        }
+        if let Some(from) = filter.placed_from {
+            query = query.filter(orders::placed_at.ge(from));
+        }
+        if let Some(to) = filter.placed_to {
+            // The list goes by the ids: it begins where those of that time do, and not with the newest.
+            let newest = OrderId(ids::beyond(to));
+            query = query
+                .filter(orders::placed_at.lt(to))
+                .filter(orders::id.lt(newest));
+        }
+        query
+    }};
+}
+
+/// Does an order's number, or what is searched of its member, hold this?
+macro_rules! holds {
+    ($text:expr) => {
+        search::holds!(orders::number, $text).or(search::holds!(members::search_text, $text))
+    };
+}
+
+/// The same, with what is searched for: the index is asked first.
+macro_rules! searched {
+    ($query:expr, $store:expr, $filter:expr, $conn:expr) => {{
+        let query = filtered!($query, $store, $filter);
+        if let Some(text) = &$filter.q {
+            let members = search::members($store, text, $conn).await?;
+            match (search::order_numbers($store, text, $conn).await?, members) {
+                (Matches::Few(orders), Matches::Few(members)) => query.filter(
+                    orders::id
+                        .eq_any(orders)
+                        .or(orders::member_id.eq_any(members)),
+                ),
+                _ => query.filter(holds!(text)),
+            }
+        } else {
+            query
+        }
+    }};
+}
+
+/// Orders, newest first.
+pub async fn list(
+    store: StoreId,
+    filter: &Filter,
+    before: Option<OrderId>,
+    limit: i64,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<OrderShown>> {
+    if let Some(found) = among_newest(store, filter, before, limit, conn).await? {
+        return Ok(found);
+    }
+    let mut query = searched!(
+        views!().select(OrderShown::as_select()),
+        store,
+        filter,
+        conn
+    );
+    if let Some(before) = before {
+        query = query.filter(orders::id.lt(before));
+    }
+    First::new(limit, query.order(orders::id.desc()), filter.is_one_range())
+        .load(&mut &*conn)
+        .await
+}
+
+/// A page of a search from the newest rows alone; `None` where they do not fill it, and the index has to be asked.
+async fn among_newest(
+    store: StoreId,
+    filter: &Filter,
+    before: Option<OrderId>,
+    limit: i64,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<Vec<OrderShown>>> {
+    let Some(text) = &filter.q else {
+        return Ok(None);
+    };
+    let before = before.unwrap_or(OrderId(Uuid::max()));
+    let oldest: Option<OrderId> = orders::table
+        .filter(orders::store_id.eq(store))
+        .filter(orders::discarded_at.is_null())
+        .filter(orders::id.lt(before))
+        .order(orders::id.desc())
+        .offset(search::NEWEST)
+        .select(orders::id)
+        .first(&mut &*conn)
+        .await
+        .optional()?;
+    let found: Vec<OrderShown> = filtered!(views!().select(OrderShown::as_select()), store, filter)
+        .filter(holds!(text))
+        .filter(orders::id.lt(before))
+        .filter(orders::id.gt(oldest.unwrap_or(OrderId(Uuid::nil()))))
+        .order(orders::id.desc())
+        .limit(limit)
+        .load(&mut &*conn)
+        .await?;
+    let complete = oldest.is_none() || i64::try_from(found.len()).is_ok_and(|found| found == limit);
+    Ok(complete.then_some(found))
+}
+
+/// How many there are. What a tally is kept of is not counted.
+pub async fn count(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> QueryResult<i64> {
+    if let Filter {
+        member_id: None,
+        payment_status,
+        handling_status,
+        payment_method: None,
+        amount_mismatch,
+        placed_from: None,
+        placed_to: None,
+        q: None,
+    } = filter
+    {
+        let standing = tally::standing(store, TooLong::LONG_AGO, None, conn).await?;
+        return Ok(standing.orders(*payment_status, *handling_status, *amount_mismatch));
+    }
+    Anew(searched!(
+        views!().select(count_star()),
+        store,
+        filter,
+        conn
+    ))
+    .get_result(&mut &*conn)
+    .await
+}
+
+/// The ids of the orders that a filter takes in, for a bulk job.
+pub async fn ids(
+    store: StoreId,
+    filter: &Filter,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<OrderId>> {
+    let ids = searched!(views!().select(orders::id), store, filter, conn);
+    Anew(ids.order(orders::id.desc())).load(&mut &*conn).await
+}
+
+/// Of `ids`, those that are orders of the store, with or without a payment.
+pub async fn existing(
+    store: StoreId,
+    ids: &[OrderId],
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<OrderId>> {
+    orders::table
+        .filter(orders::store_id.eq(store))
+        .filter(orders::id.eq_any(ids))
+        .filter(orders::discarded_at.is_null())
+        .select(orders::id)
+        .load(&mut &*conn)
+        .await
+}

@@ -8,9 +8,9 @@ use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 
-use super::{pipeline, violated_key};
+use super::violated_key;
 use crate::error::{Code, Error};
 
 /// One of the statements that are carried out together.
@@ -83,13 +83,10 @@ impl<'a> Together<'a> {
     }
 }
 
-/// Makes what several have decided on in one transaction, and so with one wait for the disk: all of it, or nothing. The rows
-/// of each are locked in the order in which these come. See [`were_made`] for what stands in the way.
-pub async fn make_all(all: Vec<Together<'_>>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    let all = all.into_iter().map(|changes| Box::new(changes) as _);
-    let statements = all.collect();
-    conn.transaction(async |conn| pipeline::send(statements, conn).await)
-        .await
+/// Before the changes of many in one transaction: one whose row is locked must not hold up the others, which can be written by
+/// themselves.
+pub fn with_little_patience() -> impl QueryFragment<Pg> + Send + 'static {
+    diesel::sql_query("SELECT set_config('lock_timeout', '1000', TRUE)")
 }
 
 /// Were the changes made? False: nothing was, as something they were decided on has changed.

@@ -38,12 +38,11 @@ impl JobKind {
     }
 
     /// How many items a worker takes at once: few where each is a call to Paid of its own, so that a job can be stopped
-    /// soon, and yet so many that their waits for the disk do not count; `batch` is how many Paid is asked about in one
-    /// call.
+    /// soon; `batch` is how many Paid is asked about in one call.
     pub fn portion(self, batch: usize) -> usize {
         match self {
             Self::MemberSubmission => 4,
-            Self::PaymentConfirm => 50,
+            Self::PaymentConfirm => 48,
             Self::MemberRefresh | Self::PaymentRefresh => batch * 10,
             Self::MemberImport => 1000,
         }

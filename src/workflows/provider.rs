@@ -220,25 +220,18 @@ impl Calls {
         }
     }
 
-    /// Notes alone what the last of many calls said of the credentials, for whoever locks the rows of all of them next; none
-    /// of them notes it a second time.
+    /// Notes alone what the latest of many said of the credentials, for whoever locks the rows of all of them next; none of
+    /// them notes it a second time.
     pub async fn write_health_of(
-        many: impl Iterator<Item = &mut Self>,
+        mut many: Vec<&mut Self>,
         conn: &mut AsyncPgConnection,
     ) -> QueryResult<()> {
-        let said = |calls: &mut Self| {
-            let health = calls.made.health.take()?;
-            Some((calls.made.store, health, calls.made.at))
-        };
-        match many.filter_map(said).last() {
-            Some((store, health, at)) => paid_settings::set_health(store, health, at, conn).await,
-            None => Ok(()),
+        let said = many.iter().filter(|calls| calls.made.health.is_some());
+        if let Some(latest) = said.max_by_key(|calls| calls.made.at) {
+            latest.write_health(conn).await?;
         }
-    }
-
-    /// Has everything that was answered a meaning here?
-    pub fn are_understood(&self) -> bool {
-        self.made.not_understood.is_empty()
+        many.iter_mut().for_each(|calls| calls.made.health = None);
+        Ok(())
     }
 
     /// Writes the calls down where nothing comes of them, and flags `subject` with them.

@@ -30,6 +30,11 @@ impl Unflagged {
         Self { store, codes, at }
     }
 
+    /// Has all of it a meaning?
+    pub fn is_empty(&self) -> bool {
+        self.codes.is_empty()
+    }
+
     /// Flags `subject` in the caller's transaction, before its events; gives the event, where the flag is new.
     pub async fn flag(
         self,

@@ -302,7 +302,7 @@ pub(in crate::db) use joined;
 /// The same without those that were never placed.
 macro_rules! views {
     () => {
-        crate::db::order::joined!().filter(orders::discarded_at.is_null())
+        crate::db::order::row::joined!().filter(orders::discarded_at.is_null())
     };
 }
 pub(in crate::db) use views;

@@ -1,10 +1,12 @@
-//! Drives many operations on sales: each is sent for itself, and what came of those that ended at about the same time is
-//! written down with one wait for the disk.
+//! Drives a few operations on sales that were written down together: all are sent at once, each for itself, and what came of
+//! those that ended at about the same time is written down with one wait for the disk.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, FuturesUnordered};
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Driven, look_into, unpanicked};
@@ -18,14 +20,16 @@ use crate::workflows::durable::end;
 use crate::workflows::payment::case::Case;
 use crate::workflows::payment::settle::{Found, settle, settle_all};
 
-/// How many are at Paid at once.
-const AT_ONCE: usize = 8;
-
-/// How long what was found out waits for more of it: much shorter than a lease.
+/// How long what was found out waits for more of it. With the patience of the transaction that follows it is much less than
+/// what is left of a lease.
 const A_MOMENT: Duration = Duration::from_secs(2);
 
-/// Drives operations that the caller has just written down, with their orders as they are since. Gives what became of
-/// those that were settled; recovery takes up the others when their leases are over. Goes on when nobody waits any more.
+/// How many are settled side by side, where they cannot be together.
+const AT_ONCE: usize = 4;
+
+/// Drives operations that the caller has just written down, with their orders as they are since. Nobody's lease runs out
+/// while others are sent, as all are sent at once: so there should not be many. Gives what became of those that were settled;
+/// recovery takes up the others when their leases are over. Goes on when nobody waits any more.
 pub async fn drive_many(app: &App, asked: Vec<(Operation, Case)>) -> HashMap<OperationId, Driven> {
     holding::check_that_nothing_is_held();
     let driven = app.spawn(|app| async move { drive_all(&app, asked).await });
@@ -39,8 +43,10 @@ async fn drive_all(app: &App, asked: Vec<(Operation, Case)>) -> HashMap<Operatio
     let sends = asked.into_iter().map(|(operation, case)| {
         app.spawn(|app| async move { find_out(&app, operation, case).await })
     });
-    let mut sends = stream::iter(sends).buffer_unordered(AT_ONCE);
-    let (mut found, mut driven, mut settle_at) = (Vec::new(), HashMap::new(), None);
+    let mut sends: FuturesUnordered<_> = sends.collect();
+    // Tasks of their own: where one has to wait for a row, what is found out meanwhile does not wait for it.
+    let settle = |found| app.spawn(|app| async move { settle_these(&app, found).await });
+    let (mut found, mut settling, mut settle_at) = (Vec::new(), Vec::new(), None);
     loop {
         let next = match settle_at {
             Some(at) => timeout_at(at, sends.next()).await,
@@ -57,11 +63,18 @@ async fn drive_all(app: &App, asked: Vec<(Operation, Case)>) -> HashMap<Operatio
             Ok(None) => break,
             Err(_) => {
                 settle_at = None;
-                driven.extend(settle_these(app, std::mem::take(&mut found)).await);
+                settling.push(settle(std::mem::take(&mut found)));
             }
         }
     }
-    driven.extend(settle_these(app, found).await);
+    settling.push(settle(found));
+    let mut driven = HashMap::new();
+    for settled in settling {
+        match settled.await {
+            Ok(settled) => driven.extend(settled),
+            Err(error) => tracing::error!(%error, "settling broke off"),
+        }
+    }
     driven
 }
 
@@ -89,17 +102,29 @@ async fn settle_these(app: &App, mut found: Vec<(Operation, Found)>) -> Vec<(Ope
                 return settled.into_iter().map(driven).collect();
             }
             Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "operations are settled one by one"),
+            Err(error) => tracing::info!(%error, "operations are settled one by one"),
         }
     }
-    let mut driven = Vec::new();
+    let mut each: Vec<BoxFuture<'_, _>> = Vec::new();
     for (operation, found) in found {
-        match unpanicked(Box::pin(settle(app, &operation, found))).await {
-            Ok(settled) => driven.push((operation.id, settled.into())),
-            Err(error) => put_off(app, &operation, error).await,
+        each.push(holding::counted(settle_one(app, operation, found)).boxed());
+    }
+    let settled = stream::iter(each).buffer_unordered(AT_ONCE);
+    settled.filter_map(async |driven| driven).collect().await
+}
+
+async fn settle_one(
+    app: &App,
+    operation: Operation,
+    found: Found,
+) -> Option<(OperationId, Driven)> {
+    match unpanicked(Box::pin(settle(app, &operation, found))).await {
+        Ok(settled) => Some((operation.id, settled.into())),
+        Err(error) => {
+            put_off(app, &operation, error).await;
+            None
         }
     }
-    driven
 }
 
 /// A drive failed by a fault of ours, and counts all the same.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{NaiveDate, TimeDelta};
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use tokio::time::Instant;
 
@@ -13,8 +13,8 @@ use super::answer::{Progress, ended, finish};
 use super::case::Case;
 use super::decide::{Decided, Ready, Written, carry_out};
 use super::refresh::SaleAtPaid;
+use super::writing;
 use crate::app::App;
-use crate::db::together::{self, were_made};
 use crate::domain::operation::SalePlan;
 use crate::domain::payment::PaymentAction;
 use crate::domain::{OrderId, Yen};
@@ -38,7 +38,7 @@ pub struct Confirm {
 /// How far back a confirmation may be dated.
 const EARLIEST: TimeDelta = TimeDelta::days(3653);
 
-/// How many of many are looked into at once.
+/// How many are confirmed side by side, where they cannot be together.
 const AT_ONCE: usize = 4;
 
 /// Confirms a payment. Where Paid can be asked, its amount and state are adopted first.
@@ -54,8 +54,8 @@ pub async fn confirm(
     finish(app, case, intent, deadline).await
 }
 
-/// Confirms many payments of a store, each checked and sent like a single one; each has its own outcome, in their order.
-/// What is written of them is written together, with one wait for the disk: before any of them is sent, and after.
+/// Confirms a few payments of a store at once, each checked and sent like a single one; each has its own outcome, in their
+/// order. What is written of them is written together, with one wait for the disk before they are sent, and one after.
 pub async fn confirm_many(
     app: &App,
     wish: &Confirm,
@@ -63,36 +63,32 @@ pub async fn confirm_many(
 ) -> Vec<Result<Progress, Error>> {
     let mut looks: Vec<BoxFuture<'_, _>> = Vec::new();
     for (id, context) in asked {
-        let look = async move {
-            let (wish, deadline) = (wish.clone(), provider::deadline(app));
-            Confirmation::look_into(app, *id, wish, context, deadline).await
-        };
+        let (wish, deadline) = (wish.clone(), provider::deadline(app));
+        let look = Confirmation::look_into(app, *id, wish, context, deadline);
         looks.push(holding::counted(look).boxed());
     }
-    let looked: Vec<_> = stream::iter(looks).buffered(AT_ONCE).collect().await;
     let (mut outcomes, mut many) = (BTreeMap::new(), Vec::new());
-    for ((place, looked), (_, context)) in looked.into_iter().enumerate().zip(asked) {
+    for ((place, looked), (_, context)) in join_all(looks).await.into_iter().enumerate().zip(asked)
+    {
         match looked {
-            Ok(looked) => many.push((place, context, looked)),
+            Ok((seen, confirmation)) => many.push(OfMany {
+                place,
+                context,
+                seen,
+                confirmation,
+            }),
             Err(error) => drop(outcomes.insert(place, Err(error))),
         }
     }
-    let (mut sent, mut to_send) = (Vec::new(), Vec::new());
-    for (place, written) in write_many(app, many).await {
-        match written {
-            Ok((case, Some(intent))) => {
-                sent.push((place, intent.store_id, case.view.order.id, intent.id));
-                to_send.push((intent, case));
-            }
-            Ok((case, None)) => drop(outcomes.insert(place, Ok(Progress::at_once(case.view)))),
-            Err(error) => drop(outcomes.insert(place, Err(error))),
+    let confirmed = match write_together(app, &mut many).await {
+        Ok(Some(written)) => send_together(app, written).await,
+        Ok(None) => one_by_one(app, many).await,
+        Err(error) => {
+            tracing::info!(%error, "confirmations are written down one by one");
+            one_by_one(app, many).await
         }
-    }
-    let mut driven = drive_many(app, to_send).await;
-    for (place, store, order, intent) in sent {
-        let ended = ended(app, store, order, driven.remove(&intent)).await;
-        outcomes.insert(place, ended);
-    }
+    };
+    outcomes.extend(confirmed);
     outcomes.into_values().collect()
 }
 
@@ -151,20 +147,11 @@ impl Confirmation {
 }
 
 /// One of many, with its place among them.
-type OfMany<'a> = (usize, &'a Context<'a>, (Case, Confirmation));
-
-/// Writes down what is to be confirmed: all of it together, or each by itself where one does not stand as it was read.
-async fn write_many(app: &App, mut many: Vec<OfMany<'_>>) -> Vec<(usize, Written)> {
-    match write_together(app, &mut many).await {
-        Ok(Some(written)) => return written,
-        Ok(None) => {}
-        Err(error) => tracing::warn!(%error, "confirmations are written down one by one"),
-    }
-    let mut written = Vec::new();
-    for (place, context, (seen, confirmation)) in many {
-        written.push((place, confirmation.write(app, seen, context).await));
-    }
-    written
+struct OfMany<'a> {
+    place: usize,
+    context: &'a Context<'a>,
+    seen: Case,
+    confirmation: Confirmation,
 }
 
 /// `None`: nothing is written.
@@ -172,35 +159,76 @@ async fn write_together(
     app: &App,
     many: &mut [OfMany<'_>],
 ) -> Result<Option<Vec<(usize, Written)>>, Error> {
-    let are_understood =
-        |(_, _, (_, one)): &OfMany<'_>| one.calls().is_none_or(Calls::are_understood);
-    if many.len() < 2 || !many.iter().all(are_understood) {
+    if many.len() < 2 {
         return Ok(None);
     }
     // Rows are always locked in this order.
-    many.sort_by_key(|(_, _, (seen, _))| seen.view.order.id);
+    many.sort_by_key(|one| one.seen.view.order.id);
     let conn = &mut *app.db().await?;
     let shown = many
         .iter_mut()
-        .filter_map(|(_, _, (_, one))| one.shown.as_mut());
-    Calls::write_health_of(shown.map(|shown| &mut shown.calls), conn).await?;
+        .filter_map(|one| one.confirmation.shown.as_mut());
+    Calls::write_health_of(shown.map(|shown| &mut shown.calls).collect(), conn).await?;
     let (mut written, mut ready) = (Vec::new(), Vec::new());
-    for (place, context, (seen, one)) in &*many {
-        let decided = one.decide(app, seen);
-        match decided
-            .and_then(|decided| Ready::new(app, seen.clone(), decided, one.calls(), context))
-        {
-            Ok(one) => ready.push((*place, one)),
-            Err(refusal) => written.push((*place, Err(refusal))),
+    for one in &*many {
+        let (confirmation, seen) = (&one.confirmation, &one.seen);
+        let calls = confirmation.calls();
+        let decided = confirmation.decide(app, seen);
+        let decided =
+            decided.and_then(|decided| Ready::new(app, seen.clone(), decided, calls, one.context));
+        match decided {
+            Ok(decided) => ready.push((one.place, decided, calls)),
+            Err(refusal) => written.push((one.place, Err(refusal))),
         }
     }
-    let changes = ready.iter_mut().map(|(_, one)| one.changes().0);
-    let made = together::make_all(changes.collect(), conn).await;
-    if !were_made(made)? {
+    let all = ready.iter_mut().map(|(_, decided, _)| decided.writing());
+    if !writing::make_all(all.collect(), conn).await? {
         return Ok(None);
     }
-    written.extend(ready.into_iter().map(|(place, one)| (place, one.written())));
+    for (place, decided, calls) in ready {
+        calls.into_iter().for_each(Calls::are_written);
+        written.push((place, decided.written()));
+    }
     Ok(Some(written))
+}
+
+async fn send_together(
+    app: &App,
+    written: Vec<(usize, Written)>,
+) -> Vec<(usize, Result<Progress, Error>)> {
+    let (mut outcomes, mut sent, mut to_send) = (Vec::new(), Vec::new(), Vec::new());
+    for (place, written) in written {
+        match written {
+            Ok((case, Some(intent))) => {
+                sent.push((place, intent.store_id, case.view.order.id, intent.id));
+                to_send.push((intent, case));
+            }
+            Ok((case, None)) => outcomes.push((place, Ok(Progress::at_once(case.view)))),
+            Err(error) => outcomes.push((place, Err(error))),
+        }
+    }
+    let mut driven = drive_many(app, to_send).await;
+    for (place, store, order, intent) in sent {
+        let ended = ended(app, store, order, driven.remove(&intent)).await;
+        outcomes.push((place, ended));
+    }
+    outcomes
+}
+
+async fn one_by_one(app: &App, many: Vec<OfMany<'_>>) -> Vec<(usize, Result<Progress, Error>)> {
+    let mut each: Vec<BoxFuture<'_, _>> = Vec::new();
+    for one in many {
+        let confirmed = async move {
+            let deadline = provider::deadline(app);
+            let written = one.confirmation.write(app, one.seen, one.context).await;
+            match written {
+                Ok((case, intent)) => (one.place, finish(app, case, intent, deadline).await),
+                Err(error) => (one.place, Err(error)),
+            }
+        };
+        each.push(holding::counted(confirmed).boxed());
+    }
+    stream::iter(each).buffer_unordered(AT_ONCE).collect().await
 }
 
 /// The business date of a confirmation: today in Japan where none is wished.

@@ -7,11 +7,12 @@ use serde_json::json;
 use super::case::Case;
 use super::intent;
 use super::rules::no_payment;
+use super::writing::Writing;
 use crate::app::App;
-use crate::db::event::{self, NewEvent, Subject};
+use crate::db::event::{NewEvent, Subject};
 use crate::db::operation::{self, OpenOperation, Operation};
 use crate::db::order::OrderView;
-use crate::db::together::{FREE_TRIES, TRIES, Together, never_stands, were_made};
+use crate::db::together::{FREE_TRIES, TRIES, never_stands, were_made};
 use crate::domain::OrderId;
 use crate::domain::events::EventType;
 use crate::domain::operation::SalePlan;
@@ -104,12 +105,9 @@ async fn try_to(
     let case = case.if_placed()?;
     context.check_version(case.view.order.version)?;
     let decided = decide(&case)?;
-    let (id, actor) = (case.view.order.id, context.actor);
+    let about = Subject::Order(case.view.order.id);
     let mut ready = Ready::new(app, case, decided, calls, context)?;
-    let (changes, unflagged) = ready.changes();
-    let made = unflagged
-        .make(changes, Subject::Order(id), actor, conn)
-        .await;
+    let made = ready.writing().make(about, conn).await;
     Ok(were_made(made)?.then(|| ready.written()))
 }
 
@@ -162,7 +160,7 @@ impl<'a> Ready<'a> {
     }
 
     /// What is to be written.
-    pub fn changes(&mut self) -> (Together<'_>, Unflagged) {
+    pub fn writing(&mut self) -> Writing<'_> {
         let (store, now) = (self.context.store, self.now);
         let id = self.after.order.id;
         let is_told = !self.events.is_empty();
@@ -179,8 +177,14 @@ impl<'a> Ready<'a> {
             None => (changes, Unflagged::new(store, Codes::none(), now)),
         };
         let intent = self.asked.as_ref().map(|(_, row)| operation::creation(row));
-        let lines = event::lines(store, &self.events, self.context.actor, now);
-        (changes.and_maybe(intent).and_maybe(lines), unflagged)
+        Writing {
+            store,
+            actor: self.context.actor,
+            changes: changes.and_maybe(intent),
+            unflagged,
+            events: &self.events,
+            at: now,
+        }
     }
 
     /// What the caller goes on with, once it is written.

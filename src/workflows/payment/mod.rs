@@ -11,6 +11,7 @@
 //! | [`intent`] | what is to be asked of Paid, written down first |
 //! | [`find_out`] | one drive: asks Paid, sends, or both |
 //! | [`settle`] | writes down how a drive ended |
+//! | [`writing`] | what was decided, for one order or for many |
 //! | [`answer`] | what the caller is answered |
 //! | [`refresh`] | takes over what Paid shows, for one payment or for many |
 //!
@@ -27,6 +28,7 @@ pub mod lock;
 pub mod refresh;
 pub mod rules;
 pub mod settle;
+pub mod writing;
 
 pub use act::{cancel, refresh_one};
 pub use answer::resume;

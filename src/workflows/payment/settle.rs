@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 
 use super::case::Case;
 use super::find_out::{Gone, SaleFinding};
+use super::writing::{self, Writing};
 use crate::app::App;
-use crate::db::event::{self, NewEvent, Subject};
+use crate::db::event::{NewEvent, Subject};
 use crate::db::json::Json;
 use crate::db::operation::{self, OpenOperation, Operation};
 use crate::db::order::{Order, OrderBuyer, OrderView};
 use crate::db::payment::Payment;
-use crate::db::together::{self, FREE_TRIES, TRIES, Together, never_stands, were_made};
+use crate::db::together::{FREE_TRIES, TRIES, Together, never_stands, were_made};
 use crate::domain::events::EventType;
 use crate::domain::operation::{LastError, OperationState, Outcome, Plan, SalePlan, Sent};
 use crate::domain::payment::{HandlingStatus, PaymentFlag, PaymentStatus};
@@ -22,7 +23,6 @@ use crate::error::{Code, Error};
 use crate::workflows::durable::undecided::Undecided;
 use crate::workflows::durable::{end, lease};
 use crate::workflows::provider::Calls;
-use crate::workflows::unknown_code::Unflagged;
 
 /// What a drive of an operation on the sale of an order found out, and what it found that out by.
 pub struct Found {
@@ -34,27 +34,24 @@ pub struct Found {
     pub seen: Case,
 }
 
-/// Settles many operations at once, each as [`settle`] does, with one wait for the disk. False: none of them is, as one may
-/// not stand as it was found, or says what only a human understands; each is to be settled by itself.
+/// Settles many operations at once, each as [`settle`] does, with one wait for the disk. `None`: none of them is, and each
+/// is to be settled by itself.
 pub async fn settle_all(
     app: &App,
     many: &mut [(Operation, Found)],
 ) -> Result<Option<Vec<(Operation, OrderView)>>, Error> {
-    if !many.iter().all(|(_, found)| found.calls.are_understood()) {
-        return Ok(None);
-    }
     many.sort_by_key(|(_, found)| found.seen.view.order.id);
     let conn = &mut *app.db().await?;
-    Calls::write_health_of(many.iter_mut().map(|(_, found)| &mut found.calls), conn).await?;
+    let calls = many.iter_mut().map(|(_, found)| &mut found.calls);
+    Calls::write_health_of(calls.collect(), conn).await?;
     let mut settled = Vec::new();
     for (claimed, found) in &*many {
         let settlement = SaleSettlement::new(app, claimed, plan_of(claimed)?, &found.seen)?;
         settled.push(settlement.finish(app, found.finding.clone()).settled());
     }
-    let changes = settled.iter_mut().zip(&*many);
-    let changes = changes.map(|(settled, (_, found))| settled.changes(&found.seen, &found.calls).0);
-    let made = together::make_all(changes.collect(), conn).await;
-    if !were_made(made)? {
+    let all = settled.iter_mut().zip(&*many);
+    let all = all.map(|(settled, (_, found))| settled.writing(&found.seen, &found.calls));
+    if !writing::make_all(all.collect(), conn).await? {
         return Ok(None);
     }
     many.iter().for_each(|(_, found)| found.calls.are_written());
@@ -136,7 +133,7 @@ struct Settled<'a> {
 
 impl Settled<'_> {
     /// What is to be written of an order that was `seen` before.
-    fn changes<'b>(&'b mut self, seen: &Case, calls: &'b Calls) -> (Together<'b>, Unflagged) {
+    fn writing<'b>(&'b mut self, seen: &Case, calls: &'b Calls) -> Writing<'b> {
         let changes = if self.is_put_off {
             Together::new()
         } else {
@@ -145,11 +142,14 @@ impl Settled<'_> {
         let changes = changes.provided("operation", operation::held(self.claimed));
         let (changes, unflagged) = calls.write_with(changes);
         let operation = &self.operation;
-        let (store, actor) = (operation.store_id, &operation.actor);
-        let changes = changes
-            .and(operation::change(operation))
-            .and_maybe(event::lines(store, &self.events, actor, self.now));
-        (changes, unflagged)
+        Writing {
+            store: operation.store_id,
+            actor: &operation.actor,
+            changes: changes.and(operation::change(operation)),
+            unflagged,
+            events: &self.events,
+            at: self.now,
+        }
     }
 
     /// Writes it, with a flag on whatever was answered that is not understood.
@@ -164,9 +164,7 @@ impl Settled<'_> {
             Some(_) => Subject::Member(self.after.member.id),
             None => Subject::Order(self.after.order.id),
         };
-        let actor = &self.claimed.actor;
-        let (changes, unflagged) = self.changes(seen, calls);
-        let made = unflagged.make(changes, about, actor, conn).await;
+        let made = self.writing(seen, calls).make(about, conn).await;
         Ok(were_made(made)?.then(|| self.written()))
     }
 

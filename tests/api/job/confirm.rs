@@ -272,6 +272,29 @@ async fn two_workers_share_a_job_and_confirm_nothing_twice() {
 }
 
 #[actix_web::test]
+async fn who_stops_a_job_in_the_middle_of_a_portion_stops_what_it_had_not_begun() {
+    let app = TestApp::with_paid().await;
+    let orders = app.unconfirmed_orders(20).await;
+    let body = json!({ "order_ids": orders });
+    let id = app.bulk(CONFIRM, body).await.text_at("/id");
+    let slow = json!({ "operation": "fix", "kind": "delay", "share": 1.0, "delay_ms": 1500 });
+    app.sandbox.fault_with(slow).await;
+    let stop = async {
+        app.when(async || app.sandbox.in_flight().await == 16).await;
+        let cancel = format!("/v1/admin/jobs/{id}/cancel");
+        app.admin().act(&cancel).await.expect(200);
+    };
+    let (worked, ()) = tokio::join!(job::run_due(&app.app, 1), stop);
+    worked.unwrap();
+    let job = app.job(&id).await;
+    assert_eq!(
+        (&job["state"], counts(&job)),
+        (&json!("cancelled"), [20, 16, 16, 0, 0, 0])
+    );
+    assert_eq!(app.calls_of("fix").await, 16);
+}
+
+#[actix_web::test]
 async fn a_repeated_request_makes_one_job_and_an_order_under_work_is_left_to_it() {
     let app = TestApp::with_paid().await;
     let order = app.unconfirmed_order().await;

@@ -83,8 +83,8 @@ impl<'a> Together<'a> {
     }
 }
 
-/// Before the changes of many in one transaction: one whose row is locked must not hold up the others, which can be written by
-/// themselves.
+/// Before the changes of many in one transaction, which wait for each row a second at most: one whose row is locked must not
+/// hold up the others, which can be written by themselves.
 pub fn with_little_patience() -> impl QueryFragment<Pg> + Send + 'static {
     diesel::sql_query("SELECT set_config('lock_timeout', '1000', TRUE)")
 }

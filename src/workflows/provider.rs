@@ -114,6 +114,8 @@ struct Made {
     at: DateTime<Utc>,
     rows: Vec<ProviderCall>,
     health: Option<Health>,
+    /// When that was said.
+    answered_at: DateTime<Utc>,
     not_understood: Codes,
 }
 
@@ -126,6 +128,7 @@ impl Calls {
             at: app.clock.now(),
             rows: Vec::new(),
             health: None,
+            answered_at: app.clock.now(),
             not_understood: Codes::none(),
         };
         Self {
@@ -152,6 +155,7 @@ impl Calls {
 
     /// Notes a call that moved money or submitted an application.
     pub fn note(&mut self, name: &str, call: &Call) {
+        self.made.answered_at = self.app.clock.now();
         self.made.health = Some(health(
             call.http_status,
             call.codes().is_auth_failure(),
@@ -165,6 +169,7 @@ impl Calls {
 
     /// Notes every send of a read.
     pub fn note_read(&mut self, attempts: &[Attempt]) {
+        self.made.answered_at = self.app.clock.now();
         for attempt in attempts {
             let outcome = match (&attempt.failure, attempt.codes.is_empty()) {
                 (Some(_), _) => "unknown",
@@ -227,7 +232,7 @@ impl Calls {
         conn: &mut AsyncPgConnection,
     ) -> QueryResult<()> {
         let said = many.iter().filter(|calls| calls.made.health.is_some());
-        if let Some(latest) = said.max_by_key(|calls| calls.made.at) {
+        if let Some(latest) = said.max_by_key(|calls| calls.made.answered_at) {
             latest.write_health(conn).await?;
         }
         many.iter_mut().for_each(|calls| calls.made.health = None);

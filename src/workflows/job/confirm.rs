@@ -19,29 +19,46 @@ use crate::workflows::payment::answer::Progress;
 use crate::workflows::payment::{self, Confirm};
 
 /// How many confirmations of a portion are at Paid at once. What is written of these is written together: more would be fewer
-/// waits for the disk, and more than a shop's account at Paid should be asked of in one moment.
+/// waits for the disk, and too many calls for one account in one moment, of which several portions may be under way.
 const TOGETHER: usize = 16;
 
-/// Confirms the items of a portion, as long as nobody stops the job; what is left then stays as it is.
+/// Confirms the items of a portion. Once somebody stops the job, what nobody has begun stays as it is.
 pub(super) async fn confirm_all(
     app: &App,
     job: &Job,
     fixed_on: NaiveDate,
     items: Vec<Item>,
-) -> Result<Vec<Item>, Error> {
-    let (mut done, mut left) = (Vec::new(), items);
-    while !left.is_empty() && !is_stopped(app, job).await? {
+) -> Vec<Item> {
+    let (mut done, mut left, mut goes_on) = (Vec::new(), items, true);
+    while !left.is_empty() {
+        if goes_on && !is_running(app, job).await {
+            goes_on = false;
+            let begun = |item: &Item| item.made.is_some();
+            let (begun, untouched): (Vec<_>, Vec<_>) = left.into_iter().partition(begun);
+            done.extend(untouched);
+            left = begun;
+            continue;
+        }
         let later = left.split_off(TOGETHER.min(left.len()));
         done.extend(confirm_some(app, job, fixed_on, left).await);
         left = later;
     }
-    done.extend(left);
-    Ok(done)
+    done
 }
 
-async fn is_stopped(app: &App, job: &Job) -> Result<bool, Error> {
-    let now = job::find(job.store_id, job.id, &*app.db().await?).await?;
-    Ok(now.is_some_and(|job| job.state == JobState::Cancelling))
+/// False too where nobody can tell: a job that runs is taken up again soon.
+async fn is_running(app: &App, job: &Job) -> bool {
+    let state = async {
+        let now = job::find(job.store_id, job.id, &*app.db().await?).await?;
+        Ok::<_, Error>(now.map(|job| job.state))
+    };
+    match state.await {
+        Ok(state) => state == Some(JobState::Running),
+        Err(error) => {
+            tracing::warn!(job = %job.id, %error, "whether a job still runs could not be seen");
+            false
+        }
+    }
 }
 
 async fn confirm_some(app: &App, job: &Job, fixed_on: NaiveDate, items: Vec<Item>) -> Vec<Item> {

@@ -97,7 +97,7 @@ async fn do_portion(app: &App, held: &HeldPortion, ahead: &mut Ahead) -> Result<
         Task::MemberRefresh => refresh::refresh_members(app, job, to_do(app, held).await?).await,
         Task::PaymentRefresh => refresh::refresh_payments(app, job, to_do(app, held).await?).await,
         Task::PaymentConfirm { fixed_on } => {
-            confirm::confirm_all(app, job, fixed_on, to_do(app, held).await?).await?
+            confirm::confirm_all(app, job, fixed_on, to_do(app, held).await?).await
         }
         Task::MemberImport { dry_run, atomic } => {
             return import::import(app, held, dry_run, atomic, ahead).await;

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use chrono::{NaiveDate, TimeDelta};
+use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
-use futures_util::{FutureExt as _, StreamExt as _, stream};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::act::{asked, look, may_be_asked};
@@ -38,7 +39,7 @@ pub struct Confirm {
 /// How far back a confirmation may be dated.
 const EARLIEST: TimeDelta = TimeDelta::days(3653);
 
-/// How many are confirmed side by side, where they cannot be together.
+/// How many are written down side by side, where they cannot be together. Each is sent as soon as it is written down.
 const AT_ONCE: usize = 4;
 
 /// Confirms a payment. Where Paid can be asked, its amount and state are adopted first.
@@ -216,11 +217,14 @@ async fn send_together(
 }
 
 async fn one_by_one(app: &App, many: Vec<OfMany<'_>>) -> Vec<(usize, Result<Progress, Error>)> {
-    let mut each: Vec<BoxFuture<'_, _>> = Vec::new();
+    let (turns, mut each) = (Semaphore::new(AT_ONCE), Vec::<BoxFuture<'_, _>>::new());
     for one in many {
+        let turns = &turns;
         let confirmed = async move {
             let deadline = provider::deadline(app);
+            let turn = turns.acquire().await;
             let written = one.confirmation.write(app, one.seen, one.context).await;
+            drop(turn);
             match written {
                 Ok((case, intent)) => (one.place, finish(app, case, intent, deadline).await),
                 Err(error) => (one.place, Err(error)),
@@ -228,7 +232,7 @@ async fn one_by_one(app: &App, many: Vec<OfMany<'_>>) -> Vec<(usize, Result<Prog
         };
         each.push(holding::counted(confirmed).boxed());
     }
-    stream::iter(each).buffer_unordered(AT_ONCE).collect().await
+    join_all(each).await
 }
 
 /// The business date of a confirmation: today in Japan where none is wished.

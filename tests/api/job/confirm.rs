@@ -295,6 +295,39 @@ async fn who_stops_a_job_in_the_middle_of_a_portion_stops_what_it_had_not_begun(
 }
 
 #[actix_web::test]
+async fn what_an_earlier_try_has_confirmed_is_told_though_the_job_is_stopped() {
+    let app = TestApp::with_paid().await;
+    let orders = app.unconfirmed_orders(2).await;
+    let body = json!({ "order_ids": orders });
+    let id = app.bulk(CONFIRM, body).await.text_at("/id");
+    let held = app.hold_a_portion().await;
+    let ticket = app.ticket(&held, 0).await;
+    let begun = app.items(&id).await[0].0.clone();
+    let context = Context::unconditional(held.job.store_id, &held.job.actor, &ticket);
+    payment::confirm(
+        &app.app,
+        begun.parse().unwrap(),
+        Confirm::default(),
+        &context,
+    )
+    .await
+    .unwrap();
+    let cancel = format!("/v1/admin/jobs/{id}/cancel");
+    app.admin().act(&cancel).await.expect(200);
+    job::work(&app.app, &held).await.unwrap();
+    let other = orders.iter().find(|order| **order != begun).unwrap();
+    assert_eq!(
+        app.items(&id).await,
+        [
+            item(&begun, "succeeded", Value::Null),
+            item(other, "not_started", Value::Null)
+        ]
+    );
+    assert_eq!(app.job(&id).await["state"], "cancelled");
+    assert_eq!(app.calls_of("fix").await, 1);
+}
+
+#[actix_web::test]
 async fn a_repeated_request_makes_one_job_and_an_order_under_work_is_left_to_it() {
     let app = TestApp::with_paid().await;
     let order = app.unconfirmed_order().await;

@@ -9,14 +9,12 @@ use futures_util::stream::{self, FuturesUnordered};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Driven, look_into, unpanicked};
+use super::{Driven, counting, look_into, unpanicked};
 use crate::app::App;
 use crate::db::operation::Operation;
 use crate::domain::OperationId;
-use crate::domain::operation::Plan;
 use crate::error::Error;
 use crate::holding;
-use crate::workflows::durable::end;
 use crate::workflows::payment::case::Case;
 use crate::workflows::payment::settle::{Found, settle, settle_all};
 
@@ -80,16 +78,11 @@ async fn drive_all(app: &App, asked: Vec<(Operation, Case)>) -> HashMap<Operatio
 
 /// `None`: by a fault of ours, nothing was found out.
 async fn find_out(app: &App, operation: Operation, seen: Case) -> Option<(Operation, Found)> {
-    let Plan::Sale(plan) = &operation.plan.0 else {
-        return None;
-    };
-    match unpanicked(Box::pin(look_into(app, &operation, plan, seen))).await {
-        Ok(found) => Some((operation, found)),
-        Err(error) => {
-            put_off(app, &operation, error).await;
-            None
-        }
-    }
+    let found = counting(app, &operation, look_into(app, &operation, seen)).await;
+    let found = found
+        .inspect_err(|error| not_driven(&operation, error))
+        .ok()?;
+    Some((operation, found))
 }
 
 async fn settle_these(app: &App, mut found: Vec<(Operation, Found)>) -> Vec<(OperationId, Driven)> {
@@ -118,20 +111,13 @@ async fn settle_one(
     operation: Operation,
     found: Found,
 ) -> Option<(OperationId, Driven)> {
-    match unpanicked(Box::pin(settle(app, &operation, found))).await {
-        Ok(settled) => Some((operation.id, settled.into())),
-        Err(error) => {
-            put_off(app, &operation, error).await;
-            None
-        }
-    }
+    let settled = counting(app, &operation, settle(app, &operation, found)).await;
+    let settled = settled
+        .inspect_err(|error| not_driven(&operation, error))
+        .ok()?;
+    Some((operation.id, settled.into()))
 }
 
-/// A drive failed by a fault of ours, and counts all the same.
-async fn put_off(app: &App, operation: &Operation, error: Error) {
-    let id = operation.id;
-    tracing::error!(operation = %id, %error, "an operation could not be driven");
-    if let Err(error) = end::put_off_unsettled(app, operation).await {
-        tracing::error!(operation = %id, %error, "and its next drive could not be put off");
-    }
+fn not_driven(operation: &Operation, error: &Error) {
+    tracing::error!(operation = %operation.id, %error, "an operation could not be driven");
 }

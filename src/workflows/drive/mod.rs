@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::db::operation::{self, Operation};
 use crate::db::order::OrderView;
 use crate::db::paid_settings::{self, PaidSettings};
-use crate::domain::operation::{ApplicationPlan, OperationState, Plan, SalePlan};
+use crate::domain::operation::{ApplicationPlan, OperationState, Plan};
 use crate::domain::{OperationId, StoreId};
 use crate::error::Error;
 use crate::holding;
@@ -25,7 +25,7 @@ use crate::workflows::durable::lease::{self, Hold};
 use crate::workflows::durable::undecided::Undecided;
 use crate::workflows::payment::case::Case;
 use crate::workflows::payment::find_out::find_out as find_out_about_payment;
-use crate::workflows::payment::settle::{Found, settle as settle_payment};
+use crate::workflows::payment::settle::{Found, plan_of, settle as settle_payment};
 use crate::workflows::provider::{self, About, Calls};
 
 /// What a drive came to.
@@ -55,12 +55,21 @@ async fn drive_known(
     operation: Operation,
     known: Option<Case>,
 ) -> Result<Driven, Error> {
+    counting(app, &operation, drive_once(app, &operation, known)).await
+}
+
+/// Does a step of a drive. Where that fails by a fault of ours, the drive counts.
+async fn counting<T>(
+    app: &App,
+    operation: &Operation,
+    step: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
     // On the heap, as the rows that it passes on make it large.
-    let driven = unpanicked(Box::pin(drive_once(app, &operation, known))).await;
-    if driven.is_err() {
-        end::put_off_unsettled(app, &operation).await?;
+    let done = unpanicked(Box::pin(step)).await;
+    if done.is_err() {
+        end::put_off_unsettled(app, operation).await?;
     }
-    driven
+    done
 }
 
 /// The same work, which fails where it would panic.
@@ -81,12 +90,12 @@ async fn drive_once(
     known: Option<Case>,
 ) -> Result<Driven, Error> {
     match (&operation.plan.0, operation.order_id) {
-        (Plan::Sale(plan), Some(order)) => {
+        (Plan::Sale(_), Some(order)) => {
             let case = match known {
                 Some(case) => case,
                 None => Case::read(operation.store_id, order, &*app.db().await?).await?,
             };
-            let found = look_into(app, operation, plan, case).await?;
+            let found = look_into(app, operation, case).await?;
             let settled = Box::pin(settle_payment(app, operation, found)).await?;
             Ok(settled.into())
         }
@@ -98,12 +107,8 @@ async fn drive_once(
 }
 
 /// Finds out what became of an operation on a sale.
-async fn look_into(
-    app: &App,
-    operation: &Operation,
-    plan: &SalePlan,
-    seen: Case,
-) -> Result<Found, Error> {
+async fn look_into(app: &App, operation: &Operation, seen: Case) -> Result<Found, Error> {
+    let plan = plan_of(operation)?;
     let (mut calls, hold) = (calls(app, operation), Hold::new(app, operation));
     let finding = match account(app, &seen.settings, operation) {
         Ok(account) => {

@@ -114,7 +114,7 @@ fn missing_row() -> Error {
 }
 
 /// The plan of an operation on a sale.
-fn plan_of(operation: &Operation) -> Result<&SalePlan, Error> {
+pub fn plan_of(operation: &Operation) -> Result<&SalePlan, Error> {
     match &operation.plan.0 {
         Plan::Sale(plan) => Ok(plan),
         Plan::Application(_) => Err(anyhow::anyhow!("not an operation on a sale").into()),

@@ -5,8 +5,8 @@ use diesel::QueryResult;
 use diesel::expression::{ValidGrouping, is_aggregate};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Text};
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Bool, Text};
 
 /// A word of our own.
 #[derive(Clone, Copy, Debug)]
@@ -45,44 +45,45 @@ impl QueryFragment<Pg> for Word {
 /// plan not kept, so that callers cannot have a connection keep any number of plans.
 const USUAL: [i64; 5] = [11, 21, 51, 101, 201];
 
-/// The first rows of a query.
-#[derive(Clone, Debug)]
-pub(super) struct First<Q> {
-    query: Q,
-    rows: i64,
-    is_literal: bool,
+/// Is an id among the first that a query finds? What is to be shown is then looked up by its key for these alone, whatever
+/// PostgreSQL knows of the store: the query inside is carried out on its own, and reads one range of one index.
+pub(super) struct AmongFirst<Id> {
+    pub id: Id,
+    pub ids: Ids,
+    pub rows: i64,
 }
 
-impl<Q> First<Q> {
-    /// At most so many. `one_range`: whatever is looked for, the rows stand one after the other in an index, so that one
-    /// plan is right for all values. Otherwise each call is planned for its own, as with [`Anew`](super::Anew).
-    pub(super) fn new(rows: i64, query: Q, one_range: bool) -> Self {
-        Self {
-            query,
-            rows,
-            is_literal: one_range && USUAL.contains(&rows),
-        }
-    }
+/// A query for ids.
+pub(super) type Ids = Box<dyn QueryFragment<Pg> + Send>;
+
+impl<Id> Expression for AmongFirst<Id> {
+    type SqlType = Bool;
 }
 
-impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for First<Q> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        self.query.walk_ast(out.reborrow())?;
-        out.push_sql(" LIMIT ");
-        if self.is_literal {
-            out.push_sql(&self.rows.to_string());
-            return Ok(());
-        }
-        out.unsafe_to_cache_prepared();
-        out.push_bind_param::<BigInt, _>(&self.rows)
-    }
+impl<Id: AppearsOnTable<T>, T> AppearsOnTable<T> for AmongFirst<Id> {}
+
+impl<Id> ValidGrouping<()> for AmongFirst<Id> {
+    type IsAggregate = is_aggregate::No;
 }
 
-impl<Q> QueryId for First<Q> {
+impl<Id> QueryId for AmongFirst<Id> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl<Q: Query> Query for First<Q> {
-    type SqlType = Q::SqlType;
+impl<Id: QueryFragment<Pg>> QueryFragment<Pg> for AmongFirst<Id> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.id.walk_ast(out.reborrow())?;
+        out.push_sql(" = ANY (");
+        self.ids.walk_ast(out.reborrow())?;
+        out.push_sql(" LIMIT ");
+        if USUAL.contains(&self.rows) {
+            out.push_sql(&self.rows.to_string());
+        } else {
+            out.unsafe_to_cache_prepared();
+            out.push_bind_param::<BigInt, _>(&self.rows)?;
+        }
+        out.push_sql(")");
+        Ok(())
+    }
 }

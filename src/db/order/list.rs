@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::row::views;
 use super::shown::OrderShown;
 use crate::db::Anew;
-use crate::db::literal::{First, Word};
+use crate::db::literal::{AmongFirst, Ids, Word};
 use crate::db::operation;
 use crate::db::schema::{members, operations, orders, payments};
 use crate::db::search::{self, Matches};
@@ -36,19 +36,68 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Do the orders that it takes in stand one after the other in an index, newest first?
-    fn is_one_range(&self) -> bool {
-        let of_others = self.payment_method.is_some()
-            || self.amount_mismatch.is_some()
-            || self.placed_from.is_some()
-            || self.placed_to.is_some()
-            || self.q.is_some();
-        let with_index = [
-            self.member_id.is_some(),
-            self.payment_status.is_some(),
-            self.handling_status.is_some(),
-        ];
-        !of_others && with_index.into_iter().filter(|wanted| *wanted).count() <= 1
+    /// The ids of the orders that it takes in, newest first, where they stand one after the other in an index.
+    fn range(&self, store: StoreId, before: Option<OrderId>) -> Option<Ids> {
+        let of_orders = || {
+            let mut ids = orders::table
+                .filter(orders::store_id.eq(store))
+                .filter(orders::discarded_at.is_null())
+                .order(orders::id.desc())
+                .select(orders::id)
+                .into_boxed();
+            if let Some(before) = before {
+                ids = ids.filter(orders::id.lt(before));
+            }
+            ids
+        };
+        let of_payments = || {
+            let mut ids = payments::table
+                .filter(payments::store_id.eq(store))
+                .order(payments::order_id.desc())
+                .select(payments::order_id)
+                .into_boxed();
+            if let Some(before) = before {
+                ids = ids.filter(payments::order_id.lt(before));
+            }
+            ids
+        };
+        if self.placed_from.is_some() || self.placed_to.is_some() || self.q.is_some() {
+            return None;
+        }
+        let by = (
+            self.member_id,
+            self.payment_status,
+            self.handling_status,
+            self.payment_method,
+            self.amount_mismatch,
+        );
+        let ids: Ids = match by {
+            (None, None, None, None, None) => Box::new(of_orders()),
+            (Some(member), None, None, None, None) => {
+                Box::new(of_orders().filter(orders::member_id.eq(member)))
+            }
+            // Without those of orders that were never placed.
+            (None, Some(PaymentStatus::Failed), None, None, None) => Box::new(
+                of_payments()
+                    .filter(payments::status.eq(Word("failed")))
+                    .filter(payments::order_total.is_not_null()),
+            ),
+            (None, Some(status), None, None, None) => {
+                Box::new(of_payments().filter(payments::status.eq(status)))
+            }
+            (None, None, Some(label), None, None) => {
+                Box::new(of_orders().filter(orders::handling_status.eq(label)))
+            }
+            // In a word, so that the index that leaves Paid out is known to hold them.
+            (None, None, None, Some(method), None) if method != PaymentMethod::Paid => Box::new(
+                of_orders()
+                    .filter(orders::payment_method.eq(method))
+                    .filter(orders::payment_method.ne(Word("paid"))),
+            ),
+            (None, None, None, None, Some(true)) => Box::new(of_payments().filter(payments::apart)),
+            _ => return None,
+        };
+        Some(ids)
     }
 }
 
@@ -133,6 +182,20 @@ pub async fn list(
     if let Some(found) = among_newest(store, filter, before, limit, conn).await? {
         return Ok(found);
     }
+    if let Some(ids) = filter.range(store, before) {
+        let page = AmongFirst {
+            id: orders::id,
+            ids,
+            rows: limit,
+        };
+        return views!()
+            .filter(orders::store_id.eq(store))
+            .filter(page)
+            .order(orders::id.desc())
+            .select(OrderShown::as_select())
+            .load(&mut &*conn)
+            .await;
+    }
     let mut query = searched!(
         views!().select(OrderShown::as_select()),
         store,
@@ -142,7 +205,7 @@ pub async fn list(
     if let Some(before) = before {
         query = query.filter(orders::id.lt(before));
     }
-    First::new(limit, query.order(orders::id.desc()), filter.is_one_range())
+    Anew(query.order(orders::id.desc()).limit(limit))
         .load(&mut &*conn)
         .await
 }

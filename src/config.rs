@@ -42,6 +42,8 @@ pub struct Config {
     pub retry_scale: f64,
     /// `KAKEURI_RATE_LIMITS`: on unless `off`.
     pub rate_limits: bool,
+    /// `KAKEURI_PUBLIC_URL`: the address under which clients reach the service; absent: where it listens.
+    pub public_url: Option<Url>,
     /// `KAKEURI_CORS_ORIGINS`: which front ends may call from a browser.
     pub cors_origins: Vec<String>,
     /// `KAKEURI_CALLS_PER_MINUTE`: how often one principal may call.
@@ -121,6 +123,7 @@ impl Config {
             retry_scale: get.or("KAKEURI_RETRY_SCALE", "1", scale)?,
             rate_limits: get.or("KAKEURI_RATE_LIMITS", "on", switch)?,
             calls_per_minute: get.or("KAKEURI_CALLS_PER_MINUTE", CALLS_PER_MINUTE, calls)?,
+            public_url: get.maybe("KAKEURI_PUBLIC_URL", base_url)?,
             cors_origins: get.or("KAKEURI_CORS_ORIGINS", "", origins)?,
             trusted_proxies: get.or("KAKEURI_TRUSTED_PROXIES", "", proxies)?,
             token_ttl: get.or("KAKEURI_TOKEN_TTL", "15m", duration)?,
@@ -133,6 +136,14 @@ impl Config {
             spool_dir: get.maybe("KAKEURI_SPOOL_DIR", folder)?,
             demo: get.maybe("KAKEURI_DEMO", switch)?,
         })
+    }
+
+    /// The address under which clients reach the service, without a slash at its end.
+    pub fn public_url(&self) -> String {
+        match &self.public_url {
+            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+            None => format!("http://{}", self.listen),
+        }
     }
 
     /// The address of an environment, `None` where the operator has not set it.

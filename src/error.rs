@@ -24,6 +24,8 @@ text_enum! {
         WrongAudience = "wrong_audience" ("トークンの対象が違います", "The token is for the other API"),
         /// The token lacks a scope.
         MissingScope = "missing_scope" ("権限がありません", "The token lacks a scope"),
+        /// A client may not call from there.
+        AddressNotAllowed = "address_not_allowed" ("この接続元からは利用できません", "The address is not allowed"),
         /// The member's status forbids it.
         MemberNotActive = "member_not_active" ("会員が有効ではありません", "The member is not active"),
         /// Nothing there.

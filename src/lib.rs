@@ -10,7 +10,7 @@
 //! | [`http`] | the only place that knows actix |
 //! | [`worker`] | the loop that drives on what is due |
 //! | [`demo`] | a store to look at, for newcomers |
-//! | [`app`], [`config`], [`error`], [`clock`], [`crypto`], [`holding`], [`passwords`], [`tokens`] | at the side |
+//! | [`app`], [`config`], [`error`], [`clock`], [`crypto`], [`holding`], [`passwords`], [`public_keys`], [`tokens`] | at the side |
 //!
 //! Direction of dependencies: `http`, `worker` → `workflows` → `db`, `paid` → `domain`.
 
@@ -30,6 +30,7 @@ pub mod http;
 pub mod member_csv;
 pub mod paid;
 pub mod passwords;
+pub mod public_keys;
 pub mod tokens;
 pub mod worker;
 pub mod workflows;

@@ -15,8 +15,8 @@ use quick_cache::sync::Cache;
 use crate::clock::Clock;
 use crate::crypto::MasterKeys;
 use crate::db::signing_key::{self, SigningKey};
-use crate::domain::StoreId;
 use crate::domain::permissions::Scope;
+use crate::domain::{ClientId, MemberId, StoreId, UserId};
 
 /// Who issues our tokens.
 pub const ISSUER: &str = "kakeuri";
@@ -34,13 +34,75 @@ text_enum! {
     }
 }
 
+/// Whom a token stands for. A word that is none of these is no token of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Holder {
+    /// A member, of the storefront.
+    Member(MemberId),
+    /// One of the staff.
+    User(UserId),
+    /// A partner's program.
+    Client(ClientId),
+    /// A developer, on the command line.
+    CommandLine,
+}
+
+impl Holder {
+    /// Who, for the log of events.
+    pub fn actor(self) -> String {
+        match self {
+            Self::Member(_) | Self::User(_) | Self::Client(_) => self.to_string(),
+            Self::CommandLine => format!("token:{self}"),
+        }
+    }
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Member(id) => write!(f, "member:{id}"),
+            Self::User(id) => write!(f, "user:{id}"),
+            Self::Client(id) => write!(f, "client:{id}"),
+            Self::CommandLine => f.write_str("cli"),
+        }
+    }
+}
+
+impl std::str::FromStr for Holder {
+    type Err = BadToken;
+
+    fn from_str(text: &str) -> Result<Self, BadToken> {
+        let holder = match text.split_once(':') {
+            Some(("member", id)) => id.parse().map(Self::Member).ok(),
+            Some(("user", id)) => id.parse().map(Self::User).ok(),
+            Some(("client", id)) => id.parse().map(Self::Client).ok(),
+            Some(_) => None,
+            None => (text == "cli").then_some(Self::CommandLine),
+        };
+        holder.ok_or(BadToken::Invalid)
+    }
+}
+
+impl serde::Serialize for Holder {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Holder {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// What a token says.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Claims {
     /// Who issued it.
     pub iss: String,
-    /// Whom it stands for: `member:<id>`, `user:<id>`, or the name of a partner or of the command line.
-    pub sub: String,
+    /// Whom it stands for.
+    pub sub: Holder,
     /// The one API it is for.
     pub aud: Audience,
     /// The store it is for.
@@ -49,7 +111,7 @@ pub struct Claims {
     pub exp: i64,
     /// When it was issued.
     pub iat: i64,
-    /// The session, or a random value where there is none.
+    /// The session, or the generation of a client's tokens.
     pub jti: uuid::Uuid,
     /// What it allows, separated by spaces.
     pub scope: String,
@@ -60,7 +122,7 @@ impl Claims {
     pub fn new(
         audience: Audience,
         store: StoreId,
-        sub: String,
+        sub: Holder,
         jti: uuid::Uuid,
         now: DateTime<Utc>,
         ttl: TimeDelta,
@@ -253,7 +315,7 @@ mod tests {
         Claims::new(
             Audience::Admin,
             StoreId::new(),
-            "cli".into(),
+            Holder::CommandLine,
             uuid::Uuid::new_v4(),
             clock.now(),
             ttl,
@@ -298,7 +360,7 @@ mod tests {
             let mut parts: Vec<_> = good.split('.').collect();
             let other = BASE64_URL_SAFE_NO_PAD.encode(
                 serde_json::to_string(&Claims {
-                    sub: "user:1".into(),
+                    sub: Holder::User(UserId::new()),
                     ..claims.clone()
                 })
                 .unwrap(),

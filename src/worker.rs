@@ -121,6 +121,8 @@ async fn upkeep(app: &App) -> Result<usize, Error> {
     for kind in [Obsolete::Sessions, Obsolete::PasswordTokens] {
         purged += db::upkeep::purge(kind, now - USELESS, &mut *app.db().await?).await?;
     }
+    let signed = Obsolete::ClientAssertions;
+    purged += db::upkeep::purge(signed, now, &mut *app.db().await?).await?;
     Ok(purged + job::tidy(app).await? + job::schedule_due(app).await?)
 }
 

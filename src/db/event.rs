@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::schema::events;
 use crate::domain::events::EventType;
-use crate::domain::{EventId, JobId, MemberId, OrderId, ProductId, StoreId};
+use crate::domain::{ClientId, EventId, JobId, MemberId, OrderId, ProductId, StoreId};
 
 /// A line of the log.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -45,6 +45,8 @@ pub enum Subject {
     Product(ProductId),
     /// A bulk job.
     Job(JobId),
+    /// A partner's program.
+    Client(ClientId),
 }
 
 impl Subject {
@@ -65,6 +67,7 @@ impl Subject {
             Self::Order(id) => ("order", id.0),
             Self::Product(id) => ("product", id.0),
             Self::Job(id) => ("job", id.0),
+            Self::Client(id) => ("client", id.0),
         }
     }
 }

@@ -28,6 +28,8 @@ use crate::holding::Holding;
 
 pub mod admin_user;
 pub mod application;
+pub mod client;
+pub mod client_assertion;
 pub mod counter;
 pub mod event;
 pub mod given_up;

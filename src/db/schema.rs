@@ -14,6 +14,35 @@ diesel::table! {
 }
 
 diesel::table! {
+    client_assertions (store_id, client_id, jti_hash) {
+        store_id -> Uuid,
+        client_id -> Uuid,
+        jti_hash -> Bytea,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    clients (store_id, id) {
+        store_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        auth_method -> Text,
+        scopes -> Array<Text>,
+        secret_hash -> Nullable<Bytea>,
+        former_hash -> Nullable<Bytea>,
+        former_until -> Nullable<Timestamptz>,
+        jwks -> Nullable<Jsonb>,
+        allowed_ips -> Array<Text>,
+        generation -> Uuid,
+        last_used_at -> Nullable<Timestamptz>,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     counters (store_id, name) {
         store_id -> Uuid,
         name -> Text,
@@ -362,6 +391,8 @@ diesel::table! {
 
 diesel::allow_tables_to_appear_in_same_query!(
     admin_users,
+    client_assertions,
+    clients,
     counters,
     events,
     idempotency_keys,

@@ -24,6 +24,8 @@ pub enum Obsolete {
     Sessions,
     /// One-time tokens that ended before the moment.
     PasswordTokens,
+    /// What clients have signed that would be taken no more at the moment.
+    ClientAssertions,
     /// The items of jobs that ended before the moment.
     JobItems,
     /// Jobs without items that ended before the moment.
@@ -41,6 +43,7 @@ impl Obsolete {
             Self::Keys => PORTIONS_OF_KEYS,
             Self::Sessions
             | Self::PasswordTokens
+            | Self::ClientAssertions
             | Self::JobItems
             | Self::Jobs
             | Self::JobPortions
@@ -64,6 +67,11 @@ impl Obsolete {
             Self::PasswordTokens => {
                 "DELETE FROM password_tokens WHERE (store_id, id) IN ( \
                      SELECT store_id, id FROM password_tokens WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)"
+            }
+            Self::ClientAssertions => {
+                "DELETE FROM client_assertions WHERE (store_id, client_id, jti_hash) IN ( \
+                     SELECT store_id, client_id, jti_hash FROM client_assertions WHERE expires_at < $1 \
+                     LIMIT $2 FOR UPDATE SKIP LOCKED)"
             }
             Self::JobItems => {
                 "DELETE FROM job_items WHERE (store_id, job_id, position) IN ( \

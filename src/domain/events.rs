@@ -36,10 +36,18 @@ text_enum! {
         MemberEmailChanged = "member.email_changed" ("メールアドレスの変更", "e-mail address changed"),
         /// Somebody made a token with which the member's password can be set.
         PasswordTokenCreated = "member.password_token_created" ("パスワード設定トークンの発行", "password token made"),
-        /// A token was made on the command line.
+        /// A token was made on the command line, or for a client.
         TokenCreated = "token.created" ("トークンの発行", "token made"),
         /// A token was revoked on the command line.
         TokenRevoked = "token.revoked" ("トークンの失効", "token revoked"),
+        /// A partner's client was created.
+        ClientCreated = "client.created" ("連携クライアントの登録", "client created"),
+        /// A client was changed.
+        ClientChanged = "client.changed" ("連携クライアントの変更", "client changed"),
+        /// A client got another secret.
+        ClientSecretRotated = "client.secret_rotated" ("クライアントシークレットの更新", "client secret rotated"),
+        /// A client was removed; its tokens are good no more.
+        ClientDeleted = "client.deleted" ("連携クライアントの削除", "client deleted"),
         /// A product was created.
         ProductCreated = "product.created" ("商品の登録", "product created"),
         /// A product was changed.

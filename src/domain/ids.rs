@@ -80,4 +80,6 @@ id! {
     SessionId,
     /// A one-time token to set a password.
     PasswordTokenId,
+    /// A partner's program.
+    ClientId,
 }

@@ -7,6 +7,7 @@
 mod text_enum;
 
 pub mod application;
+pub mod client;
 pub mod events;
 pub mod fault;
 pub mod ids;

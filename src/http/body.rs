@@ -99,7 +99,7 @@ impl<T: DeserializeOwned + 'static> Argument for Patch<T> {
 }
 
 /// The whole body of a caller whose credentials were judged.
-async fn admitted(request: &HttpRequest, payload: Payload) -> Result<Bytes, Error> {
+pub(super) async fn admitted(request: &HttpRequest, payload: Payload) -> Result<Bytes, Error> {
     let admitted = admission::of(request)?;
     if admitted.stranger && !limits::look_before_body(request)? {
         return Err(anyhow::anyhow!(
@@ -143,7 +143,7 @@ fn limit(request: &HttpRequest, stranger: bool) -> Result<usize, Error> {
     Ok(match Signature::of(request)?.body {
         Some(Sent::Json(most) | Sent::Patch(most)) => most,
         // A body that nobody takes is read where a key stands beside it, to tell the request from others.
-        Some(Sent::File) | None => LIMIT,
+        Some(Sent::File | Sent::Form) | None => LIMIT,
     })
 }
 
@@ -168,4 +168,17 @@ fn check_type(request: &HttpRequest) -> Result<(), Error> {
         return Ok(());
     }
     Err(Code::UnsupportedMediaType.because("Send the body as application/json in UTF-8."))
+}
+
+/// Is it a form (`application/x-www-form-urlencoded`)?
+///
+/// # Errors
+/// `unsupported_media_type`.
+pub fn is_form(request: &HttpRequest) -> Result<(), Error> {
+    let is_form = content_type(request)
+        .is_some_and(|kind| kind.essence_str() == mime::APPLICATION_WWW_FORM_URLENCODED);
+    if is_form {
+        return Ok(());
+    }
+    Err(Code::UnsupportedMediaType.because("Send a form: application/x-www-form-urlencoded."))
 }

@@ -90,7 +90,7 @@ pub fn status(code: Code) -> StatusCode {
         Malformed | IdempotencyKeyMissing => 400,
         TokenMissing | TokenInvalid | TokenExpired | LoginFailed => 401,
         CreditDeclined => 402,
-        WrongAudience | MissingScope | MemberNotActive => 403,
+        WrongAudience | MissingScope | AddressNotAllowed | MemberNotActive => 403,
         NotFound => 404,
         MethodNotAllowed => 405,
         BodyTooSlow => 408,

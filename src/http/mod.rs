@@ -15,6 +15,7 @@ pub mod idempotency;
 mod intake;
 pub mod limits;
 mod notes;
+pub mod oauth;
 pub mod objects;
 pub mod once;
 pub mod openapi;
@@ -76,7 +77,10 @@ pub fn most_connections() -> usize {
 
 /// Every route.
 pub fn configure(config: &mut ServiceConfig) {
-    config.service(storefront::scope()).service(admin::scope());
+    config
+        .service(storefront::scope())
+        .service(admin::scope())
+        .service(oauth::scope());
     service::routes(config);
     config.default_service(actix_web::web::to(fallback::nothing_here));
 }

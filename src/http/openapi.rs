@@ -25,7 +25,7 @@ use utoipa_actix_web::AppExt as _;
 
 use super::error::{AdminProblem, StorefrontProblem};
 use super::service::vocabulary;
-use super::{admin, storefront};
+use super::{admin, oauth, storefront};
 use crate::domain::order::TAX_RATES;
 
 /// The document for the shop's front end, as it is served: as it is committed, which a test compares with the code.
@@ -77,6 +77,7 @@ fn admin_document() -> Value {
         .into_utoipa_app()
         .openapi(base("Kakeuri admin API", ABOUT_ADMIN))
         .service(admin::described())
+        .service(oauth::described())
         .service(vocabulary::operation())
         .split_for_parts();
     complete(
@@ -153,10 +154,14 @@ fn complete(
 }
 
 /// What each tag is about.
-const TAGS: [(&str, &str); 14] = [
+const TAGS: [(&str, &str); 15] = [
     (
         "applications",
         "Applications of members to Paid (Paid申請): submitted, read back, one by one or many at once.",
+    ),
+    (
+        "clients",
+        "Partners' programs, and the tokens that they get without a log-in.",
     ),
     (
         "config",

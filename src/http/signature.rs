@@ -57,6 +57,8 @@ pub enum Sent {
     Patch(usize),
     /// A file, which is never held in memory.
     File,
+    /// The fields of a form, by somebody who is nobody yet.
+    Form,
 }
 
 impl Signature {

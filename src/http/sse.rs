@@ -364,7 +364,7 @@ impl<F: Follow> Live<F> {
         }
         self.looks += 1;
         if self.looks.is_multiple_of(LOOKS_PER_SESSION_CHECK)
-            && !self.standing.session_stands(&self.app).await?
+            && !self.standing.stands(&self.app).await?
         {
             return Ok(Some("session_ended"));
         }

@@ -19,6 +19,8 @@
 //! | [`member`] | creates, registers, changes and removes members |
 //! | [`product`] | keeps the price list |
 //! | [`user`] | opens a store with its owner, and adds to its staff |
+//! | [`client`] | keeps partners' clients |
+//! | [`client_token`] | makes tokens for them |
 //! | [`password`] | looks at a password given at a login |
 //! | [`session`] | opens, refreshes and ends sessions of members and staff |
 //! | [`event_log`] | reads the log without missing a line |
@@ -33,6 +35,8 @@
 pub mod application;
 pub mod batches;
 pub mod checkout;
+pub mod client;
+pub mod client_token;
 pub mod context;
 pub mod drive;
 pub mod durable;

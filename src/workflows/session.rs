@@ -14,7 +14,7 @@ use crate::domain::events::EventType;
 use crate::domain::permissions::{Role, Scope};
 use crate::domain::{MemberId, SessionId, StoreId, UserId};
 use crate::error::{Code, Error};
-use crate::tokens::{Audience, Claims};
+use crate::tokens::{Audience, Claims, Holder};
 
 /// How long a session lasts after its last refresh.
 const SESSION_TTL: TimeDelta = TimeDelta::days(30);
@@ -108,7 +108,7 @@ fn fresh(app: &App, store: StoreId, who: Option<Who>, secret: &str, ttl: TimeDel
 }
 
 /// How long an access token lasts.
-fn token_ttl(app: &App) -> TimeDelta {
+pub(super) fn token_ttl(app: &App) -> TimeDelta {
     TimeDelta::from_std(app.config.token_ttl).unwrap_or(TimeDelta::minutes(15))
 }
 
@@ -121,8 +121,8 @@ fn tokens(
     ttl: TimeDelta,
 ) -> Result<SessionOut, Error> {
     let (audience, subject, scopes) = match who {
-        Who::Member(id) => (Audience::Storefront, format!("member:{id}"), Vec::new()),
-        Who::User(id, role) => (Audience::Admin, format!("user:{id}"), role.scopes()),
+        Who::Member(id) => (Audience::Storefront, Holder::Member(id), Vec::new()),
+        Who::User(id, role) => (Audience::Admin, Holder::User(id), role.scopes()),
     };
     let claims =
         Claims::new(audience, store, subject, session.0, app.clock.now(), ttl).allowing(&scopes);
@@ -220,7 +220,7 @@ pub async fn developer_token(
     let claims = Claims::new(
         Audience::Admin,
         store,
-        COMMAND_LINE.into(),
+        Holder::CommandLine,
         session.id.0,
         now,
         ttl,
@@ -302,9 +302,6 @@ pub async fn revoke(app: &App, token: &str) -> Result<SessionId, Error> {
     Ok(id)
 }
 
-/// Whom a token of the command line stands for.
-const COMMAND_LINE: &str = "cli";
-
 fn actor() -> String {
-    format!("token:{COMMAND_LINE}")
+    Holder::CommandLine.actor()
 }

@@ -37,7 +37,7 @@ use kakeuri::domain::permissions::{Role, Scope};
 use kakeuri::domain::{MemberId, SessionId, UserId};
 use kakeuri::http;
 use kakeuri::http::service::Stopping;
-use kakeuri::tokens::{Audience, Claims, Tokens};
+use kakeuri::tokens::{Audience, Claims, Holder, Tokens};
 use kakeuri::workflows::session::{self as sessions, Who};
 use kakeuri::workflows::user::{self, NewUser};
 use kakeuri::{db, passwords};
@@ -234,7 +234,7 @@ impl TestApp {
     fn token_of(&self, store: &Store, scopes: &[Scope], ttl: TimeDelta) -> String {
         let (id, now) = (store.store_id, self.app.clock.now());
         let claims =
-            Claims::new(Audience::Admin, id, "cli".into(), id.0, now, ttl).allowing(scopes);
+            Claims::new(Audience::Admin, id, Holder::CommandLine, id.0, now, ttl).allowing(scopes);
         self.app.tokens.sign(&claims).unwrap()
     }
 

@@ -128,7 +128,7 @@ impl Export {
     /// A slow reader may outlast the token, the session, or its owner's place among the staff.
     async fn check_standing(&self) -> Result<(), Error> {
         if self.standing.has_expired(self.app.clock.now())
-            || !self.standing.session_stands(&self.app).await?
+            || !self.standing.stands(&self.app).await?
         {
             return Err(Code::TokenInvalid.because("The session ended before the export did."));
         }

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod bulk_payments;
+mod clients;
 mod event_stream;
 mod events;
 mod job_stream;
@@ -48,6 +49,7 @@ pub fn described() -> impl HttpServiceFactory + OpenApiFactory + 'static {
 
 fn resources(registry: &mut Registry<'_, '_>) {
     sessions::routes(registry);
+    clients::routes(registry);
     products::routes(registry);
     bulk_payments::routes(registry);
     orders::routes(registry);

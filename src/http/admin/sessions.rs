@@ -75,9 +75,10 @@ async fn create_session(
     tag = "sessions",
     responses(
         (status = 204, description = "The session has ended; its tokens are refused from now on"),
+        (status = 409, description = "`action_not_allowed`: a client has no session"),
     )
 )]
 async fn end_session(admin: Admin<AnyScope>, app: Data<App>) -> Result<HttpResponse, Error> {
-    session::end(&app, admin.store, admin.session).await?;
+    session::end(&app, admin.store, admin.session()?).await?;
     Ok(HttpResponse::NoContent().finish())
 }

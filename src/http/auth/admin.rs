@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -16,12 +17,14 @@ use super::{Caller, admit, bearer};
 use crate::app::App;
 use crate::db;
 use crate::db::idempotency_key::Ticket;
+use crate::domain::client::may_come_from;
 use crate::domain::permissions::{Role, Scope};
-use crate::domain::{SessionId, StoreId, UserId};
+use crate::domain::{SessionId, StoreId};
 use crate::error::{Code, Error, Problem};
 use crate::http::etag::IfMatch;
+use crate::http::limits;
 use crate::http::signature::{Access, Principal};
-use crate::tokens::{Audience, Claims};
+use crate::tokens::{Audience, Claims, Holder};
 use crate::workflows::context::Context;
 
 /// What a route asks for, as a type: a route without one does not compile.
@@ -35,10 +38,8 @@ pub trait Permission: 'static {
 pub struct Admin<P: Permission> {
     /// The store.
     pub store: StoreId,
-    /// Who, for the log of events: `user:<id>` or `token:<subject>`.
+    /// Who, for the log of events: `user:<id>`, `client:<id>` or `token:cli`.
     pub actor: String,
-    /// The session behind the token.
-    pub session: SessionId,
     found: Rc<Known>,
     permission: PhantomData<P>,
 }
@@ -102,6 +103,12 @@ impl<P: Permission> Admin<P> {
         self.found.allows(scope)
     }
 
+    /// All the scopes that the caller holds.
+    pub fn scopes(&self) -> Vec<Scope> {
+        let all = Scope::ALL.iter().copied();
+        all.filter(|scope| self.allows(*scope)).collect()
+    }
+
     /// For what the caller does to a resource.
     pub fn context<'a>(&'a self, if_match: &'a IfMatch, ticket: &'a Ticket) -> Context<'a> {
         Context {
@@ -118,55 +125,53 @@ impl<P: Permission> Admin<P> {
         }
     }
 
-    /// When the token ends, in seconds since 1970.
-    pub fn token_ends(&self) -> i64 {
-        self.found.claims.exp
+    /// The session behind the token.
+    ///
+    /// # Errors
+    /// 409 `action_not_allowed` for a client, which has none.
+    pub fn session(&self) -> Result<SessionId, Error> {
+        match self.found.claims.sub {
+            Holder::User(_) | Holder::CommandLine => Ok(SessionId(self.found.claims.jti)),
+            Holder::Client(_) | Holder::Member(_) => Err(Code::ActionNotAllowed.because(
+                "A client has no session: its tokens end by themselves, or with the client.",
+            )),
+        }
     }
 
     /// What to ask again while an answer goes on.
     pub fn standing(&self) -> Standing {
-        let user = self
-            .actor
-            .strip_prefix("user:")
-            .and_then(|id| id.parse().ok());
         Standing {
-            store: self.store,
-            ends: self.token_ends(),
-            session: self.session,
-            user,
+            claims: self.found.claims.clone(),
+            address: self.found.address,
+            scope: P::SCOPE,
         }
     }
 }
 
 /// Whether a caller may still be told things, for answers that outlast the request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Standing {
-    store: StoreId,
-    ends: i64,
-    session: SessionId,
-    user: Option<UserId>,
+    claims: Arc<Claims>,
+    address: IpAddr,
+    scope: Option<Scope>,
 }
 
 impl Standing {
     /// The caller's store.
     pub fn store(&self) -> StoreId {
-        self.store
+        self.claims.store
     }
 
     /// Has the token run out?
     pub fn has_expired(&self, now: DateTime<Utc>) -> bool {
-        self.ends <= now.timestamp()
+        self.claims.exp <= now.timestamp()
     }
 
-    /// Is the session behind the token still open, and its owner still there?
-    pub async fn session_stands(&self, app: &App) -> Result<bool, Error> {
+    /// Is the session behind the token still open, and may its owner still do what he was let in for?
+    pub async fn stands(&self, app: &App) -> Result<bool, Error> {
         let conn = app.db().await?;
-        Ok(match self.user {
-            Some(user) => db::session::user_of(self.store, self.session, user, &conn)
-                .await?
-                .is_some(),
-            None => db::session::of_nobody_stands(self.store, self.session, &conn).await?,
-        })
+        let extent = extent(&self.claims, self.address, &conn).await?;
+        Ok(extent.is_ok_and(|extent| self.scope.is_none_or(|scope| extent.allows(scope))))
     }
 }
 
@@ -188,11 +193,13 @@ impl<P: Permission> FromRequest for Admin<P> {
         let app = claims.and_then(|claims| {
             holds::<P>(&claims)?;
             admit(request, false)?;
-            Ok((bearer::app(request)?.clone(), claims))
+            let app = bearer::app(request)?.clone();
+            let address = limits::address(request, &app.config);
+            Ok((app, claims, address))
         });
         Box::pin(async move {
-            let (app, claims) = app?;
-            let known = check(claims, &*app.db().await?).await?;
+            let (app, claims, address) = app?;
+            let known = check(claims, address, &*app.db().await?).await?;
             Self::of(Rc::new(known))
         })
     }
@@ -202,6 +209,7 @@ impl<P: Permission> FromRequest for Admin<P> {
 /// asked together with what is to be read, so that both take one round trip; without it, what was read is dropped.
 pub struct Reading<P: Permission> {
     claims: Arc<Claims>,
+    address: IpAddr,
     permission: PhantomData<P>,
 }
 
@@ -214,7 +222,8 @@ impl<P: Permission> Reading<P> {
     ) -> Result<T, Error> {
         let conn = &*app.db().await?;
         let store = self.claims.store;
-        let (known, found) = futures_util::join!(check(self.claims, conn), read(store, conn));
+        let (known, found) =
+            futures_util::join!(check(self.claims, self.address, conn), read(store, conn));
         Admin::<P>::of(Rc::new(known?))?;
         found
     }
@@ -235,6 +244,7 @@ impl<P: Permission> FromRequest for Reading<P> {
             admit(request, false)?;
             Ok(Self {
                 claims,
+                address: limits::address(request, &bearer::app(request)?.config),
                 permission: PhantomData,
             })
         }))
@@ -257,7 +267,6 @@ impl<P: Permission> Admin<P> {
         Ok(Self {
             store: known.claims.store,
             actor: known.actor.clone(),
-            session: known.session,
             found: known,
             permission: PhantomData,
         })
@@ -296,15 +305,14 @@ fn missing(scope: Scope) -> Error {
 pub struct Known {
     claims: Arc<Claims>,
     actor: String,
-    session: SessionId,
-    /// The role that a member of the staff has now, whatever it was when the token was made.
-    role: Option<Role>,
+    address: IpAddr,
+    extent: Extent,
     used: RefCell<Vec<Scope>>,
 }
 
 impl Known {
     fn allows(&self, scope: Scope) -> bool {
-        self.claims.allows(scope) && self.role.is_none_or(|role| role.allows(scope))
+        self.claims.allows(scope) && self.extent.allows(scope)
     }
 
     fn require(&self, scope: Scope) -> Result<(), Error> {
@@ -364,31 +372,78 @@ pub async fn look(request: &HttpRequest) -> Found {
 }
 
 async fn look_at_session(request: &HttpRequest, claims: Arc<Claims>) -> Result<Known, Error> {
-    let conn = bearer::app(request)?.db().await?;
-    check(claims, &conn).await
+    let app = bearer::app(request)?;
+    check(
+        claims,
+        limits::address(request, &app.config),
+        &*app.db().await?,
+    )
+    .await
 }
 
-/// The session may have been ended since the token was made, and the member of the staff removed or given another role.
-async fn check(claims: Arc<Claims>, conn: &AsyncPgConnection) -> Result<Known, Error> {
-    let session = SessionId(claims.jti);
-    let (actor, role) = match claims.sub.strip_prefix("user:") {
-        Some(user) => {
-            let user = user.parse().map_err(|_| bearer::invalid())?;
-            let user = db::session::user_of(claims.store, session, user, conn)
-                .await?
-                .ok_or_else(bearer::invalid)?;
-            (claims.sub.clone(), Some(user.role))
-        }
-        None if db::session::of_nobody_stands(claims.store, session, conn).await? => {
-            (format!("token:{}", claims.sub), None)
-        }
-        None => return Err(bearer::invalid()),
-    };
+async fn check(
+    claims: Arc<Claims>,
+    address: IpAddr,
+    conn: &AsyncPgConnection,
+) -> Result<Known, Error> {
     Ok(Known {
+        extent: extent(&claims, address, conn).await??,
+        actor: claims.sub.actor(),
         claims,
-        actor,
-        session,
-        role,
+        address,
         used: RefCell::default(),
     })
+}
+
+/// How far the rights of somebody go now, whatever they were when the token was made.
+enum Extent {
+    /// As far as the token's.
+    OfTheToken,
+    /// The role of one of the staff.
+    Role(Role),
+    /// The scopes of a client.
+    Scopes(Vec<Scope>),
+}
+
+impl Extent {
+    fn allows(&self, scope: Scope) -> bool {
+        match self {
+            Self::OfTheToken => true,
+            Self::Role(role) => role.allows(scope),
+            Self::Scopes(scopes) => scopes.contains(&scope),
+        }
+    }
+}
+
+/// Looks at whoever holds the token: the session may have been ended since it was made, one of the staff removed or given
+/// another role, a client taken away ("What the shop takes away is gone at the next call", docs/rules.md). The inner error
+/// says why he is nobody any more.
+async fn extent(
+    claims: &Claims,
+    address: IpAddr,
+    conn: &AsyncPgConnection,
+) -> Result<Result<Extent, Error>, Error> {
+    let (store, session) = (claims.store, SessionId(claims.jti));
+    let extent = match claims.sub {
+        Holder::User(user) => db::session::user_of(store, session, user, conn)
+            .await?
+            .map(|user| Extent::Role(user.role)),
+        Holder::Client(client) => {
+            let client = db::client::allowed(store, client, claims.jti, conn).await?;
+            if let Some(client) = &client
+                && !may_come_from(address, &client.allowed_ips)
+            {
+                return Ok(Err(Code::AddressNotAllowed.because(
+                    "The client may not call from this address. The store says from where it may.",
+                )));
+            }
+            client.map(|client| Extent::Scopes(client.scopes))
+        }
+        Holder::CommandLine => db::session::of_nobody_stands(store, session, conn)
+            .await?
+            .then_some(Extent::OfTheToken),
+        // Nobody makes a member a token for this API.
+        Holder::Member(_) => None,
+    };
+    Ok(extent.ok_or_else(bearer::invalid))
 }

@@ -76,6 +76,19 @@ pub async fn admin_credentials(
     .await
 }
 
+/// Answers a request whose credentials are in its body: once they are known, its connections count for its store.
+pub async fn with_share(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    share::for_request(async {
+        next.call(request)
+            .await
+            .map(ServiceResponse::map_into_boxed_body)
+    })
+    .await
+}
+
 /// Looks at the credentials of a request to the storefront API.
 pub async fn storefront_credentials(
     request: ServiceRequest,

@@ -13,7 +13,7 @@ use crate::db::store::{Store, Terms};
 use crate::domain::{MemberId, SessionId, StoreId};
 use crate::error::{Code, Error, OrNotFound as _, Problem};
 use crate::http::signature::{Access, Principal};
-use crate::tokens::Audience;
+use crate::tokens::{Audience, Holder};
 
 /// The header that names the store.
 pub const PUBLISHABLE_KEY: &str = "X-Publishable-Key";
@@ -48,17 +48,13 @@ pub struct Shopper {
 impl Buyer {
     /// Who, for the log of events.
     pub fn actor(&self) -> String {
-        actor(self.member().id)
+        Holder::Member(self.member().id).actor()
     }
 
     /// The member.
     pub fn member(&self) -> &Member {
         &self.terms.member
     }
-}
-
-fn actor(member: MemberId) -> String {
-    format!("member:{member}")
 }
 
 /// What the credentials of a request came to.
@@ -139,11 +135,9 @@ fn told<T>(result: Result<T, Error>) -> Result<T, Box<Problem>> {
 
 async fn buyer(request: &HttpRequest) -> Result<Buyer, Error> {
     let claims = bearer::claims(request, Audience::Storefront)?;
-    let id = claims
-        .sub
-        .strip_prefix("member:")
-        .and_then(|id| id.parse().ok())
-        .ok_or_else(bearer::invalid)?;
+    let Holder::Member(id) = claims.sub else {
+        return Err(bearer::invalid());
+    };
     let session = SessionId(claims.jti);
     let conn = bearer::app(request)?.db().await?;
     let terms = db::session::member_of(claims.store, session, id, &conn)

@@ -40,10 +40,7 @@ fn count(request: &ServiceRequest) -> Result<Option<Left>, Error> {
     }
     let now = limits.now();
     if let Some(claims) = auth::claims(request.request()) {
-        return limits
-            .calls
-            .take((claims.store, claims.sub.as_str()), now)
-            .map(Some);
+        return limits.calls.take((claims.store, claims.sub), now).map(Some);
     }
     let app = request.app_data::<Data<App>>().ok_or_else(missing)?;
     limits

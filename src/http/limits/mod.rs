@@ -26,10 +26,12 @@ use table::Table;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::client::ClientName;
 use crate::domain::member::fold_email;
 use crate::domain::store::MAX_SLUG;
-use crate::domain::{Faults, StoreId};
+use crate::domain::{ClientId, Faults, StoreId};
 use crate::error::{Code, Error, Problem};
+use crate::workflows::client_token::TOKEN_ENDPOINT;
 
 /// The longest e-mail address there is, in bytes (RFC 5321).
 const MAX_EMAIL: usize = 254;
@@ -45,6 +47,8 @@ const OF_AN_ACCOUNT: Rate = Rate::per_minute(20);
 const OF_A_STORE: Rate = Rate::per_minute(300);
 /// New passwords that are asked for one account and lead to something.
 const RESETS: Rate = Rate::per_hour(5);
+/// Tokens of one client: it keeps a token until that ends.
+const TOKENS: Rate = Rate::per_minute(60);
 /// Tests of a store's connection to Paid.
 const CONNECTION_TESTS: Rate = Rate::per_minute(5);
 
@@ -95,6 +99,8 @@ pub enum Realm {
     Staff,
     /// Its buyers.
     Buyers,
+    /// Its partners' programs.
+    Partners,
 }
 
 /// What a counter counts, so that none is used up by something else.
@@ -107,11 +113,12 @@ enum Kind {
 }
 
 /// Where strangers send bodies, and what these count as.
-const OF_STRANGERS: [(&str, Kind); 7] = [
+const OF_STRANGERS: [(&str, Kind); 8] = [
     ("/v1/admin/sessions", Kind::LogIn(Realm::Staff)),
     ("/v1/storefront/sessions", Kind::LogIn(Realm::Buyers)),
     ("/v1/admin/sessions/refresh", Kind::Refresh),
     ("/v1/storefront/sessions/refresh", Kind::Refresh),
+    (TOKEN_ENDPOINT, Kind::LogIn(Realm::Partners)),
     ("/v1/storefront/members", Kind::Registration),
     ("/v1/storefront/password-resets", Kind::PasswordReset),
     ("/v1/storefront/password", Kind::PasswordReset),
@@ -166,6 +173,14 @@ impl Account {
         })
     }
 
+    /// A partner's client, by what it calls itself.
+    pub fn of_client(name: ClientName) -> Self {
+        Self {
+            store: name.store.to_string(),
+            email: name.id.to_string(),
+        }
+    }
+
     /// The e-mail address as it is compared.
     pub fn email(&self) -> &str {
         &self.email
@@ -187,6 +202,7 @@ pub struct Limits {
     accounts: Counter,
     stores: Counter,
     resets: Counter,
+    tokens: Counter,
     connection_tests: Counter,
     keys: Table<Bucket>,
 }
@@ -237,6 +253,7 @@ impl Limits {
             accounts: Counter::new(OF_AN_ACCOUNT),
             stores: Counter::new(OF_A_STORE),
             resets: Counter::new(RESETS),
+            tokens: Counter::new(TOKENS),
             connection_tests: Counter::new(CONNECTION_TESTS),
             keys: Table::default(),
         }
@@ -392,6 +409,15 @@ impl Limits {
             (store, owner.named()),
             (store, matches!(owner, KeyOwner::Stranger(_))),
         )
+    }
+
+    /// A token for a client that has shown who it is.
+    pub fn client_token(&self, store: StoreId, client: ClientId) -> Result<(), Error> {
+        if self.on {
+            self.tokens.take((store, client), self.now()).map(drop)
+        } else {
+            Ok(())
+        }
     }
 
     /// A test of the connection to Paid.

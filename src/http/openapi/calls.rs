@@ -222,15 +222,18 @@ fn add_answers(path: &str, operation: &mut Map<String, Value>, signature: &Signa
         Access::Token(_) => (true, false),
     };
     let (keyed, has_body) = (signature.key.is_some(), signature.body.is_some());
+    // What is wrong with a form is told in the words of its protocol.
+    let is_read = has_body && signature.body != Some(Sent::Form);
     let holds = |status: u16| match status {
-        400 => has_body || keyed,
+        400 => is_read || keyed,
         401 => token || key,
         403 => token,
         404 => variables(path).next().is_some(),
         409 => keyed,
         412 => signature.if_match,
-        408 | 413 | 415 => has_body,
-        422 => has_body || keyed || signature.query,
+        408 | 413 => has_body,
+        415 => is_read,
+        422 => is_read || keyed || signature.query,
         _ => !signature.idle,
     };
     let answers = operation["responses"].as_object_mut();

@@ -16,12 +16,14 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::db;
 use crate::error::{Code, Error};
+use crate::http::oauth;
 
 /// The routes and their methods, for the answer to a wrong method.
-pub const PATHS: [&str; 9] = [
+pub const PATHS: [&str; 10] = [
     "/healthz",
     "/readyz",
     "/.well-known/jwks.json",
+    "/.well-known/oauth-authorization-server",
     "/openapi/storefront.json",
     "/openapi/admin.json",
     "/docs",
@@ -36,6 +38,7 @@ pub type Stopping = CancellationToken;
 /// The routes.
 pub fn routes(config: &mut ServiceConfig) {
     config.service(healthz).service(readyz).service(jwks);
+    config.service(oauth::metadata);
     docs::routes(config);
     config.service(vocabulary::operation());
 }

@@ -1,5 +1,5 @@
-//! The tour in the README, run to the letter against the real program on an empty data folder. Only the addresses are
-//! the test's, by the variables that the tour itself offers.
+//! The tour in the README and the page for partners, run to the letter against the real program on an empty data folder.
+//! Only the addresses are the test's, by the variables that the texts themselves offer.
 
 use std::fs;
 use std::io::Write as _;
@@ -8,25 +8,25 @@ use std::process::{Command, Stdio};
 
 use crate::support::process::{Process, empty_folder, free_address, program};
 
-/// A step of the tour: what is pasted, and what the README says it prints.
+/// A step of a text: what is pasted, and what the text says it prints.
 struct Step {
     commands: String,
     printed: String,
 }
 
-fn steps() -> Vec<Step> {
-    let readme =
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let tour = readme
+/// The steps in a section of a file.
+fn steps(file: &str, title: &str) -> Vec<Step> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let section = text
         .split("\n## ")
-        .find(|section| section.starts_with("A tour"))
+        .find(|section| section.starts_with(title))
         .unwrap();
     let block = |text: &str, language: &str| {
         let (_, rest) = text.split_once(&format!("```{language}\n"))?;
         rest.split_once("```")
             .map(|(block, rest)| (block.to_owned(), rest.to_owned()))
     };
-    let (mut steps, mut rest) = (Vec::new(), tour.to_owned());
+    let (mut steps, mut rest) = (Vec::new(), section.to_owned());
     while let Some((commands, after)) = block(&rest, "sh") {
         let (printed, after) = block(&after, "text").unwrap();
         steps.push(Step { commands, printed });
@@ -56,7 +56,20 @@ fn looks_like(text: &str, pattern: &str) -> bool {
 
 #[test]
 fn the_tour_prints_what_the_readme_says() {
-    let folder = empty_folder("tour");
+    let steps = steps("README.md", "A tour");
+    assert!(steps.len() >= 10);
+    print_what_they_say("tour", &steps);
+}
+
+#[test]
+fn a_partner_comes_from_nothing_to_its_first_call() {
+    let steps = steps("docs/integrating.md", "From nothing");
+    assert_eq!(steps.len(), 5);
+    print_what_they_say("integrating", &steps);
+}
+
+fn print_what_they_say(name: &str, steps: &[Step]) {
+    let folder = empty_folder(name);
     let (listen, sandbox) = (free_address(), free_address());
     let settings = [
         ("KAKEURI_LISTEN", listen.as_str()),
@@ -69,8 +82,6 @@ fn the_tour_prints_what_the_readme_says() {
         &folder.join("service.log"),
         "Kakeuri answers",
     );
-    let steps = steps();
-    assert!(steps.len() >= 10);
     let path = format!(
         "{}:{}",
         program().parent().unwrap().display(),
@@ -98,7 +109,7 @@ fn the_tour_prints_what_the_readme_says() {
         .unwrap();
     let output = String::from_utf8(shell.wait_with_output().unwrap().stdout).unwrap();
     let mut outputs = output.split('\x1e');
-    for step in &steps {
+    for step in steps {
         let printed = outputs.next().unwrap_or_default();
         assert!(
             looks_like(printed, &step.printed),

@@ -86,7 +86,15 @@ fn forged(app: &TestApp, audience: Audience, subject: &str) -> Vec<(&'static str
     let now = app.app.clock.now();
     let id = uuid::Uuid::new_v4();
     let claims = |ttl| {
-        Claims::new(audience, app.store.store_id, subject.into(), id, now, ttl).allowing(Scope::ALL)
+        Claims::new(
+            audience,
+            app.store.store_id,
+            subject.parse().unwrap(),
+            id,
+            now,
+            ttl,
+        )
+        .allowing(Scope::ALL)
     };
     let good = claims(TimeDelta::hours(1));
     let jwks = app.app.tokens.jwks();
@@ -138,6 +146,7 @@ fn nothing_is_open_that_is_not_meant_to_be() {
         "GET /v1/vocabulary",
         "POST /v1/admin/sessions",
         "POST /v1/admin/sessions/refresh",
+        "POST /v1/oauth/token",
     ];
     assert_eq!(
         of_admin(&|_, security| *security == json!([{}])),
@@ -166,7 +175,18 @@ async fn nobody_gets_into_the_admin_api_without_the_right_token() {
     let app = TestApp::start().await;
     let member = app.member().await;
     let (stranger, buyer) = (app.stranger(), app.buyer(member).await);
-    let forged = forged(&app, Audience::Admin, "cli");
+    let mut forged = forged(&app, Audience::Admin, "cli");
+    // Signed by ourselves, and for nobody who may: a client that there is not, a member.
+    for subject in [
+        format!("client:{}", uuid::Uuid::now_v7()),
+        format!("member:{member}"),
+    ] {
+        let (id, store) = (uuid::Uuid::new_v4(), app.store.store_id);
+        let (holder, now) = (subject.parse().unwrap(), app.app.clock.now());
+        let claims = Claims::new(Audience::Admin, store, holder, id, now, TimeDelta::hours(1));
+        let token = app.app.tokens.sign(&claims.allowing(Scope::ALL)).unwrap();
+        forged.push(("token_invalid", token));
+    }
     for operation in operations(&openapi::documents().admin)
         .into_iter()
         .filter(|operation| operation.token)

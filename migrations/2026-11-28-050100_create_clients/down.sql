@@ -1,0 +1,4 @@
+ALTER TABLE events DROP CONSTRAINT events_subject_type_check,
+    ADD CONSTRAINT events_subject_type_check CHECK (subject_type IN ('store', 'member', 'order', 'product', 'job')) NOT VALID;
+DROP TABLE client_assertions;
+DROP TABLE clients;

@@ -1,0 +1,125 @@
+//! Public keys of others (RFC 7517), and what they have signed. Each key is good for one algorithm, which comes from the
+//! key and never from what is signed.
+
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::domain::Faults;
+
+/// The most keys of a set.
+pub const MOST: usize = 10;
+
+/// The algorithms, as they are called in a token.
+pub const ALGORITHMS: [&str; 4] = ["RS256", "PS256", "ES256", "EdDSA"];
+
+/// How long the modulus of an RSA key may be, in bytes: a short one is no protection, a long one takes its time.
+const MODULUS: std::ops::RangeInclusive<usize> = 256..=1024;
+
+/// Members of a key that nobody but its owner may know.
+const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+/// A set of keys.
+pub struct PublicKeys(Vec<PublicKey>);
+
+struct PublicKey {
+    kid: Option<String>,
+    algorithm: Algorithm,
+    key: DecodingKey,
+}
+
+impl PublicKeys {
+    /// Reads `{"keys": […]}`, and says what is wrong with it; `pointer` names where it stands.
+    pub fn read(set: &Value, pointer: &str, faults: &mut Faults) -> Self {
+        let keys = set["keys"].as_array().map_or(&[][..], Vec::as_slice);
+        faults.check(
+            (1..=MOST).contains(&keys.len()),
+            pointer,
+            "out_of_range",
+            "A JWK set has 1 to 10 keys.",
+        );
+        let mut read: Vec<PublicKey> = Vec::new();
+        for (index, key) in keys.iter().take(MOST).enumerate() {
+            let pointer = format!("{pointer}/keys/{index}");
+            match PublicKey::read(key) {
+                Ok(key) if keys.len() > 1 && key.kid.is_none() => {
+                    faults.add(pointer, "required", "One of several keys needs a kid.");
+                }
+                Ok(key) if read.iter().any(|other| other.kid == key.kid) => {
+                    faults.add(pointer, "duplicate", "Another key has this kid.");
+                }
+                Ok(key) => read.push(key),
+                Err(fault) => faults.add(pointer, "unusable_key", fault),
+            }
+        }
+        Self(read)
+    }
+
+    /// What one of the keys has signed; `None` where none has. The claims are the caller's to judge.
+    pub fn signed<T: DeserializeOwned>(&self, token: &str) -> Option<T> {
+        let header = jsonwebtoken::decode_header(token).ok()?;
+        // What it names as critical is nothing that is understood here (RFC 7515, section 4.1.11).
+        if header.crit.is_some() {
+            return None;
+        }
+        let key = match &header.kid {
+            Some(kid) => self.0.iter().find(|key| key.kid.as_ref() == Some(kid))?,
+            None => self.0.first().filter(|_| self.0.len() == 1)?,
+        };
+        let mut validation = Validation::new(key.algorithm);
+        validation.required_spec_claims.clear();
+        (validation.validate_exp, validation.validate_aud) = (false, false);
+        let data = jsonwebtoken::decode::<T>(token, &key.key, &validation);
+        data.ok().map(|data| data.claims)
+    }
+}
+
+impl PublicKey {
+    fn read(key: &Value) -> Result<Self, &'static str> {
+        if PRIVATE.iter().any(|member| key.get(member).is_some()) {
+            return Err("This key is not a public one. Whoever has seen it has it: make another.");
+        }
+        let jwk: Jwk = serde_json::from_value(key.clone())
+            .map_err(|_| "A key has a kty and what belongs to it (RFC 7517).")?;
+        if matches!(&jwk.common.public_key_use, Some(usage) if *usage != PublicKeyUse::Signature) {
+            return Err("A key that is not for signatures is of no use here.");
+        }
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "kinds of keys of another crate, of which it may know more"
+        )]
+        let own: &[Algorithm] = match &jwk.algorithm {
+            AlgorithmParameters::RSA(rsa) if MODULUS.contains(&length(&rsa.n)) => {
+                &[Algorithm::RS256, Algorithm::PS256]
+            }
+            AlgorithmParameters::RSA(_) => return Err("An RSA key has 2048 to 8192 bits."),
+            AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => {
+                &[Algorithm::ES256]
+            }
+            AlgorithmParameters::OctetKeyPair(ed) if ed.curve == EllipticCurve::Ed25519 => {
+                &[Algorithm::EdDSA]
+            }
+            _ => return Err("Only RSA, P-256 and Ed25519 keys are taken."),
+        };
+        let algorithm = match jwk.common.key_algorithm {
+            None => own.first().copied(),
+            Some(named) => own
+                .iter()
+                .copied()
+                .find(|own| KeyAlgorithm::from(*own) == named),
+        };
+        Ok(Self {
+            algorithm: algorithm.ok_or("The alg of the key is not taken, or not one for it.")?,
+            key: DecodingKey::from_jwk(&jwk).map_err(|_| "The key cannot be read.")?,
+            kid: jwk.common.key_id,
+        })
+    }
+}
+
+/// How many bytes a number has.
+fn length(number: &str) -> usize {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(number).unwrap_or_default();
+    bytes.iter().skip_while(|byte| **byte == 0).count()
+}

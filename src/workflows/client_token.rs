@@ -1,0 +1,226 @@
+//! Tokens for partners' clients (RFC 6749, section 4.4): who asks, and what he gets.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel_async::AsyncConnection as _;
+use serde_json::json;
+
+use super::session::token_ttl;
+use crate::app::App;
+use crate::crypto::{hash_secret, same};
+use crate::db::client::{self, Client};
+use crate::db::client_assertion;
+use crate::db::event::{self, NewEvent, Subject};
+use crate::domain::Faults;
+use crate::domain::client::{AuthMethod, ClientName, may_come_from};
+use crate::domain::events::EventType;
+use crate::domain::permissions::Scope;
+use crate::error::{Code, Error};
+use crate::public_keys::PublicKeys;
+use crate::tokens::{Audience, Claims, Holder};
+
+/// Where tokens are to be had, below the service's address.
+pub const TOKEN_ENDPOINT: &str = "/v1/oauth/token";
+
+/// How long what a client has signed may be good, and by how much its clock may be ahead of ours.
+const LONGEST_ASSERTION: TimeDelta = TimeDelta::minutes(10);
+const CLOCKS_APART: TimeDelta = TimeDelta::seconds(60);
+
+/// How exactly the last use of a client is kept.
+const USE_KEPT: TimeDelta = TimeDelta::minutes(1);
+
+/// Which client somebody says that he is, and how he shows it.
+pub struct Credentials {
+    /// Which one.
+    pub name: ClientName,
+    /// How he shows it.
+    pub proof: Proof,
+}
+
+/// How somebody shows which client he is.
+pub enum Proof {
+    /// By its secret.
+    Secret(String),
+    /// By something that it has signed (RFC 7523).
+    Signed(String),
+}
+
+impl Credentials {
+    /// A client with a secret.
+    pub fn secret(name: &str, secret: &str) -> Option<Self> {
+        Some(Self {
+            name: name.parse().ok()?,
+            proof: Proof::Secret(secret.to_owned()),
+        })
+    }
+
+    /// The client that something names of which it says that it has signed it.
+    pub fn signed(signed: &str) -> Option<Self> {
+        let said = jsonwebtoken::dangerous::insecure_decode_claims::<Assertion>(signed).ok()?;
+        Some(Self {
+            name: said.sub.parse().ok()?,
+            proof: Proof::Signed(signed.to_owned()),
+        })
+    }
+}
+
+/// What a client has signed.
+#[derive(serde::Deserialize)]
+struct Assertion {
+    iss: String,
+    sub: String,
+    aud: Audiences,
+    exp: f64,
+    nbf: Option<f64>,
+    iat: Option<f64>,
+    jti: String,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Audiences {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// A token.
+pub struct Issued {
+    /// For `Authorization: Bearer …`.
+    pub access_token: String,
+    /// Seconds until it ends.
+    pub expires_in: i64,
+    /// What it allows.
+    pub scopes: Vec<Scope>,
+}
+
+/// The answer to whoever is not the client that he says he is, whatever is wrong.
+pub fn nobody() -> Error {
+    Code::LoginFailed.because("The client is not known, or what it shows is not good.")
+}
+
+/// The client that these credentials are of.
+///
+/// # Errors
+/// `login_failed`.
+pub async fn authenticate(
+    app: &App,
+    credentials: &Credentials,
+    address: IpAddr,
+) -> Result<Client, Error> {
+    let Credentials { name, proof } = credentials;
+    let found = client::find(name.store, name.id, &*app.db().await?).await?;
+    let client = found.ok_or_else(nobody)?;
+    match proof {
+        Proof::Secret(secret) => check_secret(&client, secret, app.clock.now())?,
+        Proof::Signed(signed) => check_signed(app, &client, &name.to_string(), signed).await?,
+    }
+    if may_come_from(address, &client.allowed_ips) {
+        return Ok(client);
+    }
+    Err(Code::LoginFailed.because("The client may not call from this address."))
+}
+
+fn check_secret(client: &Client, secret: &str, now: DateTime<Utc>) -> Result<(), Error> {
+    let given = hash_secret(secret);
+    let is = |hash: &Vec<u8>| same(hash, &given);
+    let present = client.secret_hash.as_ref().is_some_and(is);
+    let former_is_good = client.former_until.is_some_and(|until| now < until);
+    let former = client.former_hash.as_ref().is_some_and(is) && former_is_good;
+    if present || former {
+        Ok(())
+    } else {
+        Err(nobody())
+    }
+}
+
+/// Whatever is wrong with it, its answer is the same; and it is taken once.
+async fn check_signed(app: &App, client: &Client, name: &str, signed: &str) -> Result<(), Error> {
+    let AuthMethod::PrivateKeyJwt = client.auth_method else {
+        return Err(nobody());
+    };
+    let keys = client.jwks.as_ref().ok_or_else(nobody)?;
+    let keys = PublicKeys::read(keys, "", &mut Faults::new());
+    let said: Assertion = keys.signed(signed).ok_or_else(nobody)?;
+    let now = app.clock.now();
+    let seconds = |moment: DateTime<Utc>| moment.timestamp() as f64;
+    let begun = |at: Option<f64>| at.is_none_or(|at| at <= seconds(now + CLOCKS_APART));
+    let is_own = said.iss == name && said.sub == name;
+    let is_timely = said.exp > seconds(now)
+        && said.exp <= seconds(now + LONGEST_ASSERTION + CLOCKS_APART)
+        && begun(said.nbf)
+        && begun(said.iat);
+    let has_id = (1..=255).contains(&said.jti.len());
+    if !(is_own && is_timely && has_id && is_for_us(app, &said.aud)) {
+        return Err(nobody());
+    }
+    // For as long as anything that is signed may be good.
+    let forgotten_at = now + LONGEST_ASSERTION + CLOCKS_APART * 2;
+    let (hash, conn) = (hash_secret(&said.jti), &mut *app.db().await?);
+    if client_assertion::take(client.store_id, client.id, &hash, forgotten_at, conn).await? {
+        Ok(())
+    } else {
+        Err(nobody())
+    }
+}
+
+/// Is it for this service, by its own address or by that of its tokens?
+fn is_for_us(app: &App, audiences: &Audiences) -> bool {
+    let issuer = app.config.public_url();
+    let ours = |audience: &String| {
+        *audience == issuer || audience.strip_prefix(&*issuer) == Some(TOKEN_ENDPOINT)
+    };
+    match audiences {
+        Audiences::One(audience) => ours(audience),
+        Audiences::Many(audiences) => audiences.iter().any(ours),
+    }
+}
+
+/// The scopes that a client asks for, of those that it has; all of them where it names none.
+///
+/// # Errors
+/// The words that are none of its scopes.
+pub fn scopes_of(client: &Client, wanted: Option<&str>) -> Result<Vec<Scope>, String> {
+    let Some(wanted) = wanted else {
+        return Ok(client.scopes.clone());
+    };
+    let words = || wanted.split(' ').filter(|word| !word.is_empty());
+    let has = |word: &str| client.scopes.iter().any(|scope| scope.as_str() == word);
+    let foreign: Vec<&str> = words().filter(|word| !has(word)).collect();
+    if !foreign.is_empty() {
+        return Err(foreign.join(" "));
+    }
+    let mut scopes = client.scopes.clone();
+    scopes.retain(|scope| words().any(|word| word == scope.as_str()));
+    Ok(scopes)
+}
+
+/// A token for a client. It stands in the log.
+pub async fn issue(
+    app: &App,
+    client: &Client,
+    scopes: Vec<Scope>,
+    address: IpAddr,
+) -> Result<Issued, Error> {
+    let (store, now, ttl) = (client.store_id, app.clock.now(), token_ttl(app));
+    let holder = Holder::Client(client.id);
+    let claims =
+        Claims::new(Audience::Admin, store, holder, client.generation, now, ttl).allowing(&scopes);
+    let access_token = app.tokens.sign(&claims)?;
+    let data = json!({ "scopes": scopes, "expires_at": now + ttl, "address": address });
+    let event = NewEvent::new(EventType::TokenCreated, Subject::Client(client.id), data);
+    let is_known = client.last_used_at.is_some_and(|at| now - at < USE_KEPT);
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        if !is_known {
+            client::note_use(store, client.id, now, conn).await?;
+        }
+        event::append(store, &[event], &holder.actor(), now, conn).await
+    })
+    .await?;
+    Ok(Issued {
+        access_token,
+        expires_in: ttl.num_seconds(),
+        scopes,
+    })
+}

@@ -123,7 +123,7 @@ impl Config {
             retry_scale: get.or("KAKEURI_RETRY_SCALE", "1", scale)?,
             rate_limits: get.or("KAKEURI_RATE_LIMITS", "on", switch)?,
             calls_per_minute: get.or("KAKEURI_CALLS_PER_MINUTE", CALLS_PER_MINUTE, calls)?,
-            public_url: get.maybe("KAKEURI_PUBLIC_URL", base_url)?,
+            public_url: get.maybe("KAKEURI_PUBLIC_URL", origin_url)?,
             cors_origins: get.or("KAKEURI_CORS_ORIGINS", "", origins)?,
             trusted_proxies: get.or("KAKEURI_TRUSTED_PROXIES", "", proxies)?,
             token_ttl: get.or("KAKEURI_TOKEN_TTL", "15m", duration)?,
@@ -270,6 +270,18 @@ fn base_url(text: &str) -> Result<Url, String> {
     match url.scheme() {
         "http" | "https" => Ok(url),
         _ => Err(format!("{text:?} must begin with http:// or https://")),
+    }
+}
+
+fn origin_url(text: &str) -> Result<Url, String> {
+    let url = base_url(text)?;
+    let rest = &url[url::Position::BeforePath..];
+    if rest == "/" && url.username().is_empty() && url.password().is_none() {
+        Ok(url)
+    } else {
+        Err(format!(
+            "{text:?} is not an address alone, such as https://shop.example"
+        ))
     }
 }
 

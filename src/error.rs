@@ -16,6 +16,8 @@ text_enum! {
         TokenInvalid = "token_invalid" ("トークンが無効です", "The token is not valid"),
         /// The token has expired.
         TokenExpired = "token_expired" ("トークンの有効期限が切れています", "The token has expired"),
+        /// The refresh token was used before.
+        InvalidRefreshToken = "invalid_refresh_token" ("更新トークンは使用済みです", "The refresh token was used before"),
         /// Wrong e-mail or password.
         LoginFailed = "login_failed" ("メールアドレスまたはパスワードが違います", "E-mail or password is wrong"),
         /// Credit was refused.

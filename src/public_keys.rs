@@ -1,11 +1,14 @@
 //! Public keys of others (RFC 7517), and what they have signed. Each key is good for one algorithm, which comes from the
 //! key and never from what is signed.
 
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, VerificationAlgorithm,
+};
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::domain::Faults;
 
@@ -17,6 +20,9 @@ pub const ALGORITHMS: [&str; 4] = ["RS256", "PS256", "ES256", "EdDSA"];
 
 /// How long the modulus of an RSA key may be, in bytes: a short one is no protection, a long one takes its time.
 const MODULUS: std::ops::RangeInclusive<usize> = 256..=1024;
+
+/// The longest name of a key, in bytes.
+const LONGEST_KID: usize = 255;
 
 /// Members of a key that nobody but its owner may know.
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
@@ -64,9 +70,11 @@ impl PublicKeys {
         if header.crit.is_some() {
             return None;
         }
-        let key = match &header.kid {
-            Some(kid) => self.0.iter().find(|key| key.kid.as_ref() == Some(kid))?,
-            None => self.0.first().filter(|_| self.0.len() == 1)?,
+        let key = match (&header.kid, &self.0[..]) {
+            // A single key need not be named, nor have a name.
+            (None, [key]) | (Some(_), [key @ PublicKey { kid: None, .. }]) => key,
+            (Some(kid), keys) => keys.iter().find(|key| key.kid.as_ref() == Some(kid))?,
+            (None, _) => return None,
         };
         let mut validation = Validation::new(key.algorithm);
         validation.required_spec_claims.clear();
@@ -83,6 +91,10 @@ impl PublicKey {
         }
         let jwk: Jwk = serde_json::from_value(key.clone())
             .map_err(|_| "A key has a kty and what belongs to it (RFC 7517).")?;
+        let names = jwk.common.key_id.as_ref().map_or(0, String::len);
+        if names > LONGEST_KID {
+            return Err("A kid has at most 255 bytes.");
+        }
         if matches!(&jwk.common.public_key_use, Some(usage) if *usage != PublicKeyUse::Signature) {
             return Err("A key that is not for signatures is of no use here.");
         }
@@ -96,9 +108,12 @@ impl PublicKey {
             }
             AlgorithmParameters::RSA(_) => return Err("An RSA key has 2048 to 8192 bits."),
             AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => {
+                let point = [&[4][..], &bytes(&ec.x), &bytes(&ec.y)].concat();
+                is_key(&ECDSA_P256_SHA256_FIXED, &point)?;
                 &[Algorithm::ES256]
             }
             AlgorithmParameters::OctetKeyPair(ed) if ed.curve == EllipticCurve::Ed25519 => {
+                is_key(&ED25519, &bytes(&ed.x))?;
                 &[Algorithm::EdDSA]
             }
             _ => return Err("Only RSA, P-256 and Ed25519 keys are taken."),
@@ -118,8 +133,31 @@ impl PublicKey {
     }
 }
 
+/// The members of a set that are of use, in one form: what else is in it is not kept.
+pub fn tidy(set: &Value) -> Value {
+    const KEPT: [&str; 9] = ["kty", "use", "alg", "kid", "n", "e", "crv", "x", "y"];
+    let key = |key: &Value| -> Value {
+        let kept = KEPT
+            .iter()
+            .filter_map(|name| Some((*name, key.get(*name)?)));
+        kept.map(|(name, value)| (name.to_owned(), value.clone()))
+            .collect::<Map<_, _>>()
+            .into()
+    };
+    let keys = set["keys"].as_array().into_iter().flatten();
+    json!({ "keys": keys.map(key).collect::<Vec<_>>() })
+}
+
+fn is_key(algorithm: &'static impl VerificationAlgorithm, key: &[u8]) -> Result<(), &'static str> {
+    let key = ParsedPublicKey::new(algorithm, key);
+    key.map(drop).map_err(|_| "This is no key of its curve.")
+}
+
+fn bytes(number: &str) -> Vec<u8> {
+    BASE64_URL_SAFE_NO_PAD.decode(number).unwrap_or_default()
+}
+
 /// How many bytes a number has.
 fn length(number: &str) -> usize {
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(number).unwrap_or_default();
-    bytes.iter().skip_while(|byte| **byte == 0).count()
+    bytes(number).iter().skip_while(|byte| **byte == 0).count()
 }

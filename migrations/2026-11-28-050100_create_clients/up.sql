@@ -5,8 +5,9 @@ CREATE TABLE clients (
     name            TEXT NOT NULL,
     auth_method     TEXT NOT NULL CHECK (auth_method IN ('client_secret', 'private_key_jwt')),
     scopes          TEXT[] NOT NULL,
-    -- SHA-256 of the secret
+    -- SHA-256 of the secret, and which one it is
     secret_hash     BYTEA,
+    secret_id       UUID NOT NULL,
     -- the same of the secret before, which is good until then
     former_hash     BYTEA,
     former_until    TIMESTAMPTZ,
@@ -26,15 +27,15 @@ CREATE TABLE clients (
     CHECK ((former_hash IS NULL) = (former_until IS NULL))
 );
 
--- What a client has signed to get a token, until it would not be taken any more: nothing is taken twice.
+-- What a client has signed to get a token, until it would not be taken any more: nothing is taken twice. Without a foreign
+-- key, so that however many there are, a client is removed at once.
 CREATE TABLE client_assertions (
     store_id        UUID NOT NULL,
     client_id       UUID NOT NULL,
     -- SHA-256 of its `jti`
     jti_hash        BYTEA NOT NULL,
     expires_at      TIMESTAMPTZ NOT NULL,
-    PRIMARY KEY (store_id, client_id, jti_hash),
-    FOREIGN KEY (store_id, client_id) REFERENCES clients (store_id, id) ON DELETE CASCADE
+    PRIMARY KEY (store_id, client_id, jti_hash)
 );
 CREATE INDEX client_assertions_by_end ON client_assertions (expires_at);
 

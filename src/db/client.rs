@@ -22,6 +22,8 @@ pub struct Client {
     pub scopes: Vec<Scope>,
     /// The hash of the secret, for a client that has one.
     pub secret_hash: Option<Vec<u8>>,
+    /// Which secret it is.
+    pub secret_id: Uuid,
     /// The hash of the secret before,
     pub former_hash: Option<Vec<u8>>,
     /// which is good until then.
@@ -79,7 +81,23 @@ pub async fn lock(
     clients::table
         .find((store, id))
         .select(Client::as_select())
-        .for_update()
+        .for_no_key_update()
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// The client whose secret this is, locked until the transaction ends.
+pub async fn lock_by_secret(
+    store: StoreId,
+    secret: Uuid,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Option<Client>> {
+    clients::table
+        .filter(clients::store_id.eq(store))
+        .filter(clients::secret_id.eq(secret))
+        .select(Client::as_select())
+        .for_no_key_update()
         .first(conn)
         .await
         .optional()
@@ -144,15 +162,28 @@ pub async fn save(
         .map(drop)
 }
 
-/// Notes that a client got a token.
+/// Notes that a client got a token of this generation. False if it is gone, or its tokens were ended meanwhile.
 pub async fn note_use(
+    client: &Client,
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<bool> {
+    let noted = diesel::update(clients::table.find((client.store_id, client.id)))
+        .filter(clients::generation.eq(client.generation))
+        .set(clients::last_used_at.eq(now))
+        .execute(conn)
+        .await?;
+    Ok(noted == 1)
+}
+
+/// Makes all tokens of a client useless.
+pub async fn end_tokens(
     store: StoreId,
     id: ClientId,
-    now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<()> {
     diesel::update(clients::table.find((store, id)))
-        .set(clients::last_used_at.eq(now))
+        .set(clients::generation.eq(Uuid::new_v4()))
         .execute(conn)
         .await
         .map(drop)

@@ -30,6 +30,7 @@ diesel::table! {
         auth_method -> Text,
         scopes -> Array<Text>,
         secret_hash -> Nullable<Bytea>,
+        secret_id -> Uuid,
         former_hash -> Nullable<Bytea>,
         former_until -> Nullable<Timestamptz>,
         jwks -> Nullable<Jsonb>,
@@ -319,6 +320,9 @@ diesel::table! {
         created_at -> Timestamptz,
         expires_at -> Timestamptz,
         ended_at -> Nullable<Timestamptz>,
+        rotation -> Int4,
+        rotated_at -> Nullable<Timestamptz>,
+        rotated_from -> Nullable<Text>,
     }
 }
 

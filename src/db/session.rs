@@ -24,6 +24,12 @@ pub struct Session {
     pub user_id: Option<UserId>,
     /// The hash of the secret in the refresh token that is good now.
     pub refresh_hash: Vec<u8>,
+    /// How often it was refreshed: the number of that token.
+    pub rotation: i32,
+    /// When it last was,
+    pub rotated_at: Option<DateTime<Utc>>,
+    /// and from which network.
+    pub rotated_from: Option<String>,
     pub created_at: DateTime<Utc>,
     /// After this it can no longer be refreshed.
     pub expires_at: DateTime<Utc>,
@@ -150,17 +156,21 @@ pub async fn stands(store: StoreId, id: SessionId, conn: &AsyncPgConnection) -> 
         .await
 }
 
-/// Gives a session its next refresh secret.
-pub async fn set_refresh_hash(
-    store: StoreId,
-    id: SessionId,
+/// Gives a session its next refresh token.
+pub async fn rotate(
+    session: &Session,
     refresh_hash: &[u8],
+    from: &str,
+    now: DateTime<Utc>,
     expires_at: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<()> {
-    diesel::update(sessions::table.find((store, id)))
+    diesel::update(sessions::table.find((session.store_id, session.id)))
         .set((
             sessions::refresh_hash.eq(refresh_hash),
+            sessions::rotation.eq(session.rotation + 1),
+            sessions::rotated_at.eq(now),
+            sessions::rotated_from.eq(from),
             sessions::expires_at.eq(expires_at),
         ))
         .execute(conn)

@@ -58,10 +58,15 @@ impl FromStr for ClientName {
     }
 }
 
-/// A network, from an address or a network as people write them: `203.0.113.7` or `203.0.113.0/24`.
+/// A network, from an address or a network as people write them: `203.0.113.7` or `203.0.113.0/24`. An address of IPv4 that
+/// is written as one of IPv6 stands for itself; a network is written plainly.
 pub fn network(text: &str) -> Option<IpNet> {
-    let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
-    text.parse().ok().or_else(address)
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(address.to_canonical().into());
+    }
+    let network: IpNet = text.parse().ok()?;
+    let is_plain = network.addr() == network.addr().to_canonical();
+    is_plain.then(|| network.trunc())
 }
 
 /// May a client come from this address? From anywhere where nothing is named.
@@ -92,7 +97,8 @@ mod tests {
 
     #[test]
     fn an_address_stands_for_itself_and_a_network_for_all_of_its_own() {
-        let allowed = ["203.0.113.7".to_owned(), "2001:db8::/32".into()];
+        assert_eq!(network("::ffff:203.0.113.0/120"), None);
+        let allowed = ["::ffff:203.0.113.7".to_owned(), "2001:db8::/32".into()];
         let from = |text: &str| may_come_from(text.parse().unwrap(), &allowed);
         assert!(from("203.0.113.7") && from("2001:db8:1::1"));
         assert!(!from("203.0.113.8") && !from("2001:db9::1"));

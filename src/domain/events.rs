@@ -40,6 +40,8 @@ text_enum! {
         TokenCreated = "token.created" ("トークンの発行", "token made"),
         /// A token was revoked on the command line.
         TokenRevoked = "token.revoked" ("トークンの失効", "token revoked"),
+        /// A refresh token was used again; its session has ended.
+        SessionReuseDetected = "session.reuse_detected" ("更新トークンの再利用", "refresh token reused"),
         /// A partner's client was created.
         ClientCreated = "client.created" ("連携クライアントの登録", "client created"),
         /// A client was changed.

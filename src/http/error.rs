@@ -88,7 +88,7 @@ pub fn status(code: Code) -> StatusCode {
     use Code::*;
     let status = match code {
         Malformed | IdempotencyKeyMissing => 400,
-        TokenMissing | TokenInvalid | TokenExpired | LoginFailed => 401,
+        TokenMissing | TokenInvalid | TokenExpired | InvalidRefreshToken | LoginFailed => 401,
         CreditDeclined => 402,
         WrongAudience | MissingScope | AddressNotAllowed | MemberNotActive => 403,
         NotFound => 404,

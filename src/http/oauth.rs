@@ -16,7 +16,7 @@ use utoipa_actix_web::OpenApiFactory;
 
 use super::auth::{Stranger, with_share};
 use super::body::{self, is_form};
-use super::limits::{self, Account, Limits, Realm, address};
+use super::limits::{self, Limits, address};
 use super::operation::{Registry, operations};
 use super::signature::{Argument, Sent, Signature};
 use crate::app::App;
@@ -197,18 +197,16 @@ async fn token(
     }
     let credentials = credentials(request, &form)?;
     let address = address(request, &app.config);
-    let account = Account::of_client(credentials.name);
     let check = client_token::authenticate(app, &credentials, address);
-    let client = limits
-        .log_in(Realm::Partners, &account, address, check)
-        .await?;
+    let authenticated = limits.client(address, check).await?;
+    let client = &authenticated.client;
     share::belongs_to(client.store_id);
     limits.client_token(client.store_id, client.id)?;
-    let scopes = client_token::scopes_of(&client, form.one("scope")?).map_err(|foreign| {
-        let why = format!("The client does not have these scopes: {foreign}.");
+    let scopes = client_token::scopes_of(client, form.one("scope")?).ok_or_else(|| {
+        let why = "The client does not have every scope that it asks for.";
         Refused::because("invalid_scope", why)
     })?;
-    Ok(client_token::issue(app, &client, scopes, address).await?)
+    Ok(client_token::issue(app, &authenticated, scopes, address).await?)
 }
 
 /// How the client shows who it is: in one way, and in one only.

@@ -19,7 +19,7 @@ use crate::domain::events::EventType;
 use crate::domain::permissions::Scope;
 use crate::domain::{ClientId, Faults};
 use crate::error::{Code, Error, OrNotFound as _};
-use crate::public_keys::PublicKeys;
+use crate::public_keys::{self, PublicKeys};
 
 /// The most addresses and networks from which a client may come.
 pub const MOST_NETWORKS: usize = 50;
@@ -52,10 +52,12 @@ impl Terms {
             "required",
             "A client may do something: name one scope at least.",
         );
+        let mut jwks = None;
         match (self.auth_method, &self.jwks) {
             (AuthMethod::ClientSecret, None) => {}
             (AuthMethod::PrivateKeyJwt, Some(set)) => {
                 drop(PublicKeys::read(set, "/jwks", &mut faults));
+                jwks = Some(public_keys::tidy(set));
             }
             (AuthMethod::ClientSecret, Some(_)) => faults.add(
                 "/jwks",
@@ -75,7 +77,7 @@ impl Terms {
         let mut allowed_ips = Vec::new();
         for (index, text) in self.allowed_ips.iter().enumerate().take(MOST_NETWORKS) {
             match network(text.trim()) {
-                Some(network) => allowed_ips.push(network.trunc().to_string()),
+                Some(network) => allowed_ips.push(network.to_string()),
                 None => faults.add(
                     format!("/allowed_ips/{index}"),
                     "invalid",
@@ -90,6 +92,7 @@ impl Terms {
         Ok(Self {
             name,
             scopes,
+            jwks,
             allowed_ips,
             ..self
         })
@@ -137,6 +140,7 @@ pub async fn create(
         auth_method: terms.auth_method,
         scopes: terms.scopes,
         secret_hash: secret.as_ref().map(hash_of),
+        secret_id: Uuid::new_v4(),
         former_hash: None,
         former_until: None,
         jwks: terms.jwks,
@@ -150,7 +154,7 @@ pub async fn create(
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         client::insert(&client, conn).await?;
-        context.ticket.record(client.id.0, conn).await?;
+        context.ticket.record(client.secret_id, conn).await?;
         let event = event(EventType::ClientCreated, &client, shown(&client));
         Ok::<_, Error>(context.log(&[event], now, conn).await?)
     })
@@ -162,20 +166,30 @@ fn hash_of(secret: &SecretString) -> Vec<u8> {
     hash_secret(secret.expose_secret())
 }
 
-/// The client that an earlier try of the same request has made, or given a secret. Nobody has seen the secret of a try
-/// that broke off, so it gets another in its place.
+/// The client to which an earlier try of the same request has given a secret. Nobody has seen the secret of a try that
+/// broke off, so it gets another in its place.
+///
+/// # Errors
+/// 403 `missing_scope`; 409 `action_not_allowed` where that secret was replaced since, or is in use.
 pub async fn resume(
     app: &App,
     made: Uuid,
+    held: &[Scope],
     context: &Context<'_>,
 ) -> Result<Option<(Client, Option<SecretString>)>, Error> {
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
-        let mut client = client::lock(context.store, ClientId(made), conn)
-            .await?
-            .or_not_found()?;
+        let found = client::lock_by_secret(context.store, made, conn).await?;
+        let mut client = found.ok_or_else(overtaken)?;
+        may_grant(&client.scopes, held)?;
         if client.auth_method == AuthMethod::PrivateKeyJwt {
             return Ok(Some((client, None)));
+        }
+        if client
+            .last_used_at
+            .is_some_and(|at| at >= client.updated_at)
+        {
+            return Err(overtaken());
         }
         let secret = new_secret();
         client.secret_hash = Some(hash_of(&secret));
@@ -183,6 +197,13 @@ pub async fn resume(
         Ok(Some((client, Some(secret))))
     })
     .await
+}
+
+fn overtaken() -> Error {
+    Code::ActionNotAllowed.because(
+        "The first request under this Idempotency-Key gave the client a secret that was replaced since, or is in use. \
+         Make another under a key of its own.",
+    )
 }
 
 /// Changes a client. `held`: the scopes of whoever changes it.
@@ -211,8 +232,11 @@ pub async fn change(
             ));
         }
         let terms = terms.checked()?;
+        // What it may do before and after: who narrows it, changes its key and waits has made himself more otherwise.
+        may_grant(&client.scopes, held)?;
         may_grant(&terms.scopes, held)?;
-        if terms.jwks != client.jwks {
+        let keys_changed = terms.jwks != client.jwks;
+        if keys_changed {
             // Whoever has a key that is none any more has no token either.
             client.generation = Uuid::new_v4();
         }
@@ -221,7 +245,9 @@ pub async fn change(
         client.jwks = terms.jwks;
         client.allowed_ips = terms.allowed_ips;
         client::save(&mut client, app.clock.now(), conn).await?;
-        let event = event(EventType::ClientChanged, &client, shown(&client));
+        let mut data = shown(&client);
+        data["keys_changed"] = keys_changed.into();
+        let event = event(EventType::ClientChanged, &client, data);
         context.log(&[event], client.updated_at, conn).await?;
         Ok(client)
     })
@@ -269,6 +295,7 @@ pub async fn rotate_secret(
         }
         let secret = new_secret();
         let former = client.secret_hash.replace(hash_of(&secret));
+        client.secret_id = Uuid::new_v4();
         if overlap > TimeDelta::zero() {
             client.former_hash = former;
             client.former_until = Some(app.clock.now() + overlap);
@@ -276,7 +303,7 @@ pub async fn rotate_secret(
             (client.former_hash, client.former_until) = (None, None);
             client.generation = Uuid::new_v4();
         }
-        context.ticket.record(client.id.0, conn).await?;
+        context.ticket.record(client.secret_id, conn).await?;
         rotated(app, &mut client, context, conn).await?;
         Ok((client, secret))
     })

@@ -99,6 +99,14 @@ pub fn nobody() -> Error {
     Code::LoginFailed.because("The client is not known, or what it shows is not good.")
 }
 
+/// A client that has shown who it is.
+pub struct Authenticated {
+    /// The client.
+    pub client: Client,
+    /// The hash of what names the thing that it has signed, which is to be taken once.
+    signed: Option<Vec<u8>>,
+}
+
 /// The client that these credentials are of.
 ///
 /// # Errors
@@ -107,16 +115,16 @@ pub async fn authenticate(
     app: &App,
     credentials: &Credentials,
     address: IpAddr,
-) -> Result<Client, Error> {
+) -> Result<Authenticated, Error> {
     let Credentials { name, proof } = credentials;
     let found = client::find(name.store, name.id, &*app.db().await?).await?;
     let client = found.ok_or_else(nobody)?;
-    match proof {
-        Proof::Secret(secret) => check_secret(&client, secret, app.clock.now())?,
-        Proof::Signed(signed) => check_signed(app, &client, &name.to_string(), signed).await?,
-    }
+    let signed = match proof {
+        Proof::Secret(secret) => check_secret(&client, secret, app.clock.now()).map(|()| None)?,
+        Proof::Signed(signed) => check_signed(app, &client, &name.to_string(), signed).map(Some)?,
+    };
     if may_come_from(address, &client.allowed_ips) {
-        return Ok(client);
+        return Ok(Authenticated { client, signed });
     }
     Err(Code::LoginFailed.because("The client may not call from this address."))
 }
@@ -134,8 +142,8 @@ fn check_secret(client: &Client, secret: &str, now: DateTime<Utc>) -> Result<(),
     }
 }
 
-/// Whatever is wrong with it, its answer is the same; and it is taken once.
-async fn check_signed(app: &App, client: &Client, name: &str, signed: &str) -> Result<(), Error> {
+/// The hash of what names it. Whatever is wrong with it, the answer is the same.
+fn check_signed(app: &App, client: &Client, name: &str, signed: &str) -> Result<Vec<u8>, Error> {
     let AuthMethod::PrivateKeyJwt = client.auth_method else {
         return Err(nobody());
     };
@@ -151,14 +159,8 @@ async fn check_signed(app: &App, client: &Client, name: &str, signed: &str) -> R
         && begun(said.nbf)
         && begun(said.iat);
     let has_id = (1..=255).contains(&said.jti.len());
-    if !(is_own && is_timely && has_id && is_for_us(app, &said.aud)) {
-        return Err(nobody());
-    }
-    // For as long as anything that is signed may be good.
-    let forgotten_at = now + LONGEST_ASSERTION + CLOCKS_APART * 2;
-    let (hash, conn) = (hash_secret(&said.jti), &mut *app.db().await?);
-    if client_assertion::take(client.store_id, client.id, &hash, forgotten_at, conn).await? {
-        Ok(())
+    if is_own && is_timely && has_id && is_for_us(app, &said.aud) {
+        Ok(hash_secret(&said.jti))
     } else {
         Err(nobody())
     }
@@ -176,32 +178,32 @@ fn is_for_us(app: &App, audiences: &Audiences) -> bool {
     }
 }
 
-/// The scopes that a client asks for, of those that it has; all of them where it names none.
-///
-/// # Errors
-/// The words that are none of its scopes.
-pub fn scopes_of(client: &Client, wanted: Option<&str>) -> Result<Vec<Scope>, String> {
+/// The scopes that a client asks for, all of them where it names none; `None` where it does not have each.
+pub fn scopes_of(client: &Client, wanted: Option<&str>) -> Option<Vec<Scope>> {
     let Some(wanted) = wanted else {
-        return Ok(client.scopes.clone());
+        return Some(client.scopes.clone());
     };
     let words = || wanted.split(' ').filter(|word| !word.is_empty());
     let has = |word: &str| client.scopes.iter().any(|scope| scope.as_str() == word);
-    let foreign: Vec<&str> = words().filter(|word| !has(word)).collect();
-    if !foreign.is_empty() {
-        return Err(foreign.join(" "));
+    if words().next().is_none() || !words().all(has) {
+        return None;
     }
     let mut scopes = client.scopes.clone();
     scopes.retain(|scope| words().any(|word| word == scope.as_str()));
-    Ok(scopes)
+    Some(scopes)
 }
 
-/// A token for a client. It stands in the log.
+/// A token for a client. It stands in the log, and what the client has signed for it is used up.
+///
+/// # Errors
+/// `login_failed` where it was before, or the client is gone meanwhile.
 pub async fn issue(
     app: &App,
-    client: &Client,
+    authenticated: &Authenticated,
     scopes: Vec<Scope>,
     address: IpAddr,
 ) -> Result<Issued, Error> {
+    let Authenticated { client, signed } = authenticated;
     let (store, now, ttl) = (client.store_id, app.clock.now(), token_ttl(app));
     let holder = Holder::Client(client.id);
     let claims =
@@ -209,13 +211,22 @@ pub async fn issue(
     let access_token = app.tokens.sign(&claims)?;
     let data = json!({ "scopes": scopes, "expires_at": now + ttl, "address": address });
     let event = NewEvent::new(EventType::TokenCreated, Subject::Client(client.id), data);
-    let is_known = client.last_used_at.is_some_and(|at| now - at < USE_KEPT);
+    let is_noted = |at| at >= client.updated_at && now - at < USE_KEPT;
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
-        if !is_known {
-            client::note_use(store, client.id, now, conn).await?;
+        if !client.last_used_at.is_some_and(is_noted)
+            && !client::note_use(client, now, conn).await?
+        {
+            return Err(nobody());
         }
-        event::append(store, &[event], &holder.actor(), now, conn).await
+        if let Some(signed) = signed {
+            // For as long as anything that is signed may be good.
+            let until = now + LONGEST_ASSERTION + CLOCKS_APART * 2;
+            if !client_assertion::take(store, client.id, signed, until, conn).await? {
+                return Err(nobody());
+            }
+        }
+        Ok(event::append(store, &[event], &holder.actor(), now, conn).await?)
     })
     .await?;
     Ok(Issued {

@@ -216,6 +216,7 @@ async fn list_clients(
     responses(
         (status = 201, description = "Created; the secret is shown once", body = ClientWithSecretOut),
         (status = 403, description = "`missing_scope`: nobody grants a scope that he lacks"),
+        (status = 409, description = "`action_not_allowed`: the secret of the first try was replaced since, or is in use"),
     )
 )]
 async fn create_client(
@@ -225,7 +226,9 @@ async fn create_client(
 ) -> Result<HttpResponse, Error> {
     let none = Ticket::none();
     let begun = once
-        .begin(async |made| clients::resume(&app, made, &admin.unconditional(&none)).await)
+        .begin(async |made| {
+            clients::resume(&app, made, &admin.scopes(), &admin.unconditional(&none)).await
+        })
         .await?;
     let (client, secret) = match begun {
         Begun::Resumed(made) => made,
@@ -234,6 +237,8 @@ async fn create_client(
             clients::create(&app, new.into(), &admin.scopes(), &context).await?
         }
     };
+    // Whoever repeats the request is shown the secret again: only if he may do what the client may.
+    admin.require_all(&client.scopes)?;
     Ok(HttpResponse::Created()
         .insert_header((LOCATION, format!("/v1/admin/clients/{}", client.id)))
         .versioned(client.version, with_secret(&client, secret.as_ref())))
@@ -308,7 +313,7 @@ async fn delete_client(
     responses(
         (status = 200, description = "The secret, shown once", body = ClientWithSecretOut),
         (status = 403, description = "`missing_scope`: nobody makes a secret of a client that may do more than he"),
-        (status = 409, description = "`action_not_allowed`: the client signs with a key"),
+        (status = 409, description = "`action_not_allowed`: the client signs with a key; or the secret of the first try was replaced since, or is in use"),
     )
 )]
 async fn rotate_client_secret(
@@ -320,7 +325,9 @@ async fn rotate_client_secret(
 ) -> Result<HttpResponse, Error> {
     let none = Ticket::none();
     let begun = once
-        .begin(async |made| clients::resume(&app, made, &admin.unconditional(&none)).await)
+        .begin(async |made| {
+            clients::resume(&app, made, &admin.scopes(), &admin.unconditional(&none)).await
+        })
         .await?;
     let (client, secret) = match begun {
         Begun::Resumed(made) => made,
@@ -331,5 +338,6 @@ async fn rotate_client_secret(
             (rotated.0, Some(rotated.1))
         }
     };
+    admin.require_all(&client.scopes)?;
     Ok(HttpResponse::Ok().versioned(client.version, with_secret(&client, secret.as_ref())))
 }

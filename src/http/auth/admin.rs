@@ -103,6 +103,11 @@ impl<P: Permission> Admin<P> {
         self.found.allows(scope)
     }
 
+    /// Asks for several, as of a repeat of the request later.
+    pub fn require_all(&self, scopes: &[Scope]) -> Result<(), Error> {
+        scopes.iter().try_for_each(|scope| self.require(*scope))
+    }
+
     /// All the scopes that the caller holds.
     pub fn scopes(&self) -> Vec<Scope> {
         let all = Scope::ALL.iter().copied();
@@ -143,7 +148,7 @@ impl<P: Permission> Admin<P> {
         Standing {
             claims: self.found.claims.clone(),
             address: self.found.address,
-            scope: P::SCOPE,
+            scopes: self.found.used.borrow().clone(),
         }
     }
 }
@@ -153,7 +158,8 @@ impl<P: Permission> Admin<P> {
 pub struct Standing {
     claims: Arc<Claims>,
     address: IpAddr,
-    scope: Option<Scope>,
+    /// What was asked for so far.
+    scopes: Vec<Scope>,
 }
 
 impl Standing {
@@ -171,7 +177,7 @@ impl Standing {
     pub async fn stands(&self, app: &App) -> Result<bool, Error> {
         let conn = app.db().await?;
         let extent = extent(&self.claims, self.address, &conn).await?;
-        Ok(extent.is_ok_and(|extent| self.scope.is_none_or(|scope| extent.allows(scope))))
+        Ok(extent.is_ok_and(|extent| self.scopes.iter().all(|scope| extent.allows(*scope))))
     }
 }
 

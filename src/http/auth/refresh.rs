@@ -8,7 +8,7 @@ use super::Stranger;
 use crate::app::App;
 use crate::error::Error;
 use crate::http::body::Body;
-use crate::http::limits::{Limits, address};
+use crate::http::limits::{Limits, address, network};
 use crate::tokens::Audience;
 use crate::workflows::session::{self, SessionOut};
 
@@ -21,6 +21,10 @@ pub struct RefreshIn {
 }
 
 /// Refresh a session
+///
+/// A refresh token is good once. Whoever missed the answer may ask again within ten seconds, from the same network, and gets
+/// the same next token. Used again otherwise it ends the session. A session ends after 30 days without a refresh, and after
+/// 90 days in any case.
 #[utoipa::path(
     post,
     path = "/sessions/refresh",
@@ -28,7 +32,7 @@ pub struct RefreshIn {
     request_body = RefreshIn,
     responses(
         (status = 200, description = "The next tokens; the old refresh token is used up", body = SessionOut),
-        (status = 401, description = "`token_invalid`: the refresh token is not good (any more)"),
+        (status = 401, description = "`token_invalid`: the refresh token is not good (any more); `invalid_refresh_token`: it was used before, and its session has ended"),
     )
 )]
 pub async fn refresh_session(
@@ -41,10 +45,8 @@ pub async fn refresh_session(
     let audience = request
         .app_data::<Audience>()
         .ok_or_else(|| anyhow::anyhow!("a scope that does not say whom it is for"))?;
-    let check = session::refresh(&app, *audience, &body.0.refresh_token);
-    Ok(HttpResponse::Ok().json(
-        limits
-            .refresh(address(&request, &app.config), check)
-            .await?,
-    ))
+    let address = address(&request, &app.config);
+    let from = network(address).to_string();
+    let check = session::refresh(&app, *audience, &body.0.refresh_token, &from);
+    Ok(HttpResponse::Ok().json(limits.refresh(address, check).await?))
 }

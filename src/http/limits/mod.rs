@@ -13,20 +13,18 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::Duration;
 
-pub use address::address;
+pub use address::{address, network};
 pub use calls::{every_call, write_headers};
 pub use table::CELLS;
 
 use actix_web::HttpRequest;
 use actix_web::web::Data;
-use address::network;
 use count::{Bucket, FREE, Failures, Left, Rate};
 use table::Table;
 
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::client::ClientName;
 use crate::domain::member::fold_email;
 use crate::domain::store::MAX_SLUG;
 use crate::domain::{ClientId, Faults, StoreId};
@@ -41,6 +39,8 @@ const LONGEST_DELAY: Duration = Duration::from_secs(2);
 
 /// Failed log-ins or refreshes, registrations, or requests for a new password, from one address.
 const OF_AN_ADDRESS: Rate = Rate::per_minute(30);
+/// Failures of clients, and those under way, from one address.
+const OF_CLIENTS: Rate = Rate::per_minute(300);
 /// Failed log-ins of one account from anywhere, beyond which they are slowed.
 const OF_AN_ACCOUNT: Rate = Rate::per_minute(20);
 /// The same of one store.
@@ -99,8 +99,6 @@ pub enum Realm {
     Staff,
     /// Its buyers.
     Buyers,
-    /// Its partners' programs.
-    Partners,
 }
 
 /// What a counter counts, so that none is used up by something else.
@@ -108,6 +106,7 @@ pub enum Realm {
 enum Kind {
     LogIn(Realm),
     Refresh,
+    Client,
     Registration,
     PasswordReset,
 }
@@ -118,7 +117,7 @@ const OF_STRANGERS: [(&str, Kind); 8] = [
     ("/v1/storefront/sessions", Kind::LogIn(Realm::Buyers)),
     ("/v1/admin/sessions/refresh", Kind::Refresh),
     ("/v1/storefront/sessions/refresh", Kind::Refresh),
-    (TOKEN_ENDPOINT, Kind::LogIn(Realm::Partners)),
+    (TOKEN_ENDPOINT, Kind::Client),
     ("/v1/storefront/members", Kind::Registration),
     ("/v1/storefront/password-resets", Kind::PasswordReset),
     ("/v1/storefront/password", Kind::PasswordReset),
@@ -135,10 +134,8 @@ pub fn look_before_body(request: &HttpRequest) -> Result<bool, Error> {
     let limits = request.app_data::<Data<Limits>>().ok_or_else(missing)?;
     if limits.on {
         let app = request.app_data::<Data<App>>().ok_or_else(missing)?;
-        limits.addresses.look(
-            (*kind, network(address(request, &app.config))),
-            limits.now(),
-        )?;
+        let name = (*kind, network(address(request, &app.config)));
+        limits.by_address(*kind).look(name, limits.now())?;
     }
     Ok(true)
 }
@@ -173,14 +170,6 @@ impl Account {
         })
     }
 
-    /// A partner's client, by what it calls itself.
-    pub fn of_client(name: ClientName) -> Self {
-        Self {
-            store: name.store.to_string(),
-            email: name.id.to_string(),
-        }
-    }
-
     /// The e-mail address as it is compared.
     pub fn email(&self) -> &str {
         &self.email
@@ -199,6 +188,7 @@ pub struct Limits {
     calls: Counter,
     tries: Table<Failures>,
     addresses: Counter,
+    clients: Counter,
     accounts: Counter,
     stores: Counter,
     resets: Counter,
@@ -250,12 +240,22 @@ impl Limits {
             calls: Counter::new(Rate::per_minute(config.calls_per_minute)),
             tries: Table::default(),
             addresses: Counter::new(OF_AN_ADDRESS),
+            clients: Counter::new(OF_CLIENTS),
             accounts: Counter::new(OF_AN_ACCOUNT),
             stores: Counter::new(OF_A_STORE),
             resets: Counter::new(RESETS),
             tokens: Counter::new(TOKENS),
             connection_tests: Counter::new(CONNECTION_TESTS),
             keys: Table::default(),
+        }
+    }
+
+    fn by_address(&self, kind: Kind) -> &Counter {
+        match kind {
+            Kind::Client => &self.clients,
+            Kind::LogIn(_) | Kind::Refresh | Kind::Registration | Kind::PasswordReset => {
+                &self.addresses
+            }
         }
     }
 
@@ -314,14 +314,33 @@ impl Limits {
         address: IpAddr,
         check: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
+        self.failures_of(Kind::Refresh, address, check).await
+    }
+
+    /// A client shows who it is. Only failures count, and only by their address: nobody guesses a secret of ours, and many
+    /// clients may come from one address at the same minute.
+    pub async fn client<T>(
+        &self,
+        address: IpAddr,
+        check: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        self.failures_of(Kind::Client, address, check).await
+    }
+
+    async fn failures_of<T>(
+        &self,
+        kind: Kind,
+        address: IpAddr,
+        check: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         if !self.on {
             return check.await;
         }
-        let (name, now) = ((Kind::Refresh, network(address)), self.now());
-        self.addresses.take(name, now)?;
+        let (name, now) = ((kind, network(address)), self.now());
+        self.by_address(kind).take(name, now)?;
         let result = check.await;
         if !failed(&result) {
-            self.addresses.give_back(name, now);
+            self.by_address(kind).give_back(name, now);
         }
         result
     }
@@ -435,7 +454,15 @@ fn failed<T>(result: &Result<T, Error>) -> bool {
     let code = result.as_ref().map_err(Error::code);
     !matches!(
         code,
-        Ok(_) | Err(None | Some(Code::Internal | Code::Unavailable | Code::RateLimited))
+        Ok(_)
+            | Err(None
+                | Some(
+                    Code::Internal
+                        | Code::Unavailable
+                        | Code::RateLimited
+                        | Code::Busy
+                        | Code::TookTooLong
+                ))
     )
 }
 

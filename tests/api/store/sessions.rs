@@ -8,7 +8,7 @@ use kakeuri::domain::member::MemberStatus;
 use kakeuri::passwords;
 use serde_json::json;
 
-use crate::support::{PASSWORD, TestApp};
+use crate::support::{Answer, Client, PASSWORD, TestApp};
 
 #[actix_web::test]
 async fn a_member_logs_in_refreshes_and_logs_out() {
@@ -35,10 +35,6 @@ async fn a_member_logs_in_refreshes_and_logs_out() {
         .post("/v1/storefront/sessions/refresh", refresh.clone())
         .await
         .expect(200);
-    app.stranger()
-        .post("/v1/storefront/sessions/refresh", refresh)
-        .await
-        .problem(401, "token_invalid");
     let next_refresh = json!({ "refresh_token": next.text_at("/refresh_token") });
     app.stranger()
         .post("/v1/admin/sessions/refresh", next_refresh.clone())
@@ -116,6 +112,175 @@ async fn a_suspended_member_is_shut_out_at_once() {
     open.delete("/v1/storefront/sessions/current")
         .await
         .problem(403, "member_not_active");
+}
+
+const REFRESH: &str = "/v1/storefront/sessions/refresh";
+
+/// What a member has of its session.
+#[derive(Clone)]
+struct Held {
+    access: String,
+    refresh: String,
+}
+
+impl Held {
+    fn of(answer: &Answer) -> Self {
+        Self {
+            access: answer.text_at("/access_token"),
+            refresh: answer.text_at("/refresh_token"),
+        }
+    }
+
+    async fn refreshes(&self, client: &Client) -> Answer {
+        let body = json!({ "refresh_token": self.refresh });
+        client.post(REFRESH, body).await
+    }
+}
+
+impl TestApp {
+    async fn logged_in(&self) -> Held {
+        let login =
+            json!({ "email": self.email_of(self.member().await).await, "password": PASSWORD });
+        let session = self.visitor().post("/v1/storefront/sessions", login).await;
+        Held::of(&session.expect(201))
+    }
+
+    async fn is_in(&self, held: &Held) -> bool {
+        let client = self.stranger().bearer(&held.access);
+        client.get("/v1/storefront/me").await.status == 200
+    }
+}
+
+#[actix_web::test]
+async fn a_lost_answer_to_a_refresh_logs_nobody_out() {
+    let app = TestApp::start().await;
+    let (client, first) = (app.stranger(), app.logged_in().await);
+    let second = Held::of(&first.refreshes(&client).await.expect(200));
+    app.let_time_pass(TimeDelta::seconds(10)).await;
+    let again = Held::of(&first.refreshes(&client).await.expect(200));
+    assert_eq!(again.refresh, second.refresh);
+    assert!(app.is_in(&again).await && app.is_in(&second).await);
+    // Several at once, as of several tabs: one rotates, the others are told the same.
+    let many = futures_util::future::join_all((0..8).map(|_| second.refreshes(&client))).await;
+    let third: Vec<String> = many
+        .into_iter()
+        .map(|answer| Held::of(&answer.expect(200)).refresh)
+        .collect();
+    assert!(
+        third
+            .iter()
+            .all(|token| *token == third[0] && *token != second.refresh)
+    );
+    assert_eq!(app.count_events("session.reuse_detected").await, 0);
+}
+
+#[actix_web::test]
+async fn a_used_refresh_token_ends_its_session() {
+    let app = TestApp::start().await;
+    let (client, first) = (app.stranger(), app.logged_in().await);
+    let second = Held::of(&first.refreshes(&client).await.expect(200));
+    app.let_time_pass(TimeDelta::seconds(11)).await;
+    first
+        .refreshes(&client)
+        .await
+        .problem(401, "invalid_refresh_token");
+    assert!(!app.is_in(&first).await && !app.is_in(&second).await);
+    second
+        .refreshes(&client)
+        .await
+        .problem(401, "token_invalid");
+    first
+        .refreshes(&client)
+        .await
+        .problem(401, "invalid_refresh_token");
+    assert_eq!(app.count_events("session.reuse_detected").await, 1);
+
+    // The one before the last is used up, however quickly it is shown.
+    let first = app.logged_in().await;
+    let second = Held::of(&first.refreshes(&client).await.expect(200));
+    let third = Held::of(&second.refreshes(&client).await.expect(200));
+    first
+        .refreshes(&client)
+        .await
+        .problem(401, "invalid_refresh_token");
+    assert!(!app.is_in(&third).await);
+    assert_eq!(app.count_events("session.reuse_detected").await, 2);
+}
+
+#[actix_web::test]
+async fn only_the_same_client_is_told_the_answer_again() {
+    let app = TestApp::start_with(&[("KAKEURI_TRUSTED_PROXIES", "127.0.0.0/8")]).await;
+    let from = |address: &str| app.stranger().with("X-Forwarded-For", address);
+    let first = app.logged_in().await;
+    let second = Held::of(&first.refreshes(&from("192.0.2.1")).await.expect(200));
+    first.refreshes(&from("192.0.2.1")).await.expect(200);
+    first
+        .refreshes(&from("198.51.100.1"))
+        .await
+        .problem(401, "invalid_refresh_token");
+    assert!(!app.is_in(&second).await);
+}
+
+#[actix_web::test]
+async fn a_made_up_refresh_token_ends_nothing() {
+    let app = TestApp::start().await;
+    let held = app.logged_in().await;
+    let second = Held::of(&held.refreshes(&app.stranger()).await.expect(200));
+    let parts: Vec<&str> = held.refresh.split('.').collect();
+    let [store, session, _, proof] = parts[..] else {
+        panic!("{}", held.refresh)
+    };
+    for made_up in [
+        format!("{store}.{session}.x"),
+        format!("{store}.{session}.1.{proof}"),
+        format!("{store}.{session}.-1.{proof}"),
+        format!("{store}.{session}.0.{}", &proof[1..]),
+        format!("{store}.{}.0.{proof}", uuid::Uuid::now_v7()),
+    ] {
+        let body = json!({ "refresh_token": made_up });
+        app.stranger()
+            .post(REFRESH, body)
+            .await
+            .problem(401, "token_invalid");
+    }
+    assert!(app.is_in(&second).await);
+    second.refreshes(&app.stranger()).await.expect(200);
+}
+
+#[actix_web::test]
+async fn a_session_ends_after_ninety_days_however_often_it_is_refreshed() {
+    let app = TestApp::start().await;
+    let mut held = app.logged_in().await;
+    for _ in 0..3 {
+        app.let_time_pass(TimeDelta::days(29)).await;
+        held = Held::of(&held.refreshes(&app.stranger()).await.expect(200));
+    }
+    app.let_time_pass(TimeDelta::days(3)).await;
+    held.refreshes(&app.stranger())
+        .await
+        .problem(401, "token_invalid");
+}
+
+#[actix_web::test]
+async fn a_session_of_a_release_before_goes_on() {
+    let app = TestApp::start().await;
+    let held = app.logged_in().await;
+    let session = held.refresh.split('.').nth(1).unwrap();
+    let hash: String = kakeuri::crypto::hash_secret("a secret of old")
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let older = format!("UPDATE sessions SET refresh_hash = '\\x{hash}' WHERE id = '{session}'");
+    let mut conn = app.watcher().await;
+    diesel_async::SimpleAsyncConnection::batch_execute(&mut conn, &older)
+        .await
+        .unwrap();
+    let old = Held {
+        refresh: format!("{}.{session}.a secret of old", app.store.store_id),
+        ..held
+    };
+    let next = Held::of(&old.refreshes(&app.stranger()).await.expect(200));
+    Held::of(&next.refreshes(&app.stranger()).await.expect(200));
 }
 
 #[actix_web::test]

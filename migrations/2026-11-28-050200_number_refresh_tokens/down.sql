@@ -1,0 +1,1 @@
+ALTER TABLE sessions DROP COLUMN rotation, DROP COLUMN rotated_at, DROP COLUMN rotated_from;

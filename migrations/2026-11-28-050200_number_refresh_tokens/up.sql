@@ -1,0 +1,6 @@
+ALTER TABLE sessions
+    -- how often it was refreshed
+    ADD COLUMN rotation INT NOT NULL DEFAULT 0,
+    -- when it last was, and from which network
+    ADD COLUMN rotated_at TIMESTAMPTZ,
+    ADD COLUMN rotated_from TEXT;

@@ -1,0 +1,19 @@
+//! Sessions: opened by a login, refreshed, ended. The same for members and for staff.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`token`] | what a session gives its holder: access tokens and refresh tokens |
+//! | [`open`] | opens and ends them |
+//! | [`refresh`] | the next tokens of one |
+//! | [`command_line`] | tokens of the command line, and making any token useless |
+
+mod command_line;
+mod open;
+mod refresh;
+mod token;
+
+pub use command_line::{developer_token, developer_token_of_member, revoke};
+pub use open::{end, failed, open, open_verified};
+pub use refresh::refresh;
+pub(super) use token::token_ttl;
+pub use token::{SessionOut, Who};

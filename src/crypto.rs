@@ -83,6 +83,13 @@ impl MasterKeys {
         Ok(plain.map_err(|_| CannotOpen)?.to_vec())
     }
 
+    /// A keyed hash of several parts under each of the keys, the newest first: to make something with the first, and to tell
+    /// later whether any of them has made it.
+    pub fn proofs(&self, parts: &[&[u8]]) -> impl Iterator<Item = Vec<u8>> {
+        let keys = self.0.iter();
+        keys.map(|key| begin(key, parts).finish())
+    }
+
     /// A keyed hash of several parts, unambiguous in where one ends.
     pub fn fingerprint(&self, parts: &[&[u8]]) -> Vec<u8> {
         self.begin_fingerprint(parts).finish()
@@ -90,13 +97,17 @@ impl MasterKeys {
 
     /// A fingerprint that goes on after `parts` with what comes bit by bit.
     pub fn begin_fingerprint(&self, parts: &[&[u8]]) -> Fingerprint {
-        let mut context = hmac::Context::with_key(&self.0[self.0.len() - 1].fingerprints);
-        for part in parts {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part);
-        }
-        Fingerprint(context)
+        begin(&self.0[self.0.len() - 1], parts)
     }
+}
+
+fn begin(key: &MasterKey, parts: &[&[u8]]) -> Fingerprint {
+    let mut context = hmac::Context::with_key(&key.fingerprints);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    Fingerprint(context)
 }
 
 /// A keyed hash of several parts, of which the last need not be in memory whole.

@@ -80,6 +80,8 @@ text_enum! {
         PriceChanged = "price_changed" ("金額が変わりました", "The price changed"),
         /// The payment is in another state.
         PaymentNotUnconfirmed = "payment_not_unconfirmed" ("決済が未確定ではありません", "The payment is not unconfirmed"),
+        /// A store has an owner.
+        LastOwner = "last_owner" ("最後のオーナーです", "This is the last owner"),
         /// The order's total and the amount at Paid differ.
         AmountMismatch = "amount_mismatch" ("金額が一致しません", "The amounts differ"),
         /// Bulk work would take in another number of things than expected.

@@ -12,7 +12,7 @@ use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
 
 use crate::crypto::{hash_secret, random, random_secret};
-use crate::domain::{Faults, PasswordTokenId};
+use crate::domain::Faults;
 use crate::error::{Code, Error};
 
 /// How many characters a password may have.
@@ -155,7 +155,7 @@ fn unusable(error: impl std::fmt::Display) -> anyhow::Error {
 }
 
 /// A one-time token to set a password, and the hash that is kept of it.
-pub fn new_token(id: PasswordTokenId) -> (String, Vec<u8>) {
+pub fn new_token(id: impl std::fmt::Display) -> (String, Vec<u8>) {
     let secret = random_secret();
     (
         format!("{id}.{}", secret.expose_secret()),
@@ -164,7 +164,7 @@ pub fn new_token(id: PasswordTokenId) -> (String, Vec<u8>) {
 }
 
 /// The id in such a token, and the hash of its secret.
-pub fn read_token(token: &str) -> Option<(PasswordTokenId, Vec<u8>)> {
+pub fn read_token<Id: std::str::FromStr>(token: &str) -> Option<(Id, Vec<u8>)> {
     let (id, secret) = token.split_once('.')?;
     Some((id.parse().ok()?, hash_secret(secret)))
 }
@@ -220,9 +220,12 @@ mod tests {
 
     #[test]
     fn a_one_time_token_is_read_back() {
-        let id = PasswordTokenId::new();
+        let id = crate::domain::PasswordTokenId::new();
         let (token, hash) = new_token(id);
         assert_eq!(read_token(&token), Some((id, hash)));
-        assert_eq!(read_token("nonsense"), None);
+        assert_eq!(
+            read_token::<crate::domain::PasswordTokenId>("nonsense"),
+            None
+        );
     }
 }

@@ -8,6 +8,8 @@ CREATE TABLE clients (
     -- SHA-256 of the secret, and which one it is
     secret_hash     BYTEA,
     secret_id       UUID NOT NULL,
+    -- when it was first used
+    secret_used_at  TIMESTAMPTZ,
     -- the same of the secret before, which is good until then
     former_hash     BYTEA,
     former_until    TIMESTAMPTZ,

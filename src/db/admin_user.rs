@@ -6,11 +6,12 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::schema::admin_users;
 use crate::domain::permissions::Role;
+use crate::domain::user::UserStatus;
 use crate::domain::{StoreId, UserId};
 
 /// A member of the staff.
-#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
-#[diesel(table_name = admin_users)]
+#[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = admin_users, treat_none_as_null = true)]
 pub struct AdminUser {
     pub store_id: StoreId,
     pub id: UserId,
@@ -22,6 +23,9 @@ pub struct AdminUser {
     /// argon2id.
     pub password_hash: Option<String>,
     pub created_at: DateTime<Utc>,
+    pub status: UserStatus,
+    pub version: i64,
+    pub updated_at: DateTime<Utc>,
 }
 
 /// Adds one.
@@ -60,4 +64,86 @@ pub async fn find_by_email(
         .first(&mut &*conn)
         .await
         .optional()
+}
+
+/// The one with this id, locked until the transaction ends.
+pub async fn lock(
+    store: StoreId,
+    id: UserId,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Option<AdminUser>> {
+    admin_users::table
+        .find((store, id))
+        .select(AdminUser::as_select())
+        .for_no_key_update()
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// The one with this id and every owner, locked in the order of their ids until the transaction ends.
+pub async fn lock_with_owners(
+    store: StoreId,
+    id: UserId,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Vec<AdminUser>> {
+    admin_users::table
+        .filter(admin_users::store_id.eq(store))
+        .filter(admin_users::id.eq(id).or(admin_users::role.eq(Role::Owner)))
+        .order(admin_users::id.asc())
+        .select(AdminUser::as_select())
+        .for_no_key_update()
+        .load(conn)
+        .await
+}
+
+/// The staff, newest first.
+pub async fn list(
+    store: StoreId,
+    before: Option<UserId>,
+    limit: i64,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<AdminUser>> {
+    let mut query = admin_users::table
+        .filter(admin_users::store_id.eq(store))
+        .order(admin_users::id.desc())
+        .limit(limit)
+        .select(AdminUser::as_select())
+        .into_boxed();
+    if let Some(before) = before {
+        query = query.filter(admin_users::id.lt(before));
+    }
+    query.load(&mut &*conn).await
+}
+
+/// How many there are.
+pub async fn count(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<i64> {
+    admin_users::table
+        .filter(admin_users::store_id.eq(store))
+        .count()
+        .get_result(&mut &*conn)
+        .await
+}
+
+/// Writes a changed one.
+pub async fn save(
+    user: &mut AdminUser,
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    user.version += 1;
+    user.updated_at = now;
+    diesel::update(admin_users::table.find((user.store_id, user.id)))
+        .set(&*user)
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+/// Removes one, with its sessions.
+pub async fn delete(store: StoreId, id: UserId, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    diesel::delete(admin_users::table.find((store, id)))
+        .execute(conn)
+        .await
+        .map(drop)
 }

@@ -24,6 +24,8 @@ pub struct Client {
     pub secret_hash: Option<Vec<u8>>,
     /// Which secret it is.
     pub secret_id: Uuid,
+    /// When it was first used.
+    pub secret_used_at: Option<DateTime<Utc>>,
     /// The hash of the secret before,
     pub former_hash: Option<Vec<u8>>,
     /// which is good until then.
@@ -162,15 +164,22 @@ pub async fn save(
         .map(drop)
 }
 
-/// Notes that a client got a token of this generation. False if it is gone, or its tokens were ended meanwhile.
+/// Notes that a client got a token of this generation, by the secret that it has now or by the one before. False if it is
+/// gone, has another secret, or its tokens were ended meanwhile.
 pub async fn note_use(
     client: &Client,
+    is_present: bool,
     now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<bool> {
+    let used_at = client.secret_used_at.or(is_present.then_some(now));
     let noted = diesel::update(clients::table.find((client.store_id, client.id)))
         .filter(clients::generation.eq(client.generation))
-        .set(clients::last_used_at.eq(now))
+        .filter(clients::secret_id.eq(client.secret_id))
+        .set((
+            clients::last_used_at.eq(now),
+            clients::secret_used_at.eq(used_at),
+        ))
         .execute(conn)
         .await?;
     Ok(noted == 1)

@@ -27,3 +27,16 @@ pub async fn take(
         .await?;
     Ok(taken == 1)
 }
+
+/// Was it taken before?
+pub async fn is_taken(
+    store: StoreId,
+    client: ClientId,
+    jti_hash: &[u8],
+    conn: &AsyncPgConnection,
+) -> QueryResult<bool> {
+    let taken = client_assertions::table.find((store, client, jti_hash));
+    diesel::select(diesel::dsl::exists(taken))
+        .get_result(&mut &*conn)
+        .await
+}

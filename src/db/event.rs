@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::schema::events;
 use crate::domain::events::EventType;
-use crate::domain::{ClientId, EventId, JobId, MemberId, OrderId, ProductId, StoreId};
+use crate::domain::{ClientId, EventId, JobId, MemberId, OrderId, ProductId, StoreId, UserId};
 
 /// A line of the log.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -47,6 +47,8 @@ pub enum Subject {
     Job(JobId),
     /// A partner's program.
     Client(ClientId),
+    /// One of the staff.
+    User(UserId),
 }
 
 impl Subject {
@@ -68,6 +70,7 @@ impl Subject {
             Self::Product(id) => ("product", id.0),
             Self::Job(id) => ("job", id.0),
             Self::Client(id) => ("client", id.0),
+            Self::User(id) => ("user", id.0),
         }
     }
 }

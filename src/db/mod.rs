@@ -34,6 +34,7 @@ pub mod counter;
 pub mod event;
 pub mod given_up;
 pub mod idempotency_key;
+pub mod invitation;
 pub mod job;
 pub mod job_item;
 pub mod job_portion;

@@ -7,6 +7,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::schema::{admin_users, members};
 use crate::domain::member::MemberStatus;
 use crate::domain::permissions::Role;
+use crate::domain::user::UserStatus;
 use crate::domain::{MemberId, StoreId, UserId};
 
 /// The member with this e-mail address, trimmed and case-folded: who, may he log in, and the hash.
@@ -25,7 +26,7 @@ pub async fn of_member(
         .optional()
 }
 
-/// The member of the staff with this e-mail address, trimmed and case-folded.
+/// The member of the staff with this e-mail address, trimmed and case-folded, who may log in.
 pub async fn of_user(
     store: StoreId,
     email_key: &str,
@@ -34,6 +35,7 @@ pub async fn of_user(
     admin_users::table
         .filter(admin_users::store_id.eq(store))
         .filter(admin_users::email_key.eq(email_key))
+        .filter(admin_users::status.eq(UserStatus::Active))
         .select((
             admin_users::id,
             admin_users::role,

@@ -10,6 +10,9 @@ diesel::table! {
         role -> Text,
         password_hash -> Nullable<Text>,
         created_at -> Timestamptz,
+        status -> Text,
+        version -> Int8,
+        updated_at -> Timestamptz,
     }
 }
 
@@ -31,6 +34,7 @@ diesel::table! {
         scopes -> Array<Text>,
         secret_hash -> Nullable<Bytea>,
         secret_id -> Uuid,
+        secret_used_at -> Nullable<Timestamptz>,
         former_hash -> Nullable<Bytea>,
         former_until -> Nullable<Timestamptz>,
         jwks -> Nullable<Jsonb>,
@@ -78,6 +82,18 @@ diesel::table! {
         status -> Nullable<Int2>,
         answer_sealed -> Nullable<Bytea>,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    invitations (store_id, id) {
+        store_id -> Uuid,
+        id -> Uuid,
+        user_id -> Uuid,
+        secret_hash -> Bytea,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        used_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -321,6 +337,7 @@ diesel::table! {
         expires_at -> Timestamptz,
         ended_at -> Nullable<Timestamptz>,
         rotation -> Int4,
+        former_refresh_hash -> Nullable<Bytea>,
         rotated_at -> Nullable<Timestamptz>,
         rotated_from -> Nullable<Text>,
     }
@@ -400,6 +417,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     counters,
     events,
     idempotency_keys,
+    invitations,
     job_items,
     job_portions,
     jobs,

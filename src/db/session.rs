@@ -8,6 +8,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::admin_user::AdminUser;
 use super::schema::{admin_users, members, paid_settings, sessions, stores};
 use super::store::{Terms, buying};
+use crate::domain::user::UserStatus;
 use crate::domain::{MemberId, SessionId, StoreId, UserId};
 
 /// A login.
@@ -26,6 +27,8 @@ pub struct Session {
     pub refresh_hash: Vec<u8>,
     /// How often it was refreshed: the number of that token.
     pub rotation: i32,
+    /// The hash of the secret before.
+    pub former_refresh_hash: Option<Vec<u8>>,
     /// When it last was,
     pub rotated_at: Option<DateTime<Utc>>,
     /// and from which network.
@@ -59,6 +62,29 @@ pub async fn insert_verified(
     )
     .bind::<sql_types::Uuid, _>(session.store_id)
     .bind::<sql_types::Nullable<sql_types::Uuid>, _>(session.member_id)
+    .bind::<sql_types::Uuid, _>(session.id)
+    .bind::<sql_types::Text, _>(password_hash)
+    .bind::<sql_types::Binary, _>(&session.refresh_hash)
+    .bind::<sql_types::Timestamptz, _>(session.created_at)
+    .bind::<sql_types::Timestamptz, _>(session.expires_at)
+    .execute(conn)
+    .await?;
+    Ok(opened == 1)
+}
+
+/// The same of one of the staff, who may log in.
+pub async fn insert_verified_user(
+    session: &Session,
+    password_hash: &str,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<bool> {
+    let opened = diesel::sql_query(
+        "INSERT INTO sessions (store_id, id, user_id, refresh_hash, created_at, expires_at) \
+         SELECT store_id, $3, id, $5, $6, $7 FROM admin_users \
+         WHERE store_id = $1 AND id = $2 AND password_hash = $4 AND status = 'active' FOR SHARE",
+    )
+    .bind::<sql_types::Uuid, _>(session.store_id)
+    .bind::<sql_types::Nullable<sql_types::Uuid>, _>(session.user_id)
     .bind::<sql_types::Uuid, _>(session.id)
     .bind::<sql_types::Text, _>(password_hash)
     .bind::<sql_types::Binary, _>(&session.refresh_hash)
@@ -121,6 +147,7 @@ pub async fn user_of(
         )
         .filter(admin_users::store_id.eq(store))
         .filter(admin_users::id.eq(user))
+        .filter(admin_users::status.eq(UserStatus::Active))
         .filter(sessions::store_id.eq(store))
         .filter(sessions::id.eq(id))
         .filter(sessions::ended_at.is_null())
@@ -169,6 +196,7 @@ pub async fn rotate(
         .set((
             sessions::refresh_hash.eq(refresh_hash),
             sessions::rotation.eq(session.rotation + 1),
+            sessions::former_refresh_hash.eq(&session.refresh_hash),
             sessions::rotated_at.eq(now),
             sessions::rotated_from.eq(from),
             sessions::expires_at.eq(expires_at),
@@ -209,4 +237,58 @@ pub async fn end_all_of(
         .execute(conn)
         .await
         .map(drop)
+}
+
+/// Ends every session of one of the staff but the one to be kept, if any.
+pub async fn end_all_of_user(
+    store: StoreId,
+    user: UserId,
+    kept: Option<SessionId>,
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    diesel::update(sessions::table.filter(sessions::store_id.eq(store)))
+        .filter(sessions::user_id.eq(user))
+        .filter(sessions::id.nullable().is_distinct_from(kept))
+        .filter(sessions::ended_at.is_null())
+        .set(sessions::ended_at.eq(now))
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+/// The open sessions of one of the staff, newest first; the first hundred.
+pub async fn open_of_user(
+    store: StoreId,
+    user: UserId,
+    now: DateTime<Utc>,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<Session>> {
+    sessions::table
+        .filter(sessions::store_id.eq(store))
+        .filter(sessions::user_id.eq(user))
+        .filter(sessions::ended_at.is_null())
+        .filter(sessions::expires_at.gt(now))
+        .order(sessions::id.desc())
+        .limit(100)
+        .select(Session::as_select())
+        .load(&mut &*conn)
+        .await
+}
+
+/// Ends one session of one of the staff. False if there is none.
+pub async fn end_of_user(
+    store: StoreId,
+    user: UserId,
+    id: SessionId,
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<bool> {
+    let ended = diesel::update(sessions::table.find((store, id)))
+        .filter(sessions::user_id.eq(user))
+        .filter(sessions::ended_at.is_null())
+        .set(sessions::ended_at.eq(now))
+        .execute(conn)
+        .await?;
+    Ok(ended == 1)
 }

@@ -42,6 +42,20 @@ text_enum! {
         TokenRevoked = "token.revoked" ("トークンの失効", "token revoked"),
         /// A refresh token was used again; its session has ended.
         SessionReuseDetected = "session.reuse_detected" ("更新トークンの再利用", "refresh token reused"),
+        /// One of the staff logged in.
+        SessionOpened = "session.opened" ("スタッフのログイン", "staff logged in"),
+        /// Somebody was added to the staff.
+        UserCreated = "user.created" ("スタッフの登録", "user created"),
+        /// One of the staff got a link to set a password with.
+        UserInvited = "user.invited" ("スタッフの招待", "user invited"),
+        /// Name, role or status of one of the staff changed.
+        UserChanged = "user.changed" ("スタッフの変更", "user changed"),
+        /// One of the staff set a password.
+        UserPasswordChanged = "user.password_changed" ("スタッフのパスワード変更", "user password changed"),
+        /// All sessions of one of the staff were ended.
+        UserSessionsEnded = "user.sessions_ended" ("スタッフのセッション終了", "user sessions ended"),
+        /// One of the staff was removed.
+        UserDeleted = "user.deleted" ("スタッフの削除", "user deleted"),
         /// A partner's client was created.
         ClientCreated = "client.created" ("連携クライアントの登録", "client created"),
         /// A client was changed.

@@ -82,4 +82,6 @@ id! {
     PasswordTokenId,
     /// A partner's program.
     ClientId,
+    /// A one-time link with which one of the staff sets a password.
+    InvitationId,
 }

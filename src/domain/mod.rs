@@ -26,6 +26,7 @@ pub mod schedule;
 pub mod search;
 pub mod settlement;
 pub mod store;
+pub mod user;
 
 pub use fault::{Fault, Faults, Reason};
 pub use ids::*;

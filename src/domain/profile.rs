@@ -152,7 +152,7 @@ fn parts(name: &PersonName) -> [(&'static str, &String); 4] {
 }
 
 /// Lenient: whether an address works only a mail to it can tell.
-fn is_email(text: &str) -> bool {
+pub fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else {
         return false;
     };

@@ -111,7 +111,7 @@ pub fn status(code: Code) -> StatusCode {
         | PaymentOperationInProgress
         | MissingAtPaid
         | RefusedByPaid => 409,
-        OrderStateForbids | ActionNotAllowed | RequestInProgress => 409,
+        OrderStateForbids | ActionNotAllowed | LastOwner | RequestInProgress => 409,
         Stale => 412,
         BodyTooLarge => 413,
         UnsupportedMediaType => 415,

@@ -154,7 +154,7 @@ fn complete(
 }
 
 /// What each tag is about.
-const TAGS: [(&str, &str); 15] = [
+const TAGS: [(&str, &str); 16] = [
     (
         "applications",
         "Applications of members to Paid (Paid申請): submitted, read back, one by one or many at once.",
@@ -198,6 +198,10 @@ const TAGS: [(&str, &str); 15] = [
     (
         "settings",
         "The payment settings (決済設定) and the store's own options.",
+    ),
+    (
+        "users",
+        "The staff: who works for the store, and how far each may go.",
     ),
     (
         "vocabulary",

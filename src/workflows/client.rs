@@ -100,7 +100,7 @@ impl Terms {
 }
 
 /// "Nobody grants a scope that he lacks", docs/rules.md.
-fn may_grant(scopes: &[Scope], held: &[Scope]) -> Result<(), Error> {
+pub(super) fn may_grant(scopes: &[Scope], held: &[Scope]) -> Result<(), Error> {
     let lacking: Vec<&str> = scopes
         .iter()
         .filter(|scope| !held.contains(scope))
@@ -141,6 +141,7 @@ pub async fn create(
         scopes: terms.scopes,
         secret_hash: secret.as_ref().map(hash_of),
         secret_id: Uuid::new_v4(),
+        secret_used_at: None,
         former_hash: None,
         former_until: None,
         jwks: terms.jwks,
@@ -185,10 +186,7 @@ pub async fn resume(
         if client.auth_method == AuthMethod::PrivateKeyJwt {
             return Ok(Some((client, None)));
         }
-        if client
-            .last_used_at
-            .is_some_and(|at| at >= client.updated_at)
-        {
+        if client.secret_used_at.is_some() {
             return Err(overtaken());
         }
         let secret = new_secret();
@@ -294,10 +292,13 @@ pub async fn rotate_secret(
             );
         }
         let secret = new_secret();
-        let former = client.secret_hash.replace(hash_of(&secret));
+        let replaced = client.secret_hash.replace(hash_of(&secret));
         client.secret_id = Uuid::new_v4();
+        let was_used = client.secret_used_at.take().is_some();
         if overlap > TimeDelta::zero() {
-            client.former_hash = former;
+            // One that was never used, as its answer was lost, is not the one that the partner has.
+            let in_use = client.former_hash.take().filter(|_| !was_used);
+            client.former_hash = in_use.or(replaced);
             client.former_until = Some(app.clock.now() + overlap);
         } else {
             (client.former_hash, client.former_until) = (None, None);

@@ -103,8 +103,15 @@ pub fn nobody() -> Error {
 pub struct Authenticated {
     /// The client.
     pub client: Client,
-    /// The hash of what names the thing that it has signed, which is to be taken once.
-    signed: Option<Vec<u8>>,
+    proved: Proved,
+}
+
+/// What a client has shown.
+enum Proved {
+    /// Its secret, the present one or the one before.
+    Secret { is_present: bool },
+    /// Something that it has signed, of which this is the hash of what names it.
+    Signed(Vec<u8>),
 }
 
 /// The client that these credentials are of.
@@ -119,24 +126,31 @@ pub async fn authenticate(
     let Credentials { name, proof } = credentials;
     let found = client::find(name.store, name.id, &*app.db().await?).await?;
     let client = found.ok_or_else(nobody)?;
-    let signed = match proof {
-        Proof::Secret(secret) => check_secret(&client, secret, app.clock.now()).map(|()| None)?,
-        Proof::Signed(signed) => check_signed(app, &client, &name.to_string(), signed).map(Some)?,
+    let proved = match proof {
+        Proof::Secret(secret) => check_secret(&client, secret, app.clock.now())?,
+        Proof::Signed(signed) => {
+            let id = check_signed(app, &client, &name.to_string(), signed)?;
+            // Looked at before the client's share of tokens is: whoever has seen one that is used up takes nothing of it.
+            if client_assertion::is_taken(name.store, name.id, &id, &*app.db().await?).await? {
+                return Err(nobody());
+            }
+            Proved::Signed(id)
+        }
     };
     if may_come_from(address, &client.allowed_ips) {
-        return Ok(Authenticated { client, signed });
+        return Ok(Authenticated { client, proved });
     }
     Err(Code::LoginFailed.because("The client may not call from this address."))
 }
 
-fn check_secret(client: &Client, secret: &str, now: DateTime<Utc>) -> Result<(), Error> {
+fn check_secret(client: &Client, secret: &str, now: DateTime<Utc>) -> Result<Proved, Error> {
     let given = hash_secret(secret);
     let is = |hash: &Vec<u8>| same(hash, &given);
-    let present = client.secret_hash.as_ref().is_some_and(is);
+    let is_present = client.secret_hash.as_ref().is_some_and(is);
     let former_is_good = client.former_until.is_some_and(|until| now < until);
-    let former = client.former_hash.as_ref().is_some_and(is) && former_is_good;
-    if present || former {
-        Ok(())
+    let is_former = client.former_hash.as_ref().is_some_and(is) && former_is_good;
+    if is_present || is_former {
+        Ok(Proved::Secret { is_present })
     } else {
         Err(nobody())
     }
@@ -203,7 +217,7 @@ pub async fn issue(
     scopes: Vec<Scope>,
     address: IpAddr,
 ) -> Result<Issued, Error> {
-    let Authenticated { client, signed } = authenticated;
+    let Authenticated { client, proved } = authenticated;
     let (store, now, ttl) = (client.store_id, app.clock.now(), token_ttl(app));
     let holder = Holder::Client(client.id);
     let claims =
@@ -211,15 +225,15 @@ pub async fn issue(
     let access_token = app.tokens.sign(&claims)?;
     let data = json!({ "scopes": scopes, "expires_at": now + ttl, "address": address });
     let event = NewEvent::new(EventType::TokenCreated, Subject::Client(client.id), data);
-    let is_noted = |at| at >= client.updated_at && now - at < USE_KEPT;
+    let is_present = !matches!(proved, Proved::Secret { is_present: false });
+    let is_recent = client.last_used_at.is_some_and(|at| now - at < USE_KEPT);
+    let is_noted = is_recent && (client.secret_used_at.is_some() || !is_present);
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
-        if !client.last_used_at.is_some_and(is_noted)
-            && !client::note_use(client, now, conn).await?
-        {
+        if !is_noted && !client::note_use(client, is_present, now, conn).await? {
             return Err(nobody());
         }
-        if let Some(signed) = signed {
+        if let Proved::Signed(signed) = proved {
             // For as long as anything that is signed may be good.
             let until = now + LONGEST_ASSERTION + CLOCKS_APART * 2;
             if !client_assertion::take(store, client.id, signed, until, conn).await? {

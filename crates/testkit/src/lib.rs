@@ -338,6 +338,7 @@ async fn open_store(app: &App, slug: &str) -> (Store, UserId) {
         user_id: None,
         refresh_hash: Vec::new(),
         rotation: 0,
+        former_refresh_hash: None,
         rotated_at: None,
         rotated_from: None,
         created_at: now,

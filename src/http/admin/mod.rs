@@ -7,6 +7,7 @@ mod event_stream;
 mod events;
 mod job_stream;
 mod jobs;
+mod me;
 mod member_actions;
 mod member_applications;
 mod member_files;
@@ -20,6 +21,7 @@ mod reconciliation;
 mod sessions;
 mod settings;
 mod summary;
+mod users;
 
 use crate::http::operation::Registry;
 use actix_web::dev::HttpServiceFactory;
@@ -49,6 +51,8 @@ pub fn described() -> impl HttpServiceFactory + OpenApiFactory + 'static {
 
 fn resources(registry: &mut Registry<'_, '_>) {
     sessions::routes(registry);
+    me::routes(registry);
+    users::routes(registry);
     clients::routes(registry);
     products::routes(registry);
     bulk_payments::routes(registry);

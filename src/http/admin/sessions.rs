@@ -62,10 +62,11 @@ async fn create_session(
         address(&request, &app.config),
     );
     let check = password::of_staff(&app, &slug, account.email(), password);
-    let (store, who) = limits
+    let (store, user, role, hash) = limits
         .log_in(Realm::Staff, &account, address, check)
         .await?;
-    Ok(HttpResponse::Created().json(session::open(&app, store, who).await?))
+    let opened = session::open_of_staff(&app, store, (user, role), &hash, address).await?;
+    Ok(HttpResponse::Created().json(opened))
 }
 
 /// Log out

@@ -19,7 +19,7 @@ use crate::db;
 use crate::db::idempotency_key::Ticket;
 use crate::domain::client::may_come_from;
 use crate::domain::permissions::{Role, Scope};
-use crate::domain::{SessionId, StoreId};
+use crate::domain::{SessionId, StoreId, UserId};
 use crate::error::{Code, Error, Problem};
 use crate::http::etag::IfMatch;
 use crate::http::limits;
@@ -140,6 +140,20 @@ impl<P: Permission> Admin<P> {
             Holder::Client(_) | Holder::Member(_) => Err(Code::ActionNotAllowed.because(
                 "A client has no session: its tokens end by themselves, or with the client.",
             )),
+        }
+    }
+
+    /// Who of the staff it is, and the session.
+    ///
+    /// # Errors
+    /// 409 `action_not_allowed` for anybody else.
+    pub fn user(&self) -> Result<(UserId, SessionId), Error> {
+        match self.found.claims.sub {
+            Holder::User(user) => Ok((user, SessionId(self.found.claims.jti))),
+            Holder::CommandLine | Holder::Client(_) | Holder::Member(_) => {
+                Err(Code::ActionNotAllowed
+                    .because("This is for the staff: log in with an address and a password."))
+            }
         }
     }
 

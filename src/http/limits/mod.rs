@@ -112,12 +112,13 @@ enum Kind {
 }
 
 /// Where strangers send bodies, and what these count as.
-const OF_STRANGERS: [(&str, Kind); 8] = [
+const OF_STRANGERS: [(&str, Kind); 9] = [
     ("/v1/admin/sessions", Kind::LogIn(Realm::Staff)),
     ("/v1/storefront/sessions", Kind::LogIn(Realm::Buyers)),
     ("/v1/admin/sessions/refresh", Kind::Refresh),
     ("/v1/storefront/sessions/refresh", Kind::Refresh),
     (TOKEN_ENDPOINT, Kind::Client),
+    ("/v1/admin/invitations/accept", Kind::PasswordReset),
     ("/v1/storefront/members", Kind::Registration),
     ("/v1/storefront/password-resets", Kind::PasswordReset),
     ("/v1/storefront/password", Kind::PasswordReset),
@@ -315,6 +316,15 @@ impl Limits {
         check: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         self.failures_of(Kind::Refresh, address, check).await
+    }
+
+    /// Somebody of the staff sets a password with a link. Only failures count.
+    pub async fn invitation<T>(
+        &self,
+        address: IpAddr,
+        check: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        self.failures_of(Kind::PasswordReset, address, check).await
     }
 
     /// A client shows who it is. Only failures count, and only by their address: nobody guesses a secret of ours, and many

@@ -13,7 +13,7 @@ mod refresh;
 mod token;
 
 pub use command_line::{developer_token, developer_token_of_member, revoke};
-pub use open::{end, failed, open, open_verified};
+pub use open::{end, failed, open, open_of_staff, open_verified};
 pub use refresh::refresh;
 pub(super) use token::token_ttl;
 pub use token::{SessionOut, Who};

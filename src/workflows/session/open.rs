@@ -1,16 +1,24 @@
 //! Opens and ends sessions.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, TimeDelta, Utc};
+use diesel_async::AsyncConnection as _;
+use serde_json::json;
 
 use super::token::{RefreshToken, SessionOut, Who, token_ttl, tokens};
 use crate::app::App;
+use crate::db::event::{self, NewEvent, Subject};
 use crate::db::session::{self as sessions, Session};
-use crate::domain::{MemberId, SessionId, StoreId};
+use crate::domain::events::EventType;
+use crate::domain::permissions::Role;
+use crate::domain::{MemberId, SessionId, StoreId, UserId};
 use crate::error::{Code, Error};
+use crate::tokens::Holder;
 
 /// How long a session lasts after its last refresh, and how long at most.
 const IDLE: TimeDelta = TimeDelta::days(30);
-const LONGEST: TimeDelta = TimeDelta::days(90);
+pub(super) const LONGEST: TimeDelta = TimeDelta::days(90);
 
 /// The answer to every failed login, whatever was wrong.
 pub fn failed() -> Error {
@@ -49,6 +57,30 @@ pub async fn open_verified(
     tokens(app, who, &refresh, token_ttl(app))
 }
 
+/// Opens a session of one of the staff who has just shown its password, of which this is the hash. It stands in the log.
+pub async fn open_of_staff(
+    app: &App,
+    store: StoreId,
+    (user, role): (UserId, Role),
+    hash: &str,
+    from: IpAddr,
+) -> Result<SessionOut, Error> {
+    let who = Who::User(user, role);
+    let (session, refresh) = fresh(app, store, Some(who), IDLE);
+    let data = json!({ "session_id": session.id, "address": from });
+    let event = NewEvent::new(EventType::SessionOpened, Subject::User(user), data);
+    let (actor, now) = (Holder::User(user).actor(), session.created_at);
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        if !sessions::insert_verified_user(&session, hash, conn).await? {
+            return Err(failed());
+        }
+        Ok(event::append(store, &[event], &actor, now, conn).await?)
+    })
+    .await?;
+    tokens(app, who, &refresh, token_ttl(app))
+}
+
 /// A session that lasts so long, and its first refresh token; of nobody where it is a token of the command line.
 pub(super) fn fresh(
     app: &App,
@@ -70,6 +102,7 @@ pub(super) fn fresh(
         user_id,
         refresh_hash: refresh.hash(),
         rotation: 0,
+        former_refresh_hash: None,
         rotated_at: None,
         rotated_from: None,
         created_at: now,

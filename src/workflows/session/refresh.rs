@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use serde_json::json;
 
-use super::open::expires_at;
+use super::open::{LONGEST, expires_at};
 use super::token::{RefreshToken, SessionOut, Who, token_ttl, tokens};
 use crate::app::App;
 use crate::crypto::same;
@@ -13,6 +13,7 @@ use crate::db::event::{self, NewEvent, Subject};
 use crate::db::session::{self as sessions, Session};
 use crate::db::{admin_user, member};
 use crate::domain::events::EventType;
+use crate::domain::user::UserStatus;
 use crate::error::{Code, Error};
 use crate::tokens::Audience;
 
@@ -44,20 +45,22 @@ pub async fn refresh(
             let session = sessions::lock(given.store, given.session, conn)
                 .await?
                 .ok_or_else(refused)?;
-            let who = present(&session, conn).await?.ok_or_else(refused)?;
-            if audience != audience_of(who) {
+            if audience_of(&session) != Some(audience) {
                 return Err(refused());
             }
-            match next_of(app, &session, &given, from)? {
+            // Before anything else is asked of whoever it is: a thief is one of a suspended member too.
+            let next = match next_of(app, &session, &given, from)? {
+                // The session stays ended, whatever the answer is.
+                Next::Stolen => return end_stolen(app, &session, from, conn).await.map(Err),
                 Next::Fresh(next) => {
                     let (now, until) = (app.clock.now(), expires_at(app, &session));
                     sessions::rotate(&session, &next.hash(), from, now, until, conn).await?;
-                    Ok(Ok((who, next)))
+                    next
                 }
-                Next::Again(next) => Ok(Ok((who, next))),
-                // The session stays ended, whatever the answer is.
-                Next::Stolen => end_stolen(app, &session, who, from, conn).await.map(Err),
-            }
+                Next::Again(next) => next,
+            };
+            let who = present(&session, conn).await?.ok_or_else(refused)?;
+            Ok(Ok((who, next)))
         })
         .await?;
     let (who, next) = refreshed?;
@@ -74,41 +77,51 @@ enum Next {
     Stolen,
 }
 
-fn next_of(app: &App, session: &Session, given: &RefreshToken, from: &str) -> Result<Next, Error> {
+fn stands(app: &App, session: &Session) -> bool {
     let now = app.clock.now();
-    let stands = session.ended_at.is_none() && session.expires_at > now;
-    let numbered = |number| RefreshToken::of(&app.keys, session.store_id, session.id, number);
-    if same(&session.refresh_hash, &given.hash()) {
-        let next = session.rotation.checked_add(1).map(numbered);
-        return next.filter(|_| stands).map(Next::Fresh).ok_or_else(refused);
+    session.ended_at.is_none() && session.expires_at > now && session.created_at + LONGEST > now
+}
+
+fn next_of(app: &App, session: &Session, given: &RefreshToken, from: &str) -> Result<Next, Error> {
+    let (stands, now, hash) = (stands(app, session), app.clock.now(), given.hash());
+    let numbered = |number| RefreshToken::of_each(&app.keys, session.store_id, session.id, number);
+    if same(&session.refresh_hash, &hash) {
+        let next = session.rotation.checked_add(1).filter(|_| stands);
+        let next = next.and_then(|number| numbered(number).next());
+        return next.map(Next::Fresh).ok_or_else(refused);
     }
-    let number = given.number(&app.keys).ok_or_else(refused)?;
-    let is_last = number.checked_add(1) == Some(session.rotation);
+    let is_last = session
+        .former_refresh_hash
+        .as_ref()
+        .is_some_and(|former| same(former, &hash));
+    let was_made = |number| number < session.rotation;
+    if !is_last && !given.number(&app.keys).is_some_and(was_made) {
+        return Err(refused());
+    }
     let is_recent = session.rotated_at.is_some_and(|at| now - at <= REPEAT);
     let is_same_client = session.rotated_from.as_deref() == Some(from);
-    let next = numbered(session.rotation);
-    if stands && is_last && is_recent && is_same_client && same(&session.refresh_hash, &next.hash())
-    {
-        return Ok(Next::Again(next));
-    }
-    Ok(Next::Stolen)
+    let present = numbered(session.rotation).find(|one| same(&one.hash(), &session.refresh_hash));
+    Ok(match present {
+        Some(present) if stands && is_last && is_recent && is_same_client => Next::Again(present),
+        Some(_) | None => Next::Stolen,
+    })
 }
 
 async fn end_stolen(
     app: &App,
     session: &Session,
-    who: Who,
     from: &str,
     conn: &mut AsyncPgConnection,
 ) -> Result<Error, Error> {
     let (store, now) = (session.store_id, app.clock.now());
-    if session.ended_at.is_none() {
+    if stands(app, session) {
         sessions::end(store, session.id, now, conn).await?;
-        let subject = match who {
-            Who::Member(member) => Subject::Member(member),
-            Who::User(..) => Subject::Store(store),
+        let subject = match (session.member_id, session.user_id) {
+            (Some(member), _) => Subject::Member(member),
+            (None, Some(user)) => Subject::User(user),
+            (None, None) => Subject::Store(store),
         };
-        let data = json!({ "session_id": session.id, "user_id": session.user_id, "from": from });
+        let data = json!({ "session_id": session.id, "from": from });
         let event = NewEvent::new(EventType::SessionReuseDetected, subject, data);
         event::append(store, &[event], SOMEBODY, now, conn).await?;
     }
@@ -116,10 +129,12 @@ async fn end_stolen(
         .because("This refresh token was used before, so its session has ended. Log in again."))
 }
 
-fn audience_of(who: Who) -> Audience {
-    match who {
-        Who::Member(_) => Audience::Storefront,
-        Who::User(..) => Audience::Admin,
+/// Of a session that can be refreshed at all.
+fn audience_of(session: &Session) -> Option<Audience> {
+    match (session.member_id, session.user_id) {
+        (Some(_), _) => Some(Audience::Storefront),
+        (None, Some(_)) => Some(Audience::Admin),
+        (None, None) => None,
     }
 }
 
@@ -135,5 +150,7 @@ async fn present(session: &Session, conn: &AsyncPgConnection) -> Result<Option<W
         return Ok(None);
     };
     let user = admin_user::find(session.store_id, id, conn).await?;
-    Ok(user.map(|user| Who::User(id, user.role)))
+    Ok(user
+        .filter(|user| user.status == UserStatus::Active)
+        .map(|user| Who::User(id, user.role)))
 }

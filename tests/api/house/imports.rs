@@ -169,17 +169,22 @@ fn every_module_says_what_it_is_for() {
 }
 
 /// POST handlers that need not ask what an earlier try made: they make nothing, or nothing that a second one would harm.
-const NOTHING_TO_RESUME: [&str; 6] = [
+const NOTHING_TO_RESUME: [&str; 10] = [
     "quote_order",            // only looks
     "test_paid_settings",     // only looks
     "request_password_reset", // says the same whoever asks
     "create_password_token", // a new token makes the older one useless, and only its hash is there to be shown again
+    "invite_user",           // the same
+    "end_user_sessions",     // a second time there are none
+    "change_my_password",    // a second time the present password is another
+    "accept_invitation",     // the link is used up
     "create_session",        // sessions take no key
     "refresh_session",
 ];
 
-/// POST handlers whose answers are credentials of the caller itself, which are kept nowhere.
-const CREDENTIALS: [&str; 2] = ["create_session", "refresh_session"];
+/// POST handlers whose answers are credentials of the caller itself, which are kept nowhere; and of somebody whom nobody
+/// knows before the answer.
+const CREDENTIALS: [&str; 3] = ["create_session", "refresh_session", "accept_invitation"];
 
 #[test]
 fn whatever_acts_asks_first_what_an_earlier_try_has_made() {

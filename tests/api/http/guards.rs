@@ -144,6 +144,7 @@ fn nothing_is_open_that_is_not_meant_to_be() {
     };
     let open_to_all = [
         "GET /v1/vocabulary",
+        "POST /v1/admin/invitations/accept",
         "POST /v1/admin/sessions",
         "POST /v1/admin/sessions/refresh",
         "POST /v1/oauth/token",
@@ -153,12 +154,16 @@ fn nothing_is_open_that_is_not_meant_to_be() {
         open_to_all
     );
     let by_the_row = [
+        "DELETE /v1/admin/me/sessions/{id}",
         "DELETE /v1/admin/sessions/current",
         "GET /v1/admin/jobs",
         "GET /v1/admin/jobs/{id}",
         "GET /v1/admin/jobs/{id}/items",
         "GET /v1/admin/jobs/{id}/stream",
+        "GET /v1/admin/me",
+        "GET /v1/admin/me/sessions",
         "POST /v1/admin/jobs/{id}/cancel",
+        "POST /v1/admin/me/password",
         "POST /v1/admin/reconciliation/{id}/resolve",
     ];
     let any_scope = of_admin(&|_, security| *security == json!([{ "token": [] }]));

@@ -558,6 +558,31 @@ async fn a_late_repeat_replaces_no_newer_secret() {
 }
 
 #[actix_web::test]
+async fn a_lost_answer_to_a_rotation_leaves_the_partner_its_secret() {
+    let app = TestApp::start().await;
+    let partner = app.partner(&["orders:read"]).await;
+    partner.asks(&app.stranger()).await.expect(200);
+    let rotate = format!("{}/rotate-secret", partner.path());
+    let overlap = json!({ "overlap_minutes": 60 });
+    let admin = app.admin().key(&new_key());
+    admin.post(&rotate, overlap.clone()).await.expect(200);
+    lose_the_answer(&app).await;
+    // The partner goes on with the secret that it has, and the repeat gives the next one.
+    partner.asks(&app.stranger()).await.expect(200);
+    let resumed = Partner::of(&admin.post(&rotate, overlap.clone()).await.expect(200));
+    partner.asks(&app.stranger()).await.expect(200);
+    // One that nobody has used does not push out the one that is in use.
+    let again = Partner::of(&app.admin().post(&rotate, overlap.clone()).await.expect(200));
+    refused(&resumed.asks(&app.stranger()).await, 401, "invalid_client");
+    for good in [&partner, &again] {
+        good.asks(&app.stranger()).await.expect(200);
+    }
+    app.admin().post(&rotate, overlap).await.expect(200);
+    refused(&partner.asks(&app.stranger()).await, 401, "invalid_client");
+    again.asks(&app.stranger()).await.expect(200);
+}
+
+#[actix_web::test]
 async fn a_stream_ends_with_the_scope_and_a_token_can_be_revoked() {
     let app = TestApp::start().await;
     let partner = app.partner(&["events:read", "orders:read"]).await;
@@ -885,6 +910,16 @@ async fn what_a_client_signs_beyond_its_share_is_not_noted() {
     let good = told.iter().filter(|status| **status == 200).count();
     assert!(good < 65 && told.contains(&429), "{told:?}");
     assert_eq!(app.signatures_noted().await, good as i64);
+    // Whoever has seen one that is used up takes nothing of the share.
+    app.let_time_pass(TimeDelta::minutes(1)).await;
+    let used = key.sign(&app.assertion(&client_id));
+    app.asks_signed(&used).await.expect(200);
+    for _ in 0..70 {
+        refused(&app.asks_signed(&used).await, 401, "invalid_client");
+    }
+    app.asks_signed(&key.sign(&app.assertion(&client_id)))
+        .await
+        .expect(200);
 }
 
 #[actix_web::test]

@@ -11,3 +11,4 @@ mod settings;
 mod summary;
 mod tallies;
 mod upkeep;
+mod users;

@@ -280,7 +280,46 @@ async fn a_session_of_a_release_before_goes_on() {
         ..held
     };
     let next = Held::of(&old.refreshes(&app.stranger()).await.expect(200));
-    Held::of(&next.refreshes(&app.stranger()).await.expect(200));
+    let again = Held::of(&old.refreshes(&app.stranger()).await.expect(200));
+    assert_eq!(next.refresh, again.refresh);
+    app.let_time_pass(TimeDelta::seconds(11)).await;
+    old.refreshes(&app.stranger())
+        .await
+        .problem(401, "invalid_refresh_token");
+    assert!(!app.is_in(&next).await);
+}
+
+#[actix_web::test]
+async fn a_thief_is_noticed_though_the_member_is_suspended() {
+    let app = TestApp::start().await;
+    let member = app.member().await;
+    let login = json!({ "email": app.email_of(member).await, "password": PASSWORD });
+    let session = app
+        .visitor()
+        .post("/v1/storefront/sessions", login)
+        .await
+        .expect(201);
+    let first = Held::of(&session);
+    let stolen = Held::of(&first.refreshes(&app.stranger()).await.expect(200));
+    app.let_time_pass(TimeDelta::minutes(1)).await;
+    let member = format!("/v1/admin/members/{member}");
+    app.admin()
+        .act(&format!("{member}/suspend"))
+        .await
+        .expect(200);
+    first
+        .refreshes(&app.stranger())
+        .await
+        .problem(401, "invalid_refresh_token");
+    app.admin()
+        .act(&format!("{member}/reactivate"))
+        .await
+        .expect(200);
+    stolen
+        .refreshes(&app.stranger())
+        .await
+        .problem(401, "token_invalid");
+    assert_eq!(app.count_events("session.reuse_detected").await, 1);
 }
 
 #[actix_web::test]

@@ -1,0 +1,5 @@
+ALTER TABLE events DROP CONSTRAINT events_subject_type_check,
+    ADD CONSTRAINT events_subject_type_check
+        CHECK (subject_type IN ('store', 'member', 'order', 'product', 'job', 'client')) NOT VALID;
+DROP TABLE invitations;
+ALTER TABLE admin_users DROP COLUMN status, DROP COLUMN version, DROP COLUMN updated_at;

@@ -1,0 +1,172 @@
+//! Whoever of the staff is logged in: who one is, one's sessions, one's password.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::users::UserOut;
+use crate::app::App;
+use crate::db::admin_user;
+use crate::db::session::{self, Session};
+use crate::domain::SessionId;
+use crate::domain::permissions::Scope;
+use crate::error::{Error, OrNotFound as _};
+use crate::http::auth::{Admin, AnyScope};
+use crate::http::body::Body;
+use crate::http::limits::{Account, Limits, Realm, address};
+use crate::http::once::AnswerKept;
+use crate::http::operation::{Registry, operations};
+use crate::http::path::Id;
+use crate::workflows::user;
+
+/// The routes.
+pub fn routes(registry: &mut Registry<'_, '_>) {
+    operations!(
+        registry,
+        get_me,
+        list_my_sessions,
+        end_my_session,
+        change_my_password
+    );
+}
+
+/// Who is logged in.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Me)]
+struct MeOut {
+    #[serde(flatten)]
+    user: UserOut,
+    /// What the token allows, as far as the role does.
+    scopes: Vec<Scope>,
+}
+
+/// A login that can be refreshed.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Session)]
+struct SessionOut {
+    id: SessionId,
+    /// Is it the one that asks?
+    current: bool,
+    created_at: DateTime<Utc>,
+    /// When it was last refreshed,
+    refreshed_at: Option<DateTime<Utc>>,
+    /// and from which network.
+    #[schema(example = "203.0.113.7")]
+    refreshed_from: Option<String>,
+    /// When it ends unless it is refreshed.
+    expires_at: DateTime<Utc>,
+}
+
+/// The open sessions, newest first.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+struct SessionsOut {
+    data: Vec<SessionOut>,
+}
+
+/// The present password and the next.
+#[derive(serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = OwnPasswordIn)]
+struct PasswordIn {
+    #[schema(value_type = String, example = "correct horse battery")]
+    current: SecretString,
+    #[schema(value_type = String, min_length = 8, max_length = 200, example = "staple correct horse")]
+    new: SecretString,
+}
+
+/// Who is logged in
+#[utoipa::path(
+    get,
+    path = "/me",
+    tag = "sessions",
+    responses(
+        (status = 200, description = "One of the staff", body = MeOut),
+        (status = 409, description = "`action_not_allowed`: the token is none of the staff's"),
+    )
+)]
+async fn get_me(admin: Admin<AnyScope>, app: Data<App>) -> Result<HttpResponse, Error> {
+    let (user, _) = admin.user()?;
+    let user = admin_user::find(admin.store, user, &*app.db().await?).await?;
+    Ok(HttpResponse::Ok().json(MeOut {
+        user: user.or_not_found()?.into(),
+        scopes: admin.scopes(),
+    }))
+}
+
+/// List one's open sessions
+#[utoipa::path(
+    get,
+    path = "/me/sessions",
+    tag = "sessions",
+    responses(
+        (status = 200, description = "The sessions, newest first", body = SessionsOut),
+        (status = 409, description = "`action_not_allowed`: the token is none of the staff's"),
+    )
+)]
+async fn list_my_sessions(admin: Admin<AnyScope>, app: Data<App>) -> Result<HttpResponse, Error> {
+    let ((user, current), now) = (admin.user()?, app.clock.now());
+    let open = session::open_of_user(admin.store, user, now, &*app.db().await?).await?;
+    let shown = |session: Session| SessionOut {
+        id: session.id,
+        current: session.id == current,
+        created_at: session.created_at,
+        refreshed_at: session.rotated_at,
+        refreshed_from: session.rotated_from,
+        expires_at: session.expires_at,
+    };
+    let data = open.into_iter().map(shown).collect();
+    Ok(HttpResponse::Ok().json(SessionsOut { data }))
+}
+
+/// End one of one's sessions
+#[utoipa::path(
+    delete,
+    path = "/me/sessions/{id}",
+    tag = "sessions",
+    responses(
+        (status = 204, description = "Ended; its tokens are refused from now on"),
+        (status = 409, description = "`action_not_allowed`: the token is none of the staff's"),
+    )
+)]
+async fn end_my_session(
+    admin: Admin<AnyScope>,
+    id: Id<SessionId>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let ((user, _), now) = (admin.user()?, app.clock.now());
+    let conn = &mut *app.db().await?;
+    let ended = session::end_of_user(admin.store, user, id.0, now, conn).await?;
+    ended.then_some(()).or_not_found()?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Change one's password
+///
+/// All other sessions end.
+#[utoipa::path(
+    post,
+    path = "/me/password",
+    tag = "sessions",
+    request_body = PasswordIn,
+    responses(
+        (status = 204, description = "Changed"),
+        (status = 409, description = "`action_not_allowed`: the token is none of the staff's"),
+    )
+)]
+async fn change_my_password(
+    admin: Admin<AnyScope>,
+    request: HttpRequest,
+    body: AnswerKept<Body<PasswordIn>>,
+    app: Data<App>,
+    limits: Data<Limits>,
+) -> Result<HttpResponse, Error> {
+    let ((id, session), AnswerKept(Body(PasswordIn { current, new }))) = (admin.user()?, body);
+    let text = |secret: SecretString| secret.expose_secret().to_owned();
+    let change = user::change_password(&app, admin.store, id, session, (text(current), text(new)));
+    // Whoever has got hold of a token guesses no faster than at a login.
+    let account = Account::claimed(&admin.store.to_string(), &id.to_string())?;
+    let from = address(&request, &app.config);
+    limits.log_in(Realm::Staff, &account, from, change).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

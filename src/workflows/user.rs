@@ -1,6 +1,6 @@
 //! The staff of a store: its owner, who comes with it, and whoever is added later.
 //!
-//! Nobody makes more of another than he is himself, nor touches one who is more; and the last owner stays.
+//! "Nobody grants a scope that he lacks" and "A store always has an owner", docs/rules.md.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};

@@ -2,10 +2,10 @@
 //!
 //! | module | what it is for |
 //! |---|---|
-//! | [`token`] | what a session gives its holder: access tokens and refresh tokens |
-//! | [`open`] | opens and ends them |
-//! | [`refresh`] | the next tokens of one |
-//! | [`command_line`] | tokens of the command line, and making any token useless |
+//! | `token` | what a session gives its holder: access tokens and refresh tokens |
+//! | `open` | opens and ends them |
+//! | `refresh` | the next tokens of one |
+//! | `command_line` | tokens of the command line, and making any token useless |
 
 mod command_line;
 mod open;

@@ -1,5 +1,4 @@
-//! The next tokens of a session. A refresh token is good once. Used again it ends its session, as there are two then who
-//! have it, unless it is the same client again that has missed the answer a moment ago.
+//! The next tokens of a session: "A refresh token is good once", docs/rules.md.
 
 use chrono::TimeDelta;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};

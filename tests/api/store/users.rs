@@ -396,7 +396,7 @@ async fn a_login_with_a_password_that_is_replaced_meanwhile_comes_to_nothing() {
     let user = app.hire("staff").await;
     let id = user.text_at("/id").parse().unwrap();
     let store = app.store.store_id;
-    let old = kakeuri::db::admin_user::find(store, id, &*app.app.db().await.unwrap())
+    let old = kakeuri::db::admin_user::find(store, id, &app.app.db().await.unwrap())
         .await
         .unwrap()
         .unwrap();

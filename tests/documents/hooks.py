@@ -31,8 +31,9 @@ def before_load_schema(context, document):
 
 def ids_of(path, operation):
     kind = path.split("/")[3]
-    ids = REAL["orders" if kind == "reconciliation" else kind]
-    if kind not in ("members", "products"):
+    # A session of one's own is none of the command line, whose token is used.
+    ids = REAL[{"reconciliation": "orders", "me": "users"}.get(kind, kind)]
+    if kind not in ("members", "products", "clients", "users"):
         return ids
     # What is deleted is used for nothing else.
     return ids[-2:] if operation["operationId"].startswith("delete_") else ids[:-2]

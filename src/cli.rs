@@ -14,6 +14,7 @@ use kakeuri::db::password;
 use kakeuri::db::store::{self, Store};
 use kakeuri::domain::member::fold_email;
 use kakeuri::domain::permissions::{Role, Scope};
+use kakeuri::domain::profile::is_email;
 use kakeuri::domain::store::MAX_SLUG;
 use kakeuri::http::openapi;
 use kakeuri::passwords;
@@ -244,6 +245,9 @@ async fn create_store(
         bail!("--name: give the name people see");
     }
     let email = email.unwrap_or_else(|| format!("owner@{slug}.example"));
+    if !is_email(&email) {
+        bail!("--owner-email: {email:?} is not an e-mail address");
+    }
     let now = booted.app.clock.now();
     let store = store::fresh(slug, name.trim(), now);
     let password = random_secret().expose_secret()[..20].to_owned();

@@ -297,7 +297,10 @@ pub async fn rotate_secret(
         let was_used = client.secret_used_at.take().is_some();
         if overlap > TimeDelta::zero() {
             // One that was never used, as its answer was lost, is not the one that the partner has.
-            let in_use = client.former_hash.take().filter(|_| !was_used);
+            let is_good = client
+                .former_until
+                .is_some_and(|until| app.clock.now() < until);
+            let in_use = client.former_hash.take().filter(|_| is_good && !was_used);
             client.former_hash = in_use.or(replaced);
             client.former_until = Some(app.clock.now() + overlap);
         } else {

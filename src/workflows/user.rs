@@ -118,14 +118,15 @@ pub struct Link {
     pub expires_at: DateTime<Utc>,
 }
 
-fn check(email: &str, name: &str, faults: &mut Faults) {
-    let good = email.len() <= MAX_EMAIL && is_email(email.trim());
-    faults.check(
-        good,
-        "/email",
-        "malformed",
+fn check_email(email: &str, faults: &mut Faults) {
+    let (good, message) = (
+        email.len() <= MAX_EMAIL && is_email(email.trim()),
         "This is not an e-mail address.",
     );
+    faults.check(good, "/email", "malformed", message);
+}
+
+fn check_name(name: &str, faults: &mut Faults) {
     let named = (1..=100).contains(&name.trim().chars().count());
     faults.check(named, "/name", "out_of_range", "1 to 100 characters.");
 }
@@ -141,7 +142,8 @@ pub async fn hire(
     context: &Context<'_>,
 ) -> Result<(AdminUser, Option<Link>), Error> {
     let mut faults = Faults::new();
-    check(&new.email, &new.name, &mut faults);
+    check_email(&new.email, &mut faults);
+    check_name(&new.name, &mut faults);
     if let Some(password) = &new.password {
         passwords::check_rules(password, "/password", &mut faults);
     }
@@ -156,6 +158,7 @@ pub async fn hire(
     let conn = &mut *app.db().await?;
     let link = conn
         .transaction(async |conn| {
+            check_actor(context, &lock_owners(context, user.id, conn).await?)?;
             admin_user::insert(&user, conn).await.map_err(taken)?;
             context.ticket.record(user.id.0, conn).await?;
             let link = match user.status {
@@ -182,8 +185,13 @@ pub async fn resume(
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         let (user, _) = lock(context, id, held, conn).await?;
-        if user.status != UserStatus::Invited {
+        if user.status == UserStatus::Active && user.version == 1 {
             return Ok(Some((user, None)));
+        }
+        if user.version > 1 {
+            return Err(Code::ActionNotAllowed.because(
+                "The first request under this Idempotency-Key took the user on, who was changed since.",
+            ));
         }
         let link = invite(&user, now, conn).await?;
         let event = event(EventType::UserInvited, &user, json!({}));
@@ -193,11 +201,11 @@ pub async fn resume(
     .await
 }
 
-/// Makes a link with which one of the staff sets a password, as after having forgotten it: links before are useless, and all
-/// sessions end.
+/// Makes a link with which one of the staff sets a password, as after having forgotten it, or when somebody else knows it:
+/// links before, the password and all sessions are good no more. Whoever is disabled stays so.
 ///
 /// # Errors
-/// 403 `missing_scope`, 409 `action_not_allowed` where the user is disabled.
+/// 403 `missing_scope`, 409 `last_owner`, 412 `stale`.
 pub async fn invite_again(
     app: &App,
     id: UserId,
@@ -207,12 +215,14 @@ pub async fn invite_again(
     let now = app.clock.now();
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
-        let (user, _) = lock(context, id, held, conn).await?;
+        let (mut user, owners) = lock(context, id, held, conn).await?;
         context.check_version(user.version)?;
-        if user.status == UserStatus::Disabled {
-            return Err(Code::ActionNotAllowed.because("The user is disabled. Enable it first."));
+        check_owner_left(&user, false, owners)?;
+        user.password_hash = None;
+        if user.status == UserStatus::Active {
+            user.status = UserStatus::Invited;
         }
-        context.ticket.record(user.id.0, conn).await?;
+        admin_user::save(&mut user, now, conn).await?;
         let link = invite(&user, now, conn).await?;
         session::end_all_of_user(context.store, id, None, now, conn).await?;
         let event = event(EventType::UserInvited, &user, json!({}));
@@ -351,7 +361,7 @@ pub async fn change(
         context.check_version(user.version)?;
         let change = edit(&user)?;
         let mut faults = Faults::new();
-        check(&user.email, &change.name, &mut faults);
+        check_name(&change.name, &mut faults);
         let may_be = match (user.status, change.status) {
             (before, after) if before == after => true,
             (_, UserStatus::Active) => user.password_hash.is_some(),
@@ -365,12 +375,17 @@ pub async fn change(
         may_grant(&change.role.scopes(), held)?;
         let stays = change.role == Role::Owner && change.status == UserStatus::Active;
         check_owner_left(&user, stays, owners)?;
+        let (role_changed, status_changed) =
+            (change.role != user.role, change.status != user.status);
         user.name = change.name.trim().to_owned();
         (user.role, user.status) = (change.role, change.status);
         let now = app.clock.now();
         admin_user::save(&mut user, now, conn).await?;
-        if user.status == UserStatus::Disabled {
+        if role_changed || status_changed {
+            // Whoever kept a link that he made has not made one for what the user is now.
             invitation::void(context.store, id, conn).await?;
+        }
+        if status_changed {
             session::end_all_of_user(context.store, id, None, now, conn).await?;
         }
         let event = event(EventType::UserChanged, &user, shown(&user));
@@ -431,19 +446,41 @@ async fn lock(
     held: &[Scope],
     conn: &mut AsyncPgConnection,
 ) -> Result<(AdminUser, usize), Error> {
-    let locked = admin_user::lock_with_owners(context.store, id, conn).await?;
-    let is_owner =
-        |user: &&AdminUser| user.role == Role::Owner && user.status == UserStatus::Active;
-    let owners = locked.iter().filter(is_owner).count();
+    let locked = lock_owners(context, id, conn).await?;
+    check_actor(context, &locked)?;
+    let owners = locked.iter().filter(|user| is_owner(user)).count();
     let user = locked.into_iter().find(|user| user.id == id);
     let user = user.or_not_found()?;
     may_grant(&user.role.scopes(), held)?;
     Ok((user, owners))
 }
 
+async fn lock_owners(
+    context: &Context<'_>,
+    id: UserId,
+    conn: &mut AsyncPgConnection,
+) -> Result<Vec<AdminUser>, Error> {
+    Ok(admin_user::lock_with_owners(context.store, id, conn).await?)
+}
+
+/// An owner who was shut out since his request began, as while its body came slowly, keeps nobody.
+fn check_actor(context: &Context<'_>, locked: &[AdminUser]) -> Result<(), Error> {
+    let Ok(Holder::User(actor)) = context.actor.parse() else {
+        return Ok(());
+    };
+    let stands = locked.iter().any(|user| user.id == actor && is_owner(user));
+    if stands {
+        return Ok(());
+    }
+    Err(Code::MissingScope.because("Only an owner who may log in manages the staff."))
+}
+
+fn is_owner(user: &AdminUser) -> bool {
+    user.role == Role::Owner && user.status == UserStatus::Active
+}
+
 fn check_owner_left(user: &AdminUser, stays: bool, owners: usize) -> Result<(), Error> {
-    let counts = user.role == Role::Owner && user.status == UserStatus::Active;
-    if counts && !stays && owners == 1 {
+    if is_owner(user) && !stays && owners == 1 {
         return Err(Code::LastOwner
             .because("This is the last owner who may log in. Make another owner first."));
     }

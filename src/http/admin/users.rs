@@ -177,7 +177,7 @@ async fn list_users(
     responses(
         (status = 201, description = "Added", body = UserWithLinkOut),
         (status = 403, description = "`missing_scope`: nobody makes more of another than he is"),
-        (status = 409, description = "`email_taken`"),
+        (status = 409, description = "`email_taken`; `action_not_allowed`: whom the first try took on was changed since"),
     )
 )]
 async fn create_user(
@@ -223,7 +223,7 @@ async fn get_user(
 
 /// Change one of the staff
 ///
-/// Another role holds from the next request on.
+/// Another role holds from the next request on. With another role or status, links that were made before are useless.
 #[utoipa::path(
     patch,
     path = "/users/{id}",
@@ -280,7 +280,8 @@ async fn delete_user(
 
 /// Make a link with which one of the staff sets a password
 ///
-/// As after having forgotten it. Links before are useless, and all sessions of the user end.
+/// As after having forgotten it, or when somebody else knows it: links before, the password and all sessions of the user are
+/// good no more. Whoever is disabled stays so.
 #[utoipa::path(
     post,
     path = "/users/{id}/invitation",
@@ -288,7 +289,7 @@ async fn delete_user(
     responses(
         (status = 200, description = "The link, shown once", body = UserWithLinkOut),
         (status = 403, description = "`missing_scope`: nobody touches one who is more than he"),
-        (status = 409, description = "`action_not_allowed`: the user is disabled"),
+        (status = 409, description = "`last_owner`: somebody has to be able to log in"),
     )
 )]
 async fn invite_user(

@@ -558,6 +558,20 @@ async fn a_late_repeat_replaces_no_newer_secret() {
 }
 
 #[actix_web::test]
+async fn a_secret_whose_time_is_over_stays_so() {
+    let app = TestApp::start().await;
+    let leaked = app.partner(&["orders:read"]).await;
+    leaked.asks(&app.stranger()).await.expect(200);
+    let rotate = format!("{}/rotate-secret", leaked.path());
+    let overlap = json!({ "overlap_minutes": 60 });
+    let next = Partner::of(&app.admin().post(&rotate, overlap.clone()).await.expect(200));
+    app.let_time_pass(TimeDelta::minutes(61)).await;
+    app.admin().post(&rotate, overlap).await.expect(200);
+    refused(&leaked.asks(&app.stranger()).await, 401, "invalid_client");
+    next.asks(&app.stranger()).await.expect(200);
+}
+
+#[actix_web::test]
 async fn a_lost_answer_to_a_rotation_leaves_the_partner_its_secret() {
     let app = TestApp::start().await;
     let partner = app.partner(&["orders:read"]).await;

@@ -202,10 +202,6 @@ async fn whoever_is_disabled_is_out_at_once_and_comes_back_by_a_login() {
         .await
         .problem(401, "login_failed");
     app.admin()
-        .act(&format!("{}/invitation", path(&user)))
-        .await
-        .problem(409, "action_not_allowed");
-    app.admin()
         .patch(&path(&user), status("active"))
         .await
         .expect(200);
@@ -417,4 +413,126 @@ async fn a_login_with_a_password_that_is_replaced_meanwhile_comes_to_nothing() {
     )
     .await;
     assert!(late.is_err());
+}
+
+#[actix_web::test]
+async fn a_reset_gets_out_whoever_knows_the_password() {
+    let app = TestApp::start().await;
+    let user = app.hire("staff").await;
+    let thief = app.as_staff(HANAKO).await;
+    let invite = format!("{}/invitation", path(&user));
+    let link = app.admin().act(&invite).await.expect(200);
+    assert_eq!(link.body["status"], "invited");
+    thief
+        .get("/v1/admin/me")
+        .await
+        .problem(401, "token_invalid");
+    app.staff_logs_in(HANAKO, PASSWORD)
+        .await
+        .problem(401, "login_failed");
+    // Of somebody who is disabled too, who stays so until he is let in again.
+    let status = |status: &str| json!({ "status": status });
+    app.admin()
+        .patch(&path(&user), status("disabled"))
+        .await
+        .expect(200);
+    let old = link.text_at("/invitation/token");
+    let link = app
+        .admin()
+        .act(&invite)
+        .await
+        .expect(200)
+        .text_at("/invitation/token");
+    app.accept(&link, NEXT).await.problem(422, "invalid");
+    app.admin()
+        .patch(&path(&user), status("active"))
+        .await
+        .problem(422, "invalid");
+    app.admin()
+        .patch(&path(&user), status("invited"))
+        .await
+        .expect(200);
+    for useless in [&old, &link] {
+        app.accept(useless, NEXT).await.problem(422, "invalid");
+    }
+    let link = app
+        .admin()
+        .act(&invite)
+        .await
+        .expect(200)
+        .text_at("/invitation/token");
+    app.accept(&link, NEXT).await.expect(204);
+    app.staff_logs_in(HANAKO, NEXT).await.expect(201);
+    let owner = format!("{USERS}/{}/invitation", app.owner);
+    app.admin().act(&owner).await.problem(409, "last_owner");
+}
+
+#[actix_web::test]
+async fn a_link_is_good_for_the_role_that_it_was_made_for() {
+    let app = TestApp::start().await;
+    let body = json!({ "email": HANAKO, "name": "x", "role": "viewer" });
+    let key = app.admin().key(&new_key());
+    let user = key.post(USERS, body.clone()).await.expect(201);
+    app.admin()
+        .patch(&path(&user), json!({ "name": "山田" }))
+        .await
+        .expect(200);
+    app.admin()
+        .patch(&path(&user), json!({ "role": "owner" }))
+        .await
+        .expect(200);
+    app.accept(&user.text_at("/invitation/token"), PASSWORD)
+        .await
+        .problem(422, "invalid");
+    // Nor does a late repeat make another one.
+    let lost = "UPDATE idempotency_keys SET status = NULL, answer_sealed = NULL, locked_until = now() - INTERVAL '1 day'";
+    diesel::sql_query(lost)
+        .execute(&mut app.watcher().await)
+        .await
+        .unwrap();
+    key.post(USERS, body)
+        .await
+        .problem(409, "action_not_allowed");
+}
+
+#[actix_web::test]
+async fn an_owner_who_was_shut_out_meanwhile_keeps_nobody() {
+    use kakeuri::db::idempotency_key::Ticket;
+    use kakeuri::workflows::context::Context;
+    use kakeuri::workflows::user::{self, Hired};
+    let app = TestApp::start().await;
+    let other = app.hire("owner").await;
+    app.admin()
+        .patch(&path(&other), json!({ "role": "viewer" }))
+        .await
+        .expect(200);
+    // His request was let in before that, and its body came slowly.
+    let (actor, ticket) = (format!("user:{}", other.text_at("/id")), Ticket::none());
+    let context = Context::unconditional(app.store.store_id, &actor, &ticket);
+    let hired = |email: &str| Hired {
+        email: email.to_owned(),
+        name: "x".into(),
+        role: Role::Owner,
+        password: Some(PASSWORD.into()),
+    };
+    let late = user::hire(
+        &app.app,
+        hired("thief@minato.example"),
+        Scope::ALL,
+        &context,
+    )
+    .await;
+    assert!(late.is_err());
+    let late = user::remove(&app.app, app.owner, Scope::ALL, &context).await;
+    assert!(late.is_err());
+    let actor = format!("user:{}", app.owner);
+    let context = Context::unconditional(app.store.store_id, &actor, &ticket);
+    user::hire(
+        &app.app,
+        hired("friend@minato.example"),
+        Scope::ALL,
+        &context,
+    )
+    .await
+    .unwrap();
 }

@@ -12,7 +12,6 @@ CREATE TABLE invitations (
     secret_hash  BYTEA NOT NULL,
     created_at   TIMESTAMPTZ NOT NULL,
     expires_at   TIMESTAMPTZ NOT NULL,
-    used_at      TIMESTAMPTZ,
     PRIMARY KEY (store_id, id),
     FOREIGN KEY (store_id, user_id) REFERENCES admin_users (store_id, id) ON DELETE CASCADE
 );

@@ -43,6 +43,14 @@ pub struct Client {
     pub updated_at: DateTime<Utc>,
 }
 
+impl Client {
+    /// The hash of the secret before, while that is good.
+    pub fn good_former_hash(&self, now: DateTime<Utc>) -> Option<&Vec<u8>> {
+        let is_good = self.former_until.is_some_and(|until| now < until);
+        self.former_hash.as_ref().filter(|_| is_good)
+    }
+}
+
 /// What a client may do, and from where.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = clients)]

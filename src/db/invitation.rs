@@ -50,7 +50,6 @@ pub async fn good(
     invitations::table
         .find((store, id))
         .filter(invitations::secret_hash.eq(secret_hash))
-        .filter(invitations::used_at.is_null())
         .filter(invitations::expires_at.gt(now))
         .select(invitations::user_id)
         .first(&mut &*conn)
@@ -62,12 +61,9 @@ pub async fn good(
 pub async fn redeem(
     store: StoreId,
     id: InvitationId,
-    now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<bool> {
-    let redeemed = diesel::update(invitations::table.find((store, id)))
-        .filter(invitations::used_at.is_null())
-        .set(invitations::used_at.eq(now))
+    let redeemed = diesel::delete(invitations::table.find((store, id)))
         .execute(conn)
         .await?;
     Ok(redeemed == 1)

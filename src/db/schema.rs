@@ -93,7 +93,6 @@ diesel::table! {
         secret_hash -> Bytea,
         created_at -> Timestamptz,
         expires_at -> Timestamptz,
-        used_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use uuid::Uuid;
 
 use super::admin_user::AdminUser;
 use super::schema::{admin_users, members, paid_settings, sessions, stores};
@@ -55,21 +56,11 @@ pub async fn insert_verified(
     password_hash: &str,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<bool> {
-    let opened = diesel::sql_query(
-        "INSERT INTO sessions (store_id, id, member_id, refresh_hash, created_at, expires_at) \
+    let of_member = "INSERT INTO sessions (store_id, id, member_id, refresh_hash, created_at, expires_at) \
          SELECT store_id, $3, id, $5, $6, $7 FROM members \
-         WHERE store_id = $1 AND id = $2 AND password_hash = $4 AND deleted_at IS NULL FOR SHARE",
-    )
-    .bind::<sql_types::Uuid, _>(session.store_id)
-    .bind::<sql_types::Nullable<sql_types::Uuid>, _>(session.member_id)
-    .bind::<sql_types::Uuid, _>(session.id)
-    .bind::<sql_types::Text, _>(password_hash)
-    .bind::<sql_types::Binary, _>(&session.refresh_hash)
-    .bind::<sql_types::Timestamptz, _>(session.created_at)
-    .bind::<sql_types::Timestamptz, _>(session.expires_at)
-    .execute(conn)
-    .await?;
-    Ok(opened == 1)
+         WHERE store_id = $1 AND id = $2 AND password_hash = $4 AND deleted_at IS NULL FOR SHARE";
+    let member = session.member_id.map(|id| id.0);
+    insert_by(of_member, member, session, password_hash, conn).await
 }
 
 /// The same of one of the staff, who may log in.
@@ -78,20 +69,30 @@ pub async fn insert_verified_user(
     password_hash: &str,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<bool> {
-    let opened = diesel::sql_query(
-        "INSERT INTO sessions (store_id, id, user_id, refresh_hash, created_at, expires_at) \
+    let of_user = "INSERT INTO sessions (store_id, id, user_id, refresh_hash, created_at, expires_at) \
          SELECT store_id, $3, id, $5, $6, $7 FROM admin_users \
-         WHERE store_id = $1 AND id = $2 AND password_hash = $4 AND status = 'active' FOR SHARE",
-    )
-    .bind::<sql_types::Uuid, _>(session.store_id)
-    .bind::<sql_types::Nullable<sql_types::Uuid>, _>(session.user_id)
-    .bind::<sql_types::Uuid, _>(session.id)
-    .bind::<sql_types::Text, _>(password_hash)
-    .bind::<sql_types::Binary, _>(&session.refresh_hash)
-    .bind::<sql_types::Timestamptz, _>(session.created_at)
-    .bind::<sql_types::Timestamptz, _>(session.expires_at)
-    .execute(conn)
-    .await?;
+         WHERE store_id = $1 AND id = $2 AND password_hash = $4 AND status = 'active' FOR SHARE";
+    let user = session.user_id.map(|id| id.0);
+    insert_by(of_user, user, session, password_hash, conn).await
+}
+
+async fn insert_by(
+    statement: &str,
+    owner: Option<Uuid>,
+    session: &Session,
+    password_hash: &str,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<bool> {
+    let opened = diesel::sql_query(statement)
+        .bind::<sql_types::Uuid, _>(session.store_id)
+        .bind::<sql_types::Nullable<sql_types::Uuid>, _>(owner)
+        .bind::<sql_types::Uuid, _>(session.id)
+        .bind::<sql_types::Text, _>(password_hash)
+        .bind::<sql_types::Binary, _>(&session.refresh_hash)
+        .bind::<sql_types::Timestamptz, _>(session.created_at)
+        .bind::<sql_types::Timestamptz, _>(session.expires_at)
+        .execute(conn)
+        .await?;
     Ok(opened == 1)
 }
 
@@ -221,6 +222,20 @@ pub async fn end(
         .map(drop)
 }
 
+/// Ends every session of an owner but the one to be kept, if any.
+macro_rules! end_all {
+    ($owners:expr, $store:expr, $kept:expr, $now:expr, $conn:expr) => {
+        diesel::update(sessions::table.filter(sessions::store_id.eq($store)))
+            .filter($owners)
+            .filter(sessions::id.nullable().is_distinct_from($kept))
+            .filter(sessions::ended_at.is_null())
+            .set(sessions::ended_at.eq($now))
+            .execute($conn)
+            .await
+            .map(drop)
+    };
+}
+
 /// Ends every session of these members but the one to be kept, if any.
 pub async fn end_all_of(
     store: StoreId,
@@ -229,14 +244,7 @@ pub async fn end_all_of(
     now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<()> {
-    diesel::update(sessions::table.filter(sessions::store_id.eq(store)))
-        .filter(sessions::member_id.eq_any(members))
-        .filter(sessions::id.nullable().is_distinct_from(kept))
-        .filter(sessions::ended_at.is_null())
-        .set(sessions::ended_at.eq(now))
-        .execute(conn)
-        .await
-        .map(drop)
+    end_all!(sessions::member_id.eq_any(members), store, kept, now, conn)
 }
 
 /// Ends every session of one of the staff but the one to be kept, if any.
@@ -247,14 +255,7 @@ pub async fn end_all_of_user(
     now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<()> {
-    diesel::update(sessions::table.filter(sessions::store_id.eq(store)))
-        .filter(sessions::user_id.eq(user))
-        .filter(sessions::id.nullable().is_distinct_from(kept))
-        .filter(sessions::ended_at.is_null())
-        .set(sessions::ended_at.eq(now))
-        .execute(conn)
-        .await
-        .map(drop)
+    end_all!(sessions::user_id.eq(user), store, kept, now, conn)
 }
 
 /// The open sessions of one of the staff, newest first; the first hundred.

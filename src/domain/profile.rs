@@ -151,6 +151,9 @@ fn parts(name: &PersonName) -> [(&'static str, &String); 4] {
     ]
 }
 
+/// The longest e-mail address there is, in bytes (RFC 5321).
+pub const MAX_EMAIL: usize = 254;
+
 /// Lenient: whether an address works only a mail to it can tell.
 pub fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else {

@@ -4,6 +4,7 @@
 use std::ops::RangeInclusive;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use diesel::QueryResult;
 use uuid::Uuid;
 
 use crate::domain::Faults;
@@ -86,6 +87,18 @@ impl Page {
     /// How many rows to ask the database for: one more than shown tells whether there are further ones.
     pub fn probe(&self) -> i64 {
         self.limit + 1
+    }
+
+    /// The number of all rows, counted only where it is wanted.
+    pub async fn total(
+        &self,
+        count: impl Future<Output = QueryResult<i64>>,
+    ) -> QueryResult<Option<i64>> {
+        if self.include_total {
+            count.await.map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     /// Cuts rows read with [`Page::probe`] to the page, and gives the cursor to the next one.

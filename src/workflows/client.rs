@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::context::Context;
+use super::context::{Context, may_grant};
 use crate::app::App;
 use crate::crypto::{hash_secret, random_secret};
 use crate::db::client::{self, Client};
@@ -97,22 +97,6 @@ impl Terms {
             ..self
         })
     }
-}
-
-/// "Nobody grants a scope that he lacks", docs/rules.md.
-pub(super) fn may_grant(scopes: &[Scope], held: &[Scope]) -> Result<(), Error> {
-    let lacking: Vec<&str> = scopes
-        .iter()
-        .filter(|scope| !held.contains(scope))
-        .map(|scope| scope.as_str())
-        .collect();
-    if lacking.is_empty() {
-        return Ok(());
-    }
-    Err(Code::MissingScope.because(format!(
-        "Nobody grants a scope that he lacks: {}.",
-        lacking.join(" ")
-    )))
 }
 
 /// A secret, which whoever finds it by accident can tell for one.
@@ -297,12 +281,10 @@ pub async fn rotate_secret(
         let was_used = client.secret_used_at.take().is_some();
         if overlap > TimeDelta::zero() {
             // One that was never used, as its answer was lost, is not the one that the partner has.
-            let is_good = client
-                .former_until
-                .is_some_and(|until| app.clock.now() < until);
-            let in_use = client.former_hash.take().filter(|_| is_good && !was_used);
+            let now = app.clock.now();
+            let in_use = client.good_former_hash(now).filter(|_| !was_used).cloned();
             client.former_hash = in_use.or(replaced);
-            client.former_until = Some(app.clock.now() + overlap);
+            client.former_until = Some(now + overlap);
         } else {
             (client.former_hash, client.former_until) = (None, None);
             client.generation = Uuid::new_v4();

@@ -147,8 +147,7 @@ fn check_secret(client: &Client, secret: &str, now: DateTime<Utc>) -> Result<Pro
     let given = hash_secret(secret);
     let is = |hash: &Vec<u8>| same(hash, &given);
     let is_present = client.secret_hash.as_ref().is_some_and(is);
-    let former_is_good = client.former_until.is_some_and(|until| now < until);
-    let is_former = client.former_hash.as_ref().is_some_and(is) && former_is_good;
+    let is_former = client.good_former_hash(now).is_some_and(is);
     if is_present || is_former {
         Ok(Proved::Secret { is_present })
     } else {

@@ -7,6 +7,7 @@ use diesel_async::AsyncPgConnection;
 use crate::db::event::{self, NewEvent};
 use crate::db::idempotency_key::Ticket;
 use crate::domain::StoreId;
+use crate::domain::permissions::Scope;
 use crate::error::{Code, Error};
 
 /// Who acts, for which store, on which version, and with which right to do it once.
@@ -65,6 +66,22 @@ impl<'a> Context<'a> {
         Err(Code::MissingScope
             .because("This sends a call to Paid, which needs the scope payments:write."))
     }
+}
+
+/// "Nobody grants a scope that he lacks", docs/rules.md.
+pub fn may_grant(scopes: &[Scope], held: &[Scope]) -> Result<(), Error> {
+    let lacking: Vec<&str> = scopes
+        .iter()
+        .filter(|scope| !held.contains(scope))
+        .map(|scope| scope.as_str())
+        .collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    Err(Code::MissingScope.because(format!(
+        "Nobody grants a scope that he lacks: {}.",
+        lacking.join(" ")
+    )))
 }
 
 /// Which versions of a resource a caller is willing to change.

@@ -7,8 +7,7 @@ use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::client::may_grant;
-use super::context::Context;
+use super::context::{Context, may_grant};
 use crate::app::App;
 use crate::db::admin_user::{self, AdminUser};
 use crate::db::event::{self, NewEvent, Subject};
@@ -18,7 +17,7 @@ use crate::db::{session, violated_key};
 use crate::domain::events::EventType;
 use crate::domain::member::fold_email;
 use crate::domain::permissions::{Role, Scope};
-use crate::domain::profile::is_email;
+use crate::domain::profile::{MAX_EMAIL, is_email};
 use crate::domain::user::UserStatus;
 use crate::domain::{Faults, InvitationId, SessionId, StoreId, UserId};
 use crate::error::{Code, Error, OrNotFound as _};
@@ -27,9 +26,6 @@ use crate::tokens::Holder;
 
 /// How long an invitation is good.
 const INVITED_FOR: TimeDelta = TimeDelta::days(7);
-
-/// The longest e-mail address there is, in bytes (RFC 5321).
-const MAX_EMAIL: usize = 254;
 
 /// Somebody who is to work for a store.
 #[derive(Clone, Copy)]
@@ -158,7 +154,8 @@ pub async fn hire(
     let conn = &mut *app.db().await?;
     let link = conn
         .transaction(async |conn| {
-            check_actor(context, &lock_owners(context, user.id, conn).await?)?;
+            let owners = admin_user::lock_with_owners(store, user.id, conn).await?;
+            check_actor(context, &owners)?;
             admin_user::insert(&user, conn).await.map_err(taken)?;
             context.ticket.record(user.id.0, conn).await?;
             let link = match user.status {
@@ -185,13 +182,13 @@ pub async fn resume(
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         let (user, _) = lock(context, id, held, conn).await?;
-        if user.status == UserStatus::Active && user.version == 1 {
-            return Ok(Some((user, None)));
-        }
         if user.version > 1 {
             return Err(Code::ActionNotAllowed.because(
                 "The first request under this Idempotency-Key took the user on, who was changed since.",
             ));
+        }
+        if user.status != UserStatus::Invited {
+            return Ok(Some((user, None)));
         }
         let link = invite(&user, now, conn).await?;
         let event = event(EventType::UserInvited, &user, json!({}));
@@ -275,7 +272,7 @@ pub async fn accept(app: &App, token: &str, new: String) -> Result<(), Error> {
     conn.transaction(async |conn| {
         let user = admin_user::lock(store, user, conn).await?;
         let mut user = user.ok_or_else(bad)?;
-        if user.status == UserStatus::Disabled || !invitation::redeem(store, id, now, conn).await? {
+        if user.status == UserStatus::Disabled || !invitation::redeem(store, id, conn).await? {
             return Err(bad());
         }
         user.status = UserStatus::Active;
@@ -446,21 +443,13 @@ async fn lock(
     held: &[Scope],
     conn: &mut AsyncPgConnection,
 ) -> Result<(AdminUser, usize), Error> {
-    let locked = lock_owners(context, id, conn).await?;
+    let locked = admin_user::lock_with_owners(context.store, id, conn).await?;
     check_actor(context, &locked)?;
     let owners = locked.iter().filter(|user| is_owner(user)).count();
     let user = locked.into_iter().find(|user| user.id == id);
     let user = user.or_not_found()?;
     may_grant(&user.role.scopes(), held)?;
     Ok((user, owners))
-}
-
-async fn lock_owners(
-    context: &Context<'_>,
-    id: UserId,
-    conn: &mut AsyncPgConnection,
-) -> Result<Vec<AdminUser>, Error> {
-    Ok(admin_user::lock_with_owners(context.store, id, conn).await?)
 }
 
 /// An owner who was shut out since his request began, as while its body came slowly, keeps nobody.

@@ -189,6 +189,17 @@ impl TestApp {
             .unwrap()
     }
 
+    /// The answer to the last request under a key never left, nor was it kept.
+    pub async fn lose_the_answer(&self) {
+        use diesel_async::RunQueryDsl;
+        let lost = "UPDATE idempotency_keys SET status = NULL, answer_sealed = NULL, \
+             locked_until = now() - INTERVAL '1 day' \
+             WHERE created_at = (SELECT max(created_at) FROM idempotency_keys)";
+        let mut conn = self.watcher().await;
+        let changed = diesel::sql_query(lost).execute(&mut conn).await;
+        assert_eq!(changed.unwrap(), 1);
+    }
+
     /// Lets time pass for everything but Paid.
     pub async fn let_time_pass(&self, by: TimeDelta) {
         self.app.clock.advance(by);

@@ -192,11 +192,7 @@ async fn list_clients(
     let after = page.after.map(ClientId);
     let mut rows = client::list(admin.store, after, page.probe(), &conn).await?;
     let next_cursor = page.cut(&mut rows, |row| row.id.0);
-    let total = if page.include_total {
-        Some(client::count(admin.store, &conn).await?)
-    } else {
-        None
-    };
+    let total = page.total(client::count(admin.store, &conn)).await?;
     Ok(HttpResponse::Ok().json(ClientList {
         data: rows.iter().map(ClientOut::from).collect(),
         next_cursor,

@@ -189,11 +189,7 @@ async fn list_jobs(
     )
     .await?;
     let next_cursor = page.cut(&mut rows, |row| row.id.0);
-    let total = if page.include_total {
-        Some(job::count(admin.store, &kinds, &conn).await?)
-    } else {
-        None
-    };
+    let total = page.total(job::count(admin.store, &kinds, &conn)).await?;
     let data = rows.into_iter().map(JobOut::from).collect();
     Ok(HttpResponse::Ok().json(JobList {
         data,

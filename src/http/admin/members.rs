@@ -213,11 +213,9 @@ async fn list_members(
     )
     .await?;
     let next_cursor = page.cut(&mut rows, |row| row.member.id.0);
-    let total = if page.include_total {
-        Some(member::count(admin.store, &filter, &conn).await?)
-    } else {
-        None
-    };
+    let total = page
+        .total(member::count(admin.store, &filter, &conn))
+        .await?;
     let data = rows.into_iter().map(MemberOut::from).collect();
     Ok(HttpResponse::Ok().json(MemberList {
         data,

@@ -119,10 +119,7 @@ async fn list_orders(
     let read = admin.read(&app, async |store, conn| {
         let after = page.after.map(OrderId);
         let rows = order::list(store, &filter, after, page.probe(), conn).await?;
-        let total = match page.include_total {
-            true => Some(order::count(store, &filter, conn).await?),
-            false => None,
-        };
+        let total = page.total(order::count(store, &filter, conn)).await?;
         Ok((rows, total))
     });
     let (mut rows, total) = read.await?;

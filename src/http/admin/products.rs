@@ -142,11 +142,9 @@ async fn list_products(
     )
     .await?;
     let next_cursor = page.cut(&mut rows, |row| row.id.0);
-    let total = if page.include_total {
-        Some(product::count(admin.store, false, &conn).await?)
-    } else {
-        None
-    };
+    let total = page
+        .total(product::count(admin.store, false, &conn))
+        .await?;
     let data = rows.into_iter().map(ProductOut::from).collect();
     Ok(HttpResponse::Ok().json(ProductList {
         data,

@@ -154,11 +154,7 @@ async fn list_users(
     let after = page.after.map(UserId);
     let mut rows = admin_user::list(admin.store, after, page.probe(), &conn).await?;
     let next_cursor = page.cut(&mut rows, |row| row.id.0);
-    let total = if page.include_total {
-        Some(admin_user::count(admin.store, &conn).await?)
-    } else {
-        None
-    };
+    let total = page.total(admin_user::count(admin.store, &conn)).await?;
     Ok(HttpResponse::Ok().json(UserList {
         data: rows.into_iter().map(UserOut::from).collect(),
         next_cursor,

@@ -26,13 +26,11 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::member::fold_email;
+use crate::domain::profile::MAX_EMAIL;
 use crate::domain::store::MAX_SLUG;
 use crate::domain::{ClientId, Faults, StoreId};
 use crate::error::{Code, Error, Problem};
 use crate::workflows::client_token::TOKEN_ENDPOINT;
-
-/// The longest e-mail address there is, in bytes (RFC 5321).
-const MAX_EMAIL: usize = 254;
 
 /// How long a try is held back where it is only slowed.
 const LONGEST_DELAY: Duration = Duration::from_secs(2);

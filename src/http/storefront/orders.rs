@@ -283,11 +283,9 @@ async fn list_orders(
     )
     .await?;
     let next_cursor = page.cut(&mut rows, |row| row.order.id.0);
-    let total = if page.include_total {
-        Some(order::count(buyer.store, &filter, &conn).await?)
-    } else {
-        None
-    };
+    let total = page
+        .total(order::count(buyer.store, &filter, &conn))
+        .await?;
     let data = rows.into_iter().map(OwnOrderOut::from).collect();
     Ok(HttpResponse::Ok().json(OwnOrderList {
         data,

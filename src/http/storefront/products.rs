@@ -85,11 +85,9 @@ async fn list_products(
     )
     .await?;
     let next_cursor = page.cut(&mut rows, |row| row.id.0);
-    let total = if page.include_total {
-        Some(product::count(shopper.store, true, &conn).await?)
-    } else {
-        None
-    };
+    let total = page
+        .total(product::count(shopper.store, true, &conn))
+        .await?;
     let data = rows.into_iter().map(OnSaleOut::from).collect();
     Ok(HttpResponse::Ok().json(OnSaleList {
         data,

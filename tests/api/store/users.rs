@@ -1,7 +1,6 @@
 //! The staff: taken on, changed, shut out; and what each does for itself.
 
 use chrono::TimeDelta;
-use diesel_async::RunQueryDsl as _;
 use futures_util::future::join;
 use kakeuri::domain::permissions::{Role, Scope};
 use serde_json::{Value, json};
@@ -117,15 +116,7 @@ async fn a_link_lasts_a_week_and_the_next_one_takes_its_place() {
         admin.post(USERS, body.clone()).await.expect(201).text,
         user.text
     );
-    // The answer never left, nor was it kept.
-    let lost = "UPDATE idempotency_keys SET status = NULL, answer_sealed = NULL, locked_until = now() - INTERVAL '1 day'";
-    assert_eq!(
-        diesel::sql_query(lost)
-            .execute(&mut app.watcher().await)
-            .await
-            .unwrap(),
-        1
-    );
+    app.lose_the_answer().await;
     let resumed = admin.post(USERS, body).await.expect(201);
     assert_eq!(resumed.text_at("/id"), user.text_at("/id"));
     app.accept(&user.text_at("/invitation/token"), PASSWORD)
@@ -485,11 +476,7 @@ async fn a_link_is_good_for_the_role_that_it_was_made_for() {
         .await
         .problem(422, "invalid");
     // Nor does a late repeat make another one.
-    let lost = "UPDATE idempotency_keys SET status = NULL, answer_sealed = NULL, locked_until = now() - INTERVAL '1 day'";
-    diesel::sql_query(lost)
-        .execute(&mut app.watcher().await)
-        .await
-        .unwrap();
+    app.lose_the_answer().await;
     key.post(USERS, body)
         .await
         .problem(409, "action_not_allowed");

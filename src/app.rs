@@ -12,10 +12,12 @@ use crate::config::Config;
 use crate::crypto::MasterKeys;
 use crate::db::share::Shares;
 use crate::db::{self, Connection, Pool};
+use crate::egress::Egress;
 use crate::error::Error;
 use crate::holding;
 use crate::paid;
 use crate::tokens::Tokens;
+use crate::workflows::horizon::Horizons;
 use crate::workflows::throttle::Throttle;
 
 /// The running service. Cheap to clone.
@@ -33,6 +35,10 @@ pub struct App {
     pub keys: Arc<MasterKeys>,
     /// Signs and checks access tokens.
     pub tokens: Tokens,
+    /// Calls addresses that others chose.
+    pub egress: Egress,
+    /// How far the logs that are read are complete.
+    pub horizons: Arc<Horizons>,
     pool: Pool,
     /// How much of `pool` one store may have; `None` for background work, which must never wait behind requests.
     shares: Option<Shares>,
@@ -60,6 +66,8 @@ impl App {
         Self {
             paid: paid::Client::new(config.paid.clone()),
             throttle: Throttle::new(&config.paid),
+            egress: Egress::new(config.webhook_allow_private),
+            horizons: Arc::default(),
             config: Arc::new(config),
             clock,
             keys: Arc::new(keys),

@@ -44,6 +44,8 @@ pub struct Config {
     pub rate_limits: bool,
     /// `KAKEURI_PUBLIC_URL`: the address under which clients reach the service; absent: where it listens.
     pub public_url: Option<Url>,
+    /// `KAKEURI_WEBHOOK_ALLOW_PRIVATE`: webhooks may be on this machine and in the network around it, and without TLS.
+    pub webhook_allow_private: bool,
     /// `KAKEURI_CORS_ORIGINS`: which front ends may call from a browser.
     pub cors_origins: Vec<String>,
     /// `KAKEURI_CALLS_PER_MINUTE`: how often one principal may call.
@@ -124,6 +126,7 @@ impl Config {
             rate_limits: get.or("KAKEURI_RATE_LIMITS", "on", switch)?,
             calls_per_minute: get.or("KAKEURI_CALLS_PER_MINUTE", CALLS_PER_MINUTE, calls)?,
             public_url: get.maybe("KAKEURI_PUBLIC_URL", origin_url)?,
+            webhook_allow_private: get.or("KAKEURI_WEBHOOK_ALLOW_PRIVATE", "off", switch)?,
             cors_origins: get.or("KAKEURI_CORS_ORIGINS", "", origins)?,
             trusted_proxies: get.or("KAKEURI_TRUSTED_PROXIES", "", proxies)?,
             token_ttl: get.or("KAKEURI_TOKEN_TTL", "15m", duration)?,
@@ -504,6 +507,7 @@ mod tests {
             ("KAKEURI_MAX_CONNECTIONS_PER_STORE", "99999999999999999999"),
             ("KAKEURI_SPOOL_DIR", "/nowhere/at/all"),
             ("KAKEURI_RATE_LIMITS", "maybe"),
+            ("KAKEURI_WEBHOOK_ALLOW_PRIVATE", "maybe"),
             ("KAKEURI_CLIENT_TIMEOUT", "0s"),
             ("KAKEURI_MAX_CONNECTIONS", "0"),
             ("KAKEURI_CORS_ORIGINS", "https://shop.example/path"),

@@ -172,6 +172,12 @@ pub fn random_secret() -> SecretString {
     BASE64_URL_SAFE_NO_PAD.encode(random::<32>()).into()
 }
 
+/// HMAC-SHA256, under a key that is not ours alone.
+pub fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+    hmac::sign(&key, message).as_ref().to_vec()
+}
+
 /// The hash of some bytes.
 pub fn hash(bytes: &[u8]) -> Vec<u8> {
     digest::digest(&digest::SHA256, bytes).as_ref().to_vec()

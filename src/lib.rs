@@ -10,7 +10,7 @@
 //! | [`http`] | the only place that knows actix |
 //! | [`worker`] | the loop that drives on what is due |
 //! | [`demo`] | a store to look at, for newcomers |
-//! | [`app`], [`config`], [`error`], [`clock`], [`crypto`], [`holding`], [`passwords`], [`public_keys`], [`tokens`] | at the side |
+//! | [`app`], [`config`], [`error`], [`clock`], [`crypto`], [`egress`], [`holding`], [`passwords`], [`public_keys`], [`tokens`] | at the side |
 //!
 //! Direction of dependencies: `http`, `worker` → `workflows` → `db`, `paid` → `domain`.
 
@@ -24,6 +24,7 @@ pub mod config;
 pub mod crypto;
 pub mod db;
 pub mod demo;
+pub mod egress;
 pub mod error;
 pub mod holding;
 pub mod http;

@@ -61,8 +61,8 @@ pub async fn serve(config: Config, options: Serve, log: WorkerGuard) -> anyhow::
     } else {
         None
     };
-    let worker =
-        (!options.no_worker).then(|| tokio::spawn(worker::run(app.clone(), stopping.clone())));
+    let worker = (!options.no_worker)
+        .then(|| tokio::spawn(worker::run(app.clone(), http::tell, stopping.clone())));
     let server = http::server(&app, &booted.database_url, listener, &stopping)?;
     let metrics = metrics.map(start_metrics).transpose()?;
     let handle = server.handle();
@@ -112,7 +112,11 @@ pub async fn work(config: Config) -> anyhow::Result<()> {
         .as_ref()
         .map(|devdb| tokio::spawn(watch(devdb.clone())));
     let stopping = CancellationToken::new();
-    let worker = tokio::spawn(worker::run(booted.app.clone(), stopping.clone()));
+    let worker = tokio::spawn(worker::run(
+        booted.app.clone(),
+        http::tell,
+        stopping.clone(),
+    ));
     println!("Kakeuri works on what is due.");
     stop_signal().await;
     let deadline = Instant::now() + PATIENCE;

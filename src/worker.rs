@@ -15,16 +15,22 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::db::upkeep::Obsolete;
 use crate::db::{self, idempotency_key, operation, tally};
+use crate::domain::webhook;
 use crate::error::Error;
 use crate::workflows::drive;
 use crate::workflows::durable::lease;
 use crate::workflows::job;
+use crate::workflows::webhook::send::Tell;
+use crate::workflows::webhook::turn;
 
 /// How many operations one process drives at once: a slow one must not hold up the others.
 const OPERATIONS: usize = 16;
 
 /// How many portions of jobs one process works on at once.
 const PORTIONS: usize = 8;
+
+/// How many webhooks one process delivers to at once: one that hangs keeps its place for a quarter of a minute.
+const WEBHOOKS: usize = 64;
 
 /// How long to sleep when nothing is due.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -38,13 +44,12 @@ const FOLD: Duration = Duration::from_secs(1);
 /// How long sessions and password tokens that have ended are kept, to tell what happened.
 const USELESS: TimeDelta = TimeDelta::days(7);
 
-/// Works until it is told to stop. What is under way then goes on in the background of `app`.
-pub async fn run(app: App, stop: CancellationToken) {
+/// Works until it is told to stop. What is under way then goes on in the background of `app`. `tell`: how webhooks are told
+/// an event.
+pub async fn run(app: App, tell: Tell, stop: CancellationToken) {
     let pause = PAUSE.mul_f64(app.config.retry_scale.clamp(0.02, 1.0));
-    let (operations, jobs) = (
-        Arc::new(Semaphore::new(OPERATIONS)),
-        Arc::new(Semaphore::new(PORTIONS)),
-    );
+    let slots = |count| Arc::new(Semaphore::new(count));
+    let (operations, jobs, webhooks) = (slots(OPERATIONS), slots(PORTIONS), slots(WEBHOOKS));
     let (mut tidying, mut folding) = (Regular::every(UPKEEP), Regular::every(FOLD));
     while !stop.is_cancelled() {
         tidying.begin_if_due(&app, |app| async move { log("upkeep", upkeep(&app).await) });
@@ -57,6 +62,10 @@ pub async fn run(app: App, stop: CancellationToken) {
                 begin_operations(&app, &operations).await,
             ),
             log("claiming jobs", begin_jobs(&app, &jobs, &stop).await),
+            log(
+                "claiming webhooks",
+                begin_webhooks(&app, &webhooks, tell).await,
+            ),
         ];
         if begun.iter().all(|begun| *begun == 0) {
             tokio::select! {
@@ -69,9 +78,13 @@ pub async fn run(app: App, stop: CancellationToken) {
 }
 
 /// Does everything that is due at the present time, and waits for it: for tests, with a clock of their own.
-pub async fn run_once(app: &App) -> Result<(), Error> {
+pub async fn run_once(app: &App, tell: Tell) -> Result<(), Error> {
     upkeep(app).await?;
-    while drive::drive_due(app, 16).await? + job::run_due(app, 4).await? > 0 {}
+    while drive::drive_due(app, 16).await?
+        + job::run_due(app, 4).await?
+        + turn::run_due(app, tell).await?
+        > 0
+    {}
     fold(app).await.map(drop)
 }
 
@@ -121,6 +134,8 @@ async fn upkeep(app: &App) -> Result<usize, Error> {
     for kind in [Obsolete::Sessions, Obsolete::PasswordTokens] {
         purged += db::upkeep::purge(kind, now - USELESS, &mut *app.db().await?).await?;
     }
+    let told = Obsolete::WebhookDeliveries;
+    purged += db::upkeep::purge(told, now - webhook::KEPT, &mut *app.db().await?).await?;
     let signed = Obsolete::ClientAssertions;
     purged += db::upkeep::purge(signed, now, &mut *app.db().await?).await?;
     Ok(purged + job::tidy(app).await? + job::schedule_due(app).await?)
@@ -161,6 +176,23 @@ async fn begin_jobs(
         app.spawn(|app| async move {
             let _slot = slot;
             job::work_on(&app, held, &stop).await;
+        });
+    }
+    Ok(count)
+}
+
+async fn begin_webhooks(app: &App, slots: &Arc<Semaphore>, tell: Tell) -> Result<usize, Error> {
+    let free = slots.available_permits();
+    if free == 0 {
+        return Ok(0);
+    }
+    let due = turn::claim_due(app, free as i64).await?;
+    let count = due.len();
+    for held in due {
+        let slot = slots.clone().try_acquire_owned();
+        app.spawn(|app| async move {
+            let _slot = slot;
+            turn::work_on(&app, held, tell).await;
         });
     }
     Ok(count)

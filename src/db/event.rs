@@ -12,7 +12,9 @@ use uuid::Uuid;
 
 use super::schema::events;
 use crate::domain::events::EventType;
-use crate::domain::{ClientId, EventId, JobId, MemberId, OrderId, ProductId, StoreId, UserId};
+use crate::domain::{
+    ClientId, EventId, JobId, MemberId, OrderId, ProductId, StoreId, UserId, WebhookId,
+};
 
 /// A line of the log.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -49,6 +51,8 @@ pub enum Subject {
     Client(ClientId),
     /// One of the staff.
     User(UserId),
+    /// An address that is told what happens.
+    Webhook(WebhookId),
 }
 
 impl Subject {
@@ -71,6 +75,7 @@ impl Subject {
             Self::Job(id) => ("job", id.0),
             Self::Client(id) => ("client", id.0),
             Self::User(id) => ("user", id.0),
+            Self::Webhook(id) => ("webhook", id.0),
         }
     }
 }
@@ -206,7 +211,8 @@ pub fn many<'a>(
 /// Which lines.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    pub kind: Option<EventType>,
+    /// Of one of these types.
+    pub kinds: Option<Vec<EventType>>,
     pub subject: Option<Uuid>,
     pub actor: Option<String>,
     /// Not before.
@@ -253,8 +259,10 @@ pub async fn between(
         .limit(limit)
         .select(Event::as_select())
         .into_boxed();
-    if let Some(kind) = filter.kind {
-        query = query.filter(events::type_.eq(kind));
+    match filter.kinds.as_deref() {
+        None => {}
+        Some([kind]) => query = query.filter(events::type_.eq(*kind)),
+        Some(kinds) => query = query.filter(events::type_.eq_any(kinds)),
     }
     if let Some(subject) = filter.subject {
         query = query.filter(events::subject_id.eq(subject));
@@ -269,6 +277,20 @@ pub async fn between(
         query = query.filter(events::created_at.lt(to));
     }
     query.load(&mut &*conn).await
+}
+
+/// The lines with these ids.
+pub async fn find_many(
+    store: StoreId,
+    ids: &[EventId],
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<Event>> {
+    events::table
+        .filter(events::store_id.eq(store))
+        .filter(events::id.eq_any(ids))
+        .select(Event::as_select())
+        .load(&mut &*conn)
+        .await
 }
 
 /// Every line about one thing, oldest first.

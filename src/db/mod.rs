@@ -65,6 +65,8 @@ mod tls;
 pub mod together;
 pub mod unknown_code;
 pub mod upkeep;
+pub mod webhook;
+pub mod webhook_delivery;
 
 /// Connections to one database.
 pub type Pool = deadpool::Pool<AsyncPgConnection>;

@@ -409,6 +409,55 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    webhook_deliveries (store_id, webhook_id, event_id) {
+        store_id -> Uuid,
+        webhook_id -> Uuid,
+        event_id -> Uuid,
+        seq -> Nullable<Int8>,
+        #[sql_name = "type"]
+        type_ -> Text,
+        subject_id -> Uuid,
+        state -> Text,
+        attempt -> Int4,
+        next_try_at -> Nullable<Timestamptz>,
+        attempted_at -> Nullable<Timestamptz>,
+        url -> Nullable<Text>,
+        status_code -> Nullable<Int2>,
+        duration_ms -> Nullable<Int4>,
+        failure -> Nullable<Text>,
+        response_excerpt -> Nullable<Text>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    webhooks (store_id, id) {
+        store_id -> Uuid,
+        id -> Uuid,
+        client_id -> Nullable<Uuid>,
+        url -> Text,
+        events -> Array<Text>,
+        scopes -> Array<Text>,
+        status -> Text,
+        disabled_reason -> Nullable<Text>,
+        secret_sealed -> Bytea,
+        secret_id -> Uuid,
+        former_sealed -> Nullable<Bytea>,
+        former_until -> Nullable<Timestamptz>,
+        place -> Int8,
+        failing_since -> Nullable<Timestamptz>,
+        last_delivered_at -> Nullable<Timestamptz>,
+        lease_token -> Nullable<Uuid>,
+        lease_until -> Nullable<Timestamptz>,
+        worked_at -> Nullable<Timestamptz>,
+        testing_until -> Nullable<Timestamptz>,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     admin_users,
     client_assertions,
@@ -434,4 +483,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     tallies,
     tally_changes,
     unknown_codes,
+    webhook_deliveries,
+    webhooks,
 );

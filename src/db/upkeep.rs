@@ -26,6 +26,8 @@ pub enum Obsolete {
     PasswordTokens,
     /// What clients have signed that would be taken no more at the moment.
     ClientAssertions,
+    /// Deliveries to webhooks that were made before the moment, unless they still wait; those of webhooks that are gone too.
+    WebhookDeliveries,
     /// The items of jobs that ended before the moment.
     JobItems,
     /// Jobs without items that ended before the moment.
@@ -44,6 +46,7 @@ impl Obsolete {
             Self::Sessions
             | Self::PasswordTokens
             | Self::ClientAssertions
+            | Self::WebhookDeliveries
             | Self::JobItems
             | Self::Jobs
             | Self::JobPortions
@@ -72,6 +75,13 @@ impl Obsolete {
                 "DELETE FROM client_assertions WHERE (store_id, client_id, jti_hash) IN ( \
                      SELECT store_id, client_id, jti_hash FROM client_assertions WHERE expires_at < $1 \
                      LIMIT $2 FOR UPDATE SKIP LOCKED)"
+            }
+            Self::WebhookDeliveries => {
+                "DELETE FROM webhook_deliveries WHERE (store_id, webhook_id, event_id) IN ( \
+                     SELECT store_id, webhook_id, event_id FROM webhook_deliveries AS delivery \
+                     WHERE created_at < $1 AND (state <> 'pending' OR NOT EXISTS (SELECT FROM webhooks \
+                         WHERE webhooks.store_id = delivery.store_id AND webhooks.id = delivery.webhook_id)) \
+                     ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)"
             }
             Self::JobItems => {
                 "DELETE FROM job_items WHERE (store_id, job_id, position) IN ( \

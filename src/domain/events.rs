@@ -64,6 +64,16 @@ text_enum! {
         ClientSecretRotated = "client.secret_rotated" ("クライアントシークレットの更新", "client secret rotated"),
         /// A client was removed; its tokens are good no more.
         ClientDeleted = "client.deleted" ("連携クライアントの削除", "client deleted"),
+        /// A webhook was made.
+        WebhookCreated = "webhook.created" ("Webhookの登録", "webhook created"),
+        /// A webhook was changed.
+        WebhookChanged = "webhook.changed" ("Webhookの変更", "webhook changed"),
+        /// A webhook got another secret.
+        WebhookSecretRotated = "webhook.secret_rotated" ("Webhookシークレットの更新", "webhook secret rotated"),
+        /// A webhook was disabled, as nobody is there or every attempt failed for a week.
+        WebhookDisabled = "webhook.disabled" ("Webhookの自動停止", "webhook disabled"),
+        /// A webhook was removed.
+        WebhookDeleted = "webhook.deleted" ("Webhookの削除", "webhook deleted"),
         /// A product was created.
         ProductCreated = "product.created" ("商品の登録", "product created"),
         /// A product was changed.

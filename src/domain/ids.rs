@@ -84,4 +84,6 @@ id! {
     ClientId,
     /// A one-time link with which one of the staff sets a password.
     InvitationId,
+    /// An address that is told what happens.
+    WebhookId,
 }

@@ -27,6 +27,7 @@ pub mod search;
 pub mod settlement;
 pub mod store;
 pub mod user;
+pub mod webhook;
 
 pub use fault::{Fault, Faults, Reason};
 pub use ids::*;

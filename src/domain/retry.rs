@@ -1,4 +1,4 @@
-//! When an operation with an unknown outcome is driven again, and when work counts as left by whoever had it.
+//! When an operation with an unknown outcome is driven again, when a delivery to a webhook is tried again, and when work counts as left by whoever had it.
 
 use std::time::Duration;
 
@@ -24,6 +24,19 @@ pub fn delay_after(drives: i32, scale: f64) -> Option<TimeDelta> {
     ))
 }
 
+/// Seconds until each further try of a delivery to a webhook: ten tries in three days.
+const DELIVERY_DELAYS: [i64; 9] = [5, 60, 600, 1800, 7200, 18_000, 36_000, 64_800, 129_600];
+
+/// The wait after so many tries of a delivery that failed, or `None` when it is enough.
+///
+/// `scale` multiplies it; `spread`, from 0 to 1, is its place in the tenth around it, so that what failed at one moment is
+/// not all tried again at one.
+pub fn delivery_delay_after(attempt: i32, scale: f64, spread: f64) -> Option<TimeDelta> {
+    let index = usize::try_from(attempt - 1).ok()?;
+    let seconds = *DELIVERY_DELAYS.get(index)? as f64 * (0.95 + spread * 0.1);
+    Some(TimeDelta::milliseconds((seconds * 1000.0 * scale) as i64))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +47,18 @@ mod tests {
         assert_eq!(delay_after(1, 0.01), Some(TimeDelta::milliseconds(50)));
         assert_eq!(delay_after(12, 1.0), Some(TimeDelta::hours(2)));
         assert_eq!(delay_after(13, 1.0), None);
+    }
+
+    #[test]
+    fn ten_tries_of_a_delivery_take_about_three_days() {
+        let delays: Vec<_> = (1..)
+            .map_while(|attempt| delivery_delay_after(attempt, 1.0, 0.5))
+            .collect();
+        assert_eq!(delays.len(), 9);
+        let all: TimeDelta = delays.iter().sum();
+        assert!((TimeDelta::hours(70)..TimeDelta::hours(73)).contains(&all));
+        let soon = delivery_delay_after(1, 0.01, 0.5);
+        assert_eq!(soon, Some(TimeDelta::milliseconds(50)));
+        assert!(delivery_delay_after(9, 1.0, 0.0) < delivery_delay_after(9, 1.0, 1.0));
     }
 }

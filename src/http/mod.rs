@@ -33,6 +33,8 @@ pub mod sse;
 pub mod storefront;
 mod strict;
 
+pub use admin::tell;
+
 use std::io;
 use std::net::TcpListener;
 use std::num::NonZeroUsize;
@@ -47,7 +49,6 @@ use crate::app::App;
 use crate::config::Config;
 use crate::db::share::Shares;
 use crate::db::{self, Purpose};
-use crate::workflows::event_log::Horizons;
 use limits::Limits;
 use service::Stopping;
 use spool::Spools;
@@ -108,7 +109,6 @@ pub fn server(
     );
     let limits = Data::new(Limits::new(&app.config, app.clock.clone()));
     let streams = Data::new(Streams::default());
-    let horizons = Data::new(Horizons::default());
     let spools = Data::new(Spools::default());
     let (client_timeout, most) = (
         app.config.client_timeout,
@@ -127,7 +127,6 @@ pub fn server(
             .app_data(limits.clone())
             .app_data(stopping.clone())
             .app_data(streams.clone())
-            .app_data(horizons.clone())
             .app_data(spools.clone())
             .configure(configure)
     });

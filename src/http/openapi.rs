@@ -154,7 +154,7 @@ fn complete(
 }
 
 /// What each tag is about.
-const TAGS: [(&str, &str); 16] = [
+const TAGS: [(&str, &str); 17] = [
     (
         "applications",
         "Applications of members to Paid (Paid申請): submitted, read back, one by one or many at once.",
@@ -206,6 +206,10 @@ const TAGS: [(&str, &str); 16] = [
     (
         "vocabulary",
         "Every word that the API uses, with its Japanese and its English label.",
+    ),
+    (
+        "webhooks",
+        "Addresses that are told what happens, signed as Standard Webhooks say.",
     ),
 ];
 

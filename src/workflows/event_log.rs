@@ -1,13 +1,11 @@
 //! Reading the event log without ever missing a line: writers may commit in another order than that of their places, so
 //! a reader goes no further than the log is known to be complete.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::horizon::Horizon;
 use crate::app::App;
 use crate::db::event::{self, Event};
 use crate::domain::StoreId;
@@ -25,12 +23,23 @@ pub fn place_after(events: &[Event], end: i64, limit: i64) -> i64 {
 /// How often a read of the log is tried while writers hold it up.
 const TRIES: u32 = 10;
 
-/// The present end of the log, seen from a place in it.
+/// The present end of a store's log, seen from a place in it: with all that was committed when this was asked. Of those who
+/// ask at the same time one looks, and tells the others.
 pub async fn end(app: &App, store: StoreId, known: i64) -> Result<i64, Error> {
+    let horizon = app.horizons.of(store);
+    let asked = Instant::now();
+    let mut looked = horizon.looked.lock().await;
+    if looked.is_some_and(|began| began >= asked) {
+        return Ok(horizon.place().max(known));
+    }
+    let began = Instant::now();
     for _ in 0..TRIES {
-        match event::end(store, known, &mut *app.db().await?).await {
-            Err(error) if event::was_held_up(&error) => {}
-            end => return Ok(end?),
+        if let Some(end) = try_to_look(app, &horizon, known).await? {
+            // What only this caller says is nothing to tell the others.
+            if horizon.place() >= end {
+                *looked = Some(began);
+            }
+            return Ok(end);
         }
     }
     let problem =
@@ -38,52 +47,32 @@ pub async fn end(app: &App, store: StoreId, known: i64) -> Result<i64, Error> {
     Err(problem.retry_after(1).into())
 }
 
-/// The horizons of the stores whose log is followed in this process: all who follow one share the question how far it is
-/// complete, as it takes the log's lock.
-#[derive(Debug, Default)]
-pub struct Horizons(Mutex<HashMap<StoreId, Weak<Horizon>>>);
-
-impl Horizons {
-    /// That of one store.
-    pub fn of(&self, store: StoreId) -> Arc<Horizon> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(horizon) = known.get(&store).and_then(Weak::upgrade) {
-            return horizon;
+/// The end of the log as it is known, after a look at it; unless another reader is at that, or has begun to within the last
+/// `rest`.
+pub async fn look(app: &App, horizon: &Horizon, rest: Duration) -> Result<i64, Error> {
+    if let Ok(mut looked) = horizon.looked.try_lock()
+        && looked.is_none_or(|began| began.elapsed() >= rest)
+    {
+        let began = Instant::now();
+        // Where writers are at work, the next look will tell.
+        if try_to_look(app, horizon, 0).await?.is_some() {
+            *looked = Some(began);
         }
-        known.retain(|_, horizon| horizon.strong_count() > 0);
-        let horizon = Arc::new(Horizon::default());
-        known.insert(store, Arc::downgrade(&horizon));
-        horizon
     }
+    Ok(horizon.place())
 }
 
-/// Up to which place the log of one store is known to be complete.
-#[derive(Debug, Default)]
-pub struct Horizon {
-    place: AtomicI64,
-    /// When somebody last looked; held by whoever looks now.
-    looked: tokio::sync::Mutex<Option<Instant>>,
-}
-
-impl Horizon {
-    /// Looks, unless another reader is at it, or has done so within the last `rest`.
-    pub async fn look(&self, app: &App, store: StoreId, rest: Duration) -> Result<i64, Error> {
-        if let Ok(mut looked) = self.looked.try_lock()
-            && looked.is_none_or(|at| at.elapsed() >= rest)
-        {
-            match event::end(
-                store,
-                self.place.load(Ordering::SeqCst),
-                &mut *app.db().await?,
-            )
-            .await
-            {
-                // Writers are at work; the next look will tell.
-                Err(error) if event::was_held_up(&error) => {}
-                end => drop(self.place.fetch_max(end?, Ordering::SeqCst)),
+/// `None`: writers held it up. That `known` is complete is what one caller says, and nobody else is told.
+async fn try_to_look(app: &App, horizon: &Horizon, known: i64) -> Result<Option<i64>, Error> {
+    let known = known.max(horizon.place());
+    match event::end(horizon.store, known, &mut *app.db().await?).await {
+        Err(error) if event::was_held_up(&error) => Ok(None),
+        end => {
+            let end = end?;
+            if end > known {
+                horizon.reach(end);
             }
-            *looked = Some(Instant::now());
+            Ok(Some(end))
         }
-        Ok(self.place.load(Ordering::SeqCst))
     }
 }

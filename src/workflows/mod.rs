@@ -23,10 +23,11 @@
 //! | [`client_token`] | makes tokens for them |
 //! | [`password`] | looks at a password given at a login |
 //! | [`session`] | opens, refreshes and ends sessions of members and staff |
-//! | [`event_log`] | reads the log without missing a line |
+//! | [`event_log`], [`horizon`] | read the log without missing a line |
 //! | [`settings`] | changes a store's settings, and tests them |
 //! | [`application`] | submits and refreshes Paid applications |
 //! | [`job`] | bulk work, item by item |
+//! | [`webhook`] | keeps webhooks, and tells them what happens |
 //! | [`reconciliation`] | what needs a human, and what the human does |
 //!
 //! Locks are taken in one order: settings, order or member, payment, operation. Events are written last. What an action on a
@@ -41,6 +42,7 @@ pub mod context;
 pub mod drive;
 pub mod durable;
 pub mod event_log;
+pub mod horizon;
 pub mod job;
 pub mod member;
 pub mod order;
@@ -54,3 +56,4 @@ pub mod settings;
 pub mod throttle;
 pub mod unknown_code;
 pub mod user;
+pub mod webhook;

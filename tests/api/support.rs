@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 pub use testkit::{
     Answer, Client, Database, Message, PASSWORD, Stream, is_ticked, lines, new_key, order_body,
-    process, profile, registration, schema,
+    process, profile, receiver, registration, schema,
 };
 
 /// A running service with a store of its own, on a database of its own; see [`testkit::TestApp`].

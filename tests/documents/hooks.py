@@ -19,7 +19,7 @@ def before_load_schema(context, document):
     for path, operations in document["paths"].items():
         for operation in operations.values():
             for parameter in operation.get("parameters", []):
-                if parameter["in"] == "path" and parameter["name"] == "id":
+                if parameter["in"] == "path" and parameter["name"] in ("id", "delivery_id"):
                     parameter["schema"] = {"type": "string", "enum": ids_of(path, operation)}
                 elif parameter["name"] == "If-Match":
                     parameter["schema"] = {"type": "string", "enum": ["*", '"1-0"']}
@@ -33,7 +33,7 @@ def ids_of(path, operation):
     kind = path.split("/")[3]
     # A session of one's own is none of the command line, whose token is used.
     ids = REAL[{"reconciliation": "orders", "me": "users"}.get(kind, kind)]
-    if kind not in ("members", "products", "clients", "users"):
+    if kind not in ("members", "products", "clients", "users", "webhooks"):
         return ids
     # What is deleted is used for nothing else.
     return ids[-2:] if operation["operationId"].startswith("delete_") else ids[:-2]
@@ -45,6 +45,9 @@ def narrow(properties):
             properties[name]["items"] = {"type": "string", "enum": REAL[kind][:6]}
     if "member_id" in properties:
         properties["member_id"] = {"type": "string", "enum": REAL["members"][:6]}
+    if "url" in properties and "events" in properties:
+        properties["url"] = {"type": "string", "enum": ["https://localhost:9/", "https://localhost:9/a?b=c"]}
+        properties["events"]["items"] = {"type": "string", "enum": ["order.placed", "payment.confirmed"]}
     # In a cart it names a product; on an order of the shop it is free text, or null.
     if properties.get("product_code", {}).get("type") == "string":
         properties["product_code"] = {"type": "string", "enum": REAL["product_codes"][:6]}

@@ -12,6 +12,7 @@ mod database;
 mod money;
 mod people;
 pub mod process;
+pub mod receiver;
 mod sandbox;
 pub mod schema;
 mod stream;

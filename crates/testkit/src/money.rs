@@ -135,7 +135,12 @@ impl TestApp {
 
     /// Comes back when something that goes on by itself has come about; gives up after 20 seconds.
     pub async fn when(&self, come_about: impl AsyncFn() -> bool) {
-        let waiting = async { while !come_about().await {} };
+        let waiting = async {
+            while !come_about().await {
+                // What is looked at may be no work at all, and others need the thread.
+                tokio::task::yield_now().await;
+            }
+        };
         tokio::time::timeout(Duration::from_secs(20), waiting)
             .await
             .expect("it never came about");

@@ -72,7 +72,9 @@ impl TestApp {
 
     /// Does everything that is due.
     pub async fn work(&self) {
-        worker::run_once(&self.app).await.unwrap();
+        worker::run_once(&self.app, kakeuri::http::tell)
+            .await
+            .unwrap();
     }
 
     /// Lets so many minutes pass, and does what is due then.

@@ -20,7 +20,8 @@ use crate::http::auth::scopes::EventsRead;
 use crate::http::operation::operations;
 use crate::http::query::Params;
 use crate::http::sse::{self, Follow, LastEventId, Message, NewEvent, Parts, Then};
-use crate::workflows::event_log::{self, Horizon, Horizons};
+use crate::workflows::event_log;
+use crate::workflows::horizon::Horizon;
 
 /// The routes.
 pub fn routes(registry: &mut Registry<'_, '_>) {
@@ -69,7 +70,6 @@ async fn stream_events(
     admin: Admin<EventsRead>,
     query: Params<StreamQuery>,
     last: LastEventId,
-    horizons: Data<Horizons>,
     parts: Parts,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
@@ -92,7 +92,7 @@ async fn stream_events(
         None => event_log::end(&app, admin.store, 0).await?,
     };
     let filter = Filter {
-        kind,
+        kinds: kind.map(|kind| vec![kind]),
         subject,
         actor,
         ..Filter::default()
@@ -101,7 +101,7 @@ async fn stream_events(
         store: admin.store,
         place,
         filter,
-        horizon: horizons.of(admin.store),
+        horizon: app.horizons.of(admin.store),
     };
     sse::answer(parts, admin.standing(), follower)
 }
@@ -116,10 +116,7 @@ struct Follower {
 
 impl Follow for Follower {
     async fn look(&mut self, app: &App) -> Result<NewEvent, Error> {
-        let end = self
-            .horizon
-            .look(app, self.store, sse::pause(app).mul_f64(0.9))
-            .await?;
+        let end = event_log::look(app, &self.horizon, sse::pause(app).mul_f64(0.9)).await?;
         if end <= self.place {
             return Ok(NewEvent {
                 messages: Vec::new(),

@@ -136,7 +136,7 @@ async fn list_events(
         Some(cursor) => parse(cursor).ok_or_else(bad_cursor)?,
     };
     let filter = Filter {
-        kind: query.kind,
+        kinds: query.kind.map(|kind| vec![kind]),
         subject: query.subject,
         actor: query.actor,
         from: query.from,

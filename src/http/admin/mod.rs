@@ -21,13 +21,18 @@ mod reconciliation;
 mod sessions;
 mod settings;
 mod summary;
+mod tell;
 mod users;
+mod webhook_deliveries;
+mod webhooks;
 
 use crate::http::operation::Registry;
 use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use actix_web::web;
 use utoipa_actix_web::OpenApiFactory;
+
+pub use tell::tell;
 
 pub use bulk::{MOST_IDS, OLDER_THAN_MINUTES};
 
@@ -54,6 +59,8 @@ fn resources(registry: &mut Registry<'_, '_>) {
     me::routes(registry);
     users::routes(registry);
     clients::routes(registry);
+    webhooks::routes(registry);
+    webhook_deliveries::routes(registry);
     products::routes(registry);
     bulk_payments::routes(registry);
     orders::routes(registry);

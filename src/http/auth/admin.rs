@@ -19,7 +19,7 @@ use crate::db;
 use crate::db::idempotency_key::Ticket;
 use crate::domain::client::may_come_from;
 use crate::domain::permissions::{Role, Scope};
-use crate::domain::{SessionId, StoreId, UserId};
+use crate::domain::{ClientId, SessionId, StoreId, UserId};
 use crate::error::{Code, Error, Problem};
 use crate::http::etag::IfMatch;
 use crate::http::limits;
@@ -154,6 +154,14 @@ impl<P: Permission> Admin<P> {
                 Err(Code::ActionNotAllowed
                     .because("This is for the staff: log in with an address and a password."))
             }
+        }
+    }
+
+    /// Which client it is, if it is one.
+    pub fn client(&self) -> Option<ClientId> {
+        match self.found.claims.sub {
+            Holder::Client(client) => Some(client),
+            Holder::User(_) | Holder::CommandLine | Holder::Member(_) => None,
         }
     }
 

@@ -13,6 +13,8 @@ use crate::domain::payment::{HandlingStatus, PaymentAction, PaymentFlag, Payment
 use crate::domain::permissions::{Role, Scope};
 use crate::domain::reconciliation::{Cause, Resolution};
 use crate::domain::store::{Environment, Health, MemberApproval, TaxRounding};
+use crate::domain::user::UserStatus;
+use crate::domain::webhook::{DeliveryFailure, DeliveryState, DisabledReason, WebhookStatus};
 use crate::error::Code;
 use crate::http::auth::Stranger;
 use crate::http::operation::Operation;
@@ -69,6 +71,9 @@ pub fn enumerations() -> Vec<Enumeration> {
         Cause,
         CsvEncoding,
         CsvLanguage,
+        DeliveryFailure,
+        DeliveryState,
+        DisabledReason,
         Environment,
         EventType,
         HandlingStatus,
@@ -90,6 +95,8 @@ pub fn enumerations() -> Vec<Enumeration> {
         Role,
         Scope,
         TaxRounding,
+        UserStatus,
+        WebhookStatus,
     ]
 }
 

@@ -62,9 +62,9 @@ fn the_tour_prints_what_the_readme_says() {
 }
 
 #[test]
-fn a_partner_comes_from_nothing_to_its_first_call() {
+fn a_partner_comes_from_nothing_to_a_verified_webhook() {
     let steps = steps("docs/integrating.md", "From nothing");
-    assert_eq!(steps.len(), 5);
+    assert_eq!(steps.len(), 6);
     print_what_they_say("integrating", &steps);
 }
 
@@ -75,6 +75,7 @@ fn print_what_they_say(name: &str, steps: &[Step]) {
         ("KAKEURI_LISTEN", listen.as_str()),
         ("KAKEURI_SANDBOX_LISTEN", sandbox.as_str()),
         ("KAKEURI_DATA_DIR", folder.to_str().unwrap()),
+        ("KAKEURI_WEBHOOK_ALLOW_PRIVATE", "on"),
     ];
     let service = Process::start(
         &settings,
@@ -89,6 +90,7 @@ fn print_what_they_say(name: &str, steps: &[Step]) {
     );
     let mut shell = Command::new("bash")
         .args(["-euo", "pipefail"])
+        .current_dir(&folder)
         .envs(settings)
         .env("PATH", path)
         .env("KAKEURI", format!("http://{listen}"))

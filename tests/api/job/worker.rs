@@ -29,7 +29,11 @@ async fn a_slow_operation_holds_up_no_other() {
         .await;
     app.let_time_pass(TimeDelta::minutes(1)).await;
     let stop = CancellationToken::new();
-    let running = tokio::spawn(worker::run(app.app.clone(), stop.clone()));
+    let running = tokio::spawn(worker::run(
+        app.app.clone(),
+        kakeuri::http::tell,
+        stop.clone(),
+    ));
     app.when(async || app.application_of(quick).await == "approved_active")
         .await;
     assert_eq!(app.application_of(slow).await, "pending");
@@ -46,7 +50,11 @@ async fn the_worker_survives_the_loss_of_its_connections() {
     app.sandbox.fault("apply", "drop_answer", 1).await;
     app.submit(member).await.expect(202);
     let stop = CancellationToken::new();
-    let running = tokio::spawn(worker::run(app.app.clone(), stop.clone()));
+    let running = tokio::spawn(worker::run(
+        app.app.clone(),
+        kakeuri::http::tell,
+        stop.clone(),
+    ));
     let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                WHERE datname = current_database() AND pid <> pg_backend_pid()";
     let mut conn = app.app.db().await.unwrap();
@@ -69,7 +77,11 @@ async fn the_worker_survives_the_loss_of_its_connections() {
 async fn a_worker_that_is_told_to_stop_stops_though_it_has_nothing_to_do() {
     let app = TestApp::start().await;
     let stop = CancellationToken::new();
-    let running = tokio::spawn(worker::run(app.app.clone(), stop.clone()));
+    let running = tokio::spawn(worker::run(
+        app.app.clone(),
+        kakeuri::http::tell,
+        stop.clone(),
+    ));
     stop.cancel();
     running.await.unwrap();
 }

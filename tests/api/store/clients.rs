@@ -12,7 +12,7 @@ pub const CLIENTS: &str = "/v1/admin/clients";
 pub const TOKEN: &str = "/v1/oauth/token";
 
 /// A partner's program, as the partner knows it.
-struct Partner {
+pub struct Partner {
     id: String,
     client_id: String,
     secret: String,
@@ -27,7 +27,7 @@ impl Partner {
         }
     }
 
-    fn path(&self) -> String {
+    pub fn path(&self) -> String {
         format!("{CLIENTS}/{}", self.id)
     }
 
@@ -55,13 +55,13 @@ pub async fn form(client: &Client, fields: &[(&str, &str)]) -> Answer {
 }
 
 impl TestApp {
-    async fn partner(&self, scopes: &[&str]) -> Partner {
+    pub async fn partner(&self, scopes: &[&str]) -> Partner {
         let body = json!({ "name": "会計連携", "scopes": scopes });
         Partner::of(&self.admin().post(CLIENTS, body).await.expect(201))
     }
 
     /// A client of the admin API with a token that the partner got just now.
-    async fn with_token_of(&self, partner: &Partner) -> Client {
+    pub async fn with_token_of(&self, partner: &Partner) -> Client {
         let token = partner.asks(&self.stranger()).await.expect(200);
         self.stranger().bearer(&token.text_at("/access_token"))
     }

@@ -13,3 +13,5 @@ mod summary;
 mod tallies;
 mod upkeep;
 mod users;
+mod webhook_deliveries;
+mod webhooks;

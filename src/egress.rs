@@ -1,0 +1,281 @@
+//! Calls to addresses that others chose. None reaches this machine or the network around it: an address is looked at
+//! after its name was resolved, and it is that very address to which the connection is made. No redirect is followed, no
+//! proxy is used, an answer is read to [`LONGEST_ANSWER`], and nothing takes longer than [`PATIENCE`].
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::CONTENT_TYPE;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio_util::task::AbortOnDropHandle;
+use url::{Host, Url};
+
+use crate::domain::webhook::is_public;
+use crate::holding;
+
+/// How long a call may take, from the resolving of the name to the last byte.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Where an answer is cut.
+pub const LONGEST_ANSWER: usize = 64 * 1024;
+/// How many names are resolved at once: each has a thread of its own until the system gives it up.
+const RESOLVING: usize = 128;
+
+/// Asks the system for the addresses of a name.
+type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
+
+/// Calls addresses that others chose. Cheap to clone.
+#[derive(Clone)]
+pub struct Egress {
+    http: reqwest::Client,
+    allows: fn(IpAddr) -> bool,
+    runtime: Handle,
+}
+
+/// What a call came to.
+#[derive(Debug)]
+pub struct Called {
+    /// The answer, or why there is none.
+    pub answer: Result<Answered, NoAnswer>,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answered {
+    /// Its status.
+    pub status: u16,
+    /// Its body, cut at [`LONGEST_ANSWER`].
+    pub body: Vec<u8>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// No address of the host may be called.
+    NotAllowed,
+    /// No connection came about.
+    NoConnection,
+    /// It took longer than [`PATIENCE`].
+    TimedOut,
+    /// The connection broke before the head of an answer came.
+    Broken,
+}
+
+impl Egress {
+    /// A client whose connections belong to the present runtime, whoever calls. `private`: addresses that are not public
+    /// may be called as well.
+    ///
+    /// # Panics
+    /// If the TLS library cannot be set up, and outside a runtime.
+    pub fn new(private: bool) -> Self {
+        let system: Lookup = Arc::new(|name| {
+            async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) }.boxed()
+        });
+        Self::asking(system, if private { |_| true } else { is_public })
+    }
+
+    fn asking(lookup: Lookup, allows: fn(IpAddr) -> bool) -> Self {
+        let guard = Guard {
+            lookup,
+            allows,
+            slots: Arc::new(Semaphore::new(RESOLVING)),
+        };
+        let http = reqwest::Client::builder()
+            .dns_resolver(Arc::new(guard))
+            .connect_timeout(CONNECT)
+            .timeout(PATIENCE)
+            .pool_idle_timeout(Duration::from_secs(20))
+            .pool_max_idle_per_host(2)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_proxy()
+            .http1_only()
+            .user_agent(concat!("Kakeuri/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .expect("the TLS library can be set up");
+        Self {
+            http,
+            allows,
+            runtime: Handle::current(),
+        }
+    }
+
+    /// Sends JSON, and reads what is answered. Whoever drops this ends the call.
+    pub async fn post(&self, url: Url, headers: &[(&str, String)], body: Vec<u8>) -> Called {
+        holding::check_that_nothing_is_held();
+        let started = Instant::now();
+        let answer = if self.may_call(&url) {
+            let plain = self.http.post(url).header(CONTENT_TYPE, "application/json");
+            let request = headers
+                .iter()
+                .fold(plain, |request, (name, value)| request.header(*name, value))
+                .body(body);
+            let call = AbortOnDropHandle::new(self.runtime.spawn(answer_to(request)));
+            call.await.unwrap_or(Err(NoAnswer::Broken))
+        } else {
+            Err(NoAnswer::NotAllowed)
+        };
+        Called {
+            answer,
+            duration: started.elapsed(),
+        }
+    }
+
+    /// A host that is an address is never resolved, so it is looked at here.
+    fn may_call(&self, url: &Url) -> bool {
+        let address: IpAddr = match url.host() {
+            Some(Host::Ipv4(address)) => address.into(),
+            Some(Host::Ipv6(address)) => address.into(),
+            Some(Host::Domain(_)) => return true,
+            None => return false,
+        };
+        (self.allows)(address)
+    }
+}
+
+async fn answer_to(request: reqwest::RequestBuilder) -> Result<Answered, NoAnswer> {
+    let mut response = request.send().await.map_err(|error| why(&error))?;
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    // What was said counts, also where the rest of the body never comes.
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = LONGEST_ANSWER - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if body.len() == LONGEST_ANSWER {
+            break;
+        }
+    }
+    Ok(Answered { status, body })
+}
+
+fn why(error: &reqwest::Error) -> NoAnswer {
+    let mut causes =
+        std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    if causes.any(|cause| cause.is::<NoPublicAddress>()) {
+        NoAnswer::NotAllowed
+    } else if error.is_timeout() {
+        NoAnswer::TimedOut
+    } else if error.is_connect() {
+        NoAnswer::NoConnection
+    } else {
+        NoAnswer::Broken
+    }
+}
+
+/// Resolves names to addresses that may be called.
+struct Guard {
+    lookup: Lookup,
+    allows: fn(IpAddr) -> bool,
+    slots: Arc<Semaphore>,
+}
+
+/// A name has no address that may be called.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the name has no public address")]
+struct NoPublicAddress;
+
+impl Resolve for Guard {
+    fn resolve(&self, name: Name) -> Resolving {
+        let lookup = (self.lookup)(name.as_str().to_owned());
+        let (allows, slots) = (self.allows, self.slots.clone());
+        async move {
+            let slot = slots.acquire_owned().await?;
+            // Not ended with the call: the system's thread is not either, and has its place until it is free.
+            let asked = tokio::spawn(async move {
+                let _slot = slot;
+                lookup.await
+            });
+            let mut found = asked.await??;
+            found.retain(|address| allows(address.ip()));
+            if found.is_empty() {
+                return Err(NoPublicAddress.into());
+            }
+            Ok(Box::new(found.into_iter()) as Addrs)
+        }
+        .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What names resolve to: each question is answered by the next of these.
+    fn names(answers: &[&[&str]]) -> Lookup {
+        let mut left: Vec<Vec<SocketAddr>> = answers
+            .iter()
+            .rev()
+            .map(|answer| answer.iter().map(|text| text.parse().unwrap()).collect())
+            .collect();
+        let left = Mutex::new(std::mem::take(&mut left));
+        Arc::new(move |_| {
+            let answer = left.lock().unwrap().pop().unwrap_or_default();
+            async move { Ok(answer) }.boxed()
+        })
+    }
+
+    async fn call(egress: &Egress, url: &str) -> NoAnswer {
+        let url = url.parse().unwrap();
+        let called = egress.post(url, &[], Vec::new()).await;
+        called.answer.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_inside_is_not_called() {
+        let inside = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = inside.local_addr().unwrap().port();
+        for addresses in [
+            &["127.0.0.1:0"][..],
+            &["[::ffff:127.0.0.1]:0"],
+            &["10.0.0.1:0", "169.254.169.254:0"],
+            &[],
+        ] {
+            let egress = Egress::asking(names(&[addresses]), is_public);
+            let refused = call(&egress, &format!("https://erp.example:{port}/")).await;
+            assert_eq!(refused, NoAnswer::NotAllowed, "{addresses:?}");
+        }
+        for url in [
+            "https://127.0.0.1",
+            "https://[::1]",
+            "https://[::ffff:7f00:1]",
+        ] {
+            let egress = Egress::asking(names(&[]), is_public);
+            let refused = call(&egress, &format!("{url}:{port}/")).await;
+            assert_eq!(refused, NoAnswer::NotAllowed, "{url}");
+        }
+        let nobody_came = tokio::time::timeout(Duration::ZERO, inside.accept()).await;
+        assert!(nobody_came.is_err());
+    }
+
+    /// The address that was looked at is the one that is called: a name that answers otherwise the next moment gains nothing.
+    #[tokio::test]
+    async fn a_name_that_changes_after_it_was_looked_at_gains_nothing() {
+        let outside = TcpListener::bind("127.0.0.2:0").await.unwrap();
+        let port = outside.local_addr().unwrap().port();
+        let inside = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        let names = names(&[&["127.0.0.2:0"], &["127.0.0.1:0"]]);
+        let egress = Egress::asking(names, |address| address.to_string() == "127.0.0.2");
+        let url = format!("http://erp.example:{port}/");
+        let (first, came) = tokio::join!(call(&egress, &url), async {
+            drop(outside.accept().await.unwrap());
+        });
+        assert_eq!((first, came), (NoAnswer::Broken, ()));
+        assert_eq!(call(&egress, &url).await, NoAnswer::NotAllowed);
+        let nobody_came = tokio::time::timeout(Duration::ZERO, inside.accept()).await;
+        assert!(nobody_came.is_err());
+    }
+}

@@ -2,13 +2,14 @@
 //! after its name was resolved, and it is that very address to which the connection is made. No redirect is followed, no
 //! proxy is used, an answer is read to [`LONGEST_ANSWER`], and nothing takes longer than [`PATIENCE`].
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Shared};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::CONTENT_TYPE;
 use tokio::runtime::Handle;
@@ -25,8 +26,10 @@ pub const PATIENCE: Duration = Duration::from_secs(15);
 const CONNECT: Duration = Duration::from_secs(5);
 /// Where an answer is cut.
 pub const LONGEST_ANSWER: usize = 64 * 1024;
-/// How many names are resolved at once: each has a thread of its own until the system gives it up.
-const RESOLVING: usize = 128;
+/// How many names are resolved at once: each has a thread of its own until the system gives it up, long after its call did.
+const RESOLVING: usize = 256;
+/// How long a call waits until a name may be resolved.
+const FOR_A_SLOT: Duration = Duration::from_secs(1);
 
 /// Asks the system for the addresses of a name.
 type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
@@ -60,8 +63,10 @@ pub struct Answered {
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoAnswer {
-    /// No address of the host may be called.
+    /// The host has no address that may be called.
     NotAllowed,
+    /// Too many names are being resolved already. Nothing was tried.
+    Busy,
     /// No connection came about.
     NoConnection,
     /// It took longer than [`PATIENCE`].
@@ -88,6 +93,7 @@ impl Egress {
             lookup,
             allows,
             slots: Arc::new(Semaphore::new(RESOLVING)),
+            under_way: Arc::default(),
         };
         let http = reqwest::Client::builder()
             .dns_resolver(Arc::new(guard))
@@ -161,9 +167,12 @@ async fn answer_to(request: reqwest::RequestBuilder) -> Result<Answered, NoAnswe
 fn why(error: &reqwest::Error) -> NoAnswer {
     let mut causes =
         std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    if causes.any(|cause| cause.is::<NoPublicAddress>()) {
-        NoAnswer::NotAllowed
-    } else if error.is_timeout() {
+    match causes.find_map(|cause| cause.downcast_ref::<Unresolved>()) {
+        Some(Unresolved::NoPublicAddress) => return NoAnswer::NotAllowed,
+        Some(Unresolved::Busy) => return NoAnswer::Busy,
+        None => {}
+    }
+    if error.is_timeout() {
         NoAnswer::TimedOut
     } else if error.is_connect() {
         NoAnswer::NoConnection
@@ -177,28 +186,64 @@ struct Guard {
     lookup: Lookup,
     allows: fn(IpAddr) -> bool,
     slots: Arc<Semaphore>,
+    under_way: Arc<Mutex<HashMap<String, Looking>>>,
 }
 
-/// A name has no address that may be called.
+/// A question to the system, which all share who ask it at the same time.
+type Looking = Shared<BoxFuture<'static, Result<Vec<SocketAddr>, Unresolved>>>;
+
+/// Why a name leads nowhere.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the name has no public address")]
-struct NoPublicAddress;
+enum Unresolved {
+    /// Also where there is no such name: who asks for names inside is not told which there are.
+    #[error("the name has no public address")]
+    NoPublicAddress,
+    #[error("too many names are being resolved")]
+    Busy,
+}
+
+impl Guard {
+    /// The addresses of a name. However many ask, one name has one thread.
+    fn look(&self, name: &str) -> Looking {
+        let mut under_way = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(looking) = under_way.get(name) {
+            return looking.clone();
+        }
+        let (lookup, slots) = ((self.lookup)(name.to_owned()), self.slots.clone());
+        let (own, name) = (self.under_way.clone(), name.to_owned());
+        let looking = {
+            let name = name.clone();
+            // Not ended with the call: the system's thread is not either, and has its place until it is free.
+            let asked = tokio::spawn(async move {
+                let slot = tokio::time::timeout(FOR_A_SLOT, slots.acquire_owned()).await;
+                let found = match slot {
+                    Ok(Ok(_slot)) => lookup.await.map_err(|_| Unresolved::NoPublicAddress),
+                    Ok(Err(_)) | Err(_) => Err(Unresolved::Busy),
+                };
+                own.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .remove(&name);
+                found
+            });
+            async move { asked.await.unwrap_or(Err(Unresolved::Busy)) }
+        };
+        let looking = looking.boxed().shared();
+        under_way.insert(name, looking.clone());
+        looking
+    }
+}
 
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
-        let lookup = (self.lookup)(name.as_str().to_owned());
-        let (allows, slots) = (self.allows, self.slots.clone());
+        let (looking, allows) = (self.look(name.as_str()), self.allows);
         async move {
-            let slot = slots.acquire_owned().await?;
-            // Not ended with the call: the system's thread is not either, and has its place until it is free.
-            let asked = tokio::spawn(async move {
-                let _slot = slot;
-                lookup.await
-            });
-            let mut found = asked.await??;
+            let mut found = looking.await?;
             found.retain(|address| allows(address.ip()));
             if found.is_empty() {
-                return Err(NoPublicAddress.into());
+                return Err(Unresolved::NoPublicAddress.into());
             }
             Ok(Box::new(found.into_iter()) as Addrs)
         }
@@ -208,8 +253,6 @@ impl Resolve for Guard {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use tokio::net::TcpListener;
 
     use super::*;
@@ -226,6 +269,22 @@ mod tests {
             let answer = left.lock().unwrap().pop().unwrap_or_default();
             async move { Ok(answer) }.boxed()
         })
+    }
+
+    #[tokio::test]
+    async fn one_name_is_asked_for_once_however_many_wait_for_it() {
+        let asked = Arc::new(Mutex::new(0));
+        let count = asked.clone();
+        let never: Lookup = Arc::new(move |_| {
+            *count.lock().unwrap() += 1;
+            std::future::pending().boxed()
+        });
+        let egress = Egress::asking(never, is_public);
+        let many = (0..5).map(|_| call(&egress, "https://erp.example/"));
+        let waiting = futures_util::future::join_all(many);
+        let nobody = tokio::time::timeout(Duration::from_millis(50), waiting).await;
+        assert!(nobody.is_err());
+        assert_eq!(*asked.lock().unwrap(), 1);
     }
 
     async fn call(egress: &Egress, url: &str) -> NoAnswer {

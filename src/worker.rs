@@ -64,7 +64,7 @@ pub async fn run(app: App, tell: Tell, stop: CancellationToken) {
             log("claiming jobs", begin_jobs(&app, &jobs, &stop).await),
             log(
                 "claiming webhooks",
-                begin_webhooks(&app, &webhooks, tell).await,
+                begin_webhooks(&app, &webhooks, tell, &stop).await,
             ),
         ];
         if begun.iter().all(|begun| *begun == 0) {
@@ -181,7 +181,12 @@ async fn begin_jobs(
     Ok(count)
 }
 
-async fn begin_webhooks(app: &App, slots: &Arc<Semaphore>, tell: Tell) -> Result<usize, Error> {
+async fn begin_webhooks(
+    app: &App,
+    slots: &Arc<Semaphore>,
+    tell: Tell,
+    stop: &CancellationToken,
+) -> Result<usize, Error> {
     let free = slots.available_permits();
     if free == 0 {
         return Ok(0);
@@ -189,10 +194,10 @@ async fn begin_webhooks(app: &App, slots: &Arc<Semaphore>, tell: Tell) -> Result
     let due = turn::claim_due(app, free as i64).await?;
     let count = due.len();
     for held in due {
-        let slot = slots.clone().try_acquire_owned();
+        let (slot, stop) = (slots.clone().try_acquire_owned(), stop.clone());
         app.spawn(|app| async move {
             let _slot = slot;
-            turn::work_on(&app, held, tell).await;
+            turn::work_on(&app, held, tell, &stop).await;
         });
     }
     Ok(count)

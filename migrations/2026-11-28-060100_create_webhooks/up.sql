@@ -68,7 +68,7 @@ CREATE INDEX webhook_deliveries_due ON webhook_deliveries (store_id, webhook_id,
 CREATE INDEX webhook_deliveries_waiting ON webhook_deliveries (store_id, webhook_id, subject_id, seq)
     WHERE state = 'pending';
 CREATE INDEX webhook_deliveries_failed ON webhook_deliveries (store_id, webhook_id, event_id) WHERE state = 'failed';
-CREATE INDEX webhook_deliveries_by_age ON webhook_deliveries (created_at);
+CREATE INDEX webhook_deliveries_by_age ON webhook_deliveries (coalesce(attempted_at, created_at)) WHERE state <> 'pending';
 
 ALTER TABLE events DROP CONSTRAINT events_subject_type_check,
     ADD CONSTRAINT events_subject_type_check

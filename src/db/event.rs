@@ -212,7 +212,9 @@ pub fn many<'a>(
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Of one of these types.
-    pub kinds: Option<Vec<EventType>>,
+    pub kinds: Option<Vec<String>>,
+    /// About one of these kinds of things.
+    pub subjects: Option<&'static [&'static str]>,
     pub subject: Option<Uuid>,
     pub actor: Option<String>,
     /// Not before.
@@ -261,8 +263,11 @@ pub async fn between(
         .into_boxed();
     match filter.kinds.as_deref() {
         None => {}
-        Some([kind]) => query = query.filter(events::type_.eq(*kind)),
-        Some(kinds) => query = query.filter(events::type_.eq_any(kinds)),
+        Some([kind]) => query = query.filter(events::type_.eq(kind.clone())),
+        Some(kinds) => query = query.filter(events::type_.eq_any(kinds.to_vec())),
+    }
+    if let Some(subjects) = filter.subjects {
+        query = query.filter(events::subject_type.eq_any(subjects));
     }
     if let Some(subject) = filter.subject {
         query = query.filter(events::subject_id.eq(subject));

@@ -26,7 +26,7 @@ pub enum Obsolete {
     PasswordTokens,
     /// What clients have signed that would be taken no more at the moment.
     ClientAssertions,
-    /// Deliveries to webhooks that were made before the moment, unless they still wait; those of webhooks that are gone too.
+    /// Deliveries to webhooks that were last tried before the moment, and are over.
     WebhookDeliveries,
     /// The items of jobs that ended before the moment.
     JobItems,
@@ -78,10 +78,9 @@ impl Obsolete {
             }
             Self::WebhookDeliveries => {
                 "DELETE FROM webhook_deliveries WHERE (store_id, webhook_id, event_id) IN ( \
-                     SELECT store_id, webhook_id, event_id FROM webhook_deliveries AS delivery \
-                     WHERE created_at < $1 AND (state <> 'pending' OR NOT EXISTS (SELECT FROM webhooks \
-                         WHERE webhooks.store_id = delivery.store_id AND webhooks.id = delivery.webhook_id)) \
-                     ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)"
+                     SELECT store_id, webhook_id, event_id FROM webhook_deliveries \
+                     WHERE state <> 'pending' AND coalesce(attempted_at, created_at) < $1 \
+                     LIMIT $2 FOR UPDATE SKIP LOCKED)"
             }
             Self::JobItems => {
                 "DELETE FROM job_items WHERE (store_id, job_id, position) IN ( \

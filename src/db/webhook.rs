@@ -5,9 +5,9 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
-use super::schema::{clients, webhooks};
+use super::schema::{clients, webhook_deliveries, webhooks};
 use crate::domain::permissions::Scope;
-use crate::domain::webhook::{DisabledReason, MOST, WebhookStatus};
+use crate::domain::webhook::{DeliveryState, DisabledReason, MOST, WebhookStatus};
 use crate::domain::{ClientId, StoreId, WebhookId};
 
 /// A webhook.
@@ -204,7 +204,7 @@ pub async fn set_place(
         .map(drop)
 }
 
-/// Removes a webhook.
+/// Removes a webhook, with what waits for it. What is over goes by its age.
 pub async fn delete(
     store: StoreId,
     id: WebhookId,
@@ -212,9 +212,40 @@ pub async fn delete(
 ) -> QueryResult<()> {
     diesel::delete(webhooks::table.find((store, id)))
         .execute(conn)
-        .await
-        .map(drop)
+        .await?;
+    delete_waiting(store, &[id], conn).await
 }
+
+/// Removes the webhooks of a client.
+pub async fn delete_of_client(
+    store: StoreId,
+    client: ClientId,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    let own = webhooks::table
+        .filter(webhooks::store_id.eq(store))
+        .filter(webhooks::client_id.eq(client));
+    let gone: Vec<WebhookId> = diesel::delete(own)
+        .returning(webhooks::id)
+        .get_results(conn)
+        .await?;
+    delete_waiting(store, &gone, conn).await
+}
+
+async fn delete_waiting(
+    store: StoreId,
+    webhooks: &[WebhookId],
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    let waiting = webhook_deliveries::table
+        .filter(webhook_deliveries::store_id.eq(store))
+        .filter(webhook_deliveries::webhook_id.eq_any(webhooks))
+        .filter(webhook_deliveries::state.eq(DeliveryState::Pending));
+    diesel::delete(waiting).execute(conn).await.map(drop)
+}
+
+/// How many of one store's webhooks are in hands at once.
+const MOST_OF_A_STORE: i64 = 8;
 
 /// Claims webhooks for which something is due, those first where nobody looked for the longest time: the worker's look over
 /// all stores.
@@ -225,20 +256,29 @@ pub async fn claim_due(
 ) -> QueryResult<Vec<Webhook>> {
     use diesel::sql_types::{BigInt, Timestamptz, Uuid as SqlUuid};
     let claimed = diesel::sql_query(
-        "UPDATE webhooks SET lease_token = $1, lease_until = $2, worked_at = $3 WHERE (store_id, id) IN ( \
-             SELECT store_id, id FROM webhooks AS hook \
+        "WITH due AS MATERIALIZED ( \
+             SELECT store_id, id, row_number() OVER (PARTITION BY store_id ORDER BY worked_at NULLS FIRST) AS turn \
+             FROM webhooks AS hook \
              WHERE status = 'active' AND (lease_until IS NULL OR lease_until <= $3) AND ( \
                  EXISTS (SELECT FROM webhook_deliveries AS delivery WHERE delivery.store_id = hook.store_id \
                      AND delivery.webhook_id = hook.id AND delivery.next_try_at <= $3) \
-                 OR place < (SELECT max(seq) FROM events WHERE events.store_id = hook.store_id)) \
-             ORDER BY worked_at NULLS FIRST LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED) \
-         RETURNING store_id, id",
+                 OR place < (SELECT max(seq) FROM events WHERE events.store_id = hook.store_id))), \
+         chosen AS MATERIALIZED ( \
+             SELECT hook.store_id, hook.id FROM webhooks AS hook JOIN due USING (store_id, id) \
+             WHERE hook.status = 'active' AND (hook.lease_until IS NULL OR hook.lease_until <= $3) \
+                 AND due.turn <= $5 - (SELECT count(*) FROM webhooks AS held WHERE held.store_id = due.store_id \
+                     AND held.lease_token IS NOT NULL AND held.lease_until > $3) \
+             ORDER BY hook.worked_at NULLS FIRST LIMIT $4 FOR NO KEY UPDATE OF hook SKIP LOCKED) \
+         UPDATE webhooks SET lease_token = $1, lease_until = $2, worked_at = $3 FROM chosen \
+         WHERE webhooks.store_id = chosen.store_id AND webhooks.id = chosen.id \
+         RETURNING webhooks.store_id, webhooks.id",
     );
     let keys: Vec<Key> = claimed
         .bind::<SqlUuid, _>(lease.token)
         .bind::<Timestamptz, _>(lease.until)
         .bind::<Timestamptz, _>(lease.now)
         .bind::<BigInt, _>(limit)
+        .bind::<BigInt, _>(MOST_OF_A_STORE)
         .load(conn)
         .await?;
     if keys.is_empty() {
@@ -261,8 +301,7 @@ struct Key {
     id: WebhookId,
 }
 
-/// Lets a lease go on until another moment, which may be at once. The webhook as it is now, unless somebody else has it, or
-/// it is told nothing any more.
+/// Lets a lease go on until another moment. The webhook as it is now, unless somebody else has it.
 pub async fn renew(
     webhook: &Webhook,
     token: Uuid,
@@ -271,12 +310,29 @@ pub async fn renew(
 ) -> QueryResult<Option<Webhook>> {
     diesel::update(webhooks::table.find((webhook.store_id, webhook.id)))
         .filter(webhooks::lease_token.eq(token))
-        .filter(webhooks::status.eq(WebhookStatus::Active))
         .set(webhooks::lease_until.eq(until))
         .returning(Webhook::as_returning())
         .get_result(conn)
         .await
         .optional()
+}
+
+/// Lets others have it, from a moment on.
+pub async fn let_go(
+    webhook: &Webhook,
+    token: Uuid,
+    from: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    diesel::update(webhooks::table.find((webhook.store_id, webhook.id)))
+        .filter(webhooks::lease_token.eq(token))
+        .set((
+            webhooks::lease_token.eq(None::<Uuid>),
+            webhooks::lease_until.eq(from),
+        ))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Begins a test, unless one is under way. False if one is.

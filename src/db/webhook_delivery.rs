@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::event::Event;
 use super::schema::{webhook_deliveries as deliveries, webhooks};
 use super::webhook::Webhook;
-use crate::domain::webhook::{DeliveryFailure, DeliveryState};
+use crate::domain::webhook::{DeliveryFailure, DeliveryState, WebhookStatus};
 use crate::domain::{EventId, StoreId, WebhookId};
 
 /// An event on its way to a webhook.
@@ -115,7 +115,7 @@ pub async fn release(
 }
 
 /// Takes some that are due, in the order of the log as far as that goes. Each counts as tried, and as due again after
-/// `until` should nothing be heard of it; none if the lease is not the caller's any more.
+/// `until` should nothing be heard of it; none if the lease is not the caller's any more, or the webhook was changed.
 pub async fn take_due(
     webhook: &Webhook,
     lease: super::webhook::Lease,
@@ -135,11 +135,15 @@ pub async fn take_due(
         .select(due.field(deliveries::event_id));
     let held = webhooks::table
         .find((webhook.store_id, webhook.id))
-        .filter(webhooks::lease_token.eq(lease.token));
+        .filter(webhooks::lease_token.eq(lease.token))
+        .filter(webhooks::status.eq(WebhookStatus::Active))
+        .filter(webhooks::version.eq(webhook.version));
     diesel::update(deliveries::table)
         .filter(deliveries::store_id.eq(webhook.store_id))
         .filter(deliveries::webhook_id.eq(webhook.id))
         .filter(deliveries::event_id.eq_any(due))
+        // Asked again of a row that somebody else had meanwhile.
+        .filter(deliveries::next_try_at.le(lease.now))
         .filter(diesel::dsl::exists(held))
         .set((
             deliveries::attempt.eq(deliveries::attempt + 1),
@@ -165,6 +169,25 @@ pub async fn settle(
         .execute(conn)
         .await?;
     Ok(settled == 1)
+}
+
+/// Makes an attempt for which nothing was sent undone; it is due later.
+pub async fn give_back(
+    delivery: &Delivery,
+    later: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    let key = (delivery.store_id, delivery.webhook_id, delivery.event_id);
+    diesel::update(deliveries::table.find(key))
+        .filter(deliveries::state.eq(DeliveryState::Pending))
+        .filter(deliveries::attempt.eq(delivery.attempt))
+        .set((
+            deliveries::attempt.eq(delivery.attempt - 1),
+            deliveries::next_try_at.eq(later),
+        ))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Which deliveries to a webhook.
@@ -259,7 +282,7 @@ pub async fn renew(
             .filter(deliveries::created_at.ge(since)),
     };
     let over: Vec<EventId> = over.load(conn).await?;
-    diesel::update(deliveries::table)
+    let subjects: Vec<Uuid> = diesel::update(deliveries::table)
         .filter(deliveries::store_id.eq(webhook.store_id))
         .filter(deliveries::webhook_id.eq(webhook.id))
         .filter(deliveries::event_id.eq_any(over))
@@ -269,7 +292,17 @@ pub async fn renew(
         ))
         .returning(deliveries::subject_id)
         .get_results(conn)
-        .await
+        .await?;
+    // What comes after them in the log waits for them again.
+    diesel::update(deliveries::table)
+        .filter(deliveries::store_id.eq(webhook.store_id))
+        .filter(deliveries::webhook_id.eq(webhook.id))
+        .filter(deliveries::state.eq(DeliveryState::Pending))
+        .filter(deliveries::subject_id.eq_any(&subjects))
+        .set(deliveries::next_try_at.eq(None::<DateTime<Utc>>))
+        .execute(conn)
+        .await?;
+    Ok(subjects)
 }
 
 /// Which deliveries are tried again.

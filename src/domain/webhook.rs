@@ -45,8 +45,8 @@ text_enum! {
 text_enum! {
     /// Why an attempt failed.
     DeliveryFailure {
-        /// The host's address is one that nobody may be sent to.
-        AddressNotAllowed = "address_not_allowed" ("許可されていない接続先", "the address is not allowed"),
+        /// The host has no address on the public internet.
+        AddressNotAllowed = "address_not_allowed" ("許可されていない接続先", "the host has no public address"),
         /// No connection came about.
         NoConnection = "no_connection" ("接続不可", "no connection"),
         /// No answer in time.
@@ -116,18 +116,9 @@ impl Selection {
         Ok(Self::Of(types))
     }
 
-    /// From the words of a row. One that is no type, as of a release that knew more, happens to nobody here.
-    pub fn of_row(words: &[String]) -> Self {
-        let known = || words.iter().filter_map(|word| EventType::from_word(word));
-        Self::parse(words).unwrap_or_else(|_| Self::Of(known().collect()))
-    }
-
-    /// The types; `None`: all.
-    pub fn types(self) -> Option<Vec<EventType>> {
-        match self {
-            Self::All => None,
-            Self::Of(types) => Some(types),
-        }
+    /// The types that a row names, also those of a release that knew more; `None`: all.
+    pub fn types_of(words: &[String]) -> Option<Vec<String>> {
+        (words != [ALL]).then(|| words.to_vec())
     }
 
     /// The words.
@@ -139,8 +130,13 @@ impl Selection {
     }
 }
 
-/// What is shown beside an event, by the scope that shows it. Only these of its maker's scopes are a webhook's.
-pub const SHOWING: [Scope; 4] = [
+/// What things of the shop's trade are called in the log. Whoever may not read the log is told of these, and nothing of the
+/// house.
+pub const OF_THE_TRADE: &[&str] = &["member", "order", "product", "job"];
+
+/// The scopes that show something: an event whole, the resource beside it. Only these of its maker's are a webhook's.
+pub const SHOWING: [Scope; 5] = [
+    Scope::EventsRead,
     Scope::MembersRead,
     Scope::MembersWrite,
     Scope::OrdersRead,
@@ -153,10 +149,13 @@ pub const SHOWING: [Scope; 4] = [
 /// # Errors
 /// See above.
 pub fn check_url(text: &str, private: bool) -> Result<Url, (&'static str, &'static str)> {
-    if text.chars().count() > LONGEST_URL {
-        return Err(("out_of_range", "At most 2000 characters."));
-    }
     let url = Url::parse(text).map_err(|_| ("invalid", "This is not a URL."))?;
+    if url.as_str().len() > LONGEST_URL {
+        return Err((
+            "out_of_range",
+            "At most 2000 characters, of which those beyond ASCII count nine or more.",
+        ));
+    }
     let is_plain = url.scheme() == "http";
     if url.scheme() != "https" && !(is_plain && private) {
         return Err(("not_allowed", "An address that begins with https://."));
@@ -297,8 +296,10 @@ mod tests {
             assert!(check_url(bad, false).is_err(), "{bad}");
             assert_eq!(check_url(bad, true).is_err(), private_too, "{bad}");
         }
-        let long = format!("https://erp.example/{}", "a".repeat(LONGEST_URL));
-        assert!(check_url(&long, true).is_err());
+        for (letter, count) in [("a", LONGEST_URL), ("あ", 300)] {
+            let long = format!("https://erp.example/{}", letter.repeat(count));
+            assert!(check_url(&long, true).is_err());
+        }
     }
 
     #[test]
@@ -310,8 +311,7 @@ mod tests {
         let types = parse(&["order.placed", "member.created", "order.placed"]).unwrap();
         assert_eq!(types.words(), ["member.created", "order.placed"]);
         assert_eq!(parse(&["*", "order.placed", "order"]), Err(vec![0, 2]));
-        let later = ["order.placed".to_owned(), "order.teleported".to_owned()];
-        let known = Selection::of_row(&later).types();
-        assert_eq!(known, Some(vec![EventType::OrderPlaced]));
+        let all = Selection::All.words();
+        assert_eq!(Selection::types_of(&all), None);
     }
 }

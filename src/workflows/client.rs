@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::crypto::{hash_secret, random_secret};
 use crate::db::client::{self, Client};
 use crate::db::event::{NewEvent, Subject};
+use crate::db::webhook;
 use crate::domain::client::{AuthMethod, network};
 use crate::domain::events::EventType;
 use crate::domain::permissions::Scope;
@@ -244,6 +245,7 @@ pub async fn remove(app: &App, id: ClientId, context: &Context<'_>) -> Result<()
             .await?
             .or_not_found()?;
         context.check_version(client.version)?;
+        webhook::delete_of_client(context.store, id, conn).await?;
         client::delete(context.store, id, conn).await?;
         let event = event(EventType::ClientDeleted, &client, json!({}));
         Ok(context.log(&[event], app.clock.now(), conn).await?)

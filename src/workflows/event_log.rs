@@ -23,41 +23,52 @@ pub fn place_after(events: &[Event], end: i64, limit: i64) -> i64 {
 /// How often a read of the log is tried while writers hold it up.
 const TRIES: u32 = 10;
 
+/// How long a reader waits for another's look.
+const PATIENCE: Duration = Duration::from_secs(4);
+
 /// The present end of a store's log, seen from a place in it: with all that was committed when this was asked. Of those who
 /// ask at the same time one looks, and tells the others.
 pub async fn end(app: &App, store: StoreId, known: i64) -> Result<i64, Error> {
     let horizon = app.horizons.of(store);
     let asked = Instant::now();
-    let mut looked = horizon.looked.lock().await;
-    if looked.is_some_and(|began| began >= asked) {
-        return Ok(horizon.place().max(known));
+    let looked = tokio::time::timeout(PATIENCE, horizon.looked.lock()).await;
+    let mut looked = looked.map_err(|_| held_up())?;
+    if let Some((began, found)) = *looked
+        && began >= asked
+    {
+        let end = horizon.place().max(known);
+        return found.then_some(end).ok_or_else(held_up);
     }
     let began = Instant::now();
     for _ in 0..TRIES {
         if let Some(end) = try_to_look(app, &horizon, known).await? {
             // What only this caller says is nothing to tell the others.
             if horizon.place() >= end {
-                *looked = Some(began);
+                *looked = Some((began, true));
             }
             return Ok(end);
         }
     }
+    *looked = Some((began, false));
+    Err(held_up())
+}
+
+fn held_up() -> Error {
     let problem =
         Code::Unavailable.problem("The event log is being written to at length. Try again.");
-    Err(problem.retry_after(1).into())
+    problem.retry_after(1).into()
 }
 
 /// The end of the log as it is known, after a look at it; unless another reader is at that, or has begun to within the last
 /// `rest`.
 pub async fn look(app: &App, horizon: &Horizon, rest: Duration) -> Result<i64, Error> {
     if let Ok(mut looked) = horizon.looked.try_lock()
-        && looked.is_none_or(|began| began.elapsed() >= rest)
+        && looked.is_none_or(|(began, _)| began.elapsed() >= rest)
     {
         let began = Instant::now();
         // Where writers are at work, the next look will tell.
-        if try_to_look(app, horizon, 0).await?.is_some() {
-            *looked = Some(began);
-        }
+        let found = try_to_look(app, horizon, 0).await?;
+        *looked = Some((began, found.is_some()));
     }
     Ok(horizon.place())
 }

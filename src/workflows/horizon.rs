@@ -36,8 +36,8 @@ impl Horizons {
 pub struct Horizon {
     pub(super) store: StoreId,
     place: AtomicI64,
-    /// When the last look began; held by whoever looks now.
-    pub(super) looked: tokio::sync::Mutex<Option<Instant>>,
+    /// When the last look began, and whether it found the end; held by whoever looks now.
+    pub(super) looked: tokio::sync::Mutex<Option<(Instant, bool)>>,
 }
 
 impl Horizon {

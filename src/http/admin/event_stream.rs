@@ -92,7 +92,7 @@ async fn stream_events(
         None => event_log::end(&app, admin.store, 0).await?,
     };
     let filter = Filter {
-        kinds: kind.map(|kind| vec![kind]),
+        kinds: kind.map(|kind| vec![kind.to_string()]),
         subject,
         actor,
         ..Filter::default()

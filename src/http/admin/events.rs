@@ -76,11 +76,11 @@ pub(super) struct EventOut {
 /// What an event is about.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = EventSubject)]
-struct SubjectOut {
+pub(super) struct SubjectOut {
     #[serde(rename = "type")]
     #[schema(example = "order")]
-    kind: String,
-    id: Uuid,
+    pub(super) kind: String,
+    pub(super) id: Uuid,
 }
 
 /// A part of the event log, oldest first.
@@ -136,9 +136,10 @@ async fn list_events(
         Some(cursor) => parse(cursor).ok_or_else(bad_cursor)?,
     };
     let filter = Filter {
-        kinds: query.kind.map(|kind| vec![kind]),
+        kinds: query.kind.map(|kind| vec![kind.to_string()]),
         subject: query.subject,
         actor: query.actor,
+        subjects: None,
         from: query.from,
         to: query.to,
     };

@@ -1,11 +1,13 @@
 //! An event as webhooks are told it: as the log shows it, with the resource that it is about as the API would show that now.
 
+use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::events::EventOut;
+use super::events::SubjectOut;
 use super::jobs::JobOut;
 use super::member_out::MemberOut;
 use super::order_out::OrderOut;
@@ -15,19 +17,27 @@ use crate::db::event::Event;
 use crate::db::webhook::Webhook;
 use crate::db::{job, member, order, product};
 use crate::domain::permissions::Scope;
-use crate::domain::{JobId, MemberId, OrderId, ProductId, StoreId};
+use crate::domain::{EventId, JobId, MemberId, OrderId, ProductId, StoreId};
 use crate::error::Error;
 
-/// What is sent of an event.
+/// What is sent of an event: what `GET /v1/admin/events` shows, and the resource.
 #[derive(Serialize)]
-struct Told {
-    #[serde(flatten)]
-    event: EventOut,
+struct Told<'a> {
+    id: EventId,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    subject: SubjectOut,
+    /// For those who may read the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a Value>,
+    created_at: DateTime<Utc>,
     /// `null` where there is none, or no more, or it may not be read there.
     resource: Option<Box<RawValue>>,
 }
 
-/// An event, with its resource if these scopes show it; see [`crate::workflows::webhook::send::Tell`].
+/// An event as far as these scopes show it; see [`crate::workflows::webhook::send::Tell`].
 pub fn tell<'a>(
     app: &'a App,
     webhook: &'a Webhook,
@@ -35,8 +45,17 @@ pub fn tell<'a>(
     scopes: &'a [Scope],
 ) -> BoxFuture<'a, Result<Box<RawValue>, Error>> {
     async move {
+        let reads_the_log = scopes.contains(&Scope::EventsRead);
         let told = Told {
-            event: event.clone().into(),
+            id: event.id,
+            kind: &event.kind,
+            subject: SubjectOut {
+                kind: event.subject_type.clone(),
+                id: event.subject_id,
+            },
+            actor: reads_the_log.then_some(&event.actor),
+            data: reads_the_log.then_some(&event.data),
+            created_at: event.created_at,
             resource: resource(app, webhook.store_id, event, scopes).await?,
         };
         raw(&told)

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::tell::tell;
 use super::webhooks::{find, maker};
 use crate::app::App;
+use crate::db::webhook::Webhook;
 use crate::db::webhook_delivery::{self as delivery, Delivery, Filter, Which};
 use crate::domain::webhook::{DeliveryFailure, DeliveryState};
 use crate::domain::{EventId, WebhookId};
@@ -58,14 +59,16 @@ struct DeliveryOut {
     #[schema(example = 84)]
     duration_ms: Option<i32>,
     failure: Option<DeliveryFailure>,
-    /// The beginning of the answer.
+    /// The beginning of the answer; `null` for those who may not read what is sent.
     #[schema(max_length = 1000, example = "")]
     response_excerpt: Option<String>,
     created_at: DateTime<Utc>,
 }
 
-impl From<Delivery> for DeliveryOut {
-    fn from(delivery: Delivery) -> Self {
+impl DeliveryOut {
+    /// A receiver may answer with what it was sent: that is for those who may read it.
+    fn new(delivery: Delivery, webhook: &Webhook, admin: &Admin<WebhooksWrite>) -> Self {
+        let may_read = webhook.scopes.iter().all(|scope| admin.allows(*scope));
         Self {
             id: delivery.event_id,
             event_id: delivery.event_id,
@@ -78,7 +81,7 @@ impl From<Delivery> for DeliveryOut {
             status_code: delivery.status_code,
             duration_ms: delivery.duration_ms,
             failure: delivery.failure,
-            response_excerpt: delivery.response_excerpt,
+            response_excerpt: delivery.response_excerpt.filter(|_| may_read),
             created_at: delivery.created_at,
         }
     }
@@ -147,11 +150,12 @@ async fn list_webhook_deliveries(
     let after = page.after.map(EventId);
     let mut rows = delivery::list(&webhook, &filter, after, page.probe(), &conn).await?;
     let next_cursor = page.cut(&mut rows, |row| row.event_id.0);
+    let shown = |delivery| DeliveryOut::new(delivery, &webhook, &admin);
     let total = page
         .total(delivery::count(&webhook, &filter, &conn))
         .await?;
     Ok(HttpResponse::Ok().json(WebhookDeliveryList {
-        data: rows.into_iter().map(DeliveryOut::from).collect(),
+        data: rows.into_iter().map(shown).collect(),
         next_cursor,
         total,
     }))
@@ -187,7 +191,7 @@ async fn resend_webhook_delivery(
     };
     let found = delivery::list(&webhook, &filter, None, 1, &*app.db().await?).await?;
     let delivery = found.into_iter().next().or_not_found()?;
-    Ok(HttpResponse::Accepted().json(DeliveryOut::from(delivery)))
+    Ok(HttpResponse::Accepted().json(DeliveryOut::new(delivery, &webhook, &admin)))
 }
 
 /// Deliver once more whatever failed
@@ -243,7 +247,8 @@ async fn test_webhook(
     let webhook = find(&admin, id.0, &app).await?;
     let actor = admin.actor.clone();
     // To its end, also where the caller hangs up: it then counts as over.
-    let tested = app.spawn(|app| async move { again::test(&app, webhook, &actor, tell).await });
+    let tried = webhook.clone();
+    let tested = app.spawn(|app| async move { again::test(&app, tried, &actor, tell).await });
     let delivery = tested.await.map_err(anyhow::Error::from)??;
-    Ok(HttpResponse::Ok().json(DeliveryOut::from(delivery)))
+    Ok(HttpResponse::Ok().json(DeliveryOut::new(delivery, &webhook, &admin)))
 }

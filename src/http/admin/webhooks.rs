@@ -227,7 +227,8 @@ async fn list_webhooks(
 ///
 /// From now on it is sent what happens, each event at least once and those about one member, order or other thing in their
 /// order, as `{type, timestamp, data}` where `data` is the event as `GET /v1/admin/events` shows it, with the member, order,
-/// product or job that it is about as `resource`, if you may read that. Signed as Standard Webhooks say; the secret is in
+/// product or job that it is about as `resource`, if you may read that. Without `events:read` it is told of these alone, and not
+/// by whom. Signed as Standard Webhooks say; the secret is in
 /// this answer and nowhere else. At most 20 in a store.
 #[utoipa::path(
     post,

@@ -5,6 +5,7 @@ use diesel_async::AsyncConnection as _;
 use serde_json::json;
 
 use super::manage::Maker;
+use super::rights;
 use super::send::{self, Tell};
 use crate::app::App;
 use crate::db::event::Event;
@@ -57,8 +58,11 @@ pub async fn resend(
 /// Sends a test to a webhook and waits for what becomes of it; it is tried once.
 ///
 /// # Errors
-/// 404; 429 while another test of it is under way.
+/// 429 while another test of it is under way; 409 where its client may have none.
 pub async fn test(app: &App, webhook: Webhook, actor: &str, tell: Tell) -> Result<Delivery, Error> {
+    let Some(scopes) = rights::present(app, &webhook).await? else {
+        return Err(Code::ActionNotAllowed.because("The client of this webhook may have none now."));
+    };
     let now = app.clock.now();
     let until = now + TEST_LEASE;
     if !webhook::begin_test(&webhook, now, until, &mut *app.db().await?).await? {
@@ -66,7 +70,7 @@ pub async fn test(app: &App, webhook: Webhook, actor: &str, tell: Tell) -> Resul
         return Err(problem.retry_after(1).into());
     }
     let event = test_event(&webhook, actor, now);
-    let attempt = send::send(app, &webhook, &event, tell).await;
+    let attempt = send::send(app, &webhook, &event, &scopes, tell).await;
     let conn = &mut *app.db().await?;
     webhook::end_test(&webhook, conn).await?;
     let attempt = attempt?;

@@ -6,6 +6,7 @@
 //! | [`manage`] | makes, changes and removes webhooks, and their secrets |
 //! | [`queue`] | makes deliveries of what has happened |
 //! | [`turn`] | delivers what is due to one webhook, under a lease |
+//! | [`rights`] | what it may be told now |
 //! | [`send`] | one attempt: what is sent, and how it is signed |
 //! | [`settle`] | writes down what an attempt came to |
 //! | [`again`] | delivers once more what is over; tries a webhook out |
@@ -13,6 +14,7 @@
 pub mod again;
 pub mod manage;
 pub mod queue;
+pub mod rights;
 pub mod send;
 pub mod settle;
 pub mod turn;

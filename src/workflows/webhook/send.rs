@@ -12,12 +12,12 @@ use super::manage::{PREFIX, open};
 use crate::app::App;
 use crate::crypto::hmac_sha256;
 use crate::db::event::Event;
-use crate::db::webhook::{self, Webhook};
+use crate::db::webhook::Webhook;
 use crate::domain::EventId;
 use crate::domain::permissions::Scope;
 use crate::domain::webhook::DeliveryFailure;
 use crate::egress::NoAnswer;
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 /// How an event of a store is shown to whoever holds these scopes, with the resource that it is about. Whoever runs the
 /// worker says it, as it is HTTP that knows how things are shown.
@@ -68,11 +68,12 @@ struct Payload<'a> {
 /// Sends an event to a webhook, once. Nothing of the database is held while the receiver is waited for.
 ///
 /// # Errors
-/// If the database cannot be asked; nothing was sent then.
+/// If nothing could be sent: `unavailable` and the like where the database or this process has too much to do.
 pub async fn send(
     app: &App,
     webhook: &Webhook,
     event: &Event,
+    scopes: &[Scope],
     tell: Tell,
 ) -> Result<Attempt, Error> {
     let now = app.clock.now();
@@ -80,8 +81,7 @@ pub async fn send(
         tracing::error!(webhook = %webhook.id, "the secret or the address of a webhook cannot be read");
         return Ok(Attempt::unreadable());
     };
-    let scopes = present_scopes(app, webhook).await?;
-    let data = tell(app, webhook, event, &scopes).await?;
+    let data = tell(app, webhook, event, scopes).await?;
     let payload = Payload {
         kind: &event.kind,
         timestamp: event.created_at,
@@ -97,37 +97,25 @@ pub async fn send(
     ];
     let called = app.egress.post(url, &headers, body).await;
     let duration_ms = i32::try_from(called.duration.as_millis()).unwrap_or(i32::MAX);
-    Ok(match called.answer {
-        Ok(answered) => Attempt {
-            failure: (!(200..300).contains(&answered.status)).then_some(DeliveryFailure::BadStatus),
-            status: Some(answered.status),
-            duration_ms,
-            excerpt: Some(excerpt(&answered.body, &secrets, &signature)),
-        },
-        Err(none) => Attempt {
-            failure: Some(match none {
-                NoAnswer::NotAllowed => DeliveryFailure::AddressNotAllowed,
-                NoAnswer::NoConnection => DeliveryFailure::NoConnection,
-                NoAnswer::TimedOut => DeliveryFailure::TimedOut,
-                NoAnswer::Broken => DeliveryFailure::Broken,
-            }),
-            status: None,
-            duration_ms,
-            excerpt: None,
-        },
+    let failure = match &called.answer {
+        Ok(answered) if (200..300).contains(&answered.status) => None,
+        Ok(_) => Some(DeliveryFailure::BadStatus),
+        Err(NoAnswer::NotAllowed) => Some(DeliveryFailure::AddressNotAllowed),
+        Err(NoAnswer::NoConnection) => Some(DeliveryFailure::NoConnection),
+        Err(NoAnswer::TimedOut) => Some(DeliveryFailure::TimedOut),
+        Err(NoAnswer::Broken) => Some(DeliveryFailure::Broken),
+        Err(NoAnswer::Busy) => {
+            let problem = Code::Unavailable.problem("Too many webhooks are being told. Try again.");
+            return Err(problem.retry_after(5).into());
+        }
+    };
+    let answered = called.answer.ok();
+    Ok(Attempt {
+        failure,
+        status: answered.as_ref().map(|answered| answered.status),
+        duration_ms,
+        excerpt: answered.map(|answered| excerpt(&answered.body, &secrets, &signature)),
     })
-}
-
-/// What may be shown there now: a client's webhook shows no more than the client may read by now.
-async fn present_scopes(app: &App, webhook: &Webhook) -> Result<Vec<Scope>, Error> {
-    let mut scopes = webhook.scopes.clone();
-    if let Some(client) = webhook.client_id {
-        let conn = app.db().await?;
-        let present = webhook::scopes_of_client(webhook.store_id, client, &conn).await?;
-        let present = present.unwrap_or_default();
-        scopes.retain(|scope| present.contains(scope));
-    }
-    Ok(scopes)
 }
 
 /// The secrets that sign now, the newest first.
@@ -162,7 +150,9 @@ fn excerpt(body: &[u8], secrets: &[SecretString], signatures: &str) -> String {
         .split(' ')
         .map(|signature| signature.trim_start_matches("v1,"));
     for secret in secrets.chain(signatures) {
+        // As it is, and as JSON may write it.
         text = text.replace(secret, "[redacted]");
+        text = text.replace(&secret.replace('/', "\\/"), "[redacted]");
     }
     let is_text = |c: &char| !c.is_control() || *c == '\n' || *c == '\t';
     text.chars().filter(is_text).take(EXCERPT).collect()
@@ -192,6 +182,8 @@ mod tests {
             excerpt(body, &secrets, "v1,c2ln"),
             "got [redacted] and [redacted], \u{fffd}\nthanks"
         );
+        let escaped = [SecretString::from("whsec_YWI/Yw==")];
+        assert_eq!(excerpt(br"YWI\/Yw==", &escaped, "v1,x"), "[redacted]");
         assert_eq!(excerpt(&[b'a'; 5000], &[], "v1,x").len(), EXCERPT);
     }
 }

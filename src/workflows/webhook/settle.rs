@@ -1,7 +1,7 @@
 //! Writes down what an attempt came to: the delivery, how the webhook fares, and what may be tried next about the same
 //! subject.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use serde_json::json;
 
@@ -19,7 +19,7 @@ use crate::error::Error;
 /// Who disables a webhook, for the log.
 const ACTOR: &str = "system";
 
-/// "Nobody is there any more": there is nothing to try again.
+/// "Nobody is there any more".
 const GONE: u16 = 410;
 
 /// Settles an attempt, unless the delivery was tried again meanwhile, or the webhook is gone.
@@ -64,10 +64,11 @@ fn attempted(
     now: DateTime<Utc>,
 ) -> Attempted {
     let spread = f64::from(u16::from_le_bytes(random())) / f64::from(u16::MAX);
-    let wait = attempt
-        .failure
-        .filter(|_| attempt.status != Some(GONE))
-        .and_then(|_| delivery_delay_after(delivery.attempt, app.config.retry_scale, spread));
+    let wait = attempt.failure.and_then(|_| {
+        // Nobody is there: it waits for somebody who makes the webhook active again.
+        let gone = (attempt.status == Some(GONE)).then(TimeDelta::zero);
+        gone.or_else(|| delivery_delay_after(delivery.attempt, app.config.retry_scale, spread))
+    });
     let state = match (attempt.failure, wait) {
         (None, _) => DeliveryState::Delivered,
         (Some(_), Some(_)) => DeliveryState::Pending,

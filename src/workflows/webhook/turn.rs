@@ -6,15 +6,18 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::queue::{self, Filled};
-use super::send::{self, Tell};
+use super::queue::{self, Step};
+use super::rights;
+use super::send::{self, Attempt, Tell};
 use super::settle;
 use crate::app::App;
 use crate::db::event::{self, Event};
 use crate::db::webhook::{self, Lease, Webhook};
 use crate::db::webhook_delivery::{self as delivery, Delivery};
+use crate::domain::permissions::Scope;
 use crate::domain::webhook::WebhookStatus;
 use crate::error::Error;
 use crate::holding;
@@ -28,7 +31,7 @@ const LEASE: TimeDelta = TimeDelta::seconds(30);
 /// After how long a webhook lets others have their turn.
 const TURN: Duration = Duration::from_secs(30);
 
-/// How long a webhook rests for which enough waits.
+/// How long a webhook rests for which enough waits, or whose client may not have it.
 const REST: TimeDelta = TimeDelta::seconds(60);
 
 /// A webhook in the hands of this process.
@@ -53,46 +56,52 @@ pub async fn run_due(app: &App, tell: Tell) -> Result<usize, Error> {
     let held = claim_due(app, 16).await?;
     let count = held.len();
     for held in held {
-        work_on(app, held, tell).await;
+        work_on(app, held, tell, &CancellationToken::new()).await;
     }
     Ok(count)
 }
 
-/// Delivers what is due to one webhook. What goes wrong with the database is logged, and tried again when the lease is
-/// over.
-pub async fn work_on(app: &App, held: Held, tell: Tell) {
+/// Delivers what is due to one webhook, until the turn is over. What goes wrong with the database is logged, and tried again
+/// when the lease is over.
+pub async fn work_on(app: &App, held: Held, tell: Tell, stop: &CancellationToken) {
     let id = held.webhook.id;
-    if let Err(error) = turn(app, held, tell).await {
+    if let Err(error) = turn(app, held, tell, stop).await {
         tracing::error!(webhook = %id, %error, "a webhook could not be told; it is tried again");
     }
 }
 
-async fn turn(app: &App, held: Held, tell: Tell) -> Result<(), Error> {
+async fn turn(app: &App, held: Held, tell: Tell, stop: &CancellationToken) -> Result<(), Error> {
     let Held { mut webhook, token } = held;
     let began = Instant::now();
-    let filled = loop {
-        let filled = queue::fill(app, &mut webhook).await?;
-        if began.elapsed() > TURN {
-            break filled;
+    let rest = loop {
+        if stop.is_cancelled() || began.elapsed() > TURN {
+            break TimeDelta::zero();
         }
+        let Some(scopes) = rights::present(app, &webhook).await? else {
+            break REST;
+        };
         let lease = lease(app, token);
         let due = delivery::take_due(&webhook, lease, AT_ONCE, &mut *app.db().await?).await?;
         if due.is_empty() {
-            break filled;
+            match queue::step(app, &webhook, &scopes).await? {
+                Step::GoOn => {}
+                Step::AtTheEnd => break TimeDelta::zero(),
+                Step::Enough => break REST,
+            }
+        } else if !deliver(app, &webhook, due, &scopes, tell).await? {
+            // Whoever does not answer waits for the next turn, and others have theirs before.
+            break TimeDelta::zero();
         }
-        deliver(app, &webhook, due, tell).await?;
         // Changed meanwhile, or somebody else's.
-        let present = renew(app, &webhook, token, LEASE).await?;
+        let until = app.clock.now() + LEASE;
+        let present = webhook::renew(&webhook, token, until, &mut *app.db().await?).await?;
         match present.filter(|present| present.status == WebhookStatus::Active) {
             Some(present) => webhook = present,
             None => return Ok(()),
         }
     };
-    let rest = match filled {
-        Filled::ToTheEnd => TimeDelta::zero(),
-        Filled::Enough => REST,
-    };
-    renew(app, &webhook, token, rest).await.map(drop)
+    let until = app.clock.now() + rest;
+    Ok(webhook::let_go(&webhook, token, until, &mut *app.db().await?).await?)
 }
 
 fn lease(app: &App, token: Uuid) -> Lease {
@@ -104,42 +113,66 @@ fn lease(app: &App, token: Uuid) -> Lease {
     }
 }
 
-async fn renew(
-    app: &App,
-    webhook: &Webhook,
-    token: Uuid,
-    length: TimeDelta,
-) -> Result<Option<Webhook>, Error> {
-    let until = app.clock.now() + length;
-    Ok(webhook::renew(webhook, token, until, &mut *app.db().await?).await?)
-}
-
+/// Was any of them delivered?
 async fn deliver(
     app: &App,
     webhook: &Webhook,
     due: Vec<Delivery>,
+    scopes: &[Scope],
     tell: Tell,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let ids: Vec<_> = due.iter().map(|delivery| delivery.event_id).collect();
-    let events = event::find_many(webhook.store_id, &ids, &*app.db().await?).await?;
+    let found = event::find_many(webhook.store_id, &ids, &*app.db().await?).await;
+    let events = match found {
+        Ok(events) => events,
+        Err(error) => {
+            for delivery in &due {
+                give_back(app, delivery).await?;
+            }
+            return Err(error.into());
+        }
+    };
     let each = due.iter().map(|delivery| {
         let event = events.iter().find(|event| event.id == delivery.event_id);
         // Each for itself, as one must hold no connection while another waits for its receiver.
-        holding::counted(attempt(app, webhook, delivery, event, tell))
+        holding::counted(attempt(app, webhook, delivery, event, scopes, tell))
     });
-    join_all(each).await.into_iter().collect()
+    let delivered: Vec<_> = join_all(each).await.into_iter().collect::<Result<_, _>>()?;
+    Ok(delivered.contains(&true))
 }
 
+/// Was it delivered? Where nothing could be sent as the database, or this process, had too much to do, it does not count.
 async fn attempt(
     app: &App,
     webhook: &Webhook,
     delivery: &Delivery,
     event: Option<&Event>,
+    scopes: &[Scope],
     tell: Tell,
-) -> Result<(), Error> {
-    let attempt = match event {
-        Some(event) => send::send(app, webhook, event, tell).await?,
-        None => send::Attempt::unreadable(),
+) -> Result<bool, Error> {
+    let sent = match event {
+        Some(event) => send::send(app, webhook, event, scopes, tell).await,
+        None => Ok(Attempt::unreadable()),
     };
-    settle::settle(app, webhook, delivery, attempt).await
+    let attempt = match sent {
+        Ok(attempt) => attempt,
+        Err(Error::Problem(problem)) => {
+            tracing::warn!(webhook = %webhook.id, %problem.code, "a webhook could not be told yet");
+            give_back(app, delivery).await?;
+            return Ok(false);
+        }
+        Err(Error::Internal(error)) => {
+            tracing::error!(webhook = %webhook.id, %error, "an event could not be shown to a webhook");
+            Attempt::unreadable()
+        }
+    };
+    let delivered = attempt.failure.is_none();
+    settle::settle(app, webhook, delivery, attempt).await?;
+    Ok(delivered)
+}
+
+/// An attempt for which nothing was sent does not count.
+async fn give_back(app: &App, delivery: &Delivery) -> Result<(), Error> {
+    let later = app.clock.now() + LEASE;
+    Ok(delivery::give_back(delivery, later, &mut *app.db().await?).await?)
 }

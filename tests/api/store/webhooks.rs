@@ -140,12 +140,52 @@ async fn nobody_is_told_more_than_he_may_read() {
     assert!(reader.came()[0].body["data"]["resource"].is_object());
     assert_eq!(stranger.came()[0].body["data"]["resource"], json!(null));
 
+    // Neither may read the log: they are told that something happened, and not by whom.
+    for told in [&reader.came()[0], &stranger.came()[0]] {
+        let data = &told.body["data"];
+        assert!(data.get("actor").is_none() && data.get("data").is_none());
+    }
+
     // What the client may not do any more, its webhook does not show.
     let scopes = json!({ "scopes": ["webhooks:write"] });
     app.admin().patch(&reading.path(), scopes).await.expect(200);
     app.unconfirmed_order().await;
     app.work().await;
     assert_eq!(reader.came()[1].body["data"]["resource"], json!(null));
+}
+
+#[actix_web::test]
+async fn who_may_not_read_the_log_is_told_nothing_of_the_house() {
+    let app = TestApp::start_with(&LOCAL).await;
+    let (reader, blind) = (Receiver::start(), Receiver::start());
+    webhook(&app.admin(), &reader).await;
+    webhook(&app.admin_with(&[Scope::WebhooksWrite]), &blind).await;
+    app.partner(&["orders:read"]).await;
+    product(&app, "TEA").await;
+    app.work().await;
+    assert_eq!(blind.types(), ["product.created"]);
+    let types = reader.types();
+    assert!(types.contains(&"client.created".to_owned()), "{types:?}");
+}
+
+#[actix_web::test]
+async fn a_client_that_may_have_no_webhooks_is_told_nothing_until_it_may() {
+    let app = TestApp::start_with(&LOCAL).await;
+    let receiver = Receiver::start();
+    let partner = app.partner(&["webhooks:write", "orders:read"]).await;
+    let client = app.with_token_of(&partner).await;
+    webhook_for(&client, &receiver, &["product.created"]).await;
+    let only = async |scopes: &[&str]| {
+        let scopes = json!({ "scopes": scopes });
+        app.admin().patch(&partner.path(), scopes).await.expect(200);
+    };
+    only(&["orders:read"]).await;
+    product(&app, "TEA").await;
+    app.work_after(60).await;
+    assert_eq!(receiver.came().len(), 0);
+    only(&["webhooks:write"]).await;
+    app.work_after(2).await;
+    assert_eq!(receiver.types(), ["product.created"]);
 }
 
 #[actix_web::test]

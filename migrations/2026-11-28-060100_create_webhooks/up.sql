@@ -50,6 +50,8 @@ CREATE TABLE webhook_deliveries (
     state             TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'failed')),
     -- how often it was tried
     attempt           INT NOT NULL,
+    -- how often somebody took it to try it: who did so earlier has no say any more
+    taken             INT NOT NULL DEFAULT 0,
     -- NULL: it is over, or waits for an earlier one about the same subject
     next_try_at       TIMESTAMPTZ,
     -- of the last attempt

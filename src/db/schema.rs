@@ -348,6 +348,7 @@ diesel::table! {
         secret_sealed -> Bytea,
         public_key -> Bytea,
         created_at -> Timestamptz,
+        signs_from -> Nullable<Timestamptz>,
     }
 }
 
@@ -420,6 +421,7 @@ diesel::table! {
         subject_id -> Uuid,
         state -> Text,
         attempt -> Int4,
+        taken -> Int4,
         next_try_at -> Nullable<Timestamptz>,
         attempted_at -> Nullable<Timestamptz>,
         url -> Nullable<Text>,

@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use super::event::Event;
@@ -30,6 +30,8 @@ pub struct Delivery {
     pub state: DeliveryState,
     /// How often it was tried.
     pub attempt: i32,
+    /// How often somebody took it to try it.
+    pub taken: i32,
     pub next_try_at: Option<DateTime<Utc>>,
     pub attempted_at: Option<DateTime<Utc>>,
     pub url: Option<String>,
@@ -45,6 +47,7 @@ pub struct Delivery {
 #[diesel(table_name = deliveries, treat_none_as_null = true)]
 pub struct Attempted {
     pub state: DeliveryState,
+    pub attempt: i32,
     pub next_try_at: Option<DateTime<Utc>>,
     pub url: String,
     pub status_code: Option<i16>,
@@ -114,45 +117,50 @@ pub async fn release(
         .map(drop)
 }
 
-/// Takes some that are due, in the order of the log as far as that goes. Each counts as tried, and as due again after
-/// `until` should nothing be heard of it; none if the lease is not the caller's any more, or the webhook was changed.
+/// Takes some that are due, in the order of the log as far as that goes. Each is due again after `until` should nothing be
+/// heard of it; none if the lease is not the caller's any more, or the webhook was changed.
 pub async fn take_due(
     webhook: &Webhook,
     lease: super::webhook::Lease,
     limit: i64,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<Vec<Delivery>> {
-    let due = diesel::alias!(deliveries as due);
-    let due = due
-        .filter(due.field(deliveries::store_id).eq(webhook.store_id))
-        .filter(due.field(deliveries::webhook_id).eq(webhook.id))
-        .filter(due.field(deliveries::next_try_at).le(lease.now))
-        .order((
-            due.field(deliveries::next_try_at),
-            due.field(deliveries::seq),
-        ))
-        .limit(limit)
-        .select(due.field(deliveries::event_id));
-    let held = webhooks::table
-        .find((webhook.store_id, webhook.id))
-        .filter(webhooks::lease_token.eq(lease.token))
-        .filter(webhooks::status.eq(WebhookStatus::Active))
-        .filter(webhooks::version.eq(webhook.version));
-    diesel::update(deliveries::table)
-        .filter(deliveries::store_id.eq(webhook.store_id))
-        .filter(deliveries::webhook_id.eq(webhook.id))
-        .filter(deliveries::event_id.eq_any(due))
-        // Asked again of a row that somebody else had meanwhile.
-        .filter(deliveries::next_try_at.le(lease.now))
-        .filter(diesel::dsl::exists(held))
-        .set((
-            deliveries::attempt.eq(deliveries::attempt + 1),
-            deliveries::next_try_at.eq(lease.until),
-            deliveries::attempted_at.eq(lease.now),
-        ))
-        .returning(Delivery::as_returning())
-        .get_results(conn)
-        .await
+    conn.transaction(async |conn| {
+        let held = webhooks::table
+            .find((webhook.store_id, webhook.id))
+            .filter(webhooks::lease_token.eq(lease.token))
+            .filter(webhooks::status.eq(WebhookStatus::Active))
+            .filter(webhooks::version.eq(webhook.version))
+            .select(webhooks::id)
+            .for_no_key_update();
+        if held.first::<WebhookId>(conn).await.optional()?.is_none() {
+            return Ok(Vec::new());
+        }
+        let due = deliveries::table
+            .filter(deliveries::store_id.eq(webhook.store_id))
+            .filter(deliveries::webhook_id.eq(webhook.id))
+            .filter(deliveries::next_try_at.le(lease.now))
+            .order((deliveries::next_try_at, deliveries::seq))
+            .limit(limit)
+            .select(deliveries::event_id);
+        let due: Vec<EventId> = due.load(conn).await?;
+        if due.is_empty() {
+            return Ok(Vec::new());
+        }
+        diesel::update(deliveries::table)
+            .filter(deliveries::store_id.eq(webhook.store_id))
+            .filter(deliveries::webhook_id.eq(webhook.id))
+            .filter(deliveries::event_id.eq_any(due))
+            .set((
+                deliveries::taken.eq(deliveries::taken + 1),
+                deliveries::next_try_at.eq(lease.until),
+                deliveries::attempted_at.eq(lease.now),
+            ))
+            .returning(Delivery::as_returning())
+            .get_results(conn)
+            .await
+    })
+    .await
 }
 
 /// Writes what an attempt came to. False if somebody else has tried since, or it is over.
@@ -164,27 +172,35 @@ pub async fn settle(
     let key = (delivery.store_id, delivery.webhook_id, delivery.event_id);
     let settled = diesel::update(deliveries::table.find(key))
         .filter(deliveries::state.eq(DeliveryState::Pending))
-        .filter(deliveries::attempt.eq(delivery.attempt))
+        .filter(deliveries::taken.eq(delivery.taken))
         .set(attempted)
         .execute(conn)
         .await?;
     Ok(settled == 1)
 }
 
-/// Makes an attempt for which nothing was sent undone; it is due later.
-pub async fn give_back(
-    delivery: &Delivery,
-    later: DateTime<Utc>,
-    conn: &mut AsyncPgConnection,
-) -> QueryResult<()> {
+/// Lets one that is to be tried again wait, where an earlier one about the same subject does: that was sent once more meanwhile.
+pub async fn wait_behind(delivery: &Delivery, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    let earlier = diesel::alias!(deliveries as earlier);
+    let one = earlier
+        .filter(earlier.field(deliveries::store_id).eq(delivery.store_id))
+        .filter(
+            earlier
+                .field(deliveries::webhook_id)
+                .eq(delivery.webhook_id),
+        )
+        .filter(
+            earlier
+                .field(deliveries::subject_id)
+                .eq(delivery.subject_id),
+        )
+        .filter(earlier.field(deliveries::state).eq(DeliveryState::Pending))
+        .filter(earlier.field(deliveries::seq).lt(delivery.seq))
+        .select(earlier.field(deliveries::event_id));
     let key = (delivery.store_id, delivery.webhook_id, delivery.event_id);
     diesel::update(deliveries::table.find(key))
-        .filter(deliveries::state.eq(DeliveryState::Pending))
-        .filter(deliveries::attempt.eq(delivery.attempt))
-        .set((
-            deliveries::attempt.eq(delivery.attempt - 1),
-            deliveries::next_try_at.eq(later),
-        ))
+        .filter(diesel::dsl::exists(one))
+        .set(deliveries::next_try_at.eq(None::<DateTime<Utc>>))
         .execute(conn)
         .await
         .map(drop)

@@ -55,8 +55,10 @@ text_enum! {
         Broken = "broken" ("接続の切断", "the connection broke"),
         /// It answered, and not with a status from 200 to 299. A redirect is not followed.
         BadStatus = "bad_status" ("エラー応答", "a status other than 2xx"),
-        /// The event, or the secret, cannot be read any more.
-        Unreadable = "unreadable" ("読取不可", "the event or the secret cannot be read"),
+        /// The event cannot be read any more.
+        Unreadable = "unreadable" ("読取不可", "the event cannot be read"),
+        /// The webhook may not be told of it any more; it was not sent.
+        Withheld = "withheld" ("権限なし", "it may not be told any more"),
     }
 }
 

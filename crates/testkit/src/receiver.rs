@@ -21,6 +21,8 @@ pub enum Reply {
     Redirects(String),
     /// Never.
     Hangs,
+    /// When it is told to, see [`Receiver::let_go`].
+    Waits,
 }
 
 /// A message as it came.
@@ -48,6 +50,7 @@ pub struct Receiver {
     /// Where it is.
     pub url: String,
     state: Arc<Mutex<State>>,
+    free: tokio::sync::watch::Sender<Option<u16>>,
 }
 
 #[derive(Default)]
@@ -62,9 +65,14 @@ impl Receiver {
     pub fn start() -> Self {
         let state = Arc::new(Mutex::new(State::default()));
         let shared = state.clone();
+        let free = tokio::sync::watch::Sender::new(None);
+        let waiting = free.clone();
         let server = HttpServer::new(move || {
             let state = web::Data::from(shared.clone());
-            App::new().app_data(state).default_service(web::to(receive))
+            App::new()
+                .app_data(state)
+                .app_data(web::Data::new(waiting.subscribe()))
+                .default_service(web::to(receive))
         });
         let server = server
             .workers(1)
@@ -74,7 +82,7 @@ impl Receiver {
             .unwrap();
         let url = format!("http://localhost:{}/hooks", server.addrs()[0].port());
         tokio::spawn(server.run());
-        Self { url, state }
+        Self { url, state, free }
     }
 
     /// How it answers next, one after the other.
@@ -85,6 +93,11 @@ impl Receiver {
     /// How it answers from now on.
     pub fn always(&self, reply: Reply) {
         self.state.lock().unwrap().always = Some(reply);
+    }
+
+    /// Whoever waits for an answer gets this status.
+    pub fn let_go(&self, status: u16) {
+        self.free.send_replace(Some(status));
     }
 
     /// What came so far.
@@ -103,6 +116,7 @@ async fn receive(
     request: HttpRequest,
     bytes: web::Bytes,
     state: web::Data<Mutex<State>>,
+    free: web::Data<tokio::sync::watch::Receiver<Option<u16>>>,
 ) -> HttpResponse {
     let text = |value: &actix_web::http::header::HeaderValue| {
         String::from_utf8_lossy(value.as_bytes()).into_owned()
@@ -131,5 +145,10 @@ async fn receive(
             .insert_header((LOCATION, url))
             .finish(),
         Reply::Hangs => std::future::pending().await,
+        Reply::Waits => {
+            let mut free = free.get_ref().clone();
+            let status = *free.wait_for(Option::is_some).await.unwrap();
+            HttpResponse::build(StatusCode::from_u16(status.unwrap()).unwrap()).finish()
+        }
     }
 }

@@ -87,6 +87,7 @@ pub async fn test(app: &App, webhook: Webhook, actor: &str, tell: Tell) -> Resul
         subject_id: event.subject_id,
         state,
         attempt: 1,
+        taken: 1,
         next_try_at: None,
         attempted_at: Some(now),
         url: Some(webhook.url.clone()),

@@ -294,7 +294,8 @@ fn new_secret() -> SecretString {
     format!("{PREFIX}{}", BASE64_STANDARD.encode(random::<32>())).into()
 }
 
-fn purpose(store: StoreId, id: WebhookId) -> String {
+/// What the secret of a webhook is sealed for.
+pub fn purpose(store: StoreId, id: WebhookId) -> String {
     format!("webhook secret {store} {id}")
 }
 

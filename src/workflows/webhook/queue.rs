@@ -4,6 +4,7 @@
 use diesel_async::AsyncConnection as _;
 use uuid::Uuid;
 
+use super::rights;
 use crate::app::App;
 use crate::db::event::{self, Event, Filter};
 use crate::db::webhook::{self, Among, Webhook};
@@ -26,17 +27,21 @@ pub enum Step {
     GoOn,
     /// The end of the log is reached.
     AtTheEnd,
-    /// As many wait as may; the others stay in the log.
+    /// As many wait as may, or its client may not have it now; the others stay in the log.
     Enough,
 }
 
-/// Makes deliveries of the next events that are selected. `scopes`: see [`super::rights`].
-pub async fn step(app: &App, webhook: &Webhook, scopes: &[Scope]) -> Result<Step, Error> {
+/// Makes deliveries of the next events that are selected.
+pub async fn step(app: &App, webhook: &Webhook) -> Result<Step, Error> {
     let (store, after) = (webhook.store_id, webhook.place);
     let end = event_log::end(app, store, after).await?;
     if after >= end {
         return Ok(Step::AtTheEnd);
     }
+    // Asked after the end was found: what it may be told from some moment on is not passed over.
+    let Some(scopes) = rights::present(app, webhook).await? else {
+        return Ok(Step::Enough);
+    };
     let end = end.min(after + STRIDE);
     let reads_the_log = scopes.contains(&Scope::EventsRead);
     let filter = Filter {

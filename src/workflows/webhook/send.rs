@@ -46,9 +46,9 @@ pub struct Attempt {
 
 impl Attempt {
     /// One for which nothing was sent.
-    pub fn unreadable() -> Self {
+    pub fn unsent(why: DeliveryFailure) -> Self {
         Self {
-            failure: Some(DeliveryFailure::Unreadable),
+            failure: Some(why),
             status: None,
             duration_ms: 0,
             excerpt: None,
@@ -77,9 +77,13 @@ pub async fn send(
     tell: Tell,
 ) -> Result<Attempt, Error> {
     let now = app.clock.now();
-    let (Ok(secrets), Ok(url)) = (secrets(app, webhook, now), Url::parse(&webhook.url)) else {
-        tracing::error!(webhook = %webhook.id, "the secret or the address of a webhook cannot be read");
-        return Ok(Attempt::unreadable());
+    // The operator's to mend, and no fault of the receiver's.
+    let secrets = secrets(app, webhook, now).map_err(|error| {
+        tracing::error!(webhook = %webhook.id, %error, "the secret of a webhook cannot be read");
+        Code::Unavailable.because("The secret of the webhook cannot be read.")
+    })?;
+    let Ok(url) = Url::parse(&webhook.url) else {
+        return Ok(Attempt::unsent(DeliveryFailure::AddressNotAllowed));
     };
     let data = tell(app, webhook, event, scopes).await?;
     let payload = Payload {

@@ -13,7 +13,9 @@ use crate::db::webhook::{self, Among, Webhook};
 use crate::db::webhook_delivery::{self as delivery, Attempted, Delivery};
 use crate::domain::events::EventType;
 use crate::domain::retry::delivery_delay_after;
-use crate::domain::webhook::{DeliveryState, DisabledReason, WebhookStatus, fails_too_long};
+use crate::domain::webhook::{
+    DeliveryFailure, DeliveryState, DisabledReason, WebhookStatus, fails_too_long,
+};
 use crate::error::Error;
 
 /// Who disables a webhook, for the log.
@@ -42,16 +44,24 @@ pub async fn settle(
     };
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
-        let Some(mut webhook) = webhook::lock(among, webhook.id, conn).await? else {
+        let Some(mut present) = webhook::lock(among, webhook.id, conn).await? else {
             return Ok(());
         };
         if !delivery::settle(delivery, &attempted, conn).await? {
             return Ok(());
         }
-        if attempted.state != DeliveryState::Pending {
-            delivery::release(&webhook, &[delivery.subject_id], now, conn).await?;
+        match attempted.state {
+            DeliveryState::Pending => delivery::wait_behind(delivery, conn).await?,
+            DeliveryState::Delivered | DeliveryState::Failed => {
+                delivery::release(&present, &[delivery.subject_id], now, conn).await?;
+            }
         }
-        fares(&mut webhook, &attempted, now, conn).await
+        // What another address has answered says nothing of this one.
+        let was_called = attempted.failure != Some(DeliveryFailure::Withheld);
+        if was_called && present.version == webhook.version {
+            fares(&mut present, &attempted, now, conn).await?;
+        }
+        Ok(())
     })
     .await
 }
@@ -64,10 +74,14 @@ fn attempted(
     now: DateTime<Utc>,
 ) -> Attempted {
     let spread = f64::from(u16::from_le_bytes(random())) / f64::from(u16::MAX);
-    let wait = attempt.failure.and_then(|_| {
+    let tries = delivery.attempt + 1;
+    let failure = attempt
+        .failure
+        .filter(|why| *why != DeliveryFailure::Withheld);
+    let wait = failure.and_then(|_| {
         // Nobody is there: it waits for somebody who makes the webhook active again.
         let gone = (attempt.status == Some(GONE)).then(TimeDelta::zero);
-        gone.or_else(|| delivery_delay_after(delivery.attempt, app.config.retry_scale, spread))
+        gone.or_else(|| delivery_delay_after(tries, app.config.retry_scale, spread))
     });
     let state = match (attempt.failure, wait) {
         (None, _) => DeliveryState::Delivered,
@@ -76,6 +90,7 @@ fn attempted(
     };
     Attempted {
         state,
+        attempt: tries,
         next_try_at: wait.map(|wait| now + wait),
         url: webhook.url.clone(),
         status_code: attempt.status.and_then(|status| i16::try_from(status).ok()),

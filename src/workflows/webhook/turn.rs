@@ -18,7 +18,7 @@ use crate::db::event::{self, Event};
 use crate::db::webhook::{self, Lease, Webhook};
 use crate::db::webhook_delivery::{self as delivery, Delivery};
 use crate::domain::permissions::Scope;
-use crate::domain::webhook::WebhookStatus;
+use crate::domain::webhook::{DeliveryFailure, OF_THE_TRADE, WebhookStatus};
 use crate::error::Error;
 use crate::holding;
 
@@ -83,7 +83,7 @@ async fn turn(app: &App, held: Held, tell: Tell, stop: &CancellationToken) -> Re
         let lease = lease(app, token);
         let due = delivery::take_due(&webhook, lease, AT_ONCE, &mut *app.db().await?).await?;
         if due.is_empty() {
-            match queue::step(app, &webhook, &scopes).await? {
+            match queue::step(app, &webhook).await? {
                 Step::GoOn => {}
                 Step::AtTheEnd => break TimeDelta::zero(),
                 Step::Enough => break REST,
@@ -122,16 +122,7 @@ async fn deliver(
     tell: Tell,
 ) -> Result<bool, Error> {
     let ids: Vec<_> = due.iter().map(|delivery| delivery.event_id).collect();
-    let found = event::find_many(webhook.store_id, &ids, &*app.db().await?).await;
-    let events = match found {
-        Ok(events) => events,
-        Err(error) => {
-            for delivery in &due {
-                give_back(app, delivery).await?;
-            }
-            return Err(error.into());
-        }
-    };
+    let events = event::find_many(webhook.store_id, &ids, &*app.db().await?).await?;
     let each = due.iter().map(|delivery| {
         let event = events.iter().find(|event| event.id == delivery.event_id);
         // Each for itself, as one must hold no connection while another waits for its receiver.
@@ -141,7 +132,8 @@ async fn deliver(
     Ok(delivered.contains(&true))
 }
 
-/// Was it delivered? Where nothing could be sent as the database, or this process, had too much to do, it does not count.
+/// Was it delivered? Where nothing could be sent for reasons of ours, nothing counts, and it is due again when the lease is
+/// over.
 async fn attempt(
     app: &App,
     webhook: &Webhook,
@@ -151,19 +143,21 @@ async fn attempt(
     tell: Tell,
 ) -> Result<bool, Error> {
     let sent = match event {
+        Some(event) if !may_be_told(event, scopes) => {
+            Ok(Attempt::unsent(DeliveryFailure::Withheld))
+        }
         Some(event) => send::send(app, webhook, event, scopes, tell).await,
-        None => Ok(Attempt::unreadable()),
+        None => Ok(Attempt::unsent(DeliveryFailure::Unreadable)),
     };
     let attempt = match sent {
         Ok(attempt) => attempt,
-        Err(Error::Problem(problem)) => {
-            tracing::warn!(webhook = %webhook.id, %problem.code, "a webhook could not be told yet");
-            give_back(app, delivery).await?;
-            return Ok(false);
-        }
-        Err(Error::Internal(error)) => {
+        Err(Error::Internal(error)) if !is_of_the_database(&error) => {
             tracing::error!(webhook = %webhook.id, %error, "an event could not be shown to a webhook");
-            Attempt::unreadable()
+            Attempt::unsent(DeliveryFailure::Unreadable)
+        }
+        Err(error) => {
+            tracing::warn!(webhook = %webhook.id, %error, "a webhook could not be told yet");
+            return Ok(false);
         }
     };
     let delivered = attempt.failure.is_none();
@@ -171,8 +165,14 @@ async fn attempt(
     Ok(delivered)
 }
 
-/// An attempt for which nothing was sent does not count.
-async fn give_back(app: &App, delivery: &Delivery) -> Result<(), Error> {
-    let later = app.clock.now() + LEASE;
-    Ok(delivery::give_back(delivery, later, &mut *app.db().await?).await?)
+/// What waits, or is sent once more, was selected when more could be read there.
+fn may_be_told(event: &Event, scopes: &[Scope]) -> bool {
+    scopes.contains(&Scope::EventsRead) || OF_THE_TRADE.contains(&event.subject_type.as_str())
+}
+
+/// Could the database not be asked, whatever is stored there?
+fn is_of_the_database(error: &anyhow::Error) -> bool {
+    use diesel::result::Error as Db;
+    let error = error.downcast_ref::<Db>();
+    error.is_some_and(|error| !matches!(error, Db::DeserializationError(_)))
 }

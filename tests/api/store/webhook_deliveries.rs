@@ -368,7 +368,7 @@ async fn what_a_process_held_when_it_died_is_delivered_by_another() {
     let delivery = &app.deliveries(&made, "").await[0];
     assert_eq!(
         (&delivery["state"], &delivery["attempt"]),
-        (&json!("delivered"), &json!(2))
+        (&json!("delivered"), &json!(1))
     );
 }
 
@@ -543,4 +543,51 @@ async fn an_answer_is_shown_to_those_who_may_read_what_was_sent() {
     };
     assert!(shown(&Role::Owner.scopes()).await);
     assert!(!shown(&[Scope::WebhooksWrite]).await);
+}
+
+/// The answer of the address before is no answer of the one that took its place.
+#[actix_web::test]
+async fn a_late_answer_of_the_address_before_disables_nothing() {
+    let app = TestApp::start_with(&LOCAL).await;
+    let (before, after) = (Receiver::start(), Receiver::start());
+    let made = webhook_for(&app.admin(), &before, &["product.created"]).await;
+    product(&app, "TEA").await;
+    // While it is called, the webhook is turned to another address.
+    before.always(Reply::Waits);
+    let working = tokio::spawn({
+        let app = app.app.clone();
+        async move { turn::run_due(&app, kakeuri::http::tell).await }
+    });
+    app.when(async || before.came().len() == 1).await;
+    let elsewhere = json!({ "url": after.url });
+    app.admin().patch(&made.path, elsewhere).await.expect(200);
+    before.let_go(410);
+    working.await.unwrap().unwrap();
+    app.work_after(1).await;
+    assert_eq!(app.shown(&made).await["status"], "active");
+    assert_eq!(after.types(), ["product.created"]);
+}
+
+/// What waits when a client may read less is not sent after all, and holds up nothing.
+#[actix_web::test]
+async fn what_may_not_be_told_any_more_is_withheld() {
+    let app = TestApp::start_with(&LOCAL).await;
+    let receiver = Receiver::start();
+    let partner = app.partner(&["webhooks:write", "events:read"]).await;
+    let client = app.with_token_of(&partner).await;
+    let made = webhook_for(&client, &receiver, &["client.created", "product.created"]).await;
+    receiver.next(&[Reply::Status(500)]);
+    app.partner(&["orders:read"]).await;
+    app.work().await;
+    assert_eq!(receiver.types(), ["client.created"]);
+    let scopes = json!({ "scopes": ["webhooks:write"] });
+    app.admin().patch(&partner.path(), scopes).await.expect(200);
+    product(&app, "TEA").await;
+    app.work_after(1).await;
+    assert_eq!(receiver.types()[1..], ["product.created"]);
+    let withheld = &app.deliveries(&made, "state=failed").await[0];
+    assert_eq!(
+        (&withheld["failure"], &withheld["attempt"]),
+        (&json!("withheld"), &json!(2))
+    );
 }

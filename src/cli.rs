@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail};
 use chrono::TimeDelta;
 use clap::{Args, Parser, Subcommand};
+use kakeuri::app::App;
 use kakeuri::config::Config;
 use kakeuri::crypto::random_secret;
 use kakeuri::db::password;
@@ -18,6 +19,7 @@ use kakeuri::domain::profile::is_email;
 use kakeuri::domain::store::MAX_SLUG;
 use kakeuri::http::openapi;
 use kakeuri::passwords;
+use kakeuri::workflows::keys;
 use kakeuri::workflows::session;
 use kakeuri::workflows::user::{self, NewUser};
 use secrecy::ExposeSecret as _;
@@ -60,6 +62,9 @@ enum Command {
     /// Print an access token, or revoke one
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Replace the keys that sign tokens, and encrypt secrets anew
+    #[command(subcommand)]
+    Keys(KeysCommand),
 }
 
 #[derive(Args)]
@@ -124,6 +129,25 @@ enum TokenCommand {
     },
 }
 
+#[derive(Subcommand)]
+enum KeysCommand {
+    /// List the keys that sign and check tokens, the newest last
+    List,
+    /// Make a key that signs tokens in five minutes, when every process knows it
+    Rotate {
+        /// It signs at once, as after a leak
+        #[arg(long)]
+        now: bool,
+    },
+    /// Take a key away: what it has signed is useless within a minute
+    Retire {
+        /// Its name, as `keys list` shows it
+        kid: String,
+    },
+    /// Encrypt with the newest key of KAKEURI_MASTER_KEY what older ones have encrypted
+    Reseal,
+}
+
 /// Does what was asked for.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
     let command = cli.command.unwrap_or(Command::Serve(cli.serve));
@@ -146,6 +170,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         }) => {
             let booted = boot::boot(Config::from_env()?, false).await?;
             create_store(&booted, &slug, &name, owner_email, json).await
+        }
+        Command::Keys(command) => {
+            let booted = boot::boot(Config::from_env()?, false).await?;
+            keys(&booted.app, command).await
         }
         Command::Token(command) => {
             let booted = boot::boot(Config::from_env()?, false).await?;
@@ -328,6 +356,35 @@ async fn token(booted: &Booted, command: TokenCommand) -> anyhow::Result<String>
             ))
         }
     }
+}
+
+async fn keys(app: &App, command: KeysCommand) -> anyhow::Result<()> {
+    match command {
+        KeysCommand::List => {
+            for key in keys::list(app).await? {
+                let waits = key.signs_from.filter(|from| *from > app.clock.now());
+                let state = match (key.signs, waits) {
+                    (true, _) => "signs".to_owned(),
+                    (false, Some(from)) => format!("signs from {}", from.to_rfc3339()),
+                    (false, None) => "checks only".to_owned(),
+                };
+                println!("{}  made {}  {state}", key.kid, key.created_at.to_rfc3339());
+            }
+        }
+        KeysCommand::Rotate { now } => println!("{}", keys::rotate(app, now).await?.kid),
+        KeysCommand::Retire { kid } => keys::retire(app, &kid).await?,
+        KeysCommand::Reseal => {
+            let done = keys::reseal(app).await?;
+            println!("{} encrypted anew", done.resealed);
+            if done.unreadable > 0 {
+                bail!(
+                    "KAKEURI_MASTER_KEY: {} cannot be decrypted with any of its keys, and were left",
+                    done.unreadable
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 fn scopes(words: &str) -> anyhow::Result<Vec<Scope>> {

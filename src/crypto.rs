@@ -83,6 +83,11 @@ impl MasterKeys {
         Ok(plain.map_err(|_| CannotOpen)?.to_vec())
     }
 
+    /// Did the newest key seal this?
+    pub fn is_newest(&self, sealed: &[u8]) -> bool {
+        sealed.starts_with(&self.0[0].id)
+    }
+
     /// A keyed hash of several parts under each of the keys, the newest first: to make something with the first, and to tell
     /// later whether any of them has made it.
     pub fn proofs(&self, parts: &[&[u8]]) -> impl Iterator<Item = Vec<u8>> {

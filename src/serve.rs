@@ -8,6 +8,7 @@ use actix_web::dev::ServerHandle;
 use anyhow::Context as _;
 use clap::Args;
 use devdb::DevDb;
+use kakeuri::app::App;
 use kakeuri::config::{Config, MetricsListen};
 use kakeuri::{demo, http, worker};
 use tokio::signal::unix::{SignalKind, signal};
@@ -63,6 +64,7 @@ pub async fn serve(config: Config, options: Serve, log: WorkerGuard) -> anyhow::
     };
     let worker = (!options.no_worker)
         .then(|| tokio::spawn(worker::run(app.clone(), http::tell, stopping.clone())));
+    tokio::spawn(keep_keys(app.clone()));
     let server = http::server(&app, &booted.database_url, listener, &stopping)?;
     let metrics = metrics.map(start_metrics).transpose()?;
     let handle = server.handle();
@@ -199,6 +201,20 @@ fn start_metrics(listener: TcpListener) -> anyhow::Result<ServerHandle> {
     let handle = server.handle();
     tokio::spawn(server);
     Ok(handle)
+}
+
+/// Learns of keys that other processes have made or taken away.
+async fn keep_keys(app: App) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let reloaded = match app.db().await {
+            Ok(conn) => app.tokens.reload(&app.keys, &conn).await,
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = reloaded {
+            tracing::error!(%error, "the signing keys could not be read anew");
+        }
+    }
 }
 
 /// Starts the embedded database again should it have died.

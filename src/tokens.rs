@@ -3,7 +3,8 @@
 //! Knows what a token says and whether it is genuine; whether the session behind it still stands is asked elsewhere.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
@@ -162,6 +163,9 @@ pub enum BadToken {
     /// Not ours, or tampered with.
     #[error("the token is not one of ours")]
     Invalid,
+    /// Of a key that is not known: not ours, or of a key that another process has made since.
+    #[error("the token is of an unknown key")]
+    UnknownKey,
     /// Its time is over.
     #[error("the token has expired")]
     Expired,
@@ -172,15 +176,28 @@ pub enum BadToken {
 pub struct Tokens(Arc<Inner>);
 
 struct Inner {
-    kid: String,
-    signing: EncodingKey,
-    checking: HashMap<String, DecodingKey>,
-    public_keys: Vec<(String, Vec<u8>)>,
+    keys: RwLock<Arc<Keys>>,
+    /// When the keys were last read because of a token of an unknown one.
+    learned: Mutex<Option<Instant>>,
     validation: Validation,
     /// What was verified already, under the hash of the token: checking a signature costs more than most queries.
     verified: Cache<[u8; 32], Arc<Claims>>,
     clock: Clock,
 }
+
+/// The keys as they were read.
+struct Keys {
+    /// Those that sign from a moment on, the latest last.
+    signing: Vec<(DateTime<Utc>, String, EncodingKey)>,
+    checking: HashMap<String, DecodingKey>,
+    public_keys: Vec<(String, Vec<u8>)>,
+}
+
+/// How long a new key is known before it signs.
+pub const LEAD: TimeDelta = TimeDelta::minutes(5);
+
+/// How long after one unknown key the keys are not read for another: anybody can make one up.
+const LEARNING: Duration = Duration::from_secs(10);
 
 impl Tokens {
     /// Loads the keys from the database; the first process ever makes the first one.
@@ -189,37 +206,74 @@ impl Tokens {
         clock: &Clock,
         conn: &mut AsyncPgConnection,
     ) -> anyhow::Result<Self> {
-        let keys = signing_key::all_or_first(|| new_key(master, clock.now()), conn).await?;
+        let first = || new_key(master, clock.now(), None);
+        let keys = signing_key::all_or_first(first, conn).await?;
         Self::from_keys(&keys, master, clock.clone())
     }
 
     fn from_keys(keys: &[SigningKey], master: &MasterKeys, clock: Clock) -> anyhow::Result<Self> {
-        let newest = keys
-            .last()
-            .ok_or_else(|| anyhow::anyhow!("there is no signing key"))?;
-        let secret = master.open(&purpose(&newest.kid), &newest.secret_sealed)?;
         Ok(Self(Arc::new(Inner {
-            kid: newest.kid.clone(),
-            signing: EncodingKey::from_ed_der(&secret),
-            checking: keys
-                .iter()
-                .map(|key| (key.kid.clone(), DecodingKey::from_ed_der(&key.public_key)))
-                .collect(),
-            public_keys: keys
-                .iter()
-                .map(|key| (key.kid.clone(), key.public_key.clone()))
-                .collect(),
+            keys: RwLock::new(Arc::new(Keys::of(keys, master)?)),
+            learned: Mutex::new(None),
             validation: validation(),
             verified: Cache::new(REMEMBERED),
             clock,
         })))
     }
 
+    /// Reads the keys again: another process may have added one, or taken one away.
+    pub async fn reload(
+        &self,
+        master: &MasterKeys,
+        conn: &AsyncPgConnection,
+    ) -> anyhow::Result<()> {
+        let keys = Arc::new(Keys::of(&signing_key::all(conn).await?, master)?);
+        let before = {
+            let mut present = self.0.keys.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *present, keys.clone())
+        };
+        let stays = |kid: &String| keys.checking.contains_key(kid);
+        if !before.checking.keys().all(stays) {
+            self.0.verified.clear();
+        }
+        Ok(())
+    }
+
+    /// May the keys be read because of a token of an unknown one? Not again for a moment then.
+    pub fn may_learn(&self) -> bool {
+        let mut learned = self
+            .0
+            .learned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let may = learned.is_none_or(|at| at.elapsed() >= LEARNING);
+        if may {
+            *learned = Some(Instant::now());
+        }
+        may
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        let keys = self.0.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.clone()
+    }
+
+    /// The key that signs now.
+    pub fn signing_kid(&self) -> Option<String> {
+        let keys = self.keys();
+        keys.signing_at(self.0.clock.now())
+            .map(|(kid, _)| kid.to_owned())
+    }
+
     /// The token for these claims.
     pub fn sign(&self, claims: &Claims) -> anyhow::Result<String> {
+        let keys = self.keys();
+        let (kid, key) = keys
+            .signing_at(self.0.clock.now())
+            .ok_or_else(|| anyhow::anyhow!("there is no key to sign with"))?;
         let mut header = Header::new(Algorithm::EdDSA);
-        header.kid = Some(self.0.kid.clone());
-        Ok(jsonwebtoken::encode(&header, claims, &self.0.signing)?)
+        header.kid = Some(kid.to_owned());
+        Ok(jsonwebtoken::encode(&header, claims, key)?)
     }
 
     /// What a genuine token says, for as long as it is good.
@@ -243,10 +297,9 @@ impl Tokens {
 
     fn read(&self, token: &str) -> Result<Claims, BadToken> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| BadToken::Invalid)?;
-        let key = header
-            .kid
-            .and_then(|kid| self.0.checking.get(&kid))
-            .ok_or(BadToken::Invalid)?;
+        let kid = header.kid.ok_or(BadToken::Invalid)?;
+        let keys = self.keys();
+        let key = keys.checking.get(&kid).ok_or(BadToken::UnknownKey)?;
         // The algorithm comes from us, never from the token.
         let data = jsonwebtoken::decode::<Claims>(token, key, &self.0.validation)
             .map_err(|_| BadToken::Invalid)?;
@@ -261,7 +314,44 @@ impl Tokens {
                 "kid": kid, "x": BASE64_URL_SAFE_NO_PAD.encode(public),
             })
         };
-        serde_json::json!({ "keys": self.0.public_keys.iter().map(key).collect::<Vec<_>>() })
+        serde_json::json!({ "keys": self.keys().public_keys.iter().map(key).collect::<Vec<_>>() })
+    }
+}
+
+impl Keys {
+    /// The newest must be one that the master keys open; an older one that they do not only checks.
+    fn of(keys: &[SigningKey], master: &MasterKeys) -> anyhow::Result<Self> {
+        let mut signing = Vec::new();
+        for (place, key) in keys.iter().enumerate() {
+            match master.open(&purpose(&key.kid), &key.secret_sealed) {
+                Ok(secret) => {
+                    let from = key.signs_from.unwrap_or(key.created_at);
+                    signing.push((from, key.kid.clone(), EncodingKey::from_ed_der(&secret)));
+                }
+                Err(error) if place + 1 == keys.len() => return Err(error.into()),
+                Err(_) => {}
+            }
+        }
+        anyhow::ensure!(!signing.is_empty(), "there is no signing key");
+        signing.sort_by_key(|(from, ..)| *from);
+        let checking =
+            |key: &SigningKey| (key.kid.clone(), DecodingKey::from_ed_der(&key.public_key));
+        Ok(Self {
+            signing,
+            checking: keys.iter().map(checking).collect(),
+            public_keys: keys
+                .iter()
+                .map(|key| (key.kid.clone(), key.public_key.clone()))
+                .collect(),
+        })
+    }
+
+    /// The latest that signs by now; before the first does, that one all the same.
+    fn signing_at(&self, now: DateTime<Utc>) -> Option<(&str, &EncodingKey)> {
+        let newest = self.signing.iter().rev().find(|(from, ..)| *from <= now);
+        newest
+            .or(self.signing.first())
+            .map(|(_, kid, key)| (kid.as_str(), key))
     }
 }
 
@@ -281,11 +371,17 @@ fn hash(token: &str) -> [u8; 32] {
     hash
 }
 
-fn purpose(kid: &str) -> String {
+/// What the secret of a key is sealed for.
+pub fn purpose(kid: &str) -> String {
     format!("signing key {kid}")
 }
 
-fn new_key(master: &MasterKeys, now: DateTime<Utc>) -> anyhow::Result<SigningKey> {
+/// A new key, which signs from a moment on, or at once.
+pub fn new_key(
+    master: &MasterKeys,
+    now: DateTime<Utc>,
+    signs_from: Option<DateTime<Utc>>,
+) -> anyhow::Result<SigningKey> {
     let secret = Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new())?;
     let pair = Ed25519KeyPair::from_pkcs8(secret.as_ref())?;
     let kid = BASE64_URL_SAFE_NO_PAD.encode(crate::crypto::random::<9>());
@@ -294,6 +390,7 @@ fn new_key(master: &MasterKeys, now: DateTime<Utc>) -> anyhow::Result<SigningKey
         public_key: pair.public_key().as_ref().to_vec(),
         kid,
         created_at: now,
+        signs_from,
     })
 }
 
@@ -303,7 +400,7 @@ mod tests {
 
     fn tokens(clock: &Clock) -> (Tokens, SigningKey) {
         let master = MasterKeys::parse(&MasterKeys::generate()).unwrap();
-        let key = new_key(&master, clock.now()).unwrap();
+        let key = new_key(&master, clock.now(), None).unwrap();
         (
             Tokens::from_keys(std::slice::from_ref(&key), &master, clock.clone()).unwrap(),
             key,
@@ -381,7 +478,7 @@ mod tests {
             .unwrap(),
             String::new(),
         ] {
-            assert_eq!(ours.verify(&bad), Err(BadToken::Invalid), "{bad}");
+            assert!(ours.verify(&bad).is_err(), "{bad}");
         }
     }
 
@@ -394,7 +491,7 @@ mod tests {
         let sign = |change: &dyn Fn(&mut serde_json::Map<String, serde_json::Value>)| {
             let mut value = serde_json::to_value(claims(&clock)).unwrap();
             change(value.as_object_mut().unwrap());
-            jsonwebtoken::encode(&header, &value, &tokens.0.signing).unwrap()
+            jsonwebtoken::encode(&header, &value, &tokens.keys().signing[0].2).unwrap()
         };
         assert!(tokens.verify(&sign(&|_| ())).is_ok());
         let endless = sign(&|claims| drop(claims.remove("exp")));

@@ -150,3 +150,38 @@ pub fn other_health(
         ))
         .returning(paid_settings::health)
 }
+
+/// Sealed auth codes of the stores after one, with their stores: for the service, which seals them anew.
+pub async fn sealed(
+    after: Option<StoreId>,
+    limit: i64,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<(StoreId, Vec<u8>)>> {
+    let after = after.map_or(uuid::Uuid::nil(), |store| store.0);
+    paid_settings::table
+        .filter(paid_settings::store_id.gt(after))
+        .filter(paid_settings::auth_code_sealed.is_not_null())
+        .order(paid_settings::store_id)
+        .limit(limit)
+        .select((
+            paid_settings::store_id,
+            paid_settings::auth_code_sealed.assume_not_null(),
+        ))
+        .load(&mut &*conn)
+        .await
+}
+
+/// Writes an auth code that was sealed anew, unless it is another one by now.
+pub async fn reseal(
+    store: StoreId,
+    before: &[u8],
+    sealed: &[u8],
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    diesel::update(paid_settings::table.find(store))
+        .filter(paid_settings::auth_code_sealed.eq(before))
+        .set(paid_settings::auth_code_sealed.eq(sealed))
+        .execute(conn)
+        .await
+        .map(drop)
+}

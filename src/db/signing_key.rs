@@ -17,6 +17,8 @@ pub struct SigningKey {
     /// The public half.
     pub public_key: Vec<u8>,
     pub created_at: DateTime<Utc>,
+    /// From when on it signs; `None`: since it is there.
+    pub signs_from: Option<DateTime<Utc>>,
 }
 
 /// Every key, the newest last. Where there is none yet, `first` makes it; of several processes that start together
@@ -29,11 +31,7 @@ pub async fn all_or_first(
         diesel::sql_query("LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE")
             .execute(conn)
             .await?;
-        let keys: Vec<SigningKey> = signing_keys::table
-            .order((signing_keys::created_at.asc(), signing_keys::kid.asc()))
-            .select(SigningKey::as_select())
-            .load(conn)
-            .await?;
+        let keys = all(conn).await?;
         if !keys.is_empty() {
             return Ok(keys);
         }
@@ -45,4 +43,44 @@ pub async fn all_or_first(
         Ok(vec![key])
     })
     .await
+}
+
+/// Every key, the newest last.
+pub async fn all(conn: &AsyncPgConnection) -> QueryResult<Vec<SigningKey>> {
+    signing_keys::table
+        .order((signing_keys::created_at.asc(), signing_keys::kid.asc()))
+        .select(SigningKey::as_select())
+        .load(&mut &*conn)
+        .await
+}
+
+/// Adds a key.
+pub async fn insert(key: &SigningKey, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    diesel::insert_into(signing_keys::table)
+        .values(key)
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+/// Removes a key.
+pub async fn delete(kid: &str, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    diesel::delete(signing_keys::table.find(kid))
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+/// Writes a secret that was encrypted anew, unless it is another one by now.
+pub async fn reseal(
+    key: &SigningKey,
+    sealed: &[u8],
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<bool> {
+    let written = diesel::update(signing_keys::table.find(&key.kid))
+        .filter(signing_keys::secret_sealed.eq(&key.secret_sealed))
+        .set(signing_keys::secret_sealed.eq(sealed))
+        .execute(conn)
+        .await?;
+    Ok(written == 1)
 }

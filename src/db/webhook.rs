@@ -375,3 +375,47 @@ pub async fn scopes_of_client(
         .await
         .optional()
 }
+
+/// Webhooks after one, of all stores: for the service, which seals their secrets anew.
+pub async fn sealed(
+    after: Option<(StoreId, WebhookId)>,
+    limit: i64,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<Webhook>> {
+    let (store, id) = after.map_or((Uuid::nil(), Uuid::nil()), |(store, id)| (store.0, id.0));
+    let later = webhooks::store_id
+        .gt(store)
+        .or(webhooks::store_id.eq(store).and(webhooks::id.gt(id)));
+    webhooks::table
+        .filter(later)
+        .order((webhooks::store_id, webhooks::id))
+        .limit(limit)
+        .select(Webhook::as_select())
+        .load(&mut &*conn)
+        .await
+}
+
+/// Writes secrets that were sealed anew, unless they are others by now.
+pub async fn reseal(
+    webhook: &Webhook,
+    secret: Option<&[u8]>,
+    former: Option<&[u8]>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    let key = (webhook.store_id, webhook.id);
+    if let Some(secret) = secret {
+        diesel::update(webhooks::table.find(key))
+            .filter(webhooks::secret_sealed.eq(&webhook.secret_sealed))
+            .set(webhooks::secret_sealed.eq(secret))
+            .execute(conn)
+            .await?;
+    }
+    if let Some(former) = former {
+        diesel::update(webhooks::table.find(key))
+            .filter(webhooks::former_sealed.eq(&webhook.former_sealed))
+            .set(webhooks::former_sealed.eq(former))
+            .execute(conn)
+            .await?;
+    }
+    Ok(())
+}

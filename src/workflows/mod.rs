@@ -24,6 +24,7 @@
 //! | [`password`] | looks at a password given at a login |
 //! | [`session`] | opens, refreshes and ends sessions of members and staff |
 //! | [`event_log`], [`horizon`] | read the log without missing a line |
+//! | [`keys`] | replaces signing keys, and seals secrets anew |
 //! | [`settings`] | changes a store's settings, and tests them |
 //! | [`application`] | submits and refreshes Paid applications |
 //! | [`job`] | bulk work, item by item |
@@ -44,6 +45,7 @@ pub mod durable;
 pub mod event_log;
 pub mod horizon;
 pub mod job;
+pub mod keys;
 pub mod member;
 pub mod order;
 pub mod password;

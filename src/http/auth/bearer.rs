@@ -42,6 +42,23 @@ pub fn token(request: &HttpRequest) -> Result<Option<Result<Arc<Claims>, BadToke
     Ok(Some(found))
 }
 
+/// Where the token is of an unknown key, reads the keys anew: another process may have made it.
+pub async fn learn(request: &HttpRequest) {
+    let unknown = matches!(token(request), Ok(Some(Err(BadToken::UnknownKey))));
+    let Ok(app) = app(request) else { return };
+    if !unknown || !app.tokens.may_learn() {
+        return;
+    }
+    let reloaded = match app.db().await {
+        Ok(conn) => app.tokens.reload(&app.keys, &conn).await,
+        Err(error) => Err(error.into()),
+    };
+    match reloaded {
+        Ok(()) => drop(request.extensions_mut().remove::<Checked>()),
+        Err(error) => tracing::error!(%error, "the signing keys could not be read anew"),
+    }
+}
+
 /// What the token says, if it is good and for this API.
 pub fn claims(request: &HttpRequest, audience: Audience) -> Result<Arc<Claims>, Error> {
     let missing = || Code::TokenMissing.because("Send an access token: Authorization: Bearer …");
@@ -51,7 +68,7 @@ pub fn claims(request: &HttpRequest, audience: Audience) -> Result<Arc<Claims>, 
             BadToken::Expired => {
                 Code::TokenExpired.because("The access token has expired. Refresh the session.")
             }
-            BadToken::Invalid => invalid(),
+            BadToken::Invalid | BadToken::UnknownKey => invalid(),
         })?;
     if claims.aud != audience {
         return Err(Code::WrongAudience.because(format!(

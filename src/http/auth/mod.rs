@@ -67,6 +67,7 @@ pub async fn admin_credentials(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     share::for_request(async {
+        bearer::learn(request.request()).await;
         let found = admin::look(request.request()).await;
         request.extensions_mut().insert(found);
         next.call(request)
@@ -95,6 +96,7 @@ pub async fn storefront_credentials(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     share::for_request(async {
+        bearer::learn(request.request()).await;
         let found = storefront::look(request.request()).await;
         request.extensions_mut().insert(found);
         next.call(request)

@@ -2,6 +2,7 @@
 
 mod calls;
 mod connections;
+mod keys;
 mod kill;
 mod lease;
 mod resume;

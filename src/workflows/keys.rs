@@ -1,0 +1,143 @@
+//! The keys of the service: those that sign tokens are replaced one after the other, and what the master keys sealed is sealed
+//! anew. All of it while any number of processes run.
+
+use chrono::{DateTime, Utc};
+
+use super::provider::auth_code_purpose;
+use super::webhook::manage;
+use crate::app::App;
+use crate::db::signing_key::{self, SigningKey};
+use crate::db::{paid_settings, webhook};
+use crate::domain::StoreId;
+use crate::tokens;
+
+/// How many rows are sealed anew between two looks for more.
+const PORTION: i64 = 200;
+
+/// Makes a key that signs tokens: after [`tokens::LEAD`], when every process knows it; or at once. The keys before it still
+/// check what they have signed.
+pub async fn rotate(app: &App, at_once: bool) -> anyhow::Result<SigningKey> {
+    let now = app.clock.now();
+    let from = if at_once { now } else { now + tokens::LEAD };
+    let key = tokens::new_key(&app.keys, now, Some(from))?;
+    let conn = &mut *app.db().await?;
+    signing_key::insert(&key, conn).await?;
+    app.tokens.reload(&app.keys, conn).await?;
+    Ok(key)
+}
+
+/// A key as it is listed.
+pub struct Listed {
+    /// Its name.
+    pub kid: String,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// Does it sign now?
+    pub signs: bool,
+    /// From when on it signs, if it does not yet.
+    pub signs_from: Option<DateTime<Utc>>,
+}
+
+/// Every key, the newest last.
+pub async fn list(app: &App) -> anyhow::Result<Vec<Listed>> {
+    let keys = signing_key::all(&*app.db().await?).await?;
+    let signing = app.tokens.signing_kid();
+    let listed = |key: SigningKey| Listed {
+        signs: signing.as_ref() == Some(&key.kid),
+        kid: key.kid,
+        created_at: key.created_at,
+        signs_from: key.signs_from,
+    };
+    Ok(keys.into_iter().map(listed).collect())
+}
+
+/// Takes a key away: what it has signed is useless as soon as the processes have read the keys again, within a minute.
+///
+/// # Errors
+/// If it is not there, or signs, or is to sign next.
+pub async fn retire(app: &App, kid: &str) -> anyhow::Result<()> {
+    let conn = &mut *app.db().await?;
+    app.tokens.reload(&app.keys, conn).await?;
+    let keys = signing_key::all(conn).await?;
+    let key = keys.into_iter().find(|key| key.kid == kid);
+    let key = key.ok_or_else(|| anyhow::anyhow!("there is no key {kid:?}"))?;
+    let waits = key.signs_from.is_some_and(|from| from > app.clock.now());
+    anyhow::ensure!(
+        !waits && app.tokens.signing_kid().as_deref() != Some(kid),
+        "{kid:?} signs, or is to sign next; make another with `kakeuri keys rotate` first"
+    );
+    signing_key::delete(kid, conn).await?;
+    app.tokens.reload(&app.keys, conn).await
+}
+
+/// How much was sealed anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resealed {
+    /// Values that the newest master key seals by now.
+    pub resealed: usize,
+    /// Values that none of the master keys opens; they were left.
+    pub unreadable: usize,
+}
+
+/// Seals whatever stays with the newest of the master keys: signing keys, auth codes, secrets of webhooks. Broken off, it is
+/// begun again; a value that is changed meanwhile is left to whoever changes it.
+pub async fn reseal(app: &App) -> anyhow::Result<Resealed> {
+    let mut done = Resealed::default();
+    for key in signing_key::all(&*app.db().await?).await? {
+        let purpose = tokens::purpose(&key.kid);
+        if let Some(sealed) = anew(app, &purpose, &key.secret_sealed, &mut done) {
+            signing_key::reseal(&key, &sealed, &mut *app.db().await?).await?;
+        }
+    }
+    let mut after = None;
+    loop {
+        let rows = paid_settings::sealed(after, PORTION, &*app.db().await?).await?;
+        let Some((last, _)) = rows.last() else { break };
+        after = Some(*last);
+        for (store, sealed) in &rows {
+            if let Some(new) = anew(app, &auth_code_purpose(*store), sealed, &mut done) {
+                paid_settings::reseal(*store, sealed, &new, &mut *app.db().await?).await?;
+            }
+        }
+    }
+    reseal_webhooks(app, &mut done).await?;
+    Ok(done)
+}
+
+async fn reseal_webhooks(app: &App, done: &mut Resealed) -> anyhow::Result<()> {
+    let mut after: Option<(StoreId, crate::domain::WebhookId)> = None;
+    loop {
+        let rows = webhook::sealed(after, PORTION, &*app.db().await?).await?;
+        let Some(last) = rows.last() else {
+            return Ok(());
+        };
+        after = Some((last.store_id, last.id));
+        for row in &rows {
+            let purpose = manage::purpose(row.store_id, row.id);
+            let secret = anew(app, &purpose, &row.secret_sealed, done);
+            let former = row.former_sealed.as_deref();
+            let former = former.and_then(|sealed| anew(app, &purpose, sealed, done));
+            if secret.is_some() || former.is_some() {
+                let conn = &mut *app.db().await?;
+                webhook::reseal(row, secret.as_deref(), former.as_deref(), conn).await?;
+            }
+        }
+    }
+}
+
+/// A value sealed with the newest key, unless it is already, or cannot be opened.
+fn anew(app: &App, purpose: &str, sealed: &[u8], done: &mut Resealed) -> Option<Vec<u8>> {
+    if app.keys.is_newest(sealed) {
+        return None;
+    }
+    match app.keys.open(purpose, sealed) {
+        Ok(secret) => {
+            done.resealed += 1;
+            Some(app.keys.seal(purpose, &secret))
+        }
+        Err(_) => {
+            done.unreadable += 1;
+            None
+        }
+    }
+}

@@ -95,9 +95,7 @@ pub async fn serve(config: Config, options: Serve, log: WorkerGuard) -> anyhow::
         )
         .await;
     }
-    drop(booted);
-    drop(app);
-    drop(log);
+    drop((booted, app, log));
     // A task that never ends must not keep the process: everything that matters is in the database.
     std::process::exit(0)
 }

@@ -323,7 +323,7 @@ async fn answered_to_drops(mut stream: TcpStream, drops: bool) -> String {
 
 #[actix_web::test]
 async fn who_sends_next_to_nothing_does_not_hold_a_connection() {
-    let app = TestApp::start_with(&[("KAKEURI_CLIENT_TIMEOUT", "500ms")]).await;
+    let app = TestApp::start_with(&[("KAKEURI_CLIENT_TIMEOUT", "1s")]).await;
     let token = app.token(Scope::ALL, chrono::TimeDelta::days(1));
     let head = |path: &str, kind: &str| {
         format!(

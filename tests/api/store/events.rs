@@ -187,3 +187,60 @@ async fn events_hold_no_personal_value_and_no_secret() {
         assert!(!text.contains(private), "{private}");
     }
 }
+
+/// The numbers are drawn in one order and committed in another: ten writers hold theirs for a while, each for another.
+#[actix_web::test]
+async fn of_ten_thousand_events_by_ten_writers_two_readers_miss_none_and_see_none_twice() {
+    let app = TestApp::start().await;
+    let (_, begin) = page(&app, "").await;
+    let followed = format!("/v1/admin/events/stream?cursor={begin}&actor=system");
+    let mut stream = app.admin().stream(&followed).await;
+    let writers = (0..10).map(|_| write_a_thousand(&app));
+    let reader = async {
+        let (mut seen, mut cursor) = (Vec::new(), begin.clone());
+        while seen.len() < 10_000 {
+            let (some, next) = page(&app, &format!("limit=200&actor=system&cursor={cursor}")).await;
+            seen.extend(some.into_iter().map(|event| event["id"].clone()));
+            cursor = next;
+        }
+        // There is nothing more, and nothing came behind.
+        assert_eq!(
+            page(&app, &format!("actor=system&cursor={cursor}"))
+                .await
+                .0
+                .len(),
+            0
+        );
+        let (all, _) = page(&app, &format!("limit=200&actor=system&cursor={begin}")).await;
+        assert_eq!(all[0]["id"], seen[0]);
+        seen
+    };
+    let follower = async {
+        let messages = stream.take(10_000).await;
+        let ids = messages
+            .into_iter()
+            .map(|message| message.data["id"].clone());
+        ids.collect::<Vec<_>>()
+    };
+    let (_, seen, followed) =
+        tokio::join!(futures_util::future::join_all(writers), reader, follower);
+    assert_eq!(seen, followed);
+    let mut distinct: Vec<_> = seen.iter().map(|id| id.as_str().unwrap()).collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    assert_eq!((seen.len(), distinct.len()), (10_000, 10_000));
+}
+
+async fn write_a_thousand(app: &TestApp) {
+    let mut conn = app.watcher().await;
+    let ten = format!(
+        "WITH written AS (INSERT INTO events (store_id, seq, id, type, subject_type, subject_id, actor, data, created_at) \
+         SELECT '{}', 0, gen_random_uuid(), 'product.changed', 'product', gen_random_uuid(), 'system', '{{}}', now() \
+         FROM generate_series(1, 10) RETURNING seq) \
+         SELECT pg_sleep(random() * 0.02 + 0 * count(seq)) FROM written",
+        app.store.store_id
+    );
+    for _ in 0..100 {
+        diesel::sql_query(&ten).execute(&mut conn).await.unwrap();
+    }
+}

@@ -76,11 +76,11 @@ pub async fn reseal(
     key: &SigningKey,
     sealed: &[u8],
     conn: &mut AsyncPgConnection,
-) -> QueryResult<bool> {
-    let written = diesel::update(signing_keys::table.find(&key.kid))
+) -> QueryResult<()> {
+    diesel::update(signing_keys::table.find(&key.kid))
         .filter(signing_keys::secret_sealed.eq(&key.secret_sealed))
         .set(signing_keys::secret_sealed.eq(sealed))
         .execute(conn)
-        .await?;
-    Ok(written == 1)
+        .await
+        .map(drop)
 }

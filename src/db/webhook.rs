@@ -58,6 +58,16 @@ pub struct Among {
     pub client: Option<ClientId>,
 }
 
+impl Among {
+    /// All of a store.
+    pub fn all_of(store: StoreId) -> Self {
+        Self {
+            store,
+            client: None,
+        }
+    }
+}
+
 /// The right to deliver to a webhook, until the lease ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Lease {

@@ -3,10 +3,11 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
+use super::overlap::overlap;
 use crate::app::App;
 use crate::db::client::{self, Client};
 use crate::domain::ClientId;
@@ -23,9 +24,6 @@ use crate::http::page::PageParams;
 use crate::http::path::Id;
 use crate::http::query::{Listing, NoFilter};
 use crate::workflows::client::{self as clients, Terms};
-
-/// How long the secret before may be good beside its successor, in minutes: a week.
-const LONGEST_OVERLAP: i64 = 7 * 24 * 60;
 
 /// The routes.
 pub fn routes(registry: &mut Registry<'_, '_>) {
@@ -114,16 +112,6 @@ struct RotateIn {
     /// How long it is good beside its successor. Without that it is useless at once, and so is every token that was made.
     #[schema(minimum = 0, maximum = 10080, default = 0, example = 60)]
     overlap_minutes: i64,
-}
-
-impl RotateIn {
-    fn overlap(&self) -> Result<TimeDelta, Error> {
-        if (0..=LONGEST_OVERLAP).contains(&self.overlap_minutes) {
-            return Ok(TimeDelta::minutes(self.overlap_minutes));
-        }
-        let message = "From 0 to 10080 minutes, a week.";
-        Err(Error::invalid("/overlap_minutes", "out_of_range", message))
-    }
 }
 
 impl From<ClientIn> for Terms {
@@ -328,9 +316,12 @@ async fn rotate_client_secret(
     let (client, secret) = match begun {
         Begun::Resumed(made) => made,
         Begun::Fresh((ticket, OptionalBody(body))) => {
-            let (overlap, context) = (body.overlap()?, admin.context(&if_match, &ticket));
+            let (good_for, context) = (
+                overlap(body.overlap_minutes)?,
+                admin.context(&if_match, &ticket),
+            );
             let rotated =
-                clients::rotate_secret(&app, id.0, overlap, &admin.scopes(), &context).await?;
+                clients::rotate_secret(&app, id.0, good_for, &admin.scopes(), &context).await?;
             (rotated.0, Some(rotated.1))
         }
     };

@@ -15,6 +15,7 @@ mod member_out;
 mod members;
 mod order_out;
 mod orders;
+mod overlap;
 mod payments;
 mod products;
 mod reconciliation;

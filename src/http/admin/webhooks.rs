@@ -3,10 +3,11 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
+use super::overlap::overlap;
 use crate::app::App;
 use crate::db::webhook::{self, Webhook};
 use crate::domain::webhook::{DisabledReason, WebhookStatus};
@@ -22,9 +23,6 @@ use crate::http::page::PageParams;
 use crate::http::path::Id;
 use crate::http::query::{Listing, NoFilter};
 use crate::workflows::webhook::manage::{self, Maker, Terms};
-
-/// How long the secret before may sign beside its successor, in minutes: a week.
-const LONGEST_OVERLAP: i64 = 7 * 24 * 60;
 
 /// The routes.
 pub fn routes(registry: &mut Registry<'_, '_>) {
@@ -119,16 +117,6 @@ impl Default for RotateWebhookSecretIn {
         Self {
             overlap_minutes: 24 * 60,
         }
-    }
-}
-
-impl RotateWebhookSecretIn {
-    fn overlap(&self) -> Result<TimeDelta, Error> {
-        if (0..=LONGEST_OVERLAP).contains(&self.overlap_minutes) {
-            return Ok(TimeDelta::minutes(self.overlap_minutes));
-        }
-        let message = "From 0 to 10080 minutes, a week.";
-        Err(Error::invalid("/overlap_minutes", "out_of_range", message))
     }
 }
 
@@ -344,8 +332,11 @@ async fn rotate_webhook_secret(
     let (webhook, secret) = match begun {
         Begun::Resumed(made) => made,
         Begun::Fresh((ticket, OptionalBody(body))) => {
-            let (overlap, context) = (body.overlap()?, admin.context(&if_match, &ticket));
-            manage::rotate_secret(&app, id.0, overlap, &maker, &context).await?
+            let (good_for, context) = (
+                overlap(body.overlap_minutes)?,
+                admin.context(&if_match, &ticket),
+            );
+            manage::rotate_secret(&app, id.0, good_for, &maker, &context).await?
         }
     };
     admin.require_all(&webhook.scopes)?;

@@ -66,10 +66,7 @@ async fn add(app: &App, webhook: &Webhook, events: &[Event], place: i64) -> Resu
     let mut subjects: Vec<Uuid> = events.iter().map(|event| event.subject_id).collect();
     subjects.sort_unstable();
     subjects.dedup();
-    let among = Among {
-        store: webhook.store_id,
-        client: None,
-    };
+    let among = Among::all_of(webhook.store_id);
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         let present = webhook::lock(among, webhook.id, conn).await?;

@@ -38,10 +38,7 @@ pub async fn settle(
     metrics::counter!("kakeuri_webhook_attempts_total", "outcome" => outcome).increment(1);
     let now = app.clock.now();
     let attempted = attempted(app, webhook, delivery, attempt, now);
-    let among = Among {
-        store: webhook.store_id,
-        client: None,
-    };
+    let among = Among::all_of(webhook.store_id);
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         let Some(mut present) = webhook::lock(among, webhook.id, conn).await? else {

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::holding;
 use crate::paid;
 use crate::tokens::Tokens;
+use crate::workflows::failed_log_ins::FailedLogIns;
 use crate::workflows::horizon::Horizons;
 use crate::workflows::throttle::Throttle;
 
@@ -39,6 +40,8 @@ pub struct App {
     pub egress: Egress,
     /// How far the logs that are read are complete.
     pub horizons: Arc<Horizons>,
+    /// How many failed log-ins the log is told of.
+    pub failed_log_ins: Arc<FailedLogIns>,
     pool: Pool,
     /// How much of `pool` one store may have; `None` for background work, which must never wait behind requests.
     shares: Option<Shares>,
@@ -68,6 +71,7 @@ impl App {
             throttle: Throttle::new(&config.paid),
             egress: Egress::new(config.webhook_allow_private),
             horizons: Arc::default(),
+            failed_log_ins: Arc::default(),
             config: Arc::new(config),
             clock,
             keys: Arc::new(keys),

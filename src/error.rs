@@ -20,12 +20,20 @@ text_enum! {
         InvalidRefreshToken = "invalid_refresh_token" ("更新トークンは使用済みです", "The refresh token was used before"),
         /// Wrong e-mail or password.
         LoginFailed = "login_failed" ("メールアドレスまたはパスワードが違います", "E-mail or password is wrong"),
+        /// The password is right, and a second factor is asked for.
+        SecondFactorRequired = "second_factor_required" ("二段階認証が必要です", "A second factor is needed"),
+        /// The second factor is wrong.
+        SecondFactorInvalid = "second_factor_invalid" ("認証コードが違います", "The code is wrong"),
         /// Credit was refused.
         CreditDeclined = "credit_declined" ("与信枠を利用できません", "Credit was declined"),
         /// The token is for the other API.
         WrongAudience = "wrong_audience" ("トークンの対象が違います", "The token is for the other API"),
         /// The token lacks a scope.
         MissingScope = "missing_scope" ("権限がありません", "The token lacks a scope"),
+        /// Whoever is logged in has to show again who he is.
+        StepUpRequired = "step_up_required" ("再認証が必要です", "Log-in must be confirmed again"),
+        /// The store asks its owners for a second factor.
+        SecondFactorNotSetUp = "second_factor_not_set_up" ("二段階認証が未設定です", "A second factor must be set up"),
         /// A client may not call from there.
         AddressNotAllowed = "address_not_allowed" ("この接続元からは利用できません", "The address is not allowed"),
         /// The member's status forbids it.

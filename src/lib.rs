@@ -32,6 +32,7 @@ pub mod member_csv;
 pub mod paid;
 pub mod passwords;
 pub mod public_keys;
+pub mod second_factor;
 pub mod tokens;
 pub mod worker;
 pub mod workflows;

@@ -26,6 +26,8 @@ pub struct AdminUser {
     pub status: UserStatus,
     pub version: i64,
     pub updated_at: DateTime<Utc>,
+    /// Since when a second factor is asked for.
+    pub second_factor_at: Option<DateTime<Utc>>,
 }
 
 /// Adds one.
@@ -76,6 +78,21 @@ pub async fn lock(
         .find((store, id))
         .select(AdminUser::as_select())
         .for_no_key_update()
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// The one with this id, whom nobody changes until the transaction ends.
+pub async fn hold(
+    store: StoreId,
+    id: UserId,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Option<AdminUser>> {
+    admin_users::table
+        .find((store, id))
+        .select(AdminUser::as_select())
+        .for_share()
         .first(conn)
         .await
         .optional()

@@ -56,6 +56,7 @@ pub mod room;
 #[allow(missing_docs, reason = "generated")]
 pub mod schema;
 mod search;
+pub mod second_factor;
 pub mod session;
 pub mod share;
 pub mod signing_key;

@@ -6,7 +6,6 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::schema::{admin_users, members};
 use crate::domain::member::MemberStatus;
-use crate::domain::permissions::Role;
 use crate::domain::user::UserStatus;
 use crate::domain::{MemberId, StoreId, UserId};
 
@@ -31,16 +30,12 @@ pub async fn of_user(
     store: StoreId,
     email_key: &str,
     conn: &AsyncPgConnection,
-) -> QueryResult<Option<(UserId, Role, Option<String>)>> {
+) -> QueryResult<Option<(UserId, Option<String>)>> {
     admin_users::table
         .filter(admin_users::store_id.eq(store))
         .filter(admin_users::email_key.eq(email_key))
         .filter(admin_users::status.eq(UserStatus::Active))
-        .select((
-            admin_users::id,
-            admin_users::role,
-            admin_users::password_hash,
-        ))
+        .select((admin_users::id, admin_users::password_hash))
         .first(&mut &*conn)
         .await
         .optional()

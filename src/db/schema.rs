@@ -13,6 +13,7 @@ diesel::table! {
         status -> Text,
         version -> Int8,
         updated_at -> Timestamptz,
+        second_factor_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -326,6 +327,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    second_factors (store_id, user_id) {
+        store_id -> Uuid,
+        user_id -> Uuid,
+        secret_sealed -> Bytea,
+        last_step -> Int8,
+        failures -> Int4,
+        failed_at -> Nullable<Timestamptz>,
+        recovery_hashes -> Bytea,
+    }
+}
+
+diesel::table! {
     sessions (store_id, id) {
         store_id -> Uuid,
         id -> Uuid,
@@ -339,6 +352,7 @@ diesel::table! {
         former_refresh_hash -> Nullable<Bytea>,
         rotated_at -> Nullable<Timestamptz>,
         rotated_from -> Nullable<Text>,
+        proved_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -367,6 +381,7 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         applications_per_hour -> Int4,
+        require_second_factor -> Bool,
     }
 }
 
@@ -479,6 +494,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     payments,
     products,
     provider_calls,
+    second_factors,
     sessions,
     signing_keys,
     stores,

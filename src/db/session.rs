@@ -4,11 +4,10 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use uuid::Uuid;
 
-use super::admin_user::AdminUser;
 use super::schema::{admin_users, members, paid_settings, sessions, stores};
 use super::store::{Terms, buying};
+use crate::domain::permissions::Role;
 use crate::domain::user::UserStatus;
 use crate::domain::{MemberId, SessionId, StoreId, UserId};
 
@@ -38,6 +37,8 @@ pub struct Session {
     /// After this it can no longer be refreshed.
     pub expires_at: DateTime<Utc>,
     pub ended_at: Option<DateTime<Utc>>,
+    /// When whoever has it last showed again who he is.
+    pub proved_at: Option<DateTime<Utc>>,
 }
 
 /// Opens a session.
@@ -56,43 +57,20 @@ pub async fn insert_verified(
     password_hash: &str,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<bool> {
-    let of_member = "INSERT INTO sessions (store_id, id, member_id, refresh_hash, created_at, expires_at) \
+    let opened = diesel::sql_query(
+        "INSERT INTO sessions (store_id, id, member_id, refresh_hash, created_at, expires_at) \
          SELECT store_id, $3, id, $5, $6, $7 FROM members \
-         WHERE store_id = $1 AND id = $2 AND password_hash = $4 AND deleted_at IS NULL FOR SHARE";
-    let member = session.member_id.map(|id| id.0);
-    insert_by(of_member, member, session, password_hash, conn).await
-}
-
-/// The same of one of the staff, who may log in.
-pub async fn insert_verified_user(
-    session: &Session,
-    password_hash: &str,
-    conn: &mut AsyncPgConnection,
-) -> QueryResult<bool> {
-    let of_user = "INSERT INTO sessions (store_id, id, user_id, refresh_hash, created_at, expires_at) \
-         SELECT store_id, $3, id, $5, $6, $7 FROM admin_users \
-         WHERE store_id = $1 AND id = $2 AND password_hash = $4 AND status = 'active' FOR SHARE";
-    let user = session.user_id.map(|id| id.0);
-    insert_by(of_user, user, session, password_hash, conn).await
-}
-
-async fn insert_by(
-    statement: &str,
-    owner: Option<Uuid>,
-    session: &Session,
-    password_hash: &str,
-    conn: &mut AsyncPgConnection,
-) -> QueryResult<bool> {
-    let opened = diesel::sql_query(statement)
-        .bind::<sql_types::Uuid, _>(session.store_id)
-        .bind::<sql_types::Nullable<sql_types::Uuid>, _>(owner)
-        .bind::<sql_types::Uuid, _>(session.id)
-        .bind::<sql_types::Text, _>(password_hash)
-        .bind::<sql_types::Binary, _>(&session.refresh_hash)
-        .bind::<sql_types::Timestamptz, _>(session.created_at)
-        .bind::<sql_types::Timestamptz, _>(session.expires_at)
-        .execute(conn)
-        .await?;
+         WHERE store_id = $1 AND id = $2 AND password_hash = $4 AND deleted_at IS NULL FOR SHARE",
+    )
+    .bind::<sql_types::Uuid, _>(session.store_id)
+    .bind::<sql_types::Nullable<sql_types::Uuid>, _>(session.member_id)
+    .bind::<sql_types::Uuid, _>(session.id)
+    .bind::<sql_types::Text, _>(password_hash)
+    .bind::<sql_types::Binary, _>(&session.refresh_hash)
+    .bind::<sql_types::Timestamptz, _>(session.created_at)
+    .bind::<sql_types::Timestamptz, _>(session.expires_at)
+    .execute(conn)
+    .await?;
     Ok(opened == 1)
 }
 
@@ -133,29 +111,66 @@ pub async fn member_of(
         .optional()
 }
 
+/// One of the staff behind a session that still stands, and what bears on how far he may go.
+#[derive(Clone, Debug, Queryable)]
+pub struct Standing {
+    /// What he may do.
+    pub role: Role,
+    /// Since when a second factor is asked of him.
+    pub second_factor_at: Option<DateTime<Utc>>,
+    /// Does the store ask one of its owners?
+    pub store_requires_it: bool,
+    /// When he logged in,
+    pub created_at: DateTime<Utc>,
+    /// and when he last showed again who he is.
+    pub proved_at: Option<DateTime<Utc>>,
+}
+
 /// The member of the staff behind a session that still stands.
 pub async fn user_of(
     store: StoreId,
     id: SessionId,
     user: UserId,
     conn: &AsyncPgConnection,
-) -> QueryResult<Option<AdminUser>> {
+) -> QueryResult<Option<Standing>> {
     admin_users::table
         .inner_join(
             sessions::table.on(sessions::store_id
                 .eq(admin_users::store_id)
                 .and(sessions::user_id.eq(admin_users::id.nullable()))),
         )
+        .inner_join(stores::table.on(stores::store_id.eq(admin_users::store_id)))
         .filter(admin_users::store_id.eq(store))
         .filter(admin_users::id.eq(user))
         .filter(admin_users::status.eq(UserStatus::Active))
         .filter(sessions::store_id.eq(store))
         .filter(sessions::id.eq(id))
         .filter(sessions::ended_at.is_null())
-        .select(AdminUser::as_select())
+        .select((
+            admin_users::role,
+            admin_users::second_factor_at,
+            stores::require_second_factor,
+            sessions::created_at,
+            sessions::proved_at,
+        ))
         .first(&mut &*conn)
         .await
         .optional()
+}
+
+/// Whoever has a session that still stands has shown again who he is.
+pub async fn prove(
+    store: StoreId,
+    id: SessionId,
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    diesel::update(sessions::table.find((store, id)))
+        .filter(sessions::ended_at.is_null())
+        .set(sessions::proved_at.eq(now))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Does this session of neither a member nor the staff still stand: a token of the command line?

@@ -35,6 +35,8 @@ pub struct Store {
     pub unconfirmed_alert_days: i32,
     /// How many registrations an hour may send an application to Paid by themselves.
     pub applications_per_hour: i32,
+    /// Must an owner log in with a second factor?
+    pub require_second_factor: bool,
     pub version: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -57,6 +59,8 @@ pub struct StoreOptions {
     pub unconfirmed_alert_days: i32,
     /// How many registrations an hour may send an application to Paid by themselves.
     pub applications_per_hour: i32,
+    /// Must an owner log in with a second factor?
+    pub require_second_factor: bool,
 }
 
 /// Creates a store.
@@ -82,6 +86,7 @@ pub fn fresh(slug: &str, name: &str, now: DateTime<Utc>) -> Store {
         status_refresh_minutes: 0,
         unconfirmed_alert_days: 30,
         applications_per_hour: 20,
+        require_second_factor: false,
         version: 1,
         created_at: now,
         updated_at: now,

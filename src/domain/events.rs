@@ -44,6 +44,10 @@ text_enum! {
         SessionReuseDetected = "session.reuse_detected" ("更新トークンの再利用", "refresh token reused"),
         /// One of the staff logged in.
         SessionOpened = "session.opened" ("スタッフのログイン", "staff logged in"),
+        /// Somebody failed to log in as one of the staff.
+        SessionFailed = "session.failed" ("スタッフのログイン失敗", "staff log-in failed"),
+        /// Data of many was read as a file.
+        DataExported = "data.exported" ("データの出力", "data exported"),
         /// Somebody was added to the staff.
         UserCreated = "user.created" ("スタッフの登録", "user created"),
         /// One of the staff got a link to set a password with.
@@ -52,6 +56,14 @@ text_enum! {
         UserChanged = "user.changed" ("スタッフの変更", "user changed"),
         /// One of the staff set a password.
         UserPasswordChanged = "user.password_changed" ("スタッフのパスワード変更", "user password changed"),
+        /// One of the staff logs in with a second factor from now on.
+        UserSecondFactorSet = "user.second_factor_set" ("二段階認証の設定", "second factor set"),
+        /// One of the staff has no second factor any more.
+        UserSecondFactorRemoved = "user.second_factor_removed" ("二段階認証の解除", "second factor removed"),
+        /// Too many wrong codes: none is looked at for a while.
+        UserSecondFactorHeld = "user.second_factor_held" ("認証コードの連続失敗", "second factor held"),
+        /// A recovery code was used up.
+        UserRecoveryCodeUsed = "user.recovery_code_used" ("リカバリーコードの使用", "recovery code used"),
         /// All sessions of one of the staff were ended.
         UserSessionsEnded = "user.sessions_ended" ("スタッフのセッション終了", "user sessions ended"),
         /// One of the staff was removed.

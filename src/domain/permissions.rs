@@ -32,6 +32,21 @@ text_enum! {
     }
 }
 
+impl Scope {
+    /// Must one of the staff have shown of late who he is, to change something with it? "What bears on everything asks again
+    /// who it is", docs/rules.md.
+    pub fn asks_again(self) -> bool {
+        use Scope::*;
+        match self {
+            SettingsWrite | ClientsWrite | UsersWrite => true,
+            SettingsRead | MembersRead | MembersWrite | ProductsWrite | OrdersRead
+            | OrdersWrite | PaymentsWrite | EventsRead | WebhooksWrite | MembersImpersonate => {
+                false
+            }
+        }
+    }
+}
+
 text_enum! {
     /// A set of scopes with a name.
     Role {

@@ -88,9 +88,11 @@ pub fn status(code: Code) -> StatusCode {
     use Code::*;
     let status = match code {
         Malformed | IdempotencyKeyMissing => 400,
-        TokenMissing | TokenInvalid | TokenExpired | InvalidRefreshToken | LoginFailed => 401,
+        TokenMissing | TokenInvalid | TokenExpired | InvalidRefreshToken | LoginFailed
+        | SecondFactorRequired | SecondFactorInvalid => 401,
         CreditDeclined => 402,
-        WrongAudience | MissingScope | AddressNotAllowed | MemberNotActive => 403,
+        WrongAudience | MissingScope | AddressNotAllowed | MemberNotActive | StepUpRequired
+        | SecondFactorNotSetUp => 403,
         NotFound => 404,
         MethodNotAllowed => 405,
         BodyTooSlow => 408,
@@ -248,7 +250,9 @@ fn challenge(code: Code) -> Option<HeaderValue> {
         Code::TokenInvalid | Code::TokenExpired => Some(HeaderValue::from_static(
             "Bearer realm=\"kakeuri\", error=\"invalid_token\"",
         )),
-        Code::LoginFailed => Some(HeaderValue::from_static("Bearer realm=\"kakeuri\"")),
+        Code::LoginFailed | Code::SecondFactorRequired | Code::SecondFactorInvalid => {
+            Some(HeaderValue::from_static("Bearer realm=\"kakeuri\""))
+        }
         Code::MissingScope => Some(HeaderValue::from_static(
             "Bearer realm=\"kakeuri\", error=\"insufficient_scope\"",
         )),

@@ -10,6 +10,9 @@ use crate::domain::StoreId;
 use crate::domain::permissions::Scope;
 use crate::error::{Code, Error};
 
+/// Whom the log names where nobody knows who it was.
+pub const SOMEBODY: &str = "visitor";
+
 /// Who acts, for which store, on which version, and with which right to do it once.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {

@@ -4,10 +4,11 @@
 use chrono::{DateTime, Utc};
 
 use super::provider::auth_code_purpose;
+use super::second_factor;
 use super::webhook::manage;
 use crate::app::App;
 use crate::db::signing_key::{self, SigningKey};
-use crate::db::{paid_settings, webhook};
+use crate::db::{paid_settings, second_factor as factors, webhook};
 use crate::domain::StoreId;
 use crate::tokens;
 
@@ -79,7 +80,8 @@ pub struct Resealed {
     pub unreadable: usize,
 }
 
-/// Seals whatever stays with the newest of the master keys: signing keys, auth codes, secrets of webhooks. Broken off, it is
+/// Seals whatever stays with the newest of the master keys: signing keys, auth codes, secrets of webhooks
+/// and of second factors. Broken off, it is
 /// begun again; a value that is changed meanwhile is left to whoever changes it.
 pub async fn reseal(app: &App) -> anyhow::Result<Resealed> {
     let mut done = Resealed::default();
@@ -101,6 +103,7 @@ pub async fn reseal(app: &App) -> anyhow::Result<Resealed> {
         }
     }
     reseal_webhooks(app, &mut done).await?;
+    reseal_second_factors(app, &mut done).await?;
     Ok(done)
 }
 
@@ -120,6 +123,23 @@ async fn reseal_webhooks(app: &App, done: &mut Resealed) -> anyhow::Result<()> {
             if secret.is_some() || former.is_some() {
                 let conn = &mut *app.db().await?;
                 webhook::reseal(row, secret.as_deref(), former.as_deref(), conn).await?;
+            }
+        }
+    }
+}
+
+async fn reseal_second_factors(app: &App, done: &mut Resealed) -> anyhow::Result<()> {
+    let mut after = None;
+    loop {
+        let rows = factors::sealed(after, PORTION, &*app.db().await?).await?;
+        let Some(last) = rows.last() else {
+            return Ok(());
+        };
+        after = Some((last.store_id, last.user_id));
+        for row in &rows {
+            let purpose = second_factor::purpose(row.store_id, row.user_id);
+            if let Some(sealed) = anew(app, &purpose, &row.secret_sealed, done) {
+                factors::reseal(row, &sealed, &mut *app.db().await?).await?;
             }
         }
     }

@@ -22,6 +22,8 @@
 //! | [`client`] | keeps partners' clients |
 //! | [`client_token`] | makes tokens for them |
 //! | [`password`] | looks at a password given at a login |
+//! | [`second_factor`] | sets up and asks for the second factors of the staff |
+//! | [`failed_log_ins`] | how many of them the log is told of |
 //! | [`session`] | opens, refreshes and ends sessions of members and staff |
 //! | [`event_log`], [`horizon`] | read the log without missing a line |
 //! | [`keys`] | replaces signing keys, and seals secrets anew |
@@ -43,6 +45,7 @@ pub mod context;
 pub mod drive;
 pub mod durable;
 pub mod event_log;
+pub mod failed_log_ins;
 pub mod horizon;
 pub mod job;
 pub mod keys;
@@ -53,6 +56,7 @@ pub mod payment;
 pub mod product;
 pub mod provider;
 pub mod reconciliation;
+pub mod second_factor;
 pub mod session;
 pub mod settings;
 pub mod throttle;

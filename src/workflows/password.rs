@@ -1,16 +1,15 @@
 //! Showing at a login that one knows a password. Where there is no such account, that takes as long.
 
-use super::session;
+use super::session::{self, Origin};
 use crate::app::App;
 use crate::db::{password, store};
 use crate::domain::member::MemberStatus;
-use crate::domain::permissions::Role;
 use crate::domain::{MemberId, StoreId, UserId};
 use crate::error::Error;
 use crate::passwords;
 
-/// Somebody of the staff of the store with this short name: who it is, the role, and the hash of the password it has shown.
-/// The address is trimmed and case-folded.
+/// Somebody of the staff of the store with this short name: who it is, and the hash of the password it has shown. The address
+/// is trimmed and case-folded. A failure stands in the store's log.
 ///
 /// # Errors
 /// `login_failed`, whatever was wrong.
@@ -19,25 +18,32 @@ pub async fn of_staff(
     slug: &str,
     email: &str,
     given: String,
-) -> Result<(StoreId, UserId, Role, String), Error> {
-    let found = staff(app, slug, email).await?;
-    let hash = found.as_ref().and_then(|(.., hash)| hash.clone());
+    from: &Origin,
+) -> Result<(StoreId, UserId, String), Error> {
+    let (store, user) = staff(app, slug, email).await?;
+    let hash = user.as_ref().and_then(|(_, hash)| hash.clone());
     let right = passwords::verify(given, hash).await?;
-    let (store, user, role, hash) = found.filter(|_| right).ok_or_else(session::failed)?;
-    Ok((store, user, role, hash.unwrap_or_default()))
+    if let (Some(store), Some((user, Some(hash))), true) = (store, &user, right) {
+        return Ok((store, *user, hash.clone()));
+    }
+    if let Some(store) = store {
+        session::note_failed(app, store, user.map(|(user, _)| user), from);
+    }
+    Err(session::failed())
 }
 
+/// Whom the address may be of, as far as there are such a store and such a user, and the hash of his password.
 async fn staff(
     app: &App,
     slug: &str,
     email: &str,
-) -> Result<Option<(StoreId, UserId, Role, Option<String>)>, Error> {
+) -> Result<(Option<StoreId>, Option<(UserId, Option<String>)>), Error> {
     let conn = app.db().await?;
     let Some(store) = store::find_by_slug(slug, &conn).await? else {
-        return Ok(None);
+        return Ok((None, None));
     };
     let user = password::of_user(store.store_id, email, &conn).await?;
-    Ok(user.map(|(id, role, hash)| (store.store_id, id, role, hash)))
+    Ok((Some(store.store_id), user))
 }
 
 /// A member of the store: who it is, how it stands with the shop, and the hash of the password it has shown. The

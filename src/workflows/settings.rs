@@ -320,6 +320,10 @@ fn changed_options(before: &Store, after: &StoreOptions) -> Vec<&'static str> {
             before.applications_per_hour != after.applications_per_hour,
             "applications_per_hour",
         ),
+        (
+            before.require_second_factor != after.require_second_factor,
+            "require_second_factor",
+        ),
     ];
     fields
         .into_iter()

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::context::{Context, may_grant};
+use super::second_factor;
 use crate::app::App;
 use crate::db::admin_user::{self, AdminUser};
 use crate::db::event::{self, NewEvent, Subject};
@@ -70,6 +71,7 @@ fn fresh(
         version: 1,
         created_at: now,
         updated_at: now,
+        second_factor_at: None,
     }
 }
 
@@ -430,6 +432,28 @@ pub async fn end_sessions(
         let (user, _) = lock(context, id, held, conn).await?;
         session::end_all_of_user(context.store, id, None, now, conn).await?;
         let event = event(EventType::UserSessionsEnded, &user, json!({}));
+        Ok(context.log(&[event], now, conn).await?)
+    })
+    .await
+}
+
+/// Takes the second factor of one of the staff away.
+///
+/// # Errors
+/// 403 `missing_scope`, 404 where there is none, 412 `stale`.
+pub async fn take_second_factor_away(
+    app: &App,
+    id: UserId,
+    held: &[Scope],
+    context: &Context<'_>,
+) -> Result<(), Error> {
+    let now = app.clock.now();
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        let (mut user, _) = lock(context, id, held, conn).await?;
+        context.check_version(user.version)?;
+        second_factor::take_away(&mut user, now, conn).await?;
+        let event = event(EventType::UserSecondFactorRemoved, &user, json!({}));
         Ok(context.log(&[event], now, conn).await?)
     })
     .await

@@ -356,6 +356,7 @@ async fn open_store(app: &App, slug: &str) -> (Store, UserId) {
         created_at: now,
         expires_at: now + TimeDelta::days(3650),
         ended_at: None,
+        proved_at: None,
     };
     session::insert(&session, conn).await.unwrap();
     (store, opened.unwrap())

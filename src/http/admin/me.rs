@@ -7,8 +7,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::users::UserOut;
 use crate::app::App;
-use crate::db::admin_user;
 use crate::db::session::{self, Session};
+use crate::db::{admin_user, second_factor};
 use crate::domain::SessionId;
 use crate::domain::permissions::Scope;
 use crate::error::{Error, OrNotFound as _};
@@ -18,6 +18,7 @@ use crate::http::limits::{Account, Limits, Realm, address};
 use crate::http::once::AnswerKept;
 use crate::http::operation::{Registry, operations};
 use crate::http::path::Id;
+use crate::second_factor::recovery_codes_left;
 use crate::workflows::user;
 
 /// The routes.
@@ -37,6 +38,8 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
 struct MeOut {
     #[serde(flatten)]
     user: UserOut,
+    /// How many recovery codes are left; of whoever has a second factor.
+    recovery_codes_left: Option<usize>,
     /// What the token allows, as far as the role does.
     scopes: Vec<Scope>,
 }
@@ -87,9 +90,16 @@ struct PasswordIn {
 )]
 async fn get_me(admin: Admin<AnyScope>, app: Data<App>) -> Result<HttpResponse, Error> {
     let (user, _) = admin.user()?;
-    let user = admin_user::find(admin.store, user, &*app.db().await?).await?;
+    let conn = &*app.db().await?;
+    let found = admin_user::find(admin.store, user, conn).await?;
+    let user = found.or_not_found()?;
+    let factor = match user.second_factor_at {
+        Some(_) => second_factor::find(admin.store, user.id, conn).await?,
+        None => None,
+    };
     Ok(HttpResponse::Ok().json(MeOut {
-        user: user.or_not_found()?.into(),
+        user: user.into(),
+        recovery_codes_left: factor.map(|factor| recovery_codes_left(&factor.recovery_hashes)),
         scopes: admin.scopes(),
     }))
 }

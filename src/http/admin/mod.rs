@@ -19,6 +19,7 @@ mod overlap;
 mod payments;
 mod products;
 mod reconciliation;
+mod second_factor;
 mod sessions;
 mod settings;
 mod summary;
@@ -58,6 +59,7 @@ pub fn described() -> impl HttpServiceFactory + OpenApiFactory + 'static {
 fn resources(registry: &mut Registry<'_, '_>) {
     sessions::routes(registry);
     me::routes(registry);
+    second_factor::routes(registry);
     users::routes(registry);
     clients::routes(registry);
     webhooks::routes(registry);

@@ -305,6 +305,7 @@ enum ResolvedOut {
         (status = 200, description = "Resolved, or tried again: the order or the member", body = ResolvedOut),
         (status = 202, description = "Paid has not answered yet", body = ResolvedOut),
         (status = 402, description = "`credit_declined`: Paid does not cover the pushed amount"),
+        (status = 403, description = "`step_up_required`: `abandon` asks the staff to show again who they are"),
         (status = 409, description = "`action_not_allowed`, `payment_operation_in_progress`"),
         (status = 501, description = "`not_supported_by_provider`"),
         (status = 502, description = "`provider_auth_failed`, `provider_rejected_request`"),
@@ -338,6 +339,9 @@ async fn resolve_reconciliation(
         Begun::Fresh(fresh) => fresh,
     };
     let wish = body.0.checked()?;
+    if wish.action == Resolution::Abandon {
+        admin.require_proof()?;
+    }
     match row {
         ListedSubject::Order(id) => {
             let context = admin.context(&if_match, &ticket);

@@ -3,20 +3,28 @@
 use crate::http::operation::Registry;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use secrecy::SecretString;
 
 use crate::app::App;
 use crate::error::Error;
 use crate::http::auth::refresh::{__path_refresh_session, refresh_session};
 use crate::http::auth::{Admin, AnyScope, Stranger};
 use crate::http::body::Body;
-use crate::http::limits::{Account, Limits, Realm, address};
+use crate::http::limits::{Account, Limits, Realm, address, origin};
 use crate::http::operation::operations;
 use crate::workflows::password;
+use crate::workflows::second_factor::Proof;
 use crate::workflows::session::{self, SessionOut};
 
 /// The routes.
 pub fn routes(registry: &mut Registry<'_, '_>) {
-    operations!(registry, create_session, refresh_session, end_session);
+    operations!(
+        registry,
+        create_session,
+        refresh_session,
+        step_up,
+        end_session
+    );
 }
 
 /// A login.
@@ -30,11 +38,34 @@ struct AdminLoginIn {
     email: String,
     #[schema(example = "correct horse battery")]
     password: String,
+    /// The code that the app shows, of whoever has a second factor.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = json!(null))]
+    totp: Option<SecretString>,
+    /// In its place, a recovery code: of whoever has lost the app.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = json!(null))]
+    recovery_code: Option<SecretString>,
+}
+
+/// What one shows again; one of them is enough.
+#[derive(serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct StepUpIn {
+    /// The password.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "correct horse battery")]
+    password: Option<SecretString>,
+    /// The code that the app shows.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = json!(null))]
+    totp: Option<SecretString>,
 }
 
 /// Log in as a member of the staff
 ///
-/// A wrong store, a wrong address and a wrong password get the same answer after the same time.
+/// A wrong store, a wrong address and a wrong password get the same answer after the same time. Whoever has a second factor is
+/// asked for it once the password is right.
 #[utoipa::path(
     post,
     path = "/sessions",
@@ -42,7 +73,7 @@ struct AdminLoginIn {
     request_body = AdminLoginIn,
     responses(
         (status = 201, description = "Logged in", body = SessionOut),
-        (status = 401, description = "`login_failed`: wrong store, address or password"),
+        (status = 401, description = "`login_failed`: wrong store, address or password; `second_factor_required`: send `totp` or `recovery_code` as well; `second_factor_invalid`"),
     )
 )]
 async fn create_session(
@@ -56,17 +87,53 @@ async fn create_session(
         store: slug,
         email,
         password,
+        totp,
+        recovery_code,
     }) = body;
-    let (account, address) = (
-        Account::claimed(&slug, &email)?,
-        address(&request, &app.config),
-    );
-    let check = password::of_staff(&app, &slug, account.email(), password);
-    let (store, user, role, hash) = limits
-        .log_in(Realm::Staff, &account, address, check)
+    let account = Account::claimed(&slug, &email)?;
+    let from = origin(&request, &app.config);
+    let proof = totp
+        .map(Proof::Totp)
+        .or(recovery_code.map(Proof::RecoveryCode));
+    let log_in = async {
+        let (store, user, hash) =
+            password::of_staff(&app, &slug, account.email(), password, &from).await?;
+        session::open_of_staff(&app, store, user, &hash, proof.as_ref(), &from).await
+    };
+    let opened = limits
+        .log_in(Realm::Staff, &account, from.address, log_in)
         .await?;
-    let opened = session::open_of_staff(&app, store, (user, role), &hash, address).await?;
     Ok(HttpResponse::Created().json(opened))
+}
+
+/// Show again who one is
+///
+/// What bears on settings, staff or clients, `abandon` and a second factor asks for it when the log-in is more than ten minutes
+/// ago (403 `step_up_required`).
+#[utoipa::path(
+    post,
+    path = "/sessions/step-up",
+    tag = "sessions",
+    request_body = StepUpIn,
+    responses(
+        (status = 204, description = "It holds for ten minutes"),
+        (status = 409, description = "`action_not_allowed`: the token is none of the staff's"),
+    )
+)]
+async fn step_up(
+    admin: Admin<AnyScope>,
+    request: HttpRequest,
+    body: Body<StepUpIn>,
+    app: Data<App>,
+    limits: Data<Limits>,
+) -> Result<HttpResponse, Error> {
+    let (who, Body(StepUpIn { password, totp })) = (admin.user()?, body);
+    let proved = session::step_up(&app, admin.store, who, password, totp);
+    // Whoever has got hold of a token guesses no faster than at a login.
+    let account = Account::claimed(&admin.store.to_string(), &who.0.to_string())?;
+    let from = address(&request, &app.config);
+    limits.log_in(Realm::Staff, &account, from, proved).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// Log out

@@ -282,6 +282,8 @@ struct StoreSettings {
     /// How many registrations an hour may send an application to Paid by themselves; the rest waits as `pending`.
     #[schema(example = 20)]
     applications_per_hour: i32,
+    /// Must an owner log in with a second factor? Whoever has none can do nothing but set one up.
+    require_second_factor: bool,
 }
 
 impl From<&Store> for StoreSettings {
@@ -294,6 +296,7 @@ impl From<&Store> for StoreSettings {
             status_refresh_minutes: store.status_refresh_minutes,
             unconfirmed_alert_days: store.unconfirmed_alert_days,
             applications_per_hour: store.applications_per_hour,
+            require_second_factor: store.require_second_factor,
         }
     }
 }
@@ -340,6 +343,7 @@ async fn put_store_settings(
             status_refresh_minutes: wanted.status_refresh_minutes,
             unconfirmed_alert_days: wanted.unconfirmed_alert_days,
             applications_per_hour: wanted.applications_per_hour,
+            require_second_factor: wanted.require_second_factor,
         })
     };
     let store = settings::change_store(&app, admin.store, &admin.actor, wanted).await?;

@@ -36,6 +36,7 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
         delete_user,
         invite_user,
         end_user_sessions,
+        remove_user_totp,
         accept_invitation
     );
 }
@@ -79,6 +80,8 @@ pub struct UserOut {
     name: String,
     role: Role,
     status: UserStatus,
+    /// Does a log-in ask for a second factor?
+    second_factor: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -124,6 +127,7 @@ impl From<AdminUser> for UserOut {
             name: user.name,
             role: user.role,
             status: user.status,
+            second_factor: user.second_factor_at.is_some(),
             created_at: user.created_at,
             updated_at: user.updated_at,
         }
@@ -321,6 +325,30 @@ async fn end_user_sessions(
     let ticket = Ticket::none();
     let context = admin.unconditional(&ticket);
     users::end_sessions(&app, id.0, &admin.scopes(), &context).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Take the second factor of one of the staff away
+///
+/// As for somebody who has lost the app and the recovery codes. The password is asked for as before.
+#[utoipa::path(
+    delete,
+    path = "/users/{id}/totp",
+    tag = "users",
+    responses(
+        (status = 204, description = "Taken away"),
+        (status = 403, description = "`missing_scope`: nobody touches one who is more than he"),
+    )
+)]
+async fn remove_user_totp(
+    admin: Admin<UsersWrite>,
+    id: Id<UserId>,
+    if_match: IfMatch,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let ticket = Ticket::none();
+    let context = admin.context(&if_match, &ticket);
+    users::take_second_factor_away(&app, id.0, &admin.scopes(), &context).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use actix_web::http::Method;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::AsyncPgConnection;
 use futures_util::future::LocalBoxFuture;
 
@@ -17,6 +17,7 @@ use super::{Caller, admit, bearer};
 use crate::app::App;
 use crate::db;
 use crate::db::idempotency_key::Ticket;
+use crate::db::session::Standing as StandingUser;
 use crate::domain::client::may_come_from;
 use crate::domain::permissions::{Role, Scope};
 use crate::domain::{ClientId, SessionId, StoreId, UserId};
@@ -26,6 +27,9 @@ use crate::http::limits;
 use crate::http::signature::{Access, Principal};
 use crate::tokens::{Audience, Claims, Holder};
 use crate::workflows::context::Context;
+
+/// How long it holds that one of the staff has shown who he is.
+const PROOF_HOLDS: TimeDelta = TimeDelta::minutes(10);
 
 /// What a route asks for, as a type: a route without one does not compile.
 pub trait Permission: 'static {
@@ -96,6 +100,11 @@ impl<P: Permission> Admin<P> {
     /// Asks for a further scope.
     pub fn require(&self, scope: Scope) -> Result<(), Error> {
         self.found.require(scope)
+    }
+
+    /// Asks one of the staff to have shown of late who he is.
+    pub fn require_proof(&self) -> Result<(), Error> {
+        self.found.require_proof()
     }
 
     /// Does the caller hold this scope?
@@ -198,7 +207,7 @@ impl Standing {
     /// Is the session behind the token still open, and may its owner still do what he was let in for?
     pub async fn stands(&self, app: &App) -> Result<bool, Error> {
         let conn = app.db().await?;
-        let extent = extent(&self.claims, self.address, &conn).await?;
+        let extent = extent(&self.claims, self.address, app.clock.now(), &conn).await?;
         Ok(extent.is_ok_and(|extent| self.scopes.iter().all(|scope| extent.allows(*scope))))
     }
 }
@@ -227,8 +236,8 @@ impl<P: Permission> FromRequest for Admin<P> {
         });
         Box::pin(async move {
             let (app, claims, address) = app?;
-            let known = check(claims, address, &*app.db().await?).await?;
-            Self::of(Rc::new(known))
+            let (now, conn) = (app.clock.now(), app.db().await?);
+            Self::of(Rc::new(check(claims, address, now, false, &conn).await?))
         })
     }
 }
@@ -250,8 +259,8 @@ impl<P: Permission> Reading<P> {
     ) -> Result<T, Error> {
         let conn = &*app.db().await?;
         let store = self.claims.store;
-        let (known, found) =
-            futures_util::join!(check(self.claims, self.address, conn), read(store, conn));
+        let known = check(self.claims, self.address, app.clock.now(), false, conn);
+        let (known, found) = futures_util::join!(known, read(store, conn));
         Admin::<P>::of(Rc::new(known?))?;
         found
     }
@@ -335,6 +344,8 @@ pub struct Known {
     actor: String,
     address: IpAddr,
     extent: Extent,
+    /// May the request change something?
+    changes: bool,
     used: RefCell<Vec<Scope>>,
 }
 
@@ -345,10 +356,23 @@ impl Known {
 
     fn require(&self, scope: Scope) -> Result<(), Error> {
         if !self.allows(scope) {
-            return Err(missing(scope));
+            return Err(self.extent.missing(scope));
+        }
+        if self.changes && scope.asks_again() {
+            self.require_proof()?;
         }
         self.used.borrow_mut().push(scope);
         Ok(())
+    }
+}
+
+impl Known {
+    fn require_proof(&self) -> Result<(), Error> {
+        match self.extent {
+            Extent::Staff { proved: false, .. } => Err(Code::StepUpRequired
+                .because("Show again who you are: POST /v1/admin/sessions/step-up.")),
+            Extent::Staff { proved: true, .. } | Extent::OfTheToken | Extent::Scopes(_) => Ok(()),
+        }
     }
 }
 
@@ -401,21 +425,22 @@ pub async fn look(request: &HttpRequest) -> Found {
 
 async fn look_at_session(request: &HttpRequest, claims: Arc<Claims>) -> Result<Known, Error> {
     let app = bearer::app(request)?;
-    check(
-        claims,
-        limits::address(request, &app.config),
-        &*app.db().await?,
-    )
-    .await
+    let address = limits::address(request, &app.config);
+    let changes = !request.method().is_safe();
+    let (now, conn) = (app.clock.now(), app.db().await?);
+    check(claims, address, now, changes, &conn).await
 }
 
 async fn check(
     claims: Arc<Claims>,
     address: IpAddr,
+    now: DateTime<Utc>,
+    changes: bool,
     conn: &AsyncPgConnection,
 ) -> Result<Known, Error> {
     Ok(Known {
-        extent: extent(&claims, address, conn).await??,
+        extent: extent(&claims, address, now, conn).await??,
+        changes,
         actor: claims.sub.actor(),
         claims,
         address,
@@ -427,8 +452,15 @@ async fn check(
 enum Extent {
     /// As far as the token's.
     OfTheToken,
-    /// The role of one of the staff.
-    Role(Role),
+    /// One of the staff.
+    Staff {
+        /// What he may do.
+        role: Role,
+        /// Has he shown of late who he is?
+        proved: bool,
+        /// Must he set up a second factor before he does anything else?
+        held_up: bool,
+    },
     /// The scopes of a client.
     Scopes(Vec<Scope>),
 }
@@ -437,8 +469,28 @@ impl Extent {
     fn allows(&self, scope: Scope) -> bool {
         match self {
             Self::OfTheToken => true,
-            Self::Role(role) => role.allows(scope),
+            Self::Staff { role, held_up, .. } => !held_up && role.allows(scope),
             Self::Scopes(scopes) => scopes.contains(&scope),
+        }
+    }
+
+    fn missing(&self, scope: Scope) -> Error {
+        match self {
+            Self::Staff { held_up: true, .. } => Code::SecondFactorNotSetUp
+                .because("The store asks its owners for a second factor: POST /v1/admin/me/totp."),
+            Self::Staff { held_up: false, .. } | Self::OfTheToken | Self::Scopes(_) => {
+                missing(scope)
+            }
+        }
+    }
+
+    fn of_staff(user: &StandingUser, now: DateTime<Utc>) -> Self {
+        let proved_at = user.proved_at.unwrap_or(user.created_at);
+        let lacks = user.role == Role::Owner && user.second_factor_at.is_none();
+        Self::Staff {
+            role: user.role,
+            proved: now - proved_at <= PROOF_HOLDS,
+            held_up: lacks && user.store_requires_it,
         }
     }
 }
@@ -449,13 +501,14 @@ impl Extent {
 async fn extent(
     claims: &Claims,
     address: IpAddr,
+    now: DateTime<Utc>,
     conn: &AsyncPgConnection,
 ) -> Result<Result<Extent, Error>, Error> {
     let (store, session) = (claims.store, SessionId(claims.jti));
     let extent = match claims.sub {
         Holder::User(user) => db::session::user_of(store, session, user, conn)
             .await?
-            .map(|user| Extent::Role(user.role)),
+            .map(|user| Extent::of_staff(&user, now)),
         Holder::Client(client) => {
             let client = db::client::allowed(store, client, claims.jti, conn).await?;
             if let Some(client) = &client

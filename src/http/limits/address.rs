@@ -3,12 +3,16 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use actix_web::HttpRequest;
-use actix_web::http::header::HeaderValue;
+use actix_web::http::header::{HeaderValue, USER_AGENT};
 
 use crate::config::Config;
+use crate::workflows::session::Origin;
 
 /// The header in which proxies name who asked them.
 const X_FORWARDED_FOR: &str = "X-Forwarded-For";
+
+/// How much of what a program calls itself is kept.
+const LONGEST_CLIENT: usize = 200;
 
 /// The caller's address. What proxies say is believed only of those the operator trusts: from the nearest outwards, up
 /// to the first that is none of them, or that cannot be read.
@@ -31,6 +35,16 @@ pub fn address(request: &HttpRequest, config: &Config) -> IpAddr {
         nearest = hop;
     }
     nearest
+}
+
+/// Where a log-in comes from, for the log.
+pub fn origin(request: &HttpRequest, config: &Config) -> Origin {
+    let client = request.headers().get(USER_AGENT);
+    let client = client.and_then(|client| client.to_str().ok());
+    Origin {
+        address: address(request, config),
+        client: client.map(|client| client.chars().take(LONGEST_CLIENT).collect()),
+    }
 }
 
 /// What a caller is counted under: an address of IPv4, or a network of IPv6, of which every household has a whole one.

@@ -13,7 +13,7 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::Duration;
 
-pub use address::{address, network};
+pub use address::{address, network, origin};
 pub use calls::{every_call, write_headers};
 pub use table::CELLS;
 
@@ -470,6 +470,8 @@ fn failed<T>(result: &Result<T, Error>) -> bool {
                         | Code::RateLimited
                         | Code::Busy
                         | Code::TookTooLong
+                        // The password was right.
+                        | Code::SecondFactorRequired
                 ))
     )
 }

@@ -14,6 +14,7 @@ use crate::domain::events::EventType;
 use crate::domain::{Faults, MemberId, PasswordTokenId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::passwords;
+use crate::workflows::context::SOMEBODY;
 
 /// How long a one-time token to set a password is good.
 const TOKEN_LIFE: TimeDelta = TimeDelta::hours(24);
@@ -97,7 +98,7 @@ async fn note_reset(app: &App, store: StoreId, email: &str) -> Result<(), Error>
         Ok(event::append(
             store,
             &[NewEvent::new(kind, subject, json!({}))],
-            "visitor",
+            SOMEBODY,
             now,
             conn,
         )

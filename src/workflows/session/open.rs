@@ -8,13 +8,16 @@ use serde_json::json;
 
 use super::token::{RefreshToken, SessionOut, Who, token_ttl, tokens};
 use crate::app::App;
+use crate::db::admin_user::{self, AdminUser};
 use crate::db::event::{self, NewEvent, Subject};
 use crate::db::session::{self as sessions, Session};
 use crate::domain::events::EventType;
-use crate::domain::permissions::Role;
+use crate::domain::user::UserStatus;
 use crate::domain::{MemberId, SessionId, StoreId, UserId};
 use crate::error::{Code, Error};
 use crate::tokens::Holder;
+use crate::workflows::context::SOMEBODY;
+use crate::workflows::second_factor::{self, Proof};
 
 /// How long a session lasts after its last refresh, and how long at most.
 const IDLE: TimeDelta = TimeDelta::days(30);
@@ -57,28 +60,93 @@ pub async fn open_verified(
     tokens(app, who, &refresh, token_ttl(app))
 }
 
-/// Opens a session of one of the staff who has just shown its password, of which this is the hash. It stands in the log.
+/// Where a log-in comes from, for the log.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The address.
+    pub address: IpAddr,
+    /// What the program calls itself, cut.
+    pub client: Option<String>,
+}
+
+/// Opens a session of one of the staff who has just shown its password, of which this is the hash, and shows its second factor
+/// where there is one. It stands in the log.
+///
+/// # Errors
+/// `login_failed`, `second_factor_required`, `second_factor_invalid`, 429 `rate_limited` after too many wrong codes.
 pub async fn open_of_staff(
     app: &App,
     store: StoreId,
-    (user, role): (UserId, Role),
+    user: UserId,
     hash: &str,
-    from: IpAddr,
+    proof: Option<&Proof>,
+    from: &Origin,
 ) -> Result<SessionOut, Error> {
-    let who = Who::User(user, role);
-    let (session, refresh) = fresh(app, store, Some(who), IDLE);
-    let data = json!({ "session_id": session.id, "address": from });
-    let event = NewEvent::new(EventType::SessionOpened, Subject::User(user), data);
-    let (actor, now) = (Holder::User(user).actor(), session.created_at);
     let conn = &mut *app.db().await?;
-    conn.transaction(async |conn| {
-        if !sessions::insert_verified_user(&session, hash, conn).await? {
-            return Err(failed());
-        }
-        Ok(event::append(store, &[event], &actor, now, conn).await?)
-    })
-    .await?;
+    let opened = conn
+        .transaction(async |conn| {
+            let held = admin_user::hold(store, user, conn).await?;
+            let user = held.filter(|user| may_log_in(user, hash)).ok_or_else(failed)?;
+            // A wrong code stays counted, whatever the answer is.
+            let shown = match second_factor::check(app, &user, proof, conn).await? {
+                Ok(shown) => shown,
+                Err(refused) => {
+                    if refused.code() == Some(Code::SecondFactorInvalid) {
+                        let failed = failure(Some(user.id), "second_factor", from, store);
+                        let now = app.clock.now();
+                        event::append(store, &[failed], SOMEBODY, now, conn).await?;
+                    }
+                    return Ok(Err(refused));
+                }
+            };
+            let who = Who::User(user.id, user.role);
+            let (session, refresh) = fresh(app, store, Some(who), IDLE);
+            sessions::insert(&session, conn).await?;
+            let Origin { address, client } = from;
+            let data = json!({
+                "session_id": session.id, "address": address, "client": client, "second_factor": shown,
+            });
+            let event = NewEvent::new(EventType::SessionOpened, Subject::User(user.id), data);
+            let (actor, now) = (Holder::User(user.id).actor(), session.created_at);
+            event::append(store, &[event], &actor, now, conn).await?;
+            Ok::<_, Error>(Ok((who, refresh)))
+        })
+        .await?;
+    let (who, refresh) = opened?;
     tokens(app, who, &refresh, token_ttl(app))
+}
+
+/// Is this still the hash of the password of somebody who may log in?
+pub(super) fn may_log_in(user: &AdminUser, hash: &str) -> bool {
+    user.status == UserStatus::Active && user.password_hash.as_deref() == Some(hash)
+}
+
+fn failure(user: Option<UserId>, why: &str, from: &Origin, store: StoreId) -> NewEvent {
+    let subject = user.map_or(Subject::Store(store), Subject::User);
+    let Origin { address, client } = from;
+    let data = json!({ "reason": why, "address": address, "client": client });
+    NewEvent::new(EventType::SessionFailed, subject, data)
+}
+
+/// Tells the log of a log-in to the staff that failed: about whom, if there is somebody. Nobody waits for it, so that no
+/// stranger can tell by the time it takes.
+pub fn note_failed(app: &App, store: StoreId, user: Option<UserId>, from: &Origin) {
+    tracing::warn!(%store, user = user.map(tracing::field::display), address = %from.address, "a log-in failed");
+    if !app.failed_log_ins.take(store, user) {
+        return;
+    }
+    let why = if user.is_some() {
+        "password"
+    } else {
+        "unknown_account"
+    };
+    let (event, now) = (failure(user, why, from, store), app.clock.now());
+    let noted = app.spawn_if_room(|app| async move {
+        let conn = &mut *app.db().await?;
+        event::append(store, &[event], SOMEBODY, now, conn).await?;
+        Ok::<_, Error>(())
+    });
+    drop(noted);
 }
 
 /// A session that lasts so long, and its first refresh token; of nobody where it is a token of the command line.
@@ -108,6 +176,7 @@ pub(super) fn fresh(
         created_at: now,
         expires_at: now + ttl,
         ended_at: None,
+        proved_at: None,
     };
     (session, refresh)
 }

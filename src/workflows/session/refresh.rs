@@ -15,12 +15,10 @@ use crate::domain::events::EventType;
 use crate::domain::user::UserStatus;
 use crate::error::{Code, Error};
 use crate::tokens::Audience;
+use crate::workflows::context::SOMEBODY;
 
 /// How long after a refresh the same client may ask for its answer again.
 const REPEAT: TimeDelta = TimeDelta::seconds(10);
-
-/// Whom the log names where nobody knows who it was.
-const SOMEBODY: &str = "visitor";
 
 fn refused() -> Error {
     Code::TokenInvalid

@@ -169,7 +169,7 @@ fn every_module_says_what_it_is_for() {
 }
 
 /// POST handlers that need not ask what an earlier try made: they make nothing, or nothing that a second one would harm.
-const NOTHING_TO_RESUME: [&str; 11] = [
+const NOTHING_TO_RESUME: [&str; 14] = [
     "test_webhook",           // a second test shows what is so now
     "quote_order",            // only looks
     "test_paid_settings",     // only looks
@@ -179,13 +179,21 @@ const NOTHING_TO_RESUME: [&str; 11] = [
     "end_user_sessions",     // a second time there are none
     "change_my_password",    // a second time the present password is another
     "accept_invitation",     // the link is used up
+    "start_totp",            // begun anew, what was begun before is forgotten
+    "confirm_totp",          // a second time there is one already
+    "step_up",               // a second time it holds anew
     "create_session",        // sessions take no key
     "refresh_session",
 ];
 
 /// POST handlers whose answers are credentials of the caller itself, which are kept nowhere; and of somebody whom nobody
 /// knows before the answer.
-const CREDENTIALS: [&str; 3] = ["create_session", "refresh_session", "accept_invitation"];
+const CREDENTIALS: [&str; 4] = [
+    "create_session",
+    "refresh_session",
+    "step_up",
+    "accept_invitation",
+];
 
 #[test]
 fn whatever_acts_asks_first_what_an_earlier_try_has_made() {

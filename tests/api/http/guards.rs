@@ -155,6 +155,7 @@ fn nothing_is_open_that_is_not_meant_to_be() {
     );
     let by_the_row = [
         "DELETE /v1/admin/me/sessions/{id}",
+        "DELETE /v1/admin/me/totp",
         "DELETE /v1/admin/sessions/current",
         "GET /v1/admin/jobs",
         "GET /v1/admin/jobs/{id}",
@@ -164,7 +165,10 @@ fn nothing_is_open_that_is_not_meant_to_be() {
         "GET /v1/admin/me/sessions",
         "POST /v1/admin/jobs/{id}/cancel",
         "POST /v1/admin/me/password",
+        "POST /v1/admin/me/totp",
+        "POST /v1/admin/me/totp/confirm",
         "POST /v1/admin/reconciliation/{id}/resolve",
+        "POST /v1/admin/sessions/step-up",
     ];
     let any_scope = of_admin(&|_, security| *security == json!([{ "token": [] }]));
     assert_eq!(any_scope, by_the_row);

@@ -7,6 +7,7 @@ mod events;
 mod products;
 pub mod reconciliation;
 mod searches;
+mod second_factor;
 mod sessions;
 mod settings;
 mod summary;

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use futures_util::future::join;
 use kakeuri::domain::permissions::{Role, Scope};
+use kakeuri::workflows::session::Origin;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, PASSWORD, TestApp, new_key};
@@ -398,9 +399,13 @@ async fn a_login_with_a_password_that_is_replaced_meanwhile_comes_to_nothing() {
     let late = kakeuri::workflows::session::open_of_staff(
         &app.app,
         store,
-        (id, Role::Staff),
+        id,
         &old.password_hash.unwrap(),
-        "192.0.2.1".parse().unwrap(),
+        None,
+        &Origin {
+            address: "192.0.2.1".parse().unwrap(),
+            client: None,
+        },
     )
     .await;
     assert!(late.is_err());

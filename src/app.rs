@@ -69,7 +69,7 @@ impl App {
         Self {
             paid: paid::Client::new(config.paid.clone()),
             throttle: Throttle::new(&config.paid),
-            egress: Egress::new(config.webhook_allow_private),
+            egress: Egress::new(config.webhook_allow_private, &config.egress_deny),
             horizons: Arc::default(),
             failed_log_ins: Arc::default(),
             config: Arc::new(config),

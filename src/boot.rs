@@ -15,7 +15,7 @@ use kakeuri::clock::Clock;
 use kakeuri::config::Config;
 use kakeuri::crypto::MasterKeys;
 use kakeuri::db;
-use kakeuri::tokens::Tokens;
+use kakeuri::workflows::keys;
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// The connections for background work and for the commands.
@@ -81,8 +81,8 @@ pub async fn boot(mut config: Config, with_sandbox: bool) -> anyhow::Result<Boot
     }
     let clock = Clock::System;
     let mut conn = db::checkout(&database.pool, None).await?;
-    let tokens = Tokens::load(&keys, &clock, &mut conn).await.context(
-        "KAKEURI_MASTER_KEY: the signing keys cannot be read; set the key they were made with, or a list with it",
+    let (keys, tokens) = keys::load(keys, &clock, &mut conn).await.context(
+        "KAKEURI_MASTER_KEY: the keys of the service cannot be read; set the key they were made with, or a list with it",
     )?;
     drop(conn);
     Ok(Booted {

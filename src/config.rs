@@ -46,6 +46,10 @@ pub struct Config {
     pub public_url: Option<Url>,
     /// `KAKEURI_WEBHOOK_ALLOW_PRIVATE`: webhooks may be on this machine and in the network around it, and without TLS.
     pub webhook_allow_private: bool,
+    /// `KAKEURI_EVENTS_KEPT_DAYS`: how long the event log is kept; for ever where absent.
+    pub events_kept_days: Option<u32>,
+    /// `KAKEURI_EGRESS_DENY`: addresses and networks that are never called for others.
+    pub egress_deny: Vec<IpNet>,
     /// `KAKEURI_CORS_ORIGINS`: which front ends may call from a browser.
     pub cors_origins: Vec<String>,
     /// `KAKEURI_CALLS_PER_MINUTE`: how often one principal may call.
@@ -127,8 +131,10 @@ impl Config {
             calls_per_minute: get.or("KAKEURI_CALLS_PER_MINUTE", CALLS_PER_MINUTE, calls)?,
             public_url: get.maybe("KAKEURI_PUBLIC_URL", origin_url)?,
             webhook_allow_private: get.or("KAKEURI_WEBHOOK_ALLOW_PRIVATE", "off", switch)?,
+            events_kept_days: get.maybe("KAKEURI_EVENTS_KEPT_DAYS", days)?,
+            egress_deny: get.or("KAKEURI_EGRESS_DENY", "", networks)?,
             cors_origins: get.or("KAKEURI_CORS_ORIGINS", "", origins)?,
-            trusted_proxies: get.or("KAKEURI_TRUSTED_PROXIES", "", proxies)?,
+            trusted_proxies: get.or("KAKEURI_TRUSTED_PROXIES", "", networks)?,
             token_ttl: get.or("KAKEURI_TOKEN_TTL", "15m", duration)?,
             client_timeout: get.or("KAKEURI_CLIENT_TIMEOUT", "10s", duration)?,
             max_connections: get.or("KAKEURI_MAX_CONNECTIONS", "4096", count)?,
@@ -361,12 +367,20 @@ fn origins(text: &str) -> Result<Vec<String>, String> {
     list(text).map(origin).collect()
 }
 
-fn proxies(text: &str) -> Result<Vec<IpNet>, String> {
-    list(text).map(proxy).collect()
+fn days(text: &str) -> Result<u32, String> {
+    let days = text
+        .parse()
+        .ok()
+        .filter(|days| (30..=36_500).contains(days));
+    days.ok_or_else(|| format!("{text:?} is not a number of days from 30 to 36500"))
+}
+
+fn networks(text: &str) -> Result<Vec<IpNet>, String> {
+    list(text).map(network).collect()
 }
 
 /// An address, or a network in CIDR. Of IPv4 in the form of IPv6, the IPv4.
-fn proxy(text: &str) -> Result<IpNet, String> {
+fn network(text: &str) -> Result<IpNet, String> {
     let network: Option<IpNet> = text
         .parse()
         .ok()

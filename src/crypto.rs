@@ -6,8 +6,12 @@ use aws_lc_rs::{digest, hkdf, hmac, rand};
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 use secrecy::{ExposeSecret, SecretString};
 
-/// The master keys: the first encrypts, every one decrypts, so that a key can be replaced step by step.
-pub struct MasterKeys(Vec<MasterKey>);
+/// The master keys: the first encrypts, every one decrypts, so that a key can be replaced step by step. Fingerprints are made with
+/// a key of their own, which stays.
+pub struct MasterKeys {
+    all: Vec<MasterKey>,
+    fingerprints: hmac::Key,
+}
 
 struct MasterKey {
     /// Under which sealed values name it.
@@ -16,7 +20,8 @@ struct MasterKey {
     seals: hkdf::Prk,
     /// Values from before there was a key for each purpose: the master key itself sealed them, under this id.
     former: ([u8; KEY_ID_LEN], LessSafeKey),
-    fingerprints: hmac::Key,
+    /// With which fingerprints were made before they had a key of their own.
+    fingerprints: hmac::Tag,
 }
 
 const KEY_ID_LEN: usize = 4;
@@ -34,7 +39,25 @@ impl MasterKeys {
             .split(',')
             .map(|part| MasterKey::parse(part.trim()))
             .collect();
-        Ok(Self(keys?))
+        let all = keys?;
+        let oldest = all.last().ok_or("there is none")?;
+        let fingerprints = hmac::Key::new(hmac::HMAC_SHA256, oldest.fingerprints.as_ref());
+        Ok(Self { all, fingerprints })
+    }
+
+    /// The key of the fingerprints, where none is kept yet: that of the oldest master key, with which they were made before.
+    pub fn first_fingerprint_key(&self) -> Vec<u8> {
+        let oldest = self.all.last().map(|key| key.fingerprints.as_ref());
+        oldest.unwrap_or_default().to_vec()
+    }
+
+    /// Makes fingerprints with a key that is kept.
+    #[must_use]
+    pub fn with_fingerprint_key(self, key: &[u8]) -> Self {
+        Self {
+            fingerprints: hmac::Key::new(hmac::HMAC_SHA256, key),
+            ..self
+        }
     }
 
     /// A new key in the form [`MasterKeys::parse`] reads.
@@ -45,7 +68,7 @@ impl MasterKeys {
     /// Encrypts with a key of its own for each `purpose`, which is bound to the result as well: it opens only for the same
     /// purpose.
     pub fn seal(&self, purpose: &str, secret: &[u8]) -> Vec<u8> {
-        let key = &self.0[0];
+        let key = &self.all[0];
         let nonce = random::<NONCE_LEN>();
         let mut sealed = secret.to_vec();
         key.for_purpose(purpose)
@@ -64,13 +87,13 @@ impl MasterKeys {
         let (nonce, text) = rest.split_at_checked(NONCE_LEN).ok_or(CannotOpen)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CannotOpen)?;
         let (aad, mut text) = (Aad::from(purpose), text.to_vec());
-        let plain = match self.0.iter().find(|key| key.id == id) {
+        let plain = match self.all.iter().find(|key| key.id == id) {
             Some(key) => key
                 .for_purpose(purpose)
                 .open_in_place(nonce, aad, &mut text),
             None => {
                 let former = self
-                    .0
+                    .all
                     .iter()
                     .map(|key| &key.former)
                     .find(|(former, _)| former == id);
@@ -85,14 +108,7 @@ impl MasterKeys {
 
     /// Did the newest key seal this?
     pub fn is_newest(&self, sealed: &[u8]) -> bool {
-        sealed.starts_with(&self.0[0].id)
-    }
-
-    /// A keyed hash of several parts under each of the keys, the newest first: to make something with the first, and to tell
-    /// later whether any of them has made it.
-    pub fn proofs(&self, parts: &[&[u8]]) -> impl Iterator<Item = Vec<u8>> {
-        let keys = self.0.iter();
-        keys.map(|key| begin(key, parts).finish())
+        sealed.starts_with(&self.all[0].id)
     }
 
     /// A keyed hash of several parts, unambiguous in where one ends.
@@ -102,17 +118,13 @@ impl MasterKeys {
 
     /// A fingerprint that goes on after `parts` with what comes bit by bit.
     pub fn begin_fingerprint(&self, parts: &[&[u8]]) -> Fingerprint {
-        begin(&self.0[self.0.len() - 1], parts)
+        let mut context = hmac::Context::with_key(&self.fingerprints);
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        Fingerprint(context)
     }
-}
-
-fn begin(key: &MasterKey, parts: &[&[u8]]) -> Fingerprint {
-    let mut context = hmac::Context::with_key(&key.fingerprints);
-    for part in parts {
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part);
-    }
-    Fingerprint(context)
 }
 
 /// A keyed hash of several parts, of which the last need not be in memory whole.
@@ -145,7 +157,7 @@ impl MasterKey {
             id: key_id(&[b"kakeuri keys by purpose", &bytes]),
             seals: hkdf::Salt::new(hkdf::HKDF_SHA256, b"kakeuri seals").extract(&bytes),
             former: (key_id(&[&bytes]), LessSafeKey::new(cipher)),
-            fingerprints: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()),
+            fingerprints: derived,
         })
     }
 
@@ -224,7 +236,7 @@ mod tests {
     fn what_was_sealed_before_there_was_a_key_for_each_purpose_still_opens() {
         let text = MasterKeys::generate();
         let keys = MasterKeys::parse(&text).unwrap();
-        let (id, cipher) = &keys.0[0].former;
+        let (id, cipher) = &keys.all[0].former;
         let (nonce, mut sealed) = (random::<NONCE_LEN>(), b"secret".to_vec());
         let aad = Aad::from("store 1");
         cipher
@@ -251,6 +263,17 @@ mod tests {
             MasterKeys::parse(&new).unwrap().open("x", &sealed),
             Err(CannotOpen)
         );
+    }
+
+    #[test]
+    fn a_fingerprint_stays_when_the_master_key_is_replaced() {
+        let (old, new) = (MasterKeys::generate(), MasterKeys::generate());
+        let before = MasterKeys::parse(&old).unwrap();
+        let kept = before.first_fingerprint_key();
+        let after = MasterKeys::parse(&new).unwrap();
+        assert_ne!(before.fingerprint(&[b"a"]), after.fingerprint(&[b"a"]));
+        let after = after.with_fingerprint_key(&kept);
+        assert_eq!(before.fingerprint(&[b"a"]), after.fingerprint(&[b"a"]));
     }
 
     #[test]

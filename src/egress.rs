@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
+use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::CONTENT_TYPE;
 use tokio::runtime::Handle;
@@ -34,11 +35,14 @@ const FOR_A_SLOT: Duration = Duration::from_secs(1);
 /// Asks the system for the addresses of a name.
 type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
 
+/// May this address be called?
+type Allows = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
 /// Calls addresses that others chose. Cheap to clone.
 #[derive(Clone)]
 pub struct Egress {
     http: reqwest::Client,
-    allows: fn(IpAddr) -> bool,
+    allows: Allows,
     runtime: Handle,
 }
 
@@ -77,21 +81,28 @@ pub enum NoAnswer {
 
 impl Egress {
     /// A client whose connections belong to the present runtime, whoever calls. `private`: addresses that are not public
-    /// may be called as well.
+    /// may be called as well. `denied`: never these.
     ///
     /// # Panics
     /// If the TLS library cannot be set up, and outside a runtime.
-    pub fn new(private: bool) -> Self {
+    pub fn new(private: bool, denied: &[IpNet]) -> Self {
         let system: Lookup = Arc::new(|name| {
             async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) }.boxed()
         });
-        Self::asking(system, if private { |_| true } else { is_public })
+        let denied = denied.to_vec();
+        let allows = move |address: IpAddr| {
+            let address = address.to_canonical();
+            let is_denied = denied.iter().any(|network| network.contains(&address));
+            !is_denied && (private || is_public(address))
+        };
+        Self::asking(system, allows)
     }
 
-    fn asking(lookup: Lookup, allows: fn(IpAddr) -> bool) -> Self {
+    fn asking(lookup: Lookup, allows: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
+        let allows: Allows = Arc::new(allows);
         let guard = Guard {
             lookup,
-            allows,
+            allows: allows.clone(),
             slots: Arc::new(Semaphore::new(RESOLVING)),
             under_way: Arc::default(),
         };
@@ -137,8 +148,8 @@ impl Egress {
         }
     }
 
-    /// A host that is an address is never resolved, so it is looked at here.
-    fn may_call(&self, url: &Url) -> bool {
+    /// May this be called, as far as can be told before its name is resolved?
+    pub fn may_call(&self, url: &Url) -> bool {
         let address: IpAddr = match url.host() {
             Some(Host::Ipv4(address)) => address.into(),
             Some(Host::Ipv6(address)) => address.into(),
@@ -184,7 +195,7 @@ fn why(error: &reqwest::Error) -> NoAnswer {
 /// Resolves names to addresses that may be called.
 struct Guard {
     lookup: Lookup,
-    allows: fn(IpAddr) -> bool,
+    allows: Allows,
     slots: Arc<Semaphore>,
     under_way: Arc<Mutex<HashMap<String, Looking>>>,
 }
@@ -238,7 +249,7 @@ impl Guard {
 
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
-        let (looking, allows) = (self.look(name.as_str()), self.allows);
+        let (looking, allows) = (self.look(name.as_str()), self.allows.clone());
         async move {
             let mut found = looking.await?;
             found.retain(|address| allows(address.ip()));
@@ -318,6 +329,26 @@ mod tests {
         }
         let nobody_came = tokio::time::timeout(Duration::ZERO, inside.accept()).await;
         assert!(nobody_came.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_the_operator_denies_is_not_called() {
+        let denied = [
+            "2600:1f00::/24".parse().unwrap(),
+            "127.0.0.0/8".parse().unwrap(),
+        ];
+        let egress = Egress::new(true, &denied);
+        for url in [
+            "https://[2600:1f10::1]/",
+            "http://127.0.0.1:1/",
+            "http://[::ffff:7f00:1]:1/",
+        ] {
+            assert_eq!(call(&egress, url).await, NoAnswer::NotAllowed, "{url}");
+        }
+        assert_eq!(
+            call(&egress, "http://localhost:1/").await,
+            NoAnswer::NotAllowed
+        );
     }
 
     /// The address that was looked at is the one that is called: a name that answers otherwise the next moment gains nothing.

@@ -8,8 +8,10 @@ use crate::crypto::{hash_secret, random};
 
 /// How many wrong codes in a row there are before none is looked at,
 const MOST_FAILURES: i32 = 10;
-/// and for how long. Each further wrong one holds for as long again.
+/// and for how long. Each further wrong one holds for twice as long,
 const HELD_FOR: TimeDelta = TimeDelta::hours(1);
+/// up to a day.
+const LONGEST: TimeDelta = TimeDelta::days(1);
 
 /// How many recovery codes there are.
 const RECOVERY_CODES: usize = 10;
@@ -52,9 +54,11 @@ pub fn step_of(secret: &[u8], code: &str, now: DateTime<Utc>) -> anyhow::Result<
 
 /// Until when no code is looked at, after so many wrong ones.
 pub fn held_until(failures: i32, failed_at: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
-    failed_at
-        .filter(|_| failures >= MOST_FAILURES)
-        .map(|at| at + HELD_FOR)
+    let beyond = failures
+        .checked_sub(MOST_FAILURES)
+        .filter(|beyond| *beyond >= 0)?;
+    let held_for = (HELD_FOR * (1 << beyond.min(5))).min(LONGEST);
+    Some(failed_at? + held_for)
 }
 
 /// New recovery codes, and what is kept of them.
@@ -158,10 +162,12 @@ mod tests {
     }
 
     #[test]
-    fn ten_wrong_codes_hold_for_an_hour() {
+    fn ten_wrong_codes_hold_for_an_hour_and_each_further_one_for_longer() {
         let at = DateTime::from_timestamp(0, 0);
-        assert_eq!(held_until(9, at), None);
-        assert_eq!(held_until(10, at), at.map(|at| at + TimeDelta::hours(1)));
-        assert_eq!(held_until(11, at), at.map(|at| at + TimeDelta::hours(1)));
+        let hours =
+            |failures| held_until(failures, at).map(|until| (until - at.unwrap()).num_hours());
+        let held = [9, 10, 11, 14, 15, i32::MAX].map(hours);
+        assert_eq!(held, [None, Some(1), Some(2), Some(16), Some(24), Some(24)]);
+        assert_eq!(held_until(10, None), None);
     }
 }

@@ -204,7 +204,7 @@ fn start_metrics(listener: TcpListener) -> anyhow::Result<ServerHandle> {
 /// Learns of keys that other processes have made or taken away.
 async fn keep_keys(app: App) {
     loop {
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
         let reloaded = match app.db().await {
             Ok(conn) => app.tokens.reload(&app.keys, &conn).await,
             Err(error) => Err(error.into()),

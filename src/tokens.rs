@@ -3,7 +3,7 @@
 //! Knows what a token says and whether it is genuine; whether the session behind it still stands is asked elsewhere.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
@@ -116,6 +116,9 @@ pub struct Claims {
     pub jti: uuid::Uuid,
     /// What it allows, separated by spaces.
     pub scope: String,
+    /// The key that has signed it, once it was verified.
+    #[serde(skip)]
+    pub kid: String,
 }
 
 impl Claims {
@@ -137,6 +140,7 @@ impl Claims {
             iat: now.timestamp(),
             jti,
             scope: String::new(),
+            kid: String::new(),
         }
     }
 
@@ -177,11 +181,10 @@ pub struct Tokens(Arc<Inner>);
 
 struct Inner {
     keys: RwLock<Arc<Keys>>,
-    /// When the keys were last read because of a token of an unknown one.
-    learned: Mutex<Option<Instant>>,
+    /// Held by whoever reads the keys anew, so that nobody puts older ones in the place of newer ones; when they were last read
+    /// because of a token of an unknown one.
+    reading: tokio::sync::Mutex<Option<Instant>>,
     validation: Validation,
-    /// What was verified already, under the hash of the token: checking a signature costs more than most queries.
-    verified: Cache<[u8; 32], Arc<Claims>>,
     clock: Clock,
 }
 
@@ -191,6 +194,9 @@ struct Keys {
     signing: Vec<(DateTime<Utc>, String, EncodingKey)>,
     checking: HashMap<String, DecodingKey>,
     public_keys: Vec<(String, Vec<u8>)>,
+    /// What they have verified already, under the hash of the token: checking a signature costs more than most queries. It goes
+    /// with any of them.
+    verified: Arc<Cache<[u8; 32], Arc<Claims>>>,
 }
 
 /// How long a new key is known before it signs.
@@ -212,45 +218,65 @@ impl Tokens {
     }
 
     fn from_keys(keys: &[SigningKey], master: &MasterKeys, clock: Clock) -> anyhow::Result<Self> {
+        let keys = Keys::of(keys, master);
+        anyhow::ensure!(
+            keys.signs_with_the_newest(),
+            "the newest signing key cannot be read"
+        );
         Ok(Self(Arc::new(Inner {
-            keys: RwLock::new(Arc::new(Keys::of(keys, master)?)),
-            learned: Mutex::new(None),
+            keys: RwLock::new(Arc::new(keys)),
+            reading: tokio::sync::Mutex::new(None),
             validation: validation(),
-            verified: Cache::new(REMEMBERED),
             clock,
         })))
     }
 
     /// Reads the keys again: another process may have added one, or taken one away.
+    ///
+    /// # Errors
+    /// If the database does not answer. A key that the master keys do not open is one that only checks.
     pub async fn reload(
         &self,
         master: &MasterKeys,
         conn: &AsyncPgConnection,
     ) -> anyhow::Result<()> {
-        let keys = Arc::new(Keys::of(&signing_key::all(conn).await?, master)?);
-        let before = {
-            let mut present = self.0.keys.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *present, keys.clone())
-        };
-        let stays = |kid: &String| keys.checking.contains_key(kid);
-        if !before.checking.keys().all(stays) {
-            self.0.verified.clear();
+        let _reading = self.0.reading.lock().await;
+        self.read_anew(master, conn).await
+    }
+
+    async fn read_anew(&self, master: &MasterKeys, conn: &AsyncPgConnection) -> anyhow::Result<()> {
+        let mut keys = Keys::of(&signing_key::all(conn).await?, master);
+        if !keys.signs_with_the_newest() {
+            tracing::error!("KAKEURI_MASTER_KEY: the newest signing key cannot be read");
         }
+        let mut present = self.0.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let stays = |kid: &String| keys.checking.contains_key(kid);
+        if present.checking.keys().all(stays) {
+            keys.verified = present.verified.clone();
+        }
+        *present = Arc::new(keys);
         Ok(())
     }
 
-    /// May the keys be read because of a token of an unknown one? Not again for a moment then.
-    pub fn may_learn(&self) -> bool {
-        let mut learned = self
-            .0
-            .learned
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let may = learned.is_none_or(|at| at.elapsed() >= LEARNING);
-        if may {
-            *learned = Some(Instant::now());
+    /// Reads the keys because of a token of an unknown one, unless they just were: anybody can make one up. Of several who ask at
+    /// once one reads, and the others wait for it. `conn` is asked for only then.
+    pub async fn learn<C: std::ops::Deref<Target = AsyncPgConnection>>(
+        &self,
+        master: &MasterKeys,
+        conn: impl Future<Output = anyhow::Result<C>>,
+    ) -> anyhow::Result<()> {
+        let mut read = self.0.reading.lock().await;
+        if read.is_some_and(|at| at.elapsed() < LEARNING) {
+            return Ok(());
         }
-        may
+        *read = Some(Instant::now());
+        let conn = conn.await?;
+        self.read_anew(master, &conn).await
+    }
+
+    /// Is this a key that checks?
+    pub fn knows(&self, kid: &str) -> bool {
+        self.keys().checking.contains_key(kid)
     }
 
     fn keys(&self) -> Arc<Keys> {
@@ -278,12 +304,12 @@ impl Tokens {
 
     /// What a genuine token says, for as long as it is good.
     pub fn verify(&self, token: &str) -> Result<Arc<Claims>, BadToken> {
-        let hash = hash(token);
-        let claims = match self.0.verified.get(&hash) {
+        let (hash, keys) = (hash(token), self.keys());
+        let claims = match keys.verified.get(&hash) {
             Some(claims) => claims,
             None => {
-                let claims = Arc::new(self.read(token)?);
-                self.0.verified.insert(hash, claims.clone());
+                let claims = Arc::new(self.read(token, &keys)?);
+                keys.verified.insert(hash, claims.clone());
                 claims
             }
         };
@@ -295,15 +321,14 @@ impl Tokens {
         }
     }
 
-    fn read(&self, token: &str) -> Result<Claims, BadToken> {
+    fn read(&self, token: &str, keys: &Keys) -> Result<Claims, BadToken> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| BadToken::Invalid)?;
         let kid = header.kid.ok_or(BadToken::Invalid)?;
-        let keys = self.keys();
         let key = keys.checking.get(&kid).ok_or(BadToken::UnknownKey)?;
         // The algorithm comes from us, never from the token.
         let data = jsonwebtoken::decode::<Claims>(token, key, &self.0.validation)
             .map_err(|_| BadToken::Invalid)?;
-        Ok(data.claims)
+        Ok(Claims { kid, ..data.claims })
     }
 
     /// The public keys as a JWK set (RFC 7517, RFC 8037).
@@ -319,31 +344,29 @@ impl Tokens {
 }
 
 impl Keys {
-    /// The newest must be one that the master keys open; an older one that they do not only checks.
-    fn of(keys: &[SigningKey], master: &MasterKeys) -> anyhow::Result<Self> {
-        let mut signing = Vec::new();
-        for (place, key) in keys.iter().enumerate() {
-            match master.open(&purpose(&key.kid), &key.secret_sealed) {
-                Ok(secret) => {
-                    let from = key.signs_from.unwrap_or(key.created_at);
-                    signing.push((from, key.kid.clone(), EncodingKey::from_ed_der(&secret)));
-                }
-                Err(error) if place + 1 == keys.len() => return Err(error.into()),
-                Err(_) => {}
-            }
-        }
-        anyhow::ensure!(!signing.is_empty(), "there is no signing key");
+    /// One that the master keys do not open only checks.
+    fn of(keys: &[SigningKey], master: &MasterKeys) -> Self {
+        let opened = |key: &SigningKey| {
+            let secret = master.open(&purpose(&key.kid), &key.secret_sealed).ok()?;
+            let from = key.signs_from.unwrap_or(key.created_at);
+            Some((from, key.kid.clone(), EncodingKey::from_ed_der(&secret)))
+        };
+        let mut signing: Vec<_> = keys.iter().filter_map(opened).collect();
         signing.sort_by_key(|(from, ..)| *from);
         let checking =
             |key: &SigningKey| (key.kid.clone(), DecodingKey::from_ed_der(&key.public_key));
-        Ok(Self {
+        let public = |key: &SigningKey| (key.kid.clone(), key.public_key.clone());
+        Self {
             signing,
             checking: keys.iter().map(checking).collect(),
-            public_keys: keys
-                .iter()
-                .map(|key| (key.kid.clone(), key.public_key.clone()))
-                .collect(),
-        })
+            public_keys: keys.iter().map(public).collect(),
+            verified: Arc::new(Cache::new(REMEMBERED)),
+        }
+    }
+
+    fn signs_with_the_newest(&self) -> bool {
+        let newest = self.public_keys.last().map(|(kid, _)| kid);
+        newest.is_some_and(|newest| self.signing.iter().any(|(_, kid, _)| kid == newest))
     }
 
     /// The latest that signs by now; before the first does, that one all the same.
@@ -423,11 +446,12 @@ mod tests {
     #[test]
     fn a_token_says_what_was_signed_until_it_expires() {
         let clock = Clock::manual();
-        let (tokens, _) = tokens(&clock);
+        let (tokens, key) = tokens(&clock);
         let claims = claims(&clock);
         let token = tokens.sign(&claims).unwrap();
         let read = tokens.verify(&token).unwrap();
-        assert_eq!(*read, claims);
+        let kid = key.kid.clone();
+        assert_eq!(*read, Claims { kid, ..claims });
         assert!(read.allows(Scope::OrdersRead) && !read.allows(Scope::OrdersWrite));
         clock.advance(TimeDelta::minutes(15));
         assert_eq!(tokens.verify(&token), Err(BadToken::Expired));

@@ -1,4 +1,5 @@
-//! The loop that drives on what is due: operations whose outcome is not known, bulk jobs, scheduled refreshes, upkeep.
+//! The loop that drives on what is due: operations whose outcome is not known, bulk jobs, scheduled refreshes, upkeep, the seals of
+//! the event log.
 //!
 //! Any number of workers may run on one database: each piece of work is claimed. Nothing here is fatal; what goes wrong
 //! is logged and tried again. Knows no HTTP.
@@ -17,6 +18,7 @@ use crate::db::upkeep::Obsolete;
 use crate::db::{self, idempotency_key, operation, tally};
 use crate::domain::webhook;
 use crate::error::Error;
+use crate::workflows::audit;
 use crate::workflows::drive;
 use crate::workflows::durable::lease;
 use crate::workflows::job;
@@ -38,6 +40,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How often upkeep is done, and schedules are looked at.
 const UPKEEP: Duration = Duration::from_secs(60);
 
+/// How often what the log holds by now is sealed.
+const SEAL: Duration = Duration::from_secs(30);
+
 /// How often what has changed is added to the tallies.
 const FOLD: Duration = Duration::from_secs(1);
 
@@ -51,8 +56,12 @@ pub async fn run(app: App, tell: Tell, stop: CancellationToken) {
     let slots = |count| Arc::new(Semaphore::new(count));
     let (operations, jobs, webhooks) = (slots(OPERATIONS), slots(PORTIONS), slots(WEBHOOKS));
     let (mut tidying, mut folding) = (Regular::every(UPKEEP), Regular::every(FOLD));
+    let mut sealing = Regular::every(SEAL);
     while !stop.is_cancelled() {
         tidying.begin_if_due(&app, |app| async move { log("upkeep", upkeep(&app).await) });
+        sealing.begin_if_due(&app, |app| async move {
+            log("sealing the event log", audit::seal_due(&app).await)
+        });
         folding.begin_if_due(&app, |app| async move {
             log("folding tallies", fold(&app).await)
         });
@@ -85,6 +94,7 @@ pub async fn run_once(app: &App, tell: Tell) -> Result<(), Error> {
         + turn::run_due(app, tell).await?
         > 0
     {}
+    audit::seal_due(app).await?;
     fold(app).await.map(drop)
 }
 
@@ -138,6 +148,7 @@ async fn upkeep(app: &App) -> Result<usize, Error> {
     purged += db::upkeep::purge(told, now - webhook::KEPT, &mut *app.db().await?).await?;
     let signed = Obsolete::ClientAssertions;
     purged += db::upkeep::purge(signed, now, &mut *app.db().await?).await?;
+    purged += audit::drop_old(app).await?;
     Ok(purged + job::tidy(app).await? + job::schedule_due(app).await?)
 }
 

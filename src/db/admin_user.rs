@@ -98,7 +98,7 @@ pub async fn hold(
         .optional()
 }
 
-/// The one with this id and every owner, locked in the order of their ids until the transaction ends.
+/// The one with this id and every owner who may log in, locked in the order of their ids until the transaction ends.
 pub async fn lock_with_owners(
     store: StoreId,
     id: UserId,
@@ -106,7 +106,11 @@ pub async fn lock_with_owners(
 ) -> QueryResult<Vec<AdminUser>> {
     admin_users::table
         .filter(admin_users::store_id.eq(store))
-        .filter(admin_users::id.eq(id).or(admin_users::role.eq(Role::Owner)))
+        .filter(
+            admin_users::id.eq(id).or(admin_users::role
+                .eq(Role::Owner)
+                .and(admin_users::status.eq(UserStatus::Active))),
+        )
         .order(admin_users::id.asc())
         .select(AdminUser::as_select())
         .for_no_key_update()

@@ -284,6 +284,16 @@ pub async fn between(
     query.load(&mut &*conn).await
 }
 
+/// How many lines there are after one place.
+pub async fn count_after(store: StoreId, after: i64, conn: &AsyncPgConnection) -> QueryResult<i64> {
+    events::table
+        .filter(events::store_id.eq(store))
+        .filter(events::seq.gt(after))
+        .count()
+        .get_result(&mut &*conn)
+        .await
+}
+
 /// The lines with these ids.
 pub async fn find_many(
     store: StoreId,

@@ -177,11 +177,10 @@ pub async fn reseal(
     before: &[u8],
     sealed: &[u8],
     conn: &mut AsyncPgConnection,
-) -> QueryResult<()> {
+) -> QueryResult<usize> {
     diesel::update(paid_settings::table.find(store))
         .filter(paid_settings::auth_code_sealed.eq(before))
         .set(paid_settings::auth_code_sealed.eq(sealed))
         .execute(conn)
         .await
-        .map(drop)
 }

@@ -57,6 +57,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    event_seals (store_id, last_seq) {
+        store_id -> Uuid,
+        last_seq -> Int8,
+        last_at -> Timestamptz,
+        seal -> Bytea,
+        marks -> Bytea,
+        dropped -> Bool,
+    }
+}
+
+diesel::table! {
     events (store_id, seq) {
         store_id -> Uuid,
         seq -> Int8,
@@ -339,6 +350,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    service_keys (name) {
+        name -> Text,
+        secret_sealed -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     sessions (store_id, id) {
         store_id -> Uuid,
         id -> Uuid,
@@ -480,6 +499,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     client_assertions,
     clients,
     counters,
+    event_seals,
     events,
     idempotency_keys,
     invitations,
@@ -495,6 +515,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     products,
     provider_calls,
     second_factors,
+    service_keys,
     sessions,
     signing_keys,
     stores,

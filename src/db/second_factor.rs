@@ -102,11 +102,10 @@ pub async fn reseal(
     factor: &SecondFactor,
     sealed: &[u8],
     conn: &mut AsyncPgConnection,
-) -> QueryResult<()> {
+) -> QueryResult<usize> {
     diesel::update(second_factors::table.find((factor.store_id, factor.user_id)))
         .filter(second_factors::secret_sealed.eq(&factor.secret_sealed))
         .set(second_factors::secret_sealed.eq(sealed))
         .execute(conn)
         .await
-        .map(drop)
 }

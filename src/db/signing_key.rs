@@ -71,16 +71,23 @@ pub async fn delete(kid: &str, conn: &mut AsyncPgConnection) -> QueryResult<()> 
         .map(drop)
 }
 
+/// Removes those that do not sign yet.
+pub async fn delete_waiting(now: DateTime<Utc>, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    diesel::delete(signing_keys::table.filter(signing_keys::signs_from.gt(now)))
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
 /// Writes a secret that was encrypted anew, unless it is another one by now.
 pub async fn reseal(
     key: &SigningKey,
     sealed: &[u8],
     conn: &mut AsyncPgConnection,
-) -> QueryResult<()> {
+) -> QueryResult<usize> {
     diesel::update(signing_keys::table.find(&key.kid))
         .filter(signing_keys::secret_sealed.eq(&key.secret_sealed))
         .set(signing_keys::secret_sealed.eq(sealed))
         .execute(conn)
         .await
-        .map(drop)
 }

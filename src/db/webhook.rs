@@ -405,27 +405,27 @@ pub async fn sealed(
         .await
 }
 
-/// Writes secrets that were sealed anew, unless they are others by now.
+/// Writes secrets that were sealed anew, unless they are others by now: how many were written.
 pub async fn reseal(
     webhook: &Webhook,
     secret: Option<&[u8]>,
     former: Option<&[u8]>,
     conn: &mut AsyncPgConnection,
-) -> QueryResult<()> {
-    let key = (webhook.store_id, webhook.id);
+) -> QueryResult<usize> {
+    let (key, mut written) = ((webhook.store_id, webhook.id), 0);
     if let Some(secret) = secret {
-        diesel::update(webhooks::table.find(key))
+        written += diesel::update(webhooks::table.find(key))
             .filter(webhooks::secret_sealed.eq(&webhook.secret_sealed))
             .set(webhooks::secret_sealed.eq(secret))
             .execute(conn)
             .await?;
     }
     if let Some(former) = former {
-        diesel::update(webhooks::table.find(key))
+        written += diesel::update(webhooks::table.find(key))
             .filter(webhooks::former_sealed.eq(&webhook.former_sealed))
             .set(webhooks::former_sealed.eq(former))
             .execute(conn)
             .await?;
     }
-    Ok(())
+    Ok(written)
 }

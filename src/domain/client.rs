@@ -78,6 +78,15 @@ pub fn may_come_from(address: IpAddr, allowed: &[String]) -> bool {
             .any(|network| network.contains(&address))
 }
 
+/// Is whatever may come from there among what may come from elsewhere? Where nothing is named, that is everywhere.
+pub fn are_within(inner: &[String], outer: &[String]) -> bool {
+    let networks: Vec<IpNet> = outer.iter().filter_map(|text| network(text)).collect();
+    let is_within = |text: &String| {
+        network(text).is_some_and(|inner| networks.iter().any(|outer| outer.contains(&inner)))
+    };
+    outer.is_empty() || (!inner.is_empty() && inner.iter().all(is_within))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,5 +112,26 @@ mod tests {
         assert!(from("203.0.113.7") && from("2001:db8:1::1"));
         assert!(!from("203.0.113.8") && !from("2001:db9::1"));
         assert!(may_come_from("203.0.113.8".parse().unwrap(), &[]));
+    }
+
+    #[test]
+    fn what_is_within_names_nothing_beyond() {
+        let own = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| (*text).to_owned())
+                .collect::<Vec<_>>()
+        };
+        let outer = own(&["203.0.113.0/24", "2001:db8::/32"]);
+        for (inner, within) in [
+            (own(&["203.0.113.7"]), true),
+            (own(&["203.0.113.0/25", "2001:db8:1::/48"]), true),
+            (own(&["203.0.113.7", "203.0.112.7"]), false),
+            (own(&["203.0.0.0/16"]), false),
+            (own(&[]), false),
+        ] {
+            assert_eq!(are_within(&inner, &outer), within, "{inner:?}");
+            assert!(are_within(&inner, &[]));
+        }
     }
 }

@@ -44,6 +44,8 @@ text_enum! {
         SessionReuseDetected = "session.reuse_detected" ("更新トークンの再利用", "refresh token reused"),
         /// One of the staff logged in.
         SessionOpened = "session.opened" ("スタッフのログイン", "staff logged in"),
+        /// One of the staff ended a session of his own.
+        SessionEnded = "session.ended" ("スタッフのログアウト", "staff session ended"),
         /// Somebody failed to log in as one of the staff.
         SessionFailed = "session.failed" ("スタッフのログイン失敗", "staff log-in failed"),
         /// Data of many was read as a file.

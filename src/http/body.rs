@@ -133,6 +133,7 @@ pub async fn read(request: &HttpRequest, payload: Payload, stranger: bool) -> Re
         }
         bytes.extend_from_slice(&piece);
     }
+    intake.finish(request).await?;
     Ok(bytes.freeze())
 }
 

@@ -9,6 +9,7 @@ use actix_web::web::{Bytes, Data};
 use futures_util::StreamExt as _;
 use tokio::time::{Instant, timeout};
 
+use super::auth;
 use crate::app::App;
 use crate::error::{Code, Error};
 
@@ -17,6 +18,9 @@ const SLOWEST: u64 = 8 * 1024;
 
 /// The beginning: so many times the longest wait for one piece.
 const BEGINNING: u32 = 3;
+
+/// How long a body may take before its sender is looked at again.
+const LONG: Duration = Duration::from_secs(1);
 
 /// A body that is arriving.
 pub struct Intake {
@@ -43,6 +47,14 @@ impl Intake {
             began: Instant::now(),
             received: 0,
         }
+    }
+
+    /// Looks at whoever sends it again where it was long in coming: he may have been shut out since it began.
+    pub async fn finish(self, request: &HttpRequest) -> Result<(), Error> {
+        if self.began.elapsed() < LONG {
+            return Ok(());
+        }
+        auth::look_again(request).await
     }
 
     /// The next piece; `None` at the end.

@@ -10,6 +10,7 @@ pub mod auth;
 pub mod body;
 pub mod error;
 pub mod etag;
+mod export;
 mod fallback;
 pub mod idempotency;
 mod intake;

@@ -206,20 +206,22 @@ impl Spool {
         payload: Payload,
         see: impl FnMut(&[u8]),
     ) -> Result<Self, Error> {
-        let intake = Intake::of(request, payload)?;
+        let mut intake = Intake::of(request, payload)?;
         let admin = Admin::<MembersWrite>::extract(request).await?;
         let app = super::auth::app(request)?;
         let spools = request
             .app_data::<Data<Spools>>()
             .ok_or_else(|| anyhow::anyhow!("the service was not set up"))?;
         let room = Room::take(spools.clone(), admin.store)?;
-        Self::fill_room(room, new_file(app).await?, intake, see).await
+        let spool = Self::fill_room(room, new_file(app).await?, &mut intake, see).await?;
+        intake.finish(request).await?;
+        Ok(spool)
     }
 
     async fn fill_room(
         mut room: Room,
         file: File,
-        mut intake: Intake,
+        intake: &mut Intake,
         mut see: impl FnMut(&[u8]),
     ) -> Result<Self, Error> {
         let mut file = tokio::fs::File::from_std(file);
@@ -302,9 +304,9 @@ mod tests {
     async fn a_body_is_written_away_and_cut_off_where_it_is_too_large() {
         let mut seen = 0;
         let (spools, store) = (Data::new(Spools::default()), StoreId::new());
-        let fill = async |intake, see: &mut dyn FnMut(&[u8])| {
+        let fill = async |mut intake: Intake, see: &mut dyn FnMut(&[u8])| {
             let room = Room::take(spools.clone(), store).unwrap();
-            Spool::fill_room(room, tempfile::tempfile().unwrap(), intake, see).await
+            Spool::fill_room(room, tempfile::tempfile().unwrap(), &mut intake, see).await
         };
         let mut spool = fill(pieces(3, 1000), &mut |bytes| seen += bytes.len())
             .await

@@ -15,12 +15,13 @@ use crate::crypto::{hash_secret, random_secret};
 use crate::db::client::{self, Client};
 use crate::db::event::{NewEvent, Subject};
 use crate::db::webhook;
-use crate::domain::client::{AuthMethod, network};
+use crate::domain::client::{AuthMethod, are_within, network};
 use crate::domain::events::EventType;
 use crate::domain::permissions::Scope;
 use crate::domain::{ClientId, Faults};
 use crate::error::{Code, Error, OrNotFound as _};
 use crate::public_keys::{self, PublicKeys};
+use crate::tokens::Holder;
 
 /// The most addresses and networks from which a client may come.
 pub const MOST_NETWORKS: usize = 50;
@@ -139,6 +140,7 @@ pub async fn create(
     };
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
+        check_addresses(context, &client.allowed_ips, conn).await?;
         client::insert(&client, conn).await?;
         context.ticket.record(client.secret_id, conn).await?;
         let event = event(EventType::ClientCreated, &client, shown(&client));
@@ -146,6 +148,28 @@ pub async fn create(
     })
     .await?;
     Ok((client, secret))
+}
+
+/// A client that comes from certain addresses only lets no client come from others, itself neither: whoever got hold of it would
+/// take it elsewhere.
+async fn check_addresses(
+    context: &Context<'_>,
+    addresses: &[String],
+    conn: &mut AsyncPgConnection,
+) -> Result<(), Error> {
+    let Ok(Holder::Client(maker)) = context.actor.parse() else {
+        return Ok(());
+    };
+    let maker = client::find(context.store, maker, conn).await?;
+    let own = maker
+        .ok_or_else(|| Code::MissingScope.because("The client was removed."))?
+        .allowed_ips;
+    if are_within(addresses, &own) {
+        return Ok(());
+    }
+    let message =
+        "A client that may come from certain addresses lets no other come from elsewhere.";
+    Err(Code::AddressNotAllowed.because(message))
 }
 
 fn hash_of(secret: &SecretString) -> Vec<u8> {
@@ -218,6 +242,7 @@ pub async fn change(
         // What it may do before and after: who narrows it, changes its key and waits has made himself more otherwise.
         may_grant(&client.scopes, held)?;
         may_grant(&terms.scopes, held)?;
+        check_addresses(context, &terms.allowed_ips, conn).await?;
         let keys_changed = terms.jwks != client.jwks;
         if keys_changed {
             // Whoever has a key that is none any more has no token either.

@@ -26,6 +26,7 @@
 //! | [`failed_log_ins`] | how many of them the log is told of |
 //! | [`session`] | opens, refreshes and ends sessions of members and staff |
 //! | [`event_log`], [`horizon`] | read the log without missing a line |
+//! | [`audit`] | seals the log, and tells whether it is still what was sealed |
 //! | [`keys`] | replaces signing keys, and seals secrets anew |
 //! | [`settings`] | changes a store's settings, and tests them |
 //! | [`application`] | submits and refreshes Paid applications |
@@ -37,6 +38,7 @@
 //! sale decides on is not locked but read, and looked at again by the statement that writes: see [`crate::db::together`].
 
 pub mod application;
+pub mod audit;
 pub mod batches;
 pub mod checkout;
 pub mod client;

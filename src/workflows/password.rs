@@ -2,7 +2,7 @@
 
 use super::session::{self, Origin};
 use crate::app::App;
-use crate::db::{password, store};
+use crate::db::{password, share, store};
 use crate::domain::member::MemberStatus;
 use crate::domain::{MemberId, StoreId, UserId};
 use crate::error::Error;
@@ -24,6 +24,7 @@ pub async fn of_staff(
     let hash = user.as_ref().and_then(|(_, hash)| hash.clone());
     let right = passwords::verify(given, hash).await?;
     if let (Some(store), Some((user, Some(hash))), true) = (store, &user, right) {
+        share::belongs_to(store);
         return Ok((store, *user, hash.clone()));
     }
     if let Some(store) = store {

@@ -14,7 +14,7 @@ use crate::db::admin_user::{self, AdminUser};
 use crate::db::event::{self, NewEvent, Subject};
 use crate::db::invitation::{self, Invitation};
 use crate::db::store::{self, Store};
-use crate::db::{session, violated_key};
+use crate::db::{session, share, violated_key};
 use crate::domain::events::EventType;
 use crate::domain::member::fold_email;
 use crate::domain::permissions::{Role, Scope};
@@ -24,6 +24,9 @@ use crate::domain::{Faults, InvitationId, SessionId, StoreId, UserId};
 use crate::error::{Code, Error, OrNotFound as _};
 use crate::passwords;
 use crate::tokens::Holder;
+
+/// The most staff a store may have.
+const MOST: i64 = 500;
 
 /// How long an invitation is good.
 const INVITED_FOR: TimeDelta = TimeDelta::days(7);
@@ -132,7 +135,7 @@ fn check_name(name: &str, faults: &mut Faults) {
 /// Takes somebody on, with a password or with an invitation to set one. `held`: the scopes of whoever does it.
 ///
 /// # Errors
-/// 422, 403 `missing_scope`, 409 `email_taken`.
+/// 422, 403 `missing_scope`, 409 `email_taken`, 409 `action_not_allowed` where there are too many.
 pub async fn hire(
     app: &App,
     new: Hired,
@@ -158,6 +161,7 @@ pub async fn hire(
         .transaction(async |conn| {
             let owners = admin_user::lock_with_owners(store, user.id, conn).await?;
             check_actor(context, &owners)?;
+            check_room(store, conn).await?;
             admin_user::insert(&user, conn).await.map_err(taken)?;
             context.ticket.record(user.id.0, conn).await?;
             let link = match user.status {
@@ -200,6 +204,15 @@ pub async fn resume(
     .await
 }
 
+/// Who makes a link for one of the staff.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Somebody of the shop, who leaves an owner who may log in.
+    Shop,
+    /// The operator, as when the last owner cannot log in any more: the link is in his hands.
+    Operator,
+}
+
 /// Makes a link with which one of the staff sets a password, as after having forgotten it, or when somebody else knows it:
 /// links before, the password and all sessions are good no more. Whoever is disabled stays so.
 ///
@@ -207,6 +220,7 @@ pub async fn resume(
 /// 403 `missing_scope`, 409 `last_owner`, 412 `stale`.
 pub async fn invite_again(
     app: &App,
+    by: By,
     id: UserId,
     held: &[Scope],
     context: &Context<'_>,
@@ -216,7 +230,9 @@ pub async fn invite_again(
     conn.transaction(async |conn| {
         let (mut user, owners) = lock(context, id, held, conn).await?;
         context.check_version(user.version)?;
-        check_owner_left(&user, false, owners)?;
+        if by == By::Shop {
+            check_owner_left(&user, false, owners)?;
+        }
         user.password_hash = None;
         if user.status == UserStatus::Active {
             user.status = UserStatus::Invited;
@@ -269,6 +285,7 @@ pub async fn accept(app: &App, token: &str, new: String) -> Result<(), Error> {
     let now = app.clock.now();
     let found = invitation::good(store, id, &secret, now, &*app.db().await?).await?;
     let user = found.ok_or_else(bad)?;
+    share::belongs_to(store);
     let hash = passwords::hash(new).await?;
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
@@ -486,6 +503,13 @@ fn check_actor(context: &Context<'_>, locked: &[AdminUser]) -> Result<(), Error>
         return Ok(());
     }
     Err(Code::MissingScope.because("Only an owner who may log in manages the staff."))
+}
+
+async fn check_room(store: StoreId, conn: &AsyncPgConnection) -> Result<(), Error> {
+    if admin_user::count(store, conn).await? < MOST {
+        return Ok(());
+    }
+    Err(Code::ActionNotAllowed.because(format!("A store has {MOST} of the staff at most.")))
 }
 
 fn is_owner(user: &AdminUser) -> bool {

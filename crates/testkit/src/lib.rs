@@ -38,7 +38,8 @@ use kakeuri::domain::permissions::{Role, Scope};
 use kakeuri::domain::{MemberId, SessionId, UserId};
 use kakeuri::http;
 use kakeuri::http::service::Stopping;
-use kakeuri::tokens::{Audience, Claims, Holder, Tokens};
+use kakeuri::tokens::{Audience, Claims, Holder};
+use kakeuri::workflows::keys;
 use kakeuri::workflows::session::{self as sessions, Who};
 use kakeuri::workflows::user::{self, NewUser};
 use kakeuri::{db, passwords};
@@ -114,9 +115,9 @@ impl TestApp {
             Config::read(&|name| find(name).map(|(_, value)| (*value).to_owned())).unwrap();
         let clock = Clock::manual();
         let master_key = MasterKeys::generate();
-        let keys = MasterKeys::parse(&master_key).unwrap();
+        let master = MasterKeys::parse(&master_key).unwrap();
         let pool = db::pool(url, 4);
-        let tokens = Tokens::load(&keys, &clock, &mut pool.get().await.unwrap())
+        let (keys, tokens) = keys::load(master, &clock, &mut pool.get().await.unwrap())
             .await
             .unwrap();
         let app = App::new(config, clock, keys, tokens, pool.clone());

@@ -12,31 +12,43 @@ use crate::db::event::{self, Event, Filter};
 use crate::db::order;
 use crate::db::provider_call::{self, ProviderCall};
 use crate::domain::events::EventType;
-use crate::domain::{EventId, OperationId, OrderId};
+use crate::domain::{EventId, OperationId, OrderId, StoreId};
 use crate::error::{Error, OrNotFound};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::{EventsRead, OrdersRead};
+use crate::http::export::{self, Export, Pages};
 use crate::http::operation::operations;
 use crate::http::page;
 use crate::http::path::Id;
-use crate::http::query::Params;
+use crate::http::query::{Named, Params, Parts};
 use crate::workflows::event_log;
 
 /// The routes.
 pub fn routes(registry: &mut Registry<'_, '_>) {
-    operations!(registry, list_events, get_timeline);
+    operations!(registry, list_events, export_events, get_timeline);
 }
 
-/// Where to read the log, and which of its lines are wanted.
+/// Where to read the log.
 #[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
-struct EventQuery {
+struct PlaceQuery {
     /// How many lines.
     limit: Option<i64>,
     /// `next_cursor` of an earlier answer; without it the log is read from its beginning.
     #[param(pattern = "^e[0-9]{1,18}$")]
     cursor: Option<String>,
+}
+
+impl Named for PlaceQuery {
+    const NAMES: &'static [&'static str] = &["limit", "cursor"];
+}
+
+/// Which of the log's lines are wanted.
+#[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+struct EventFilter {
     /// What happened.
     #[serde(rename = "type")]
     #[param(rename = "type")]
@@ -114,16 +126,16 @@ impl From<Event> for EventOut {
     get,
     path = "/events",
     tag = "events",
-    params(EventQuery),
+    params(PlaceQuery, EventFilter),
     responses((status = 200, description = "The lines after the cursor", body = EventList))
 )]
 async fn list_events(
     admin: Admin<EventsRead>,
-    query: Params<EventQuery>,
+    query: Parts<PlaceQuery, EventFilter>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let query = query.0;
-    let limit = query.limit.unwrap_or(page::LIMIT);
+    let Parts(place, filter) = query;
+    let limit = place.limit.unwrap_or(page::LIMIT);
     if !page::LIMITS.contains(&limit) {
         return Err(Error::invalid(
             "limit",
@@ -131,18 +143,11 @@ async fn list_events(
             "Expected a whole number from 1 to 200.",
         ));
     }
-    let after = match query.cursor.as_deref() {
+    let after = match place.cursor.as_deref() {
         None => 0,
         Some(cursor) => parse(cursor).ok_or_else(bad_cursor)?,
     };
-    let filter = Filter {
-        kinds: query.kind.map(|kind| vec![kind.to_string()]),
-        subject: query.subject,
-        actor: query.actor,
-        subjects: None,
-        from: query.from,
-        to: query.to,
-    };
+    let filter = filter.into();
     let end = event_log::end(&app, admin.store, after).await?;
     let events = event::between(admin.store, after, end, &filter, limit, &*app.db().await?).await?;
     let next = event_log::place_after(&events, end, limit);
@@ -151,6 +156,76 @@ async fn list_events(
         data,
         next_cursor: cursor(next),
     }))
+}
+
+impl From<EventFilter> for Filter {
+    fn from(wanted: EventFilter) -> Self {
+        Self {
+            kinds: wanted.kind.map(|kind| vec![kind.to_string()]),
+            subject: wanted.subject,
+            actor: wanted.actor,
+            subjects: None,
+            from: wanted.from,
+            to: wanted.to,
+        }
+    }
+}
+
+/// Export the event log
+///
+/// One line of JSON for each line of the log, oldest first, up to what it holds when this is asked.
+#[utoipa::path(
+    get,
+    path = "/events/export",
+    tag = "events",
+    params(EventFilter),
+    responses((status = 200, description = "The file, streamed: JSON lines", content_type = "application/x-ndjson", body = String))
+)]
+async fn export_events(
+    admin: Admin<EventsRead>,
+    query: Params<EventFilter>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let pages = Events {
+        store: admin.store,
+        filter: query.0.into(),
+        after: 0,
+        end: event_log::end(&app, admin.store, 0).await?,
+    };
+    let export = Export {
+        name: "events",
+        extension: "ndjson",
+        content_type: "application/x-ndjson",
+        head: Vec::new(),
+        pages,
+    };
+    export::answer(export, &admin, app).await
+}
+
+/// How far an export is.
+struct Events {
+    store: StoreId,
+    filter: Filter,
+    after: i64,
+    end: i64,
+}
+
+/// How many lines are read and written at once.
+const PAGE: i64 = 1000;
+
+impl Pages for Events {
+    async fn next(&mut self, app: &App, out: &mut Vec<u8>) -> Result<bool, Error> {
+        let lines = {
+            let conn = app.db().await?;
+            event::between(self.store, self.after, self.end, &self.filter, PAGE, &conn).await?
+        };
+        self.after = event_log::place_after(&lines, self.end, PAGE);
+        for line in lines {
+            serde_json::to_writer(&mut *out, &EventOut::from(line)).map_err(anyhow::Error::from)?;
+            out.push(b'\n');
+        }
+        Ok(self.after < self.end)
+    }
 }
 
 /// A place in the log as callers see it.

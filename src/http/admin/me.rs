@@ -19,6 +19,7 @@ use crate::http::once::AnswerKept;
 use crate::http::operation::{Registry, operations};
 use crate::http::path::Id;
 use crate::second_factor::recovery_codes_left;
+use crate::workflows::session as workflow;
 use crate::workflows::user;
 
 /// The routes.
@@ -144,10 +145,8 @@ async fn end_my_session(
     id: Id<SessionId>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let ((user, _), now) = (admin.user()?, app.clock.now());
-    let conn = &mut *app.db().await?;
-    let ended = session::end_of_user(admin.store, user, id.0, now, conn).await?;
-    ended.then_some(()).or_not_found()?;
+    let (user, _) = admin.user()?;
+    workflow::end_own(&app, admin.store, user, id.0).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

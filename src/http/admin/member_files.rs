@@ -2,20 +2,18 @@
 
 use crate::http::operation::Registry;
 use actix_web::HttpResponse;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
-use actix_web::web::{Bytes, Data};
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use actix_web::web::Data;
 
 use super::jobs::{JobOut, accepted};
 use super::members::MemberFilter;
 use crate::app::App;
 use crate::db::member::{self, Filter, InFile};
-use crate::db::share;
 use crate::domain::job::Task;
 use crate::domain::{MemberId, StoreId};
-use crate::error::{Code, Error};
+use crate::error::Error;
+use crate::http::auth::Admin;
 use crate::http::auth::scopes::{MembersRead, MembersWrite};
-use crate::http::auth::{Admin, Standing};
+use crate::http::export::{self, Export, Pages};
 use crate::http::once::{Begun, Once};
 use crate::http::operation::operations;
 use crate::http::query::{Named, Params, Parts};
@@ -71,49 +69,40 @@ async fn export_members(
         encoding,
         language: format.lang.unwrap_or(CsvLanguage::En),
     };
-    let charset = match encoding {
+    let content_type = match encoding {
         CsvEncoding::Utf8 => "text/csv; charset=utf-8",
         CsvEncoding::ShiftJis => "text/csv; charset=Shift_JIS",
     };
-    let name = format!("attachment; filename=\"members-{}.csv\"", app.clock.today());
-    let standing = admin.standing();
-    let export = Export {
-        app,
-        standing,
+    let mut head = Vec::new();
+    writer.header(&mut head);
+    let pages = Members {
         store: admin.store,
         filter: filter.into(),
         writer,
         after: None,
-        ended: false,
     };
-    // The first page comes before the answer begins, so that a failure can still be told.
-    let mut first = Vec::new();
-    writer.header(&mut first);
-    let export = export.page(&mut first).await?;
-    Ok(HttpResponse::Ok()
-        .content_type(charset)
-        .insert_header((CONTENT_DISPOSITION, name))
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .streaming(stream::iter([Ok(Bytes::from(first))]).chain(export.rest())))
+    let export = Export {
+        name: "members",
+        extension: "csv",
+        content_type,
+        head,
+        pages,
+    };
+    export::answer(export, &admin, app).await
 }
 
 /// How far an export is.
-struct Export {
-    app: Data<App>,
-    /// It breaks off where whoever asked for it may not be told any more.
-    standing: Standing,
+struct Members {
     store: StoreId,
     filter: Filter,
     writer: Writer,
     after: Option<MemberId>,
-    ended: bool,
 }
 
-impl Export {
-    /// Writes the next page. No connection is held while the client reads it.
-    async fn page(mut self, out: &mut Vec<u8>) -> Result<Self, Error> {
+impl Pages for Members {
+    async fn next(&mut self, app: &App, out: &mut Vec<u8>) -> Result<bool, Error> {
         let rows = {
-            let conn = self.app.db().await?;
+            let conn = app.db().await?;
             member::for_file(self.store, &self.filter, self.after, PAGE, &conn).await?
         };
         out.reserve(rows.len() * 512);
@@ -121,33 +110,7 @@ impl Export {
             self.writer.member(&shown(row), out);
         }
         self.after = rows.last().map(|row| row.id);
-        self.ended = i64::try_from(rows.len()).is_ok_and(|count| count < PAGE);
-        Ok(self)
-    }
-
-    /// A slow reader may outlast the token, the session, or its owner's place among the staff.
-    async fn check_standing(&self) -> Result<(), Error> {
-        if self.standing.has_expired(self.app.clock.now())
-            || !self.standing.stands(&self.app).await?
-        {
-            return Err(Code::TokenInvalid.because("The session ended before the export did."));
-        }
-        Ok(())
-    }
-
-    /// The further pages.
-    fn rest(self) -> impl Stream<Item = Result<Bytes, Error>> {
-        let pages = stream::try_unfold(self, async |export| {
-            if export.ended {
-                return Ok(None);
-            }
-            let mut page = Vec::new();
-            export.check_standing().await?;
-            // The request is over when its answer is read.
-            let export = share::for_store(export.store, export.page(&mut page)).await?;
-            Ok::<_, Error>(Some((Bytes::from(page), export)))
-        });
-        pages.inspect_err(|error| tracing::error!(%error, "an export broke off"))
+        Ok(i64::try_from(rows.len()).is_ok_and(|count| count == PAGE))
     }
 }
 

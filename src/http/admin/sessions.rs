@@ -147,6 +147,10 @@ async fn step_up(
     )
 )]
 async fn end_session(admin: Admin<AnyScope>, app: Data<App>) -> Result<HttpResponse, Error> {
-    session::end(&app, admin.store, admin.session()?).await?;
+    let (store, session) = (admin.store, admin.session()?);
+    match admin.user() {
+        Ok((user, _)) => session::end_own(&app, store, user, session).await?,
+        Err(_) => session::end(&app, store, session).await?,
+    }
     Ok(HttpResponse::NoContent().finish())
 }

@@ -23,7 +23,7 @@ use crate::http::operation::{Registry, operations};
 use crate::http::page::PageParams;
 use crate::http::path::Id;
 use crate::http::query::{Listing, NoFilter};
-use crate::workflows::user::{self as users, Change, Hired, Link};
+use crate::workflows::user::{self as users, By, Change, Hired, Link};
 
 /// The routes.
 pub fn routes(registry: &mut Registry<'_, '_>) {
@@ -301,7 +301,7 @@ async fn invite_user(
 ) -> Result<HttpResponse, Error> {
     let ticket = Ticket::none();
     let context = admin.context(&if_match, &ticket);
-    let (user, link) = users::invite_again(&app, id.0, &admin.scopes(), &context).await?;
+    let (user, link) = users::invite_again(&app, By::Shop, id.0, &admin.scopes(), &context).await?;
     admin.require_all(&user.role.scopes())?;
     Ok(HttpResponse::Ok().versioned(user.version, with_link(user, Some(link))))
 }

@@ -194,6 +194,11 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// Where the caller is.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
     /// The caller's store.
     pub fn store(&self) -> StoreId {
         self.claims.store
@@ -204,8 +209,11 @@ impl Standing {
         self.claims.exp <= now.timestamp()
     }
 
-    /// Is the session behind the token still open, and may its owner still do what he was let in for?
+    /// Is the key that has signed the token still one, the session behind it still open, and may its owner still do what he was let in for?
     pub async fn stands(&self, app: &App) -> Result<bool, Error> {
+        if !app.tokens.knows(&self.claims.kid) {
+            return Ok(false);
+        }
         let conn = app.db().await?;
         let extent = extent(&self.claims, self.address, app.clock.now(), &conn).await?;
         Ok(extent.is_ok_and(|extent| self.scopes.iter().all(|scope| extent.allows(*scope))))
@@ -390,6 +398,18 @@ impl Found {
             store: known.claims.store,
             name: Some(known.actor.clone()),
         })
+    }
+
+    pub(super) async fn look_again(&self, request: &HttpRequest) -> Result<(), Error> {
+        let Some(Ok(before)) = self.known() else {
+            return Ok(());
+        };
+        let now = look_at_session(request, before.claims.clone()).await?;
+        let mut lost = Scope::ALL
+            .iter()
+            .filter(|scope| before.allows(**scope) && !now.allows(**scope));
+        lost.next()
+            .map_or(Ok(()), |scope| Err(now.extent.missing(*scope)))
     }
 
     pub(super) fn scopes_used(&self) -> Vec<Scope> {

@@ -46,14 +46,11 @@ pub fn token(request: &HttpRequest) -> Result<Option<Result<Arc<Claims>, BadToke
 pub async fn learn(request: &HttpRequest) {
     let unknown = matches!(token(request), Ok(Some(Err(BadToken::UnknownKey))));
     let Ok(app) = app(request) else { return };
-    if !unknown || !app.tokens.may_learn() {
+    if !unknown {
         return;
     }
-    let reloaded = match app.db().await {
-        Ok(conn) => app.tokens.reload(&app.keys, &conn).await,
-        Err(error) => Err(error.into()),
-    };
-    match reloaded {
+    let conn = async { Ok(app.db().await?) };
+    match app.tokens.learn(&app.keys, conn).await {
         Ok(()) => drop(request.extensions_mut().remove::<Checked>()),
         Err(error) => tracing::error!(%error, "the signing keys could not be read anew"),
     }

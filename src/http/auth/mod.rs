@@ -113,6 +113,15 @@ pub(super) fn claims(
     bearer::token(request).ok()??.ok()
 }
 
+/// Looks again at a caller of the admin API. Whoever may do less than when his request began is refused.
+pub(super) async fn look_again(request: &HttpRequest) -> Result<(), Error> {
+    let found = request.extensions().get::<admin::Found>().cloned();
+    match found {
+        Some(found) => found.look_again(request).await,
+        None => Ok(()),
+    }
+}
+
 /// Whoever the credentials stand for, if they are good.
 pub(super) fn caller(request: &ServiceRequest) -> Option<Caller> {
     let extensions = request.extensions();

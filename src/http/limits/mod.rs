@@ -41,7 +41,9 @@ const OF_AN_ADDRESS: Rate = Rate::per_minute(30);
 const OF_CLIENTS: Rate = Rate::per_minute(300);
 /// Failed log-ins of one account from anywhere, beyond which they are slowed.
 const OF_AN_ACCOUNT: Rate = Rate::per_minute(20);
-/// The same of one store.
+/// Log-ins of one account from one address, right ones too: each takes a core for a while, and opens a session.
+const LOG_INS: Rate = Rate::per_minute(30);
+/// Failed log-ins of one store from anywhere, beyond which they are slowed.
 const OF_A_STORE: Rate = Rate::per_minute(300);
 /// New passwords that are asked for one account and lead to something.
 const RESETS: Rate = Rate::per_hour(5);
@@ -186,6 +188,7 @@ pub struct Limits {
     clock: Clock,
     calls: Counter,
     tries: Table<Failures>,
+    log_ins: Counter,
     addresses: Counter,
     clients: Counter,
     accounts: Counter,
@@ -238,6 +241,7 @@ impl Limits {
             clock,
             calls: Counter::new(Rate::per_minute(config.calls_per_minute)),
             tries: Table::default(),
+            log_ins: Counter::new(LOG_INS),
             addresses: Counter::new(OF_AN_ADDRESS),
             clients: Counter::new(OF_CLIENTS),
             accounts: Counter::new(OF_AN_ACCOUNT),
@@ -277,6 +281,7 @@ impl Limits {
         let (kind, now, network) = (Kind::LogIn(realm), self.now(), network(address));
         let Account { store, email } = account;
         let tried = (kind, store, email, network);
+        self.log_ins.take(tried, now)?;
         self.addresses.take((kind, network), now)?;
         self.tries
             .with(tried, now, |failures| failures.try_once(now))

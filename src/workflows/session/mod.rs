@@ -15,7 +15,7 @@ mod step_up;
 mod token;
 
 pub use command_line::{developer_token, developer_token_of_member, revoke};
-pub use open::{Origin, end, failed, note_failed, open, open_of_staff, open_verified};
+pub use open::{Origin, end, end_own, failed, note_failed, open, open_of_staff, open_verified};
 pub use refresh::refresh;
 pub use step_up::step_up;
 pub(super) use token::token_ttl;

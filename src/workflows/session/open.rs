@@ -14,7 +14,7 @@ use crate::db::session::{self as sessions, Session};
 use crate::domain::events::EventType;
 use crate::domain::user::UserStatus;
 use crate::domain::{MemberId, SessionId, StoreId, UserId};
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, OrNotFound as _};
 use crate::tokens::Holder;
 use crate::workflows::context::SOMEBODY;
 use crate::workflows::second_factor::{self, Proof};
@@ -189,4 +189,22 @@ pub(super) fn expires_at(app: &App, session: &Session) -> DateTime<Utc> {
 /// Ends a session.
 pub async fn end(app: &App, store: StoreId, id: SessionId) -> Result<(), Error> {
     Ok(sessions::end(store, id, app.clock.now(), &mut *app.db().await?).await?)
+}
+
+/// Ends a session of one of the staff, by himself. It stands in the log.
+///
+/// # Errors
+/// 404 where he has no such session.
+pub async fn end_own(app: &App, store: StoreId, user: UserId, id: SessionId) -> Result<(), Error> {
+    let now = app.clock.now();
+    let data = json!({ "session_id": id });
+    let event = NewEvent::new(EventType::SessionEnded, Subject::User(user), data);
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        let ended = sessions::end_of_user(store, user, id, now, conn).await?;
+        ended.then_some(()).or_not_found()?;
+        let actor = Holder::User(user).actor();
+        Ok(event::append(store, &[event], &actor, now, conn).await?)
+    })
+    .await
 }

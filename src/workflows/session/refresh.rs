@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::crypto::same;
 use crate::db::event::{self, NewEvent, Subject};
 use crate::db::session::{self as sessions, Session};
-use crate::db::{admin_user, member};
+use crate::db::{admin_user, member, share};
 use crate::domain::events::EventType;
 use crate::domain::user::UserStatus;
 use crate::error::{Code, Error};
@@ -36,6 +36,9 @@ pub async fn refresh(
     from: &str,
 ) -> Result<SessionOut, Error> {
     let given = RefreshToken::read(token).ok_or_else(refused)?;
+    if given.number(&app.keys).is_some() {
+        share::belongs_to(given.store);
+    }
     let conn = &mut *app.db().await?;
     let refreshed = conn
         .transaction(async |conn| {
@@ -81,11 +84,10 @@ fn stands(app: &App, session: &Session) -> bool {
 
 fn next_of(app: &App, session: &Session, given: &RefreshToken, from: &str) -> Result<Next, Error> {
     let (stands, now, hash) = (stands(app, session), app.clock.now(), given.hash());
-    let numbered = |number| RefreshToken::of_each(&app.keys, session.store_id, session.id, number);
+    let numbered = |number| RefreshToken::of(&app.keys, session.store_id, session.id, number);
     if same(&session.refresh_hash, &hash) {
         let next = session.rotation.checked_add(1).filter(|_| stands);
-        let next = next.and_then(|number| numbered(number).next());
-        return next.map(Next::Fresh).ok_or_else(refused);
+        return next.map(numbered).map(Next::Fresh).ok_or_else(refused);
     }
     let is_last = session
         .former_refresh_hash
@@ -97,11 +99,15 @@ fn next_of(app: &App, session: &Session, given: &RefreshToken, from: &str) -> Re
     }
     let is_recent = session.rotated_at.is_some_and(|at| now - at <= REPEAT);
     let is_same_client = session.rotated_from.as_deref() == Some(from);
-    let present = numbered(session.rotation).find(|one| same(&one.hash(), &session.refresh_hash));
-    Ok(match present {
-        Some(present) if stands && is_last && is_recent && is_same_client => Next::Again(present),
-        Some(_) | None => Next::Stolen,
-    })
+    let present = numbered(session.rotation);
+    let is_present = same(&present.hash(), &session.refresh_hash);
+    Ok(
+        if stands && is_last && is_recent && is_same_client && is_present {
+            Next::Again(present)
+        } else {
+            Next::Stolen
+        },
+    )
 }
 
 async fn end_stolen(
@@ -118,7 +124,11 @@ async fn end_stolen(
             (None, Some(user)) => Subject::User(user),
             (None, None) => Subject::Store(store),
         };
-        let data = json!({ "session_id": session.id, "from": from });
+        let mut data = json!({ "session_id": session.id });
+        // Of the staff: what a buyer calls from is nobody's business, and stays in the log for good.
+        if session.user_id.is_some() {
+            data["from"] = from.into();
+        }
         let event = NewEvent::new(EventType::SessionReuseDetected, subject, data);
         event::append(store, &[event], SOMEBODY, now, conn).await?;
     }

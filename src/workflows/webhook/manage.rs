@@ -60,7 +60,13 @@ impl Terms {
     /// The address and the events in one form, if nothing is wrong with them.
     fn checked(&self, app: &App) -> Result<(Url, Selection), Error> {
         let mut faults = Faults::new();
-        let url = check_url(&self.url, app.config.webhook_allow_private);
+        let url = check_url(&self.url, app.config.webhook_allow_private).and_then(|url| {
+            let message = "This address is not called from here.";
+            app.egress
+                .may_call(&url)
+                .then_some(url)
+                .ok_or(("not_allowed", message))
+        });
         if let Err((code, message)) = url {
             faults.add("/url", code, message);
         }
@@ -241,7 +247,10 @@ pub async fn rotate_secret(
         let before = std::mem::replace(&mut webhook.secret_sealed, sealed);
         webhook.secret_id = Uuid::new_v4();
         let overlaps = overlap > TimeDelta::zero();
-        webhook.former_sealed = overlaps.then_some(before);
+        // With the newest master key: what is sealed anew meanwhile has seen it where it was before.
+        let before =
+            open(app, &webhook, &before).map(|secret| seal(app, webhook.store_id, id, &secret));
+        webhook.former_sealed = before.ok().filter(|_| overlaps);
         webhook.former_until = overlaps.then_some(now + overlap);
         webhook::save(&mut webhook, now, conn).await?;
         context.ticket.record(webhook.secret_id, conn).await?;

@@ -128,8 +128,12 @@ fn secrets(
     webhook: &Webhook,
     now: DateTime<Utc>,
 ) -> Result<Vec<SecretString>, crate::crypto::CannotOpen> {
-    let sealed = std::iter::once(&webhook.secret_sealed).chain(webhook.good_former(now));
-    sealed.map(|sealed| open(app, webhook, sealed)).collect()
+    let present = open(app, webhook, &webhook.secret_sealed)?;
+    // A former one that cannot be opened any more keeps nothing from being sent.
+    let former = webhook
+        .good_former(now)
+        .and_then(|sealed| open(app, webhook, sealed).ok());
+    Ok(std::iter::once(present).chain(former).collect())
 }
 
 /// A signature with each secret, so that a receiver can change over when it likes.

@@ -21,6 +21,9 @@ use crate::error::Error;
 /// Who disables a webhook, for the log.
 const ACTOR: &str = "system";
 
+/// As the how many-th try of a delivery a failure shows that the receiver is out of order, and not the moment.
+const PERSISTENT: i32 = 5;
+
 /// "Nobody is there any more".
 const GONE: u16 = 410;
 
@@ -113,7 +116,9 @@ async fn fares(
     let reason = if attempted.status_code == i16::try_from(GONE).ok() {
         Some(DisabledReason::Gone)
     } else {
-        fails_too_long(since, now).then_some(DisabledReason::Failing)
+        // One failure after a quiet month is none of a month.
+        let persists = attempted.attempt >= PERSISTENT;
+        (persists && fails_too_long(since, now)).then_some(DisabledReason::Failing)
     };
     let Some(reason) = reason.filter(|_| webhook.status == WebhookStatus::Active) else {
         return Ok(webhook::note(webhook, conn).await?);

@@ -15,12 +15,13 @@ use kakeuri::db;
 use crate::support::Database;
 
 /// Tables whose keys do not begin with the store, and why.
-const WITHOUT_STORE: [(&str, &str); 3] = [
+const WITHOUT_STORE: [(&str, &str); 4] = [
     (
         "stores",
         "the directory of stores: asked before a store is known",
     ),
     ("signing_keys", "the keys of the service"),
+    ("service_keys", "the same"),
     ("__diesel_schema_migrations", "the migrations' own"),
 ];
 

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::support::{TestApp, registration};
+use crate::support::{PASSWORD, TestApp, registration};
 
 /// Far above what a refusal takes, and far below what reading the request took.
 const SOON: Duration = Duration::from_secs(5);
@@ -353,6 +353,47 @@ async fn who_sends_next_to_nothing_does_not_hold_a_connection() {
     let unread = "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n";
     answered_to_drops(opened(&app, unread).await, true).await;
     app.stranger().get("/healthz").await.expect(200);
+}
+
+#[actix_web::test]
+async fn who_is_shut_out_while_his_body_comes_makes_nothing() {
+    let app = TestApp::start().await;
+    let body = r#"{"name": "x", "scopes": ["orders:read"]}"#;
+    for keyed in [false, true] {
+        let login =
+            json!({ "store": "minato", "email": "owner@minato.example", "password": PASSWORD });
+        let session = app
+            .stranger()
+            .post("/v1/admin/sessions", login)
+            .await
+            .expect(201);
+        let token = session.text_at("/access_token");
+        let key = if keyed { "Idempotency-Key: k1\r\n" } else { "" };
+        let head = format!(
+            "POST /v1/admin/clients HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+             {key}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{{",
+            body.len()
+        );
+        let (mut stream, started) = (opened(&app, &head).await, Instant::now());
+        let ended = format!("/v1/admin/users/{}/end-sessions", app.owner);
+        app.admin().act(&ended).await.expect(204);
+        let mut piece = [0; 1];
+        while started.elapsed() < Duration::from_millis(1_100) {
+            let told = timeout(Duration::from_millis(100), stream.read(&mut piece)).await;
+            assert!(
+                told.is_err(),
+                "nothing is answered before the body is there"
+            );
+        }
+        stream.write_all(&body.as_bytes()[1..]).await.unwrap();
+        let told = answered_to_drops(stream, false).await;
+        assert!(
+            told.starts_with("HTTP/1.1 401 ") && told.contains("token_invalid"),
+            "{told}"
+        );
+    }
+    let clients = app.admin().get("/v1/admin/clients").await.expect(200);
+    assert_eq!(clients.body["data"], json!([]));
 }
 
 #[actix_web::test]

@@ -297,6 +297,27 @@ async fn a_flood_of_logins_is_sent_away_and_everything_else_is_answered() {
 }
 
 #[actix_web::test]
+async fn right_log_ins_of_one_account_from_one_address_are_limited_too() {
+    let app = limited_with(&[]).await;
+    let visitor = app.visitor();
+    let email = app.email_of(app.member().await).await;
+    for _ in 0..30 {
+        log_in(&visitor, "192.0.2.1", &email, PASSWORD)
+            .await
+            .expect(201);
+    }
+    let refused = log_in(&visitor, "192.0.2.1", &email, PASSWORD).await;
+    refused.problem(429, "rate_limited");
+    log_in(&visitor, "192.0.2.2", &email, PASSWORD)
+        .await
+        .expect(201);
+    app.let_time_pass(TimeDelta::seconds(3)).await;
+    log_in(&visitor, "192.0.2.1", &email, PASSWORD)
+        .await
+        .expect(201);
+}
+
+#[actix_web::test]
 async fn every_principal_has_calls_of_its_own() {
     let app = limited_with(&[("KAKEURI_CALLS_PER_MINUTE", "5")]).await;
     let member = app.buyer(app.member().await).await;

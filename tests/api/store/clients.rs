@@ -468,6 +468,35 @@ async fn a_client_comes_from_where_it_may() {
 }
 
 #[actix_web::test]
+async fn a_client_that_comes_from_certain_addresses_lets_no_other_come_from_elsewhere() {
+    let app = TestApp::start().await;
+    let body = json!({
+        "name": "x", "scopes": ["clients:write", "orders:read"], "allowed_ips": ["127.0.0.0/8"],
+    });
+    let made = app.admin().post(CLIENTS, body).await.expect(201);
+    let own = format!("{CLIENTS}/{}", made.text_at("/id"));
+    let client = app.with_token_of(&Partner::of(&made)).await;
+    for addresses in [json!([]), json!(["127.0.0.1", "192.0.2.1"])] {
+        let other = json!({ "name": "y", "scopes": ["orders:read"], "allowed_ips": addresses });
+        client
+            .post(CLIENTS, other)
+            .await
+            .problem(403, "address_not_allowed");
+        let change = json!({ "allowed_ips": addresses });
+        client
+            .patch(&own, change)
+            .await
+            .problem(403, "address_not_allowed");
+    }
+    let other = json!({ "name": "y", "scopes": ["orders:read"], "allowed_ips": ["127.0.0.1"] });
+    client.post(CLIENTS, other).await.expect(201);
+    app.admin()
+        .patch(&own, json!({ "allowed_ips": [] }))
+        .await
+        .expect(200);
+}
+
+#[actix_web::test]
 async fn a_client_is_made_once_and_a_lost_secret_is_replaced() {
     let app = TestApp::start().await;
     let admin = app.admin().key(&new_key());

@@ -6,7 +6,7 @@ use kakeuri::domain::permissions::{Role, Scope};
 use kakeuri::workflows::session::Origin;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, PASSWORD, TestApp, new_key};
+use crate::support::{Answer, Client, PASSWORD, TestApp, new_key, process};
 
 const USERS: &str = "/v1/admin/users";
 const ACCEPT: &str = "/v1/admin/invitations/accept";
@@ -340,6 +340,8 @@ async fn one_sees_and_ends_ones_own_sessions_and_an_owner_those_of_others() {
         .expect(204);
     here.get("/v1/admin/me").await.problem(401, "token_invalid");
     owner.get("/v1/admin/me").await.expect(200);
+    owner.delete("/v1/admin/sessions/current").await.expect(204);
+    assert_eq!(app.count_events("session.ended").await, 2);
 }
 
 #[actix_web::test]
@@ -527,4 +529,76 @@ async fn an_owner_who_was_shut_out_meanwhile_keeps_nobody() {
     )
     .await
     .unwrap();
+}
+
+#[actix_web::test]
+async fn a_store_has_so_many_staff_and_no_more() {
+    use diesel_async::RunQueryDsl as _;
+    let app = TestApp::start().await;
+    let conn = &mut *app.app.db().await.unwrap();
+    diesel::sql_query(
+        "INSERT INTO admin_users (store_id, id, email, email_key, name, role, status, created_at) \
+         SELECT store_id, gen_random_uuid(), n || '@minato.example', n || '@minato.example', 'x', 'owner', 'invited', created_at \
+         FROM admin_users, generate_series(1, 498) n",
+    )
+    .execute(conn)
+    .await
+    .unwrap();
+    app.hire("viewer").await;
+    let one_more = json!({ "email": "late@minato.example", "name": "x", "role": "viewer" });
+    app.admin()
+        .post(USERS, one_more)
+        .await
+        .problem(409, "action_not_allowed");
+}
+
+#[actix_web::test]
+async fn the_command_line_lets_the_last_owner_in_again() {
+    use secrecy::ExposeSecret as _;
+    let app = TestApp::start().await;
+    let settings = [
+        ("DATABASE_URL", app.database_url()),
+        ("KAKEURI_MASTER_KEY", app.master_key.expose_secret()),
+    ];
+    let user = |arguments: &[&str]| {
+        let of_staff = [&["user"][..], arguments, &["--store", "minato"]].concat();
+        process::run(&settings, &of_staff)
+    };
+    let word_after = |text: &str, name: &str| {
+        let mut words = text.split_whitespace().skip_while(|word| *word != name);
+        words.nth(1).unwrap().to_owned()
+    };
+    let listed = user(&["list"]);
+    assert!(
+        listed.contains("owner  active  Owner@minato.example"),
+        "{listed}"
+    );
+    let link = user(&["link", "--email", OWNER]);
+    app.staff_logs_in(OWNER, PASSWORD)
+        .await
+        .problem(401, "login_failed");
+    app.accept(&word_after(&link, "token"), NEXT)
+        .await
+        .expect(204);
+    app.staff_logs_in(OWNER, NEXT).await.expect(201);
+    let added = user(&[
+        "add", "--email", HANAKO, "--name", "花子", "--role", "viewer",
+    ]);
+    app.accept(&word_after(&added, "token"), PASSWORD)
+        .await
+        .expect(204);
+    let hanako = app.as_staff(HANAKO).await;
+    user(&["set", "--email", HANAKO, "--role", "owner"]);
+    app.as_staff(HANAKO).await.get(USERS).await.expect(200);
+    user(&["set", "--email", HANAKO, "--status", "disabled"]);
+    hanako
+        .get("/v1/admin/orders")
+        .await
+        .problem(401, "token_invalid");
+    let log = app
+        .admin()
+        .get("/v1/admin/events?type=user.changed")
+        .await
+        .expect(200);
+    assert_eq!(log.body["data"][1]["actor"], "token:cli");
 }

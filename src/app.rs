@@ -19,6 +19,7 @@ use crate::paid;
 use crate::tokens::Tokens;
 use crate::workflows::failed_log_ins::FailedLogIns;
 use crate::workflows::horizon::Horizons;
+use crate::workflows::outside_tokens::OutsideTokens;
 use crate::workflows::throttle::Throttle;
 
 /// The running service. Cheap to clone.
@@ -40,6 +41,8 @@ pub struct App {
     pub egress: Egress,
     /// How far the logs that are read are complete.
     pub horizons: Arc<Horizons>,
+    /// What is remembered of tokens of issuers.
+    pub outside_tokens: Arc<OutsideTokens>,
     /// How many failed log-ins the log is told of.
     pub failed_log_ins: Arc<FailedLogIns>,
     pool: Pool,
@@ -71,6 +74,7 @@ impl App {
             throttle: Throttle::new(&config.paid),
             egress: Egress::new(config.webhook_allow_private, &config.egress_deny),
             horizons: Arc::default(),
+            outside_tokens: Arc::default(),
             failed_log_ins: Arc::default(),
             config: Arc::new(config),
             clock,

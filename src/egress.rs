@@ -12,7 +12,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
@@ -129,23 +129,40 @@ impl Egress {
 
     /// Sends JSON, and reads what is answered. Whoever drops this ends the call.
     pub async fn post(&self, url: Url, headers: &[(&str, String)], body: Vec<u8>) -> Called {
-        holding::check_that_nothing_is_held();
         let started = Instant::now();
-        let answer = if self.may_call(&url) {
-            let plain = self.http.post(url).header(CONTENT_TYPE, "application/json");
-            let request = headers
-                .iter()
-                .fold(plain, |request, (name, value)| request.header(*name, value))
-                .body(body);
-            let call = AbortOnDropHandle::new(self.runtime.spawn(answer_to(request)));
-            call.await.unwrap_or(Err(NoAnswer::Broken))
-        } else {
-            Err(NoAnswer::NotAllowed)
-        };
+        let plain = self
+            .http
+            .post(url.clone())
+            .header(CONTENT_TYPE, "application/json");
+        let request = headers
+            .iter()
+            .fold(plain, |request, (name, value)| request.header(*name, value));
         Called {
-            answer,
+            answer: self.call(&url, request.body(body)).await,
             duration: started.elapsed(),
         }
+    }
+
+    /// Reads JSON. Whoever drops this ends the call.
+    pub async fn get(&self, url: Url) -> Result<Answered, NoAnswer> {
+        let request = self
+            .http
+            .get(url.clone())
+            .header(ACCEPT, "application/json");
+        self.call(&url, request).await
+    }
+
+    async fn call(
+        &self,
+        url: &Url,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Answered, NoAnswer> {
+        holding::check_that_nothing_is_held();
+        if !self.may_call(url) {
+            return Err(NoAnswer::NotAllowed);
+        }
+        let call = AbortOnDropHandle::new(self.runtime.spawn(answer_to(request)));
+        call.await.unwrap_or(Err(NoAnswer::Broken))
     }
 
     /// May this be called, as far as can be told before its name is resolved?

@@ -15,6 +15,9 @@ use crate::domain::Faults;
 /// The most keys of a set.
 pub const MOST: usize = 10;
 
+/// The most keys of an issuer of identities: some have one for each of many of their own.
+const MOST_OF_AN_ISSUER: usize = 50;
+
 /// The algorithms, as they are called in a token.
 pub const ALGORITHMS: [&str; 4] = ["RS256", "PS256", "ES256", "EdDSA"];
 
@@ -63,6 +66,35 @@ impl PublicKeys {
         Self(read)
     }
 
+    /// The keys of a set that can be used; whatever else is in it is passed over.
+    pub fn of(set: &Value) -> Self {
+        let keys = set["keys"].as_array().into_iter().flatten();
+        Self(keys.filter_map(|key| PublicKey::read(key).ok()).collect())
+    }
+
+    /// The same as a set of its own, unless there are none.
+    pub fn usable(set: &Value) -> Option<Value> {
+        let keys = set["keys"].as_array().into_iter().flatten();
+        let usable = keys.filter(|key| PublicKey::read(key).is_ok());
+        let usable: Vec<_> = usable.take(MOST_OF_AN_ISSUER).cloned().collect();
+        (!usable.is_empty()).then(|| tidy(&json!({ "keys": usable })))
+    }
+
+    /// Is one of them the key that a token names?
+    pub fn know(&self, token: &str) -> bool {
+        let header = jsonwebtoken::decode_header(token);
+        header.is_ok_and(|header| self.named(header.kid.as_deref()).is_some())
+    }
+
+    fn named(&self, kid: Option<&str>) -> Option<&PublicKey> {
+        match (kid, &self.0[..]) {
+            // A single key need not be named, nor have a name.
+            (None, [key]) | (Some(_), [key @ PublicKey { kid: None, .. }]) => Some(key),
+            (Some(kid), keys) => keys.iter().find(|key| key.kid.as_deref() == Some(kid)),
+            (None, _) => None,
+        }
+    }
+
     /// What one of the keys has signed; `None` where none has. The claims are the caller's to judge.
     pub fn signed<T: DeserializeOwned>(&self, token: &str) -> Option<T> {
         let header = jsonwebtoken::decode_header(token).ok()?;
@@ -70,12 +102,7 @@ impl PublicKeys {
         if header.crit.is_some() {
             return None;
         }
-        let key = match (&header.kid, &self.0[..]) {
-            // A single key need not be named, nor have a name.
-            (None, [key]) | (Some(_), [key @ PublicKey { kid: None, .. }]) => key,
-            (Some(kid), keys) => keys.iter().find(|key| key.kid.as_ref() == Some(kid))?,
-            (None, _) => return None,
-        };
+        let key = self.named(header.kid.as_deref())?;
         let mut validation = Validation::new(key.algorithm);
         validation.required_spec_claims.clear();
         (validation.validate_exp, validation.validate_aud) = (false, false);

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::crypto::MasterKeys;
 use crate::db::signing_key::{self, SigningKey};
 use crate::domain::permissions::Scope;
-use crate::domain::{ClientId, MemberId, StoreId, UserId};
+use crate::domain::{ClientId, IssuerId, MemberId, StoreId, UserId};
 
 /// Who issues our tokens.
 pub const ISSUER: &str = "kakeuri";
@@ -97,6 +97,15 @@ impl<'de> serde::Deserialize<'de> for Holder {
     }
 }
 
+/// Where a token comes from that is not ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outside {
+    /// Who has issued it.
+    pub issuer: IssuerId,
+    /// When whom it is of has shown who he is, in seconds since 1970, if the issuer says so.
+    pub logged_in_at: Option<i64>,
+}
+
 /// What a token says.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Claims {
@@ -119,6 +128,9 @@ pub struct Claims {
     /// The key that has signed it, once it was verified.
     #[serde(skip)]
     pub kid: String,
+    /// Of a token that is not ours, in whose place these claims stand; it has no session.
+    #[serde(skip)]
+    pub outside: Option<Outside>,
 }
 
 impl Claims {
@@ -141,6 +153,7 @@ impl Claims {
             jti,
             scope: String::new(),
             kid: String::new(),
+            outside: None,
         }
     }
 

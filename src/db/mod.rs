@@ -36,6 +36,7 @@ pub mod event_seal;
 pub mod given_up;
 pub mod idempotency_key;
 pub mod invitation;
+pub mod issuer;
 pub mod job;
 pub mod job_item;
 pub mod job_portion;

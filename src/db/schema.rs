@@ -109,6 +109,37 @@ diesel::table! {
 }
 
 diesel::table! {
+    issuer_names (issuer, audience, subjects) {
+        issuer -> Text,
+        audience -> Text,
+        subjects -> Text,
+        store_id -> Uuid,
+        issuer_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    issuers (store_id, id) {
+        store_id -> Uuid,
+        id -> Uuid,
+        issuer -> Text,
+        jwks_uri -> Nullable<Text>,
+        audience -> Text,
+        subjects -> Text,
+        match_claim -> Text,
+        match_to -> Text,
+        max_scopes -> Array<Text>,
+        jwks -> Nullable<Jsonb>,
+        keys_read_at -> Nullable<Timestamptz>,
+        keys_tried_at -> Nullable<Timestamptz>,
+        keys_failure -> Nullable<Text>,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     job_items (store_id, job_id, position) {
         store_id -> Uuid,
         job_id -> Uuid,
@@ -503,6 +534,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     events,
     idempotency_keys,
     invitations,
+    issuer_names,
+    issuers,
     job_items,
     job_portions,
     jobs,

@@ -70,6 +70,12 @@ text_enum! {
         UserSessionsEnded = "user.sessions_ended" ("スタッフのセッション終了", "user sessions ended"),
         /// One of the staff was removed.
         UserDeleted = "user.deleted" ("スタッフの削除", "user deleted"),
+        /// A store takes tokens of an issuer of identities.
+        IssuerCreated = "issuer.created" ("外部認証の登録", "issuer created"),
+        /// An issuer was changed.
+        IssuerChanged = "issuer.changed" ("外部認証の変更", "issuer changed"),
+        /// An issuer was removed; its tokens are good no more.
+        IssuerDeleted = "issuer.deleted" ("外部認証の削除", "issuer deleted"),
         /// A partner's client was created.
         ClientCreated = "client.created" ("連携クライアントの登録", "client created"),
         /// A client was changed.

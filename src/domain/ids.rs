@@ -86,4 +86,6 @@ id! {
     InvitationId,
     /// An address that is told what happens.
     WebhookId,
+    /// A provider of identities whose tokens a store takes.
+    IssuerId,
 }

@@ -11,6 +11,7 @@ pub mod client;
 pub mod events;
 pub mod fault;
 pub mod ids;
+pub mod issuer;
 pub mod job;
 pub mod keys;
 pub mod member;

@@ -21,6 +21,7 @@
 //! | [`user`] | opens a store with its owner, and adds to its staff |
 //! | [`client`] | keeps partners' clients |
 //! | [`client_token`] | makes tokens for them |
+//! | [`issuer`], [`outside_tokens`] | keeps issuers of identities, and tells whom a token of theirs is of |
 //! | [`password`] | looks at a password given at a login |
 //! | [`second_factor`] | sets up and asks for the second factors of the staff |
 //! | [`failed_log_ins`] | how many of them the log is told of |
@@ -49,10 +50,12 @@ pub mod durable;
 pub mod event_log;
 pub mod failed_log_ins;
 pub mod horizon;
+pub mod issuer;
 pub mod job;
 pub mod keys;
 pub mod member;
 pub mod order;
+pub mod outside_tokens;
 pub mod password;
 pub mod payment;
 pub mod product;

@@ -33,7 +33,7 @@ def ids_of(path, operation):
     kind = path.split("/")[3]
     # A session of one's own is none of the command line, whose token is used.
     ids = REAL[{"reconciliation": "orders", "me": "users"}.get(kind, kind)]
-    if kind not in ("members", "products", "clients", "users", "webhooks"):
+    if kind not in ("members", "products", "clients", "users", "webhooks", "issuers"):
         return ids
     # What is deleted is used for nothing else.
     return ids[-2:] if operation["operationId"].startswith("delete_") else ids[:-2]
@@ -48,6 +48,9 @@ def narrow(properties):
     if "url" in properties and "events" in properties:
         properties["url"] = {"type": "string", "enum": ["https://localhost:9/", "https://localhost:9/a?b=c"]}
         properties["events"]["items"] = {"type": "string", "enum": ["order.placed", "payment.confirmed"]}
+    if "issuer" in properties and "audience" in properties:
+        properties["issuer"] = {"type": "string", "enum": ["https://localhost:9/a", "https://localhost:9/b"]}
+        properties["jwks_uri"] = {"type": ["string", "null"], "enum": ["https://localhost:9/keys", None]}
     # In a cart it names a product; on an order of the shop it is free text, or null.
     if properties.get("product_code", {}).get("type") == "string":
         properties["product_code"] = {"type": "string", "enum": REAL["product_codes"][:6]}

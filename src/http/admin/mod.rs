@@ -5,6 +5,7 @@ mod bulk_payments;
 mod clients;
 mod event_stream;
 mod events;
+mod issuers;
 mod job_stream;
 mod jobs;
 mod me;
@@ -73,6 +74,7 @@ fn resources(registry: &mut Registry<'_, '_>) {
     events::routes(registry);
     event_stream::routes(registry);
     settings::routes(registry);
+    issuers::routes(registry);
     // Before the members, whose ids stand where the names of bulk calls stand.
     bulk::routes(registry);
     member_files::routes(registry);

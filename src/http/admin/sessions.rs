@@ -117,7 +117,7 @@ async fn create_session(
     request_body = StepUpIn,
     responses(
         (status = 204, description = "It holds for ten minutes"),
-        (status = 409, description = "`action_not_allowed`: the token is none of the staff's"),
+        (status = 409, description = "`action_not_allowed`: the token is none of the staff's, or of an issuer, where they log in again"),
     )
 )]
 async fn step_up(
@@ -127,7 +127,8 @@ async fn step_up(
     app: Data<App>,
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
-    let (who, Body(StepUpIn { password, totp })) = (admin.user()?, body);
+    let Body(StepUpIn { password, totp }) = body;
+    let who = (admin.user()?.0, admin.session()?);
     let proved = session::step_up(&app, admin.store, who, password, totp);
     // Whoever has got hold of a token guesses no faster than at a login.
     let account = Account::claimed(&admin.store.to_string(), &who.0.to_string())?;

@@ -25,7 +25,7 @@ use crate::error::{Code, Error, Problem};
 use crate::http::etag::IfMatch;
 use crate::http::limits;
 use crate::http::signature::{Access, Principal};
-use crate::tokens::{Audience, Claims, Holder};
+use crate::tokens::{Audience, Claims, Holder, Outside};
 use crate::workflows::context::Context;
 
 /// How long it holds that one of the staff has shown who he is.
@@ -144,6 +144,10 @@ impl<P: Permission> Admin<P> {
     /// # Errors
     /// 409 `action_not_allowed` for a client, which has none.
     pub fn session(&self) -> Result<SessionId, Error> {
+        if self.found.claims.outside.is_some() {
+            return Err(Code::ActionNotAllowed
+                .because("The log-in is that of an issuer outside: log in there again."));
+        }
         match self.found.claims.sub {
             Holder::User(_) | Holder::CommandLine => Ok(SessionId(self.found.claims.jti)),
             Holder::Client(_) | Holder::Member(_) => Err(Code::ActionNotAllowed.because(
@@ -211,7 +215,7 @@ impl Standing {
 
     /// Is the key that has signed the token still one, the session behind it still open, and may its owner still do what he was let in for?
     pub async fn stands(&self, app: &App) -> Result<bool, Error> {
-        if !app.tokens.knows(&self.claims.kid) {
+        if self.claims.outside.is_none() && !app.tokens.knows(&self.claims.kid) {
             return Ok(false);
         }
         let conn = app.db().await?;
@@ -515,6 +519,28 @@ impl Extent {
     }
 }
 
+/// One of the staff with a token of an issuer, who has logged in there.
+async fn from_outside(
+    store: StoreId,
+    user: UserId,
+    outside: Outside,
+    conn: &AsyncPgConnection,
+) -> Result<Option<StandingUser>, Error> {
+    let found = db::issuer::user_of(store, outside.issuer, user, conn).await?;
+    let logged_in_at = outside
+        .logged_in_at
+        .and_then(|at| DateTime::from_timestamp(at, 0));
+    Ok(
+        found.map(|(role, second_factor_at, store_requires_it)| StandingUser {
+            role,
+            second_factor_at,
+            store_requires_it,
+            created_at: logged_in_at.unwrap_or_default(),
+            proved_at: None,
+        }),
+    )
+}
+
 /// Looks at whoever holds the token: the session may have been ended since it was made, one of the staff removed or given
 /// another role, a client taken away ("What the shop takes away is gone at the next call", docs/rules.md). The inner error
 /// says why he is nobody any more.
@@ -526,9 +552,11 @@ async fn extent(
 ) -> Result<Result<Extent, Error>, Error> {
     let (store, session) = (claims.store, SessionId(claims.jti));
     let extent = match claims.sub {
-        Holder::User(user) => db::session::user_of(store, session, user, conn)
-            .await?
-            .map(|user| Extent::of_staff(&user, now)),
+        Holder::User(user) => match claims.outside {
+            None => db::session::user_of(store, session, user, conn).await?,
+            Some(outside) => from_outside(store, user, outside, conn).await?,
+        }
+        .map(|user| Extent::of_staff(&user, now)),
         Holder::Client(client) => {
             let client = db::client::allowed(store, client, claims.jti, conn).await?;
             if let Some(client) = &client

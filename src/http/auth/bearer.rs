@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::db::share;
 use crate::error::{Code, Error};
 use crate::tokens::{Audience, BadToken, Claims};
+use crate::workflows::issuer;
 
 /// The running service behind a request.
 pub fn app(request: &HttpRequest) -> Result<&Data<App>, Error> {
@@ -22,31 +23,54 @@ pub fn app(request: &HttpRequest) -> Result<&Data<App>, Error> {
 #[derive(Clone)]
 struct Checked(Result<Arc<Claims>, BadToken>);
 
+/// The token as it is written.
+fn written(request: &HttpRequest) -> Option<&str> {
+    let header = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
 /// What the request's token says, whatever it is for; `None` without one.
 pub fn token(request: &HttpRequest) -> Result<Option<Result<Arc<Claims>, BadToken>>, Error> {
     if let Some(Checked(found)) = request.extensions().get().cloned() {
         return Ok(Some(found));
     }
-    let header = request
-        .headers()
-        .get(AUTHORIZATION)
-        .and_then(|header| header.to_str().ok());
-    let Some((scheme, token)) = header.and_then(|text| text.split_once(' ')) else {
+    let Some(token) = written(request) else {
         return Ok(None);
     };
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Ok(None);
-    }
-    let found = app(request)?.tokens.verify(token.trim());
+    let found = app(request)?.tokens.verify(token);
     request.extensions_mut().insert(Checked(found.clone()));
     Ok(Some(found))
 }
 
-/// Where the token is of an unknown key, reads the keys anew: another process may have made it.
-pub async fn learn(request: &HttpRequest) {
-    let unknown = matches!(token(request), Ok(Some(Err(BadToken::UnknownKey))));
-    let Ok(app) = app(request) else { return };
-    if !unknown {
+/// Where the token is of an unknown key: asks whether it is one of an issuer that a store trusts, and otherwise reads the keys
+/// anew, as another process may have made it.
+pub async fn learn(request: &HttpRequest, audience: Audience) {
+    let unknown = matches!(
+        token(request),
+        Ok(Some(Err(BadToken::UnknownKey | BadToken::Invalid)))
+    );
+    let (Ok(app), true) = (app(request), unknown) else {
+        return;
+    };
+    let text = written(request).unwrap_or_default();
+    let checked = match issuer::verify(app, text, audience).await {
+        Ok(Some(claims)) => Ok(Ok(Arc::new(claims))),
+        Ok(None) => return learn_of_ours(request, app).await,
+        Err(error) => match error.code() {
+            Some(Code::TokenExpired) => Ok(Err(BadToken::Expired)),
+            Some(Code::TokenInvalid) => Ok(Err(BadToken::Invalid)),
+            _ => Err(error),
+        },
+    };
+    match checked {
+        Ok(checked) => drop(request.extensions_mut().insert(Checked(checked))),
+        Err(error) => tracing::error!(%error, "a token of an issuer could not be looked at"),
+    }
+}
+
+async fn learn_of_ours(request: &HttpRequest, app: &App) {
+    if !matches!(token(request), Ok(Some(Err(BadToken::UnknownKey)))) {
         return;
     }
     let conn = async { Ok(app.db().await?) };

@@ -28,6 +28,7 @@ use super::{admission, query};
 use crate::db::share;
 use crate::domain::StoreId;
 use crate::error::Error;
+use crate::tokens::Audience;
 
 /// Anybody: for calls that need no credentials, or have them in their body.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +68,7 @@ pub async fn admin_credentials(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     share::for_request(async {
-        bearer::learn(request.request()).await;
+        bearer::learn(request.request(), Audience::Admin).await;
         let found = admin::look(request.request()).await;
         request.extensions_mut().insert(found);
         next.call(request)
@@ -96,7 +97,7 @@ pub async fn storefront_credentials(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     share::for_request(async {
-        bearer::learn(request.request()).await;
+        bearer::learn(request.request(), Audience::Storefront).await;
         let found = storefront::look(request.request()).await;
         request.extensions_mut().insert(found);
         next.call(request)

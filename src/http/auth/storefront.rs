@@ -140,9 +140,12 @@ async fn buyer(request: &HttpRequest) -> Result<Buyer, Error> {
     };
     let session = SessionId(claims.jti);
     let conn = bearer::app(request)?.db().await?;
-    let terms = db::session::member_of(claims.store, session, id, &conn)
-        .await?
-        .ok_or_else(bearer::invalid)?;
+    let terms = match claims.outside {
+        None => db::session::member_of(claims.store, session, id, &conn).await?,
+        // Whom the token is of was looked up just now.
+        Some(_) => db::store::terms(claims.store, id, &conn).await?,
+    };
+    let terms = terms.ok_or_else(bearer::invalid)?;
     if !terms.member.status.may_log_in() {
         return Err(
             Code::MemberNotActive.because("The store has shut this account out. Ask the store.")

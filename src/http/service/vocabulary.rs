@@ -6,6 +6,7 @@ use utoipa_actix_web::OpenApiFactory;
 
 use crate::domain::application::{ApplicationStatus, BuyerState, Pattern};
 use crate::domain::events::EventType;
+use crate::domain::issuer::{IssuerSubjects, MatchTo};
 use crate::domain::job::{ItemOutcome, JobKind, JobState};
 use crate::domain::member::{MemberAction, MemberStatus, PaymentMethod};
 use crate::domain::operation::{OperationKind, OperationState};
@@ -97,6 +98,8 @@ pub fn enumerations() -> Vec<Enumeration> {
         TaxRounding,
         UserStatus,
         WebhookStatus,
+        IssuerSubjects,
+        MatchTo,
     ]
 }
 

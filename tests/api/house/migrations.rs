@@ -15,13 +15,17 @@ use kakeuri::db;
 use crate::support::Database;
 
 /// Tables whose keys do not begin with the store, and why.
-const WITHOUT_STORE: [(&str, &str); 4] = [
+const WITHOUT_STORE: [(&str, &str); 5] = [
     (
         "stores",
         "the directory of stores: asked before a store is known",
     ),
     ("signing_keys", "the keys of the service"),
     ("service_keys", "the same"),
+    (
+        "issuer_names",
+        "the directory of issuers: asked before a store is known",
+    ),
     ("__diesel_schema_migrations", "the migrations' own"),
 ];
 

@@ -17,15 +17,15 @@ use crate::support::{Answer, TestApp, new_key};
 const PUBLIC_URL: &str = "https://shop.example";
 
 /// A key with which a client signs.
-struct Key {
+pub struct Key {
     algorithm: Algorithm,
     kid: &'static str,
-    signs: EncodingKey,
-    public: Value,
+    pub signs: EncodingKey,
+    pub public: Value,
 }
 
 impl Key {
-    fn ed25519(kid: &'static str) -> Self {
+    pub fn ed25519(kid: &'static str) -> Self {
         let random = aws_lc_rs::rand::SystemRandom::new();
         let secret = Ed25519KeyPair::generate_pkcs8(&random).unwrap();
         let pair = Ed25519KeyPair::from_pkcs8(secret.as_ref()).unwrap();
@@ -38,7 +38,7 @@ impl Key {
         }
     }
 
-    fn p256(kid: &'static str) -> Self {
+    pub fn p256(kid: &'static str) -> Self {
         let random = aws_lc_rs::rand::SystemRandom::new();
         let pair = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
         Self::of(
@@ -48,7 +48,7 @@ impl Key {
         )
     }
 
-    fn rsa(kid: &'static str, algorithm: Algorithm) -> Self {
+    pub fn rsa(kid: &'static str, algorithm: Algorithm) -> Self {
         let pair = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
         let der = AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
         let pem = format!(
@@ -74,7 +74,7 @@ impl Key {
         }
     }
 
-    fn sign(&self, claims: &Value) -> String {
+    pub fn sign(&self, claims: &Value) -> String {
         let mut header = Header::new(self.algorithm);
         header.kid = Some(self.kid.to_owned());
         jsonwebtoken::encode(&header, claims, &self.signs).unwrap()

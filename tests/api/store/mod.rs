@@ -5,6 +5,7 @@ mod client_keys;
 mod clients;
 mod demo;
 mod events;
+mod issuers;
 mod products;
 pub mod reconciliation;
 mod searches;

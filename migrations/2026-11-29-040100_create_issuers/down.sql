@@ -1,0 +1,2 @@
+DROP TABLE issuer_names;
+DROP TABLE issuers;

@@ -1,0 +1,117 @@
+//! The public keys of issuers: read when a token is of a key that is not known, once a minute at most, and again when they are old.
+//! Those that were read last are good for as long as the issuer does not answer.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde_json::Value;
+use url::Url;
+
+use crate::app::App;
+use crate::db::issuer::{self, Issuer};
+use crate::egress::NoAnswer;
+use crate::error::Error;
+use crate::public_keys::PublicKeys;
+
+/// How long it takes until the keys are read again because of a token of an unknown one.
+const REST: TimeDelta = TimeDelta::minutes(1);
+
+/// How old keys may be before they are read again, beside the requests.
+const OLD: TimeDelta = TimeDelta::minutes(10);
+
+/// How long a request waits for an issuer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The issuer with keys that were read since, where that was worth a try.
+pub(super) async fn refreshed(app: &App, known: &Issuer) -> Result<Option<Issuer>, Error> {
+    let reading = app.outside_tokens.reading(known.id);
+    let _reading = reading.lock().await;
+    let conn = app.db().await?;
+    let present = issuer::find(known.store_id, known.id, &conn).await?;
+    drop(conn);
+    let Some(present) = present else {
+        return Ok(None);
+    };
+    if present.keys_read_at != known.keys_read_at {
+        return Ok(Some(present));
+    }
+    if !read(app, &present).await? {
+        return Ok(None);
+    }
+    let conn = app.db().await?;
+    Ok(issuer::find(known.store_id, known.id, &conn).await?)
+}
+
+/// Reads the keys again beside the request if they are old.
+pub(super) fn refresh_if_old(app: &App, known: &Issuer) {
+    let (now, last) = (app.clock.now(), known.keys_read_at.max(known.keys_tried_at));
+    if last.is_some_and(|at| now - at < OLD) {
+        return;
+    }
+    let known = known.clone();
+    drop(app.spawn_if_room(|app| async move {
+        if let Err(error) = read(&app, &known).await {
+            tracing::warn!(%error, issuer = known.issuer, "the keys of an issuer were not read");
+        }
+    }));
+}
+
+/// False where somebody has tried a moment ago.
+async fn read(app: &App, issuer: &Issuer) -> Result<bool, Error> {
+    let now = app.clock.now();
+    let begun = issuer::begin_reading(issuer, now, now - REST, &mut *app.db().await?).await?;
+    if !begun {
+        return Ok(false);
+    }
+    let read = match tokio::time::timeout(PATIENCE, fetch(app, issuer)).await {
+        Ok(read) => read,
+        Err(_) => Err("It does not answer within five seconds."),
+    };
+    let kept = read.as_ref().map_err(|failure| *failure);
+    issuer::note_keys(issuer, kept, now, &mut *app.db().await?).await?;
+    Ok(read.is_ok())
+}
+
+async fn fetch(app: &App, issuer: &Issuer) -> Result<Value, &'static str> {
+    let uri = match &issuer.jwks_uri {
+        Some(uri) => uri.clone(),
+        None => discover(app, &issuer.issuer).await?,
+    };
+    let set = get(app, &uri).await?;
+    PublicKeys::usable(&set).ok_or("It names no key that can be used: RSA, P-256 or Ed25519.")
+}
+
+/// OpenID Connect Discovery 1.0: the document must be the issuer's own.
+async fn discover(app: &App, issuer: &str) -> Result<String, &'static str> {
+    let address = format!(
+        "{}/.well-known/openid-configuration",
+        issuer.trim_end_matches('/')
+    );
+    let told = get(app, &address).await?;
+    if told["issuer"].as_str() != Some(issuer) {
+        return Err("Its configuration is that of another issuer.");
+    }
+    let uri = told["jwks_uri"].as_str();
+    uri.map(str::to_owned)
+        .ok_or("Its configuration names no jwks_uri.")
+}
+
+async fn get(app: &App, address: &str) -> Result<Value, &'static str> {
+    let url: Url = address
+        .parse()
+        .map_err(|_| "An address that it names is none.")?;
+    if url.scheme() != "https" && !app.config.webhook_allow_private {
+        return Err("An address that it names does not begin with https://.");
+    }
+    let answered = app.egress.get(url).await.map_err(|why| match why {
+        NoAnswer::NotAllowed => "Its address is not called from here.",
+        NoAnswer::Busy => "Too many addresses are being looked up.",
+        NoAnswer::NoConnection => "There is no connection to it.",
+        NoAnswer::TimedOut => "It does not answer in time.",
+        NoAnswer::Broken => "The connection to it broke.",
+    })?;
+    if answered.status != 200 {
+        return Err("It does not answer with 200.");
+    }
+    serde_json::from_slice(&answered.body).map_err(|_| "It does not answer with JSON.")
+}

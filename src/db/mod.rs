@@ -31,6 +31,7 @@ pub mod application;
 pub mod client;
 pub mod client_assertion;
 pub mod counter;
+pub mod email_verification;
 pub mod event;
 pub mod event_seal;
 pub mod given_up;

@@ -57,6 +57,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    email_verifications (store_id, member_id) {
+        store_id -> Uuid,
+        member_id -> Uuid,
+        token_hash -> Nullable<Bytea>,
+        expires_at -> Nullable<Timestamptz>,
+        verified_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     event_seals (store_id, last_seq) {
         store_id -> Uuid,
         last_seq -> Int8,
@@ -432,6 +442,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         applications_per_hour -> Int4,
         require_second_factor -> Bool,
+        require_email_verification -> Bool,
     }
 }
 
@@ -530,6 +541,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     client_assertions,
     clients,
     counters,
+    email_verifications,
     event_seals,
     events,
     idempotency_keys,

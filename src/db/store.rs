@@ -37,6 +37,8 @@ pub struct Store {
     pub applications_per_hour: i32,
     /// Must an owner log in with a second factor?
     pub require_second_factor: bool,
+    /// Does an application that a registration sends by itself wait until the address is verified?
+    pub require_email_verification: bool,
     pub version: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -61,6 +63,8 @@ pub struct StoreOptions {
     pub applications_per_hour: i32,
     /// Must an owner log in with a second factor?
     pub require_second_factor: bool,
+    /// Does an application that a registration sends by itself wait until the address is verified?
+    pub require_email_verification: bool,
 }
 
 /// Creates a store.
@@ -87,6 +91,7 @@ pub fn fresh(slug: &str, name: &str, now: DateTime<Utc>) -> Store {
         unconfirmed_alert_days: 30,
         applications_per_hour: 20,
         require_second_factor: false,
+        require_email_verification: false,
         version: 1,
         created_at: now,
         updated_at: now,

@@ -34,6 +34,12 @@ text_enum! {
         ApplicationLinkUsed = "application.link_used" ("バナーの利用", "banner used"),
         /// The e-mail address, with which a member logs in, changed.
         MemberEmailChanged = "member.email_changed" ("メールアドレスの変更", "e-mail address changed"),
+        /// A member registered whose address is to be verified.
+        EmailVerificationRequested = "member.email_verification_requested" ("メールアドレス確認の依頼", "e-mail verification requested"),
+        /// Somebody made a token with which the member shows that the address is its own.
+        EmailTokenCreated = "member.email_token_created" ("メールアドレス確認トークンの発行", "e-mail token made"),
+        /// A member has shown that the address is its own.
+        EmailVerified = "member.email_verified" ("メールアドレスの確認", "e-mail address verified"),
         /// Somebody made a token with which the member's password can be set.
         PasswordTokenCreated = "member.password_token_created" ("パスワード設定トークンの発行", "password token made"),
         /// A token was made on the command line, or for a client.

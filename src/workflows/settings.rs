@@ -324,6 +324,10 @@ fn changed_options(before: &Store, after: &StoreOptions) -> Vec<&'static str> {
             before.require_second_factor != after.require_second_factor,
             "require_second_factor",
         ),
+        (
+            before.require_email_verification != after.require_email_verification,
+            "require_email_verification",
+        ),
     ];
     fields
         .into_iter()

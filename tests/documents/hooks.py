@@ -51,6 +51,9 @@ def narrow(properties):
     if "issuer" in properties and "audience" in properties:
         properties["issuer"] = {"type": "string", "enum": ["https://localhost:9/a", "https://localhost:9/b"]}
         properties["jwks_uri"] = {"type": ["string", "null"], "enum": ["https://localhost:9/keys", None]}
+        # What is asked of each kind of subjects is more than a schema says.
+        properties["subjects"] = {"type": "string", "enum": ["members"]}
+        properties["max_scopes"] = {"type": "array", "maxItems": 0, "items": {"type": "string"}}
     # In a cart it names a product; on an order of the shop it is free text, or null.
     if properties.get("product_code", {}).get("type") == "string":
         properties["product_code"] = {"type": "string", "enum": REAL["product_codes"][:6]}

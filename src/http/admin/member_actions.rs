@@ -27,7 +27,8 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
         reject_member,
         suspend_member,
         reactivate_member,
-        create_password_token
+        create_password_token,
+        create_email_token
     );
 }
 
@@ -105,6 +106,41 @@ action!(
     "Reactivate a member (再開)",
     "From `suspended` to `active`."
 );
+
+/// A one-time token to verify an address.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = EmailToken)]
+struct EmailTokenOut {
+    /// Shown once. To be sent to the member's address; whoever reads it there gives it to
+    /// `POST /v1/storefront/email-verifications`.
+    #[schema(example = "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.Zk3…")]
+    token: String,
+    expires_at: DateTime<Utc>,
+}
+
+/// Make a one-time token with which a member shows that its address is its own
+///
+/// For members who registered while the store had `require_email_verification`: follow `member.email_verification_requested`, and
+/// `member.email_changed` after that. Older tokens of the member become useless.
+#[utoipa::path(
+    post,
+    path = "/members/{id}/email-token",
+    tag = "members",
+    responses(
+        (status = 201, description = "The token, shown once", body = EmailTokenOut),
+        (status = 409, description = "`action_not_allowed`: the address is verified, or nobody asked that it be"),
+    )
+)]
+async fn create_email_token(
+    admin: Admin<MembersImpersonate>,
+    id: Id<MemberId>,
+    _: AnswerKept,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let (token, expires_at) =
+        members::make_email_token(&app, admin.store, id.0, &admin.actor).await?;
+    Ok(HttpResponse::Created().json(EmailTokenOut { token, expires_at }))
+}
 
 /// A one-time token to set a password.
 #[derive(serde::Serialize, utoipa::ToSchema)]

@@ -284,6 +284,8 @@ struct StoreSettings {
     applications_per_hour: i32,
     /// Must an owner log in with a second factor? Whoever has none can do nothing but set one up.
     require_second_factor: bool,
+    /// Does an application that a registration sends by itself wait until the address is verified?
+    require_email_verification: bool,
 }
 
 impl From<&Store> for StoreSettings {
@@ -297,6 +299,7 @@ impl From<&Store> for StoreSettings {
             unconfirmed_alert_days: store.unconfirmed_alert_days,
             applications_per_hour: store.applications_per_hour,
             require_second_factor: store.require_second_factor,
+            require_email_verification: store.require_email_verification,
         }
     }
 }
@@ -344,6 +347,7 @@ async fn put_store_settings(
             unconfirmed_alert_days: wanted.unconfirmed_alert_days,
             applications_per_hour: wanted.applications_per_hour,
             require_second_factor: wanted.require_second_factor,
+            require_email_verification: wanted.require_email_verification,
         })
     };
     let store = settings::change_store(&app, admin.store, &admin.actor, wanted).await?;

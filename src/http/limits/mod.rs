@@ -112,7 +112,7 @@ enum Kind {
 }
 
 /// Where strangers send bodies, and what these count as.
-const OF_STRANGERS: [(&str, Kind); 9] = [
+const OF_STRANGERS: [(&str, Kind); 10] = [
     ("/v1/admin/sessions", Kind::LogIn(Realm::Staff)),
     ("/v1/storefront/sessions", Kind::LogIn(Realm::Buyers)),
     ("/v1/admin/sessions/refresh", Kind::Refresh),
@@ -122,6 +122,7 @@ const OF_STRANGERS: [(&str, Kind); 9] = [
     ("/v1/storefront/members", Kind::Registration),
     ("/v1/storefront/password-resets", Kind::PasswordReset),
     ("/v1/storefront/password", Kind::PasswordReset),
+    ("/v1/storefront/email-verifications", Kind::PasswordReset),
 ];
 
 /// Refuses a body of somebody whose address has used its tries up, before a byte of it is read. What it counts as is

@@ -1,6 +1,7 @@
 //! The storefront API: visitors and members. One line per resource.
 
 mod config;
+mod email_verifications;
 mod me;
 mod me_paid;
 mod members;
@@ -37,6 +38,7 @@ pub fn described() -> impl HttpServiceFactory + OpenApiFactory + 'static {
 fn resources(registry: &mut Registry<'_, '_>) {
     self::config::routes(registry);
     members::routes(registry);
+    email_verifications::routes(registry);
     me::routes(registry);
     me_paid::routes(registry);
     sessions::routes(registry);

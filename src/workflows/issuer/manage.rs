@@ -48,9 +48,7 @@ impl Terms {
         if let Some(uri) = &self.jwks_uri {
             check(app, "/jwks_uri", uri, &mut faults);
         }
-        let short = |text: &str, longest: usize| {
-            (1..=longest).contains(&text.chars().count()) && !text.chars().any(char::is_control)
-        };
+        let short = |text: &str, longest: usize| (1..=longest).contains(&text.chars().count());
         let message = "1 to 200 characters.";
         let good = short(&self.audience, LONGEST_AUDIENCE);
         faults.check(good, "/audience", "out_of_range", message);

@@ -10,6 +10,7 @@ use super::rules::{owned_by_paid, taken};
 use crate::app::App;
 use crate::db::application::Application;
 use crate::db::counter::{self, Counted};
+use crate::db::email_verification;
 use crate::db::event::{self, NewEvent, Subject};
 use crate::db::idempotency_key::Ticket;
 use crate::db::json::Json;
@@ -171,7 +172,7 @@ pub(super) fn created(member: &Member) -> NewEvent {
 }
 
 /// Registers a member. With the wish to pay on account, and where the store approves automatically, the application is
-/// submitted in the same breath; whatever Paid says, the registration stands.
+/// submitted in the same breath, unless the store waits for the address; whatever Paid says, the registration stands.
 pub async fn register(
     app: &App,
     store: &Store,
@@ -239,7 +240,7 @@ fn check_registration(new: &Registration, settings: &PaidSettings) -> Result<(),
 
 /// Anybody can register, and every application is a real screening: only so many an hour go to Paid without an admin. The
 /// others wait as `pending`.
-async fn within_the_hour(
+pub(super) async fn within_the_hour(
     app: &App,
     store: &Store,
     conn: &mut AsyncPgConnection,
@@ -266,7 +267,9 @@ async fn write_registration(
         .enabled
         .then(|| Pattern::of(store.member_approval, settings.enable_for_new_members));
     let beginning = beginning_of_registration(store.member_approval, pattern, new.wants_paid);
-    let submit_at_once = beginning.submit_at_once && within_the_hour(app, store, conn).await?;
+    let verifies = store.require_email_verification;
+    let submit_at_once =
+        beginning.submit_at_once && !verifies && within_the_hour(app, store, conn).await?;
     let mut member = fresh(store.store_id, number, new.profile.clone(), app.clock.now());
     member.status = beginning.status;
     member.payment_methods = beginning.payment_methods;
@@ -279,13 +282,15 @@ async fn write_registration(
     if submit_at_once {
         operation = Some(application::write_down(app, &settings, &mut member, &actor, conn).await?);
     }
-    event::append(
-        store.store_id,
-        &[created(&member)],
-        &actor,
-        member.updated_at,
-        conn,
-    )
-    .await?;
+    let mut events = vec![created(&member)];
+    if verifies {
+        email_verification::want(store.store_id, member.id, conn).await?;
+        let (kind, subject) = (
+            EventType::EmailVerificationRequested,
+            Subject::Member(member.id),
+        );
+        events.push(NewEvent::new(kind, subject, json!({})));
+    }
+    event::append(store.store_id, &events, &actor, member.updated_at, conn).await?;
     Ok((member, operation))
 }

@@ -5,7 +5,7 @@ use diesel_async::AsyncPgConnection;
 
 use crate::db;
 use crate::db::member::Member;
-use crate::db::{password_token, session};
+use crate::db::{email_verification, password_token, session};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::{MemberId, PaidKey, SessionId, StoreId};
 use crate::error::{Code, Error};
@@ -66,5 +66,6 @@ pub(super) async fn shut_out(
     conn: &mut AsyncPgConnection,
 ) -> Result<(), Error> {
     session::end_all_of(store, members, kept, now, conn).await?;
+    email_verification::begin_anew(store, members, conn).await?;
     Ok(password_token::void_all(store, members, now, conn).await?)
 }

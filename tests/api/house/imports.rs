@@ -169,7 +169,7 @@ fn every_module_says_what_it_is_for() {
 }
 
 /// POST handlers that need not ask what an earlier try made: they make nothing, or nothing that a second one would harm.
-const NOTHING_TO_RESUME: [&str; 14] = [
+const NOTHING_TO_RESUME: [&str; 16] = [
     "test_webhook",           // a second test shows what is so now
     "quote_order",            // only looks
     "test_paid_settings",     // only looks
@@ -179,6 +179,8 @@ const NOTHING_TO_RESUME: [&str; 14] = [
     "end_user_sessions",     // a second time there are none
     "change_my_password",    // a second time the present password is another
     "accept_invitation",     // the link is used up
+    "create_email_token",    // a new token makes the older one useless
+    "verify_email",          // a second time it does nothing
     "start_totp",            // begun anew, what was begun before is forgotten
     "confirm_totp",          // a second time there is one already
     "step_up",               // a second time it holds anew

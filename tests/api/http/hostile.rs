@@ -153,6 +153,7 @@ async fn a_strangers_body_has_16_kilobytes_and_its_faults_are_few() {
         "/v1/storefront/members",
         "/v1/storefront/password-resets",
         "/v1/storefront/password",
+        "/v1/storefront/email-verifications",
         "/v1/admin/sessions",
         "/v1/admin/sessions/refresh",
     ] {

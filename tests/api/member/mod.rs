@@ -8,3 +8,4 @@ mod import_whole;
 mod me;
 mod members;
 mod register;
+mod verify_email;

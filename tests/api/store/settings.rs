@@ -333,7 +333,7 @@ async fn the_store_has_options_of_its_own() {
     let wanted = json!({
         "name": "みなと商店", "member_approval": "manual", "tax_rounding": "round",
         "invoice_registration_number": "T1234567890123", "status_refresh_minutes": 15, "unconfirmed_alert_days": 7,
-        "applications_per_hour": 5, "require_second_factor": true,
+        "applications_per_hour": 5, "require_second_factor": true, "require_email_verification": true,
     });
     assert_eq!(app.put_store(wanted.clone()).await.expect(200).body, wanted);
     assert_eq!(app.admin().get(STORE).await.expect(200).body, wanted);

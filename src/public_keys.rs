@@ -72,12 +72,12 @@ impl PublicKeys {
         Self(keys.filter_map(|key| PublicKey::read(key).ok()).collect())
     }
 
-    /// The same as a set of its own, unless there are none.
+    /// The same as a set of its own, which may be empty; `None` where it is no set.
     pub fn usable(set: &Value) -> Option<Value> {
-        let keys = set["keys"].as_array().into_iter().flatten();
+        let keys = set["keys"].as_array()?.iter();
         let usable = keys.filter(|key| PublicKey::read(key).is_ok());
         let usable: Vec<_> = usable.take(MOST_OF_AN_ISSUER).cloned().collect();
-        (!usable.is_empty()).then(|| tidy(&json!({ "keys": usable })))
+        Some(tidy(&json!({ "keys": usable })))
     }
 
     /// Is one of them the key that a token names?

@@ -100,10 +100,14 @@ impl<'de> serde::Deserialize<'de> for Holder {
 /// Where a token comes from that is not ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outside {
-    /// Who has issued it.
+    /// Who has issued it,
     pub issuer: IssuerId,
+    /// in which version: another one asks again.
+    pub version: i64,
     /// When whom it is of has shown who he is, in seconds since 1970, if the issuer says so.
     pub logged_in_at: Option<i64>,
+    /// Has the issuer asked for more than a password?
+    pub more_than_a_password: bool,
 }
 
 /// What a token says.

@@ -9,8 +9,9 @@ CREATE TABLE event_seals (
     seal      BYTEA NOT NULL,
     -- the first eight bytes of each line's hash, to find the line that does not fit; none once the lines are dropped
     marks     BYTEA NOT NULL,
-    -- its lines were dropped, as they were old enough
-    dropped   BOOLEAN NOT NULL DEFAULT FALSE,
+    sealed_at TIMESTAMPTZ NOT NULL,
+    -- that its lines were dropped, as they were old enough: only the service can write what stands here
+    dropped   BYTEA,
     PRIMARY KEY (store_id, last_seq)
 );
 

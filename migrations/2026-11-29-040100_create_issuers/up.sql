@@ -22,14 +22,11 @@ CREATE TABLE issuers (
     PRIMARY KEY (store_id, id)
 );
 
--- The directory: asked before a store is known. What a token says of its issuer and its audience leads to one store.
+-- The directory: asked before a store is known. An issuer and an audience are of one store.
 CREATE TABLE issuer_names (
     issuer         TEXT NOT NULL,
     audience       TEXT NOT NULL,
-    subjects       TEXT NOT NULL,
-    store_id       UUID NOT NULL,
-    issuer_id      UUID NOT NULL,
-    PRIMARY KEY (issuer, audience, subjects),
-    FOREIGN KEY (store_id, issuer_id) REFERENCES issuers (store_id, id) ON DELETE CASCADE
+    store_id       UUID NOT NULL REFERENCES stores,
+    PRIMARY KEY (issuer, audience)
 );
-CREATE INDEX issuer_names_of_issuer ON issuer_names (store_id, issuer_id);
+CREATE UNIQUE INDEX issuers_by_name ON issuers (store_id, issuer, audience, subjects);

@@ -42,6 +42,12 @@ async fn verify(booted: &Booted, store: &str, seal: Option<&str>) -> anyhow::Res
         "intact       {} lines are as they were sealed",
         found.sealed
     );
+    if found.late > 0 {
+        println!(
+            "late         {} seals were made more than an hour after their last line",
+            found.late
+        );
+    }
     println!("not sealed   {} lines that came since", found.not_sealed);
     if let Some(until) = found.dropped_until {
         println!(

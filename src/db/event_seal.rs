@@ -20,8 +20,9 @@ pub struct EventSeal {
     pub seal: Vec<u8>,
     /// The beginning of each line's hash, one after another.
     pub marks: Vec<u8>,
-    /// Its lines were dropped.
-    pub dropped: bool,
+    pub sealed_at: DateTime<Utc>,
+    /// That its lines were dropped, as only the service can say it.
+    pub dropped: Option<Vec<u8>>,
 }
 
 /// Stores whose log goes on after what is sealed, and the last line that is. The worker's look for what is due.
@@ -97,41 +98,37 @@ pub async fn old(
     before: DateTime<Utc>,
     limit: i64,
     conn: &AsyncPgConnection,
-) -> QueryResult<Vec<(StoreId, i64)>> {
+) -> QueryResult<Vec<EventSeal>> {
     event_seals::table
         .filter(event_seals::last_at.lt(before))
-        .filter(event_seals::dropped.eq(false))
+        .filter(event_seals::dropped.is_null())
         .order((event_seals::store_id, event_seals::last_seq))
         .limit(limit)
-        .select((event_seals::store_id, event_seals::last_seq))
+        .select(EventSeal::as_select())
         .load(&mut &*conn)
         .await
 }
 
-/// Drops the lines that a seal and those before it have sealed. It stays, as the ground that the next one stands on.
+/// Drops the lines that a seal and those before it have sealed. The seals stay.
 pub async fn drop_lines(
-    store: StoreId,
-    through: i64,
+    seal: &EventSeal,
+    dropped: &[u8],
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<usize> {
     conn.batch_execute("SET LOCAL kakeuri.drops_old_events = 'on'")
         .await?;
-    let old = events::table.filter(events::store_id.eq(store));
-    let dropped = diesel::delete(old.filter(events::seq.le(through)))
+    let old = events::table.filter(events::store_id.eq(seal.store_id));
+    let gone = diesel::delete(old.filter(events::seq.le(seal.last_seq)))
         .execute(conn)
         .await?;
     conn.batch_execute("SET LOCAL kakeuri.drops_old_events = 'off'")
         .await?;
-    let before = event_seals::table.filter(event_seals::store_id.eq(store));
-    diesel::delete(before.filter(event_seals::last_seq.lt(through)))
-        .execute(conn)
-        .await?;
-    diesel::update(event_seals::table.find((store, through)))
+    diesel::update(event_seals::table.find((seal.store_id, seal.last_seq)))
         .set((
-            event_seals::dropped.eq(true),
+            event_seals::dropped.eq(dropped),
             event_seals::marks.eq(Vec::new()),
         ))
         .execute(conn)
         .await?;
-    Ok(dropped)
+    Ok(gone)
 }

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
 
-use super::schema::{admin_users, issuer_names, issuers, members, stores};
+use super::schema::{admin_users, email_verifications, issuer_names, issuers, members, stores};
 use crate::domain::issuer::{IssuerSubjects, MatchTo};
 use crate::domain::permissions::{Role, Scope};
 use crate::domain::user::UserStatus;
@@ -41,46 +41,58 @@ pub struct Issuer {
     pub updated_at: DateTime<Utc>,
 }
 
-/// Adds one, with its place in the directory.
-pub async fn insert(issuer: &Issuer, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+/// Adds one. False where another store has its place in the directory.
+pub async fn insert(issuer: &Issuer, conn: &mut AsyncPgConnection) -> QueryResult<bool> {
     diesel::insert_into(issuers::table)
         .values(issuer)
         .execute(conn)
         .await?;
-    insert_name(issuer, conn).await
+    take_name(issuer, conn).await
 }
 
-async fn insert_name(issuer: &Issuer, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    diesel::insert_into(issuer_names::table)
-        .values((
-            issuer_names::issuer.eq(&issuer.issuer),
-            issuer_names::audience.eq(&issuer.audience),
-            issuer_names::subjects.eq(issuer.subjects),
-            issuer_names::store_id.eq(issuer.store_id),
-            issuer_names::issuer_id.eq(issuer.id),
-        ))
-        .execute(conn)
-        .await
-        .map(drop)
-}
-
-/// Writes a changed one, and its place in the directory.
+/// Writes a changed one. False where another store has its place in the directory.
 pub async fn save(
     issuer: &mut Issuer,
     now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
-) -> QueryResult<()> {
+) -> QueryResult<bool> {
     issuer.version += 1;
     issuer.updated_at = now;
     diesel::update(issuers::table.find((issuer.store_id, issuer.id)))
         .set(&*issuer)
         .execute(conn)
         .await?;
-    let named = issuer_names::table.filter(issuer_names::store_id.eq(issuer.store_id));
-    diesel::delete(named.filter(issuer_names::issuer_id.eq(issuer.id)))
+    drop_unused_names(issuer.store_id, conn).await?;
+    take_name(issuer, conn).await
+}
+
+async fn take_name(issuer: &Issuer, conn: &mut AsyncPgConnection) -> QueryResult<bool> {
+    diesel::insert_into(issuer_names::table)
+        .values((
+            issuer_names::issuer.eq(&issuer.issuer),
+            issuer_names::audience.eq(&issuer.audience),
+            issuer_names::store_id.eq(issuer.store_id),
+        ))
+        .on_conflict_do_nothing()
         .execute(conn)
         .await?;
-    insert_name(issuer, conn).await
+    let taken = issuer_names::table.find((&issuer.issuer, &issuer.audience));
+    let by = taken.select(issuer_names::store_id);
+    Ok(by.first::<StoreId>(conn).await.optional()? == Some(issuer.store_id))
+}
+
+/// Places in the directory that none of a store's issuers has any more.
+async fn drop_unused_names(store: StoreId, conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    let used = issuers::table
+        .filter(issuers::store_id.eq(issuer_names::store_id))
+        .filter(issuers::issuer.eq(issuer_names::issuer))
+        .filter(issuers::audience.eq(issuer_names::audience));
+    let unused = diesel::dsl::not(diesel::dsl::exists(used));
+    diesel::delete(issuer_names::table.filter(issuer_names::store_id.eq(store)))
+        .filter(unused)
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// The one with this id.
@@ -135,31 +147,32 @@ pub async fn count(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<i64>
 pub async fn delete(store: StoreId, id: IssuerId, conn: &mut AsyncPgConnection) -> QueryResult<()> {
     diesel::delete(issuers::table.find((store, id)))
         .execute(conn)
-        .await
-        .map(drop)
+        .await?;
+    drop_unused_names(store, conn).await
 }
 
-/// The one whose tokens for one of these audiences are taken. The directory's question, before a store is known.
+/// Those whose tokens for one of these audiences are taken: of more than one store where the audiences are of more than one.
+/// The directory's question, before a store is known.
 pub async fn named(
     issuer: &str,
     audiences: &[String],
     subjects: IssuerSubjects,
     conn: &AsyncPgConnection,
-) -> QueryResult<Option<Issuer>> {
+) -> QueryResult<Vec<Issuer>> {
     issuer_names::table
         .inner_join(
             issuers::table.on(issuers::store_id
                 .eq(issuer_names::store_id)
-                .and(issuers::id.eq(issuer_names::issuer_id))),
+                .and(issuers::issuer.eq(issuer_names::issuer))
+                .and(issuers::audience.eq(issuer_names::audience))),
         )
         .filter(issuer_names::issuer.eq(issuer))
         .filter(issuer_names::audience.eq_any(audiences))
-        .filter(issuer_names::subjects.eq(subjects))
-        .order(issuer_names::audience.asc())
+        .filter(issuers::subjects.eq(subjects))
+        .order(issuers::id.asc())
         .select(Issuer::as_select())
-        .first(&mut &*conn)
+        .load(&mut &*conn)
         .await
-        .optional()
 }
 
 /// Notes that the keys are being read, unless somebody has tried since a moment. False if so.
@@ -180,22 +193,23 @@ pub async fn begin_reading(
     Ok(noted == 1)
 }
 
-/// Keeps the keys as they were read, of an issuer that was not changed meanwhile; or why they were not.
+/// Keeps the keys as they were read, of an issuer that was not changed meanwhile, and what is wrong with them; or why they were not
+/// read.
 pub async fn note_keys(
     issuer: &Issuer,
-    read: Result<&Value, &str>,
+    read: Result<(&Value, Option<&str>), &str>,
     now: DateTime<Utc>,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<()> {
     let row = issuers::table.find((issuer.store_id, issuer.id));
     let present = row.filter(issuers::version.eq(issuer.version));
     match read {
-        Ok(jwks) => {
+        Ok((jwks, wrong)) => {
             diesel::update(present)
                 .set((
                     issuers::jwks.eq(jwks),
                     issuers::keys_read_at.eq(now),
-                    issuers::keys_failure.eq(None::<String>),
+                    issuers::keys_failure.eq(wrong),
                 ))
                 .execute(conn)
                 .await
@@ -240,16 +254,24 @@ pub async fn member_with(
         .into_boxed();
     query = match to {
         MatchTo::Number => query.filter(members::number.eq(value)),
-        MatchTo::Email => query.filter(members::email_key.eq(value)),
+        // Whoever registered with an address and a password of his own need not be the one whom the issuer means.
+        MatchTo::Email => query.filter(members::email_key.eq(value)).filter(
+            members::password_hash.is_null().or(diesel::dsl::exists(
+                email_verifications::table
+                    .filter(email_verifications::store_id.eq(members::store_id))
+                    .filter(email_verifications::member_id.eq(members::id))
+                    .filter(email_verifications::verified_at.is_not_null()),
+            )),
+        ),
     };
     query.first(&mut &*conn).await.optional()
 }
 
 /// The role of one of the staff who may log in, since when a second factor is asked of him, and whether the store asks its owners
-/// for one; as long as the issuer is there.
+/// for one; as long as the issuer is there as it was in this version.
 pub async fn user_of(
     store: StoreId,
-    id: IssuerId,
+    (id, version): (IssuerId, i64),
     user: UserId,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Option<(Role, Option<DateTime<Utc>>, bool)>> {
@@ -261,6 +283,7 @@ pub async fn user_of(
         .filter(admin_users::status.eq(UserStatus::Active))
         .filter(issuers::store_id.eq(store))
         .filter(issuers::id.eq(id))
+        .filter(issuers::version.eq(version))
         .select((
             admin_users::role,
             admin_users::second_factor_at,

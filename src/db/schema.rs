@@ -73,7 +73,8 @@ diesel::table! {
         last_at -> Timestamptz,
         seal -> Bytea,
         marks -> Bytea,
-        dropped -> Bool,
+        sealed_at -> Timestamptz,
+        dropped -> Nullable<Bytea>,
     }
 }
 
@@ -119,12 +120,10 @@ diesel::table! {
 }
 
 diesel::table! {
-    issuer_names (issuer, audience, subjects) {
+    issuer_names (issuer, audience) {
         issuer -> Text,
         audience -> Text,
-        subjects -> Text,
         store_id -> Uuid,
-        issuer_id -> Uuid,
     }
 }
 

@@ -112,6 +112,13 @@ pub async fn open(
     .await
 }
 
+/// Is any store there? The service's question, before it answers for one.
+pub async fn are_there_any(conn: &AsyncPgConnection) -> QueryResult<bool> {
+    diesel::select(diesel::dsl::exists(stores::table.select(stores::store_id)))
+        .get_result(&mut &*conn)
+        .await
+}
+
 /// The store with this id.
 pub async fn find(store: StoreId, conn: &AsyncPgConnection) -> QueryResult<Option<Store>> {
     stores::table

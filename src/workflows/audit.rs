@@ -4,6 +4,7 @@
 //! that the database does not hold, so that nobody who can write to the database alone makes one that fits.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use data_encoding::HEXLOWER;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 
 use super::event_log;
@@ -22,6 +23,9 @@ const ROUND: usize = 100;
 
 /// How many stores are looked for at once, and how many seals at a look.
 const MANY: i64 = 200;
+
+/// How soon after its last line a seal is made.
+const SOON: TimeDelta = TimeDelta::hours(1);
 
 /// Bytes of a mark.
 const MARK: usize = 8;
@@ -80,23 +84,41 @@ async fn next(
         return Ok(None);
     };
     let hashes: Vec<_> = lines.iter().map(hash_of).collect();
-    Ok(Some(EventSeal {
+    let mut next = EventSeal {
         store_id: store,
         last_seq: newest.seq,
         last_at: newest.created_at,
-        seal: seal_of(app, store, last, &hashes),
+        seal: Vec::new(),
         marks: marks_of(&hashes),
-        dropped: false,
-    }))
+        sealed_at: app.clock.now(),
+        dropped: None,
+    };
+    next.seal = seal_of(app, last, &next, &hashes);
+    // Outside of the database too.
+    let seal = HEXLOWER.encode(&next.seal);
+    tracing::info!(%store, place = next.last_seq, seal, "the event log was sealed");
+    Ok(Some(next))
 }
 
-fn seal_of(app: &App, store: StoreId, last: Option<&EventSeal>, hashes: &[Vec<u8>]) -> Vec<u8> {
+/// Times as PostgreSQL keeps them, to the microsecond.
+fn seal_of(app: &App, last: Option<&EventSeal>, seal: &EventSeal, hashes: &[Vec<u8>]) -> Vec<u8> {
     let before = last.map_or(&[][..], |last| &last.seal);
+    let times = [seal.last_at, seal.sealed_at].map(|at| at.timestamp_micros().to_be_bytes());
     app.keys.fingerprint(&[
         b"seal of the event log",
-        store.0.as_bytes(),
+        seal.store_id.0.as_bytes(),
         before,
+        &times.concat(),
         &hashes.concat(),
+    ])
+}
+
+/// That the lines of a seal were dropped. Whoever can write to the database alone cannot say it.
+fn dropped(app: &App, seal: &EventSeal) -> Vec<u8> {
+    app.keys.fingerprint(&[
+        b"lines were dropped",
+        seal.store_id.0.as_bytes(),
+        &seal.seal,
     ])
 }
 
@@ -129,6 +151,8 @@ fn marks_of(hashes: &[Vec<u8>]) -> Vec<u8> {
 pub struct Audit {
     /// How many lines are sealed.
     pub sealed: usize,
+    /// How many seals were made long after their last line, as when there was no worker: until then nothing told of a change.
+    pub late: usize,
     /// How many came since the last seal.
     pub not_sealed: i64,
     /// Up to when lines were dropped, as they were old enough.
@@ -166,9 +190,14 @@ pub async fn verify(app: &App, store: StoreId, kept: Option<&[u8]>) -> Result<Au
             return Ok(audit);
         }
         for seal in seals {
-            if seal.dropped && last.is_none() {
+            let said = seal.dropped.as_ref();
+            // Those that were dropped are all before those that were not.
+            if audit.sealed == 0 && said.is_some_and(|said| same(said, &dropped(app, &seal))) {
                 audit.dropped_until = Some(seal.last_at);
             } else {
+                if seal.sealed_at - seal.last_at > SOON {
+                    audit.late += 1;
+                }
                 let sealed = compare(app, last.as_ref(), &seal, conn).await?;
                 match sealed {
                     Ok(lines) => audit.sealed += lines,
@@ -195,7 +224,7 @@ async fn compare(
     // One more than there should be tells that one was added.
     let lines = event::between(store, from, seal.last_seq, &all, PORTION + 1, conn).await?;
     let hashes: Vec<_> = lines.iter().map(hash_of).collect();
-    if same(&seal_of(app, store, last, &hashes), &seal.seal) {
+    if same(&seal_of(app, last, seal, &hashes), &seal.seal) {
         return Ok(Ok(lines.len()));
     }
     let mut marks = seal.marks.chunks(MARK);
@@ -223,12 +252,12 @@ pub async fn drop_old(app: &App) -> Result<usize, Error> {
     let before = app.clock.now() - TimeDelta::days(days.into());
     let old = event_seal::old(before, MANY, &*app.db().await?).await?;
     let mut dropped = 0;
-    for (store, through) in old {
-        let conn = &mut *app.db().await?;
+    for seal in old {
+        let (conn, said) = (&mut *app.db().await?, self::dropped(app, &seal));
         dropped += conn
             .transaction(async |conn| {
-                event_seal::lock_last(store, conn).await?;
-                event_seal::drop_lines(store, through, conn).await
+                event_seal::lock_last(seal.store_id, conn).await?;
+                event_seal::drop_lines(&seal, &said, conn).await
             })
             .await?;
     }

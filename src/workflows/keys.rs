@@ -9,9 +9,9 @@ use super::second_factor;
 use super::webhook::manage;
 use crate::app::App;
 use crate::clock::Clock;
-use crate::crypto::MasterKeys;
+use crate::crypto::{MasterKeys, random};
 use crate::db::signing_key::{self, SigningKey};
-use crate::db::{paid_settings, second_factor as factors, service_key, webhook};
+use crate::db::{paid_settings, second_factor as factors, service_key, store, webhook};
 use crate::domain::{StoreId, WebhookId};
 use crate::tokens::{self, Tokens};
 
@@ -31,7 +31,13 @@ pub async fn load(
     conn: &mut AsyncPgConnection,
 ) -> anyhow::Result<(MasterKeys, Tokens)> {
     let tokens = Tokens::load(&master, clock, conn).await?;
-    let first = master.seal(FINGERPRINTS, &master.first_fingerprint_key());
+    // In a database from before, what was made with the oldest master key must be known again.
+    let first = if store::are_there_any(conn).await? {
+        master.first_fingerprint_key()
+    } else {
+        random::<32>().to_vec()
+    };
+    let first = master.seal(FINGERPRINTS, &first);
     let kept = service_key::find_or_insert(FINGERPRINTS, &first, clock.now(), conn).await?;
     let key = master.open(FINGERPRINTS, &kept)?;
     Ok((master.with_fingerprint_key(&key), tokens))

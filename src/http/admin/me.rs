@@ -90,7 +90,7 @@ struct PasswordIn {
     )
 )]
 async fn get_me(admin: Admin<AnyScope>, app: Data<App>) -> Result<HttpResponse, Error> {
-    let (user, _) = admin.user()?;
+    let user = admin.user_anywhere()?;
     let conn = &*app.db().await?;
     let found = admin_user::find(admin.store, user, conn).await?;
     let user = found.or_not_found()?;

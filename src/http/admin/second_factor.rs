@@ -84,6 +84,7 @@ async fn start_totp(
     request_body = TotpCodeIn,
     responses(
         (status = 200, description = "In force, with recovery codes, shown once", body = RecoveryCodesOut),
+        (status = 403, description = "`step_up_required`"),
         (status = 409, description = "`action_not_allowed`: nothing was begun, or the token is none of the staff's"),
     )
 )]
@@ -93,6 +94,7 @@ async fn confirm_totp(
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let ((user, _), AnswerKept(Body(TotpCodeIn { code }))) = (admin.user()?, body);
+    admin.require_proof()?;
     let code = code.expose_secret();
     let recovery_codes = second_factor::confirm(&app, admin.store, user, code).await?;
     Ok(HttpResponse::Ok().json(RecoveryCodesOut { recovery_codes }))

@@ -128,7 +128,7 @@ async fn step_up(
     limits: Data<Limits>,
 ) -> Result<HttpResponse, Error> {
     let Body(StepUpIn { password, totp }) = body;
-    let who = (admin.user()?.0, admin.session()?);
+    let who = admin.user()?;
     let proved = session::step_up(&app, admin.store, who, password, totp);
     // Whoever has got hold of a token guesses no faster than at a login.
     let account = Account::claimed(&admin.store.to_string(), &who.0.to_string())?;

@@ -156,13 +156,21 @@ impl<P: Permission> Admin<P> {
         }
     }
 
-    /// Who of the staff it is, and the session.
+    /// Who of the staff it is, and the session. What somebody does to his own account asks for a log-in here.
+    ///
+    /// # Errors
+    /// 409 `action_not_allowed` for anybody else, and for whoever has logged in at an issuer.
+    pub fn user(&self) -> Result<(UserId, SessionId), Error> {
+        Ok((self.user_anywhere()?, self.session()?))
+    }
+
+    /// Who of the staff it is, wherever he has logged in.
     ///
     /// # Errors
     /// 409 `action_not_allowed` for anybody else.
-    pub fn user(&self) -> Result<(UserId, SessionId), Error> {
+    pub fn user_anywhere(&self) -> Result<UserId, Error> {
         match self.found.claims.sub {
-            Holder::User(user) => Ok((user, SessionId(self.found.claims.jti))),
+            Holder::User(user) => Ok(user),
             Holder::CommandLine | Holder::Client(_) | Holder::Member(_) => {
                 Err(Code::ActionNotAllowed
                     .because("This is for the staff: log in with an address and a password."))
@@ -408,7 +416,15 @@ impl Found {
         let Some(Ok(before)) = self.known() else {
             return Ok(());
         };
-        let now = look_at_session(request, before.claims.clone()).await?;
+        let claims = before.claims.clone();
+        let app = bearer::app(request)?;
+        if claims.outside.is_none() && !app.tokens.knows(&claims.kid) {
+            return Err(bearer::invalid());
+        }
+        if claims.exp <= app.clock.now().timestamp() {
+            return Err(Code::TokenExpired.because("The access token has expired meanwhile."));
+        }
+        let now = look_at_session(request, claims).await?;
         let mut lost = Scope::ALL
             .iter()
             .filter(|scope| before.allows(**scope) && !now.allows(**scope));
@@ -482,39 +498,68 @@ enum Extent {
         role: Role,
         /// Has he shown of late who he is?
         proved: bool,
-        /// Must he set up a second factor before he does anything else?
-        held_up: bool,
+        /// What he must do about a second factor before anything else.
+        first: Option<First>,
     },
     /// The scopes of a client.
     Scopes(Vec<Scope>),
+}
+
+/// What somebody must do about a second factor first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum First {
+    /// Set one up.
+    SetUp,
+    /// Show one where he has logged in.
+    Show,
 }
 
 impl Extent {
     fn allows(&self, scope: Scope) -> bool {
         match self {
             Self::OfTheToken => true,
-            Self::Staff { role, held_up, .. } => !held_up && role.allows(scope),
+            Self::Staff { role, first, .. } => first.is_none() && role.allows(scope),
             Self::Scopes(scopes) => scopes.contains(&scope),
         }
     }
 
     fn missing(&self, scope: Scope) -> Error {
         match self {
-            Self::Staff { held_up: true, .. } => Code::SecondFactorNotSetUp
-                .because("The store asks its owners for a second factor: POST /v1/admin/me/totp."),
-            Self::Staff { held_up: false, .. } | Self::OfTheToken | Self::Scopes(_) => {
-                missing(scope)
-            }
+            Self::Staff {
+                first: Some(First::SetUp),
+                ..
+            } => Code::SecondFactorNotSetUp.because(
+                "The store asks its owners for a second factor: POST /v1/admin/me/totp.",
+            ),
+            Self::Staff {
+                first: Some(First::Show),
+                ..
+            } => Code::SecondFactorRequired.because(
+                "Log in at the issuer with more than a password, so that the token says so (`amr`).",
+            ),
+            Self::Staff { first: None, .. } | Self::OfTheToken | Self::Scopes(_) => missing(scope),
         }
     }
 
     fn of_staff(user: &StandingUser, now: DateTime<Utc>) -> Self {
         let proved_at = user.proved_at.unwrap_or(user.created_at);
         let lacks = user.role == Role::Owner && user.second_factor_at.is_none();
+        let must = lacks && user.store_requires_it;
         Self::Staff {
             role: user.role,
             proved: now - proved_at <= PROOF_HOLDS,
-            held_up: lacks && user.store_requires_it,
+            first: must.then_some(First::SetUp),
+        }
+    }
+
+    /// Of one of the staff who has logged in at an issuer: what is asked of him here, the issuer has to have asked for.
+    fn of_outside(user: &StandingUser, outside: Outside, now: DateTime<Utc>) -> Self {
+        let is_owner = user.role == Role::Owner;
+        let must = user.second_factor_at.is_some() || (is_owner && user.store_requires_it);
+        Self::Staff {
+            role: user.role,
+            proved: now - user.created_at <= PROOF_HOLDS,
+            first: (must && !outside.more_than_a_password).then_some(First::Show),
         }
     }
 }
@@ -526,7 +571,8 @@ async fn from_outside(
     outside: Outside,
     conn: &AsyncPgConnection,
 ) -> Result<Option<StandingUser>, Error> {
-    let found = db::issuer::user_of(store, outside.issuer, user, conn).await?;
+    let issuer = (outside.issuer, outside.version);
+    let found = db::issuer::user_of(store, issuer, user, conn).await?;
     let logged_in_at = outside
         .logged_in_at
         .and_then(|at| DateTime::from_timestamp(at, 0));
@@ -553,10 +599,13 @@ async fn extent(
     let (store, session) = (claims.store, SessionId(claims.jti));
     let extent = match claims.sub {
         Holder::User(user) => match claims.outside {
-            None => db::session::user_of(store, session, user, conn).await?,
-            Some(outside) => from_outside(store, user, outside, conn).await?,
-        }
-        .map(|user| Extent::of_staff(&user, now)),
+            None => db::session::user_of(store, session, user, conn)
+                .await?
+                .map(|user| Extent::of_staff(&user, now)),
+            Some(outside) => from_outside(store, user, outside, conn)
+                .await?
+                .map(|user| Extent::of_outside(&user, outside, now)),
+        },
         Holder::Client(client) => {
             let client = db::client::allowed(store, client, claims.jti, conn).await?;
             if let Some(client) = &client

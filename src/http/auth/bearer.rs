@@ -8,7 +8,7 @@ use actix_web::{HttpMessage as _, HttpRequest};
 
 use crate::app::App;
 use crate::db::share;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Problem};
 use crate::tokens::{Audience, BadToken, Claims};
 use crate::workflows::issuer;
 
@@ -54,20 +54,24 @@ pub async fn learn(request: &HttpRequest, audience: Audience) {
         return;
     };
     let text = written(request).unwrap_or_default();
-    let checked = match issuer::verify(app, text, audience).await {
-        Ok(Some(claims)) => Ok(Ok(Arc::new(claims))),
-        Ok(None) => return learn_of_ours(request, app).await,
-        Err(error) => match error.code() {
-            Some(Code::TokenExpired) => Ok(Err(BadToken::Expired)),
-            Some(Code::TokenInvalid) => Ok(Err(BadToken::Invalid)),
-            _ => Err(error),
-        },
-    };
-    match checked {
-        Ok(checked) => drop(request.extensions_mut().insert(Checked(checked))),
-        Err(error) => tracing::error!(%error, "a token of an issuer could not be looked at"),
+    match issuer::verify(app, text, audience).await {
+        Ok(Some(claims)) => {
+            let checked = Checked(Ok(Arc::new(claims)));
+            request.extensions_mut().insert(checked);
+        }
+        Ok(None) => learn_of_ours(request, app).await,
+        Err(error) => {
+            let problem = match error {
+                Error::Problem(problem) => *problem,
+                Error::Internal(cause) => crate::http::error::internal(&cause),
+            };
+            request.extensions_mut().insert(Refused(problem));
+        }
     }
 }
+
+/// What is wrong with a token of an issuer, or why nobody can tell now.
+struct Refused(Problem);
 
 async fn learn_of_ours(request: &HttpRequest, app: &App) {
     if !matches!(token(request), Ok(Some(Err(BadToken::UnknownKey)))) {
@@ -83,6 +87,9 @@ async fn learn_of_ours(request: &HttpRequest, app: &App) {
 /// What the token says, if it is good and for this API.
 pub fn claims(request: &HttpRequest, audience: Audience) -> Result<Arc<Claims>, Error> {
     let missing = || Code::TokenMissing.because("Send an access token: Authorization: Bearer …");
+    if let Some(Refused(problem)) = request.extensions().get() {
+        return Err(problem.clone().into());
+    }
     let claims = token(request)?
         .ok_or_else(missing)?
         .map_err(|bad| match bad {

@@ -70,9 +70,17 @@ async fn create_session(
     delete,
     path = "/sessions/current",
     tag = "sessions",
-    responses((status = 204, description = "The session has ended; its tokens are refused from now on"))
+    responses(
+        (status = 204, description = "The session has ended; its tokens are refused from now on"),
+        (status = 409, description = "`action_not_allowed`: the token is of an issuer"),
+    )
 )]
 async fn end_session(buyer: Buyer, app: Data<App>) -> Result<HttpResponse, Error> {
+    // A token of an issuer has none.
+    if buyer.session.0.is_nil() {
+        return Err(Code::ActionNotAllowed
+            .because("The log-in is that of an issuer outside: log out there."));
+    }
     session::end(&app, buyer.store, buyer.session).await?;
     Ok(HttpResponse::NoContent().finish())
 }

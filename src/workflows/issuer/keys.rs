@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use url::Url;
 
@@ -18,6 +18,9 @@ const REST: TimeDelta = TimeDelta::minutes(1);
 
 /// How old keys may be before they are read again, beside the requests.
 const OLD: TimeDelta = TimeDelta::minutes(10);
+
+/// How long keys are good that could not be read again.
+const LONGEST: TimeDelta = TimeDelta::hours(24);
 
 /// How long a request waits for an issuer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -35,17 +38,28 @@ pub(super) async fn refreshed(app: &App, known: &Issuer) -> Result<Option<Issuer
     if present.keys_read_at != known.keys_read_at {
         return Ok(Some(present));
     }
-    if !read(app, &present).await? {
+    // It ends whatever becomes of the request: nobody else tries for a minute.
+    let issuer = present.clone();
+    let read = app.spawn(|app| async move { read(&app, &issuer).await });
+    if !read.await.map_err(anyhow::Error::from)?? {
         return Ok(None);
     }
     let conn = app.db().await?;
     Ok(issuer::find(known.store_id, known.id, &conn).await?)
 }
 
+/// The keys, unless they could not be read for too long.
+pub(super) fn good(app: &App, issuer: &Issuer) -> Option<PublicKeys> {
+    let oldest = app.clock.now() - LONGEST;
+    let is_good = issuer.keys_read_at.is_some_and(|at| at > oldest);
+    issuer.jwks.as_ref().filter(|_| is_good).map(PublicKeys::of)
+}
+
 /// Reads the keys again beside the request if they are old.
 pub(super) fn refresh_if_old(app: &App, known: &Issuer) {
-    let (now, last) = (app.clock.now(), known.keys_read_at.max(known.keys_tried_at));
-    if last.is_some_and(|at| now - at < OLD) {
+    let now = app.clock.now();
+    let within = |at: Option<DateTime<Utc>>, time| at.is_some_and(|at| now - at < time);
+    if within(known.keys_read_at, OLD) || within(known.keys_tried_at, REST) {
         return;
     }
     let known = known.clone();
@@ -68,6 +82,7 @@ async fn read(app: &App, issuer: &Issuer) -> Result<bool, Error> {
         Err(_) => Err("It does not answer within five seconds."),
     };
     let kept = read.as_ref().map_err(|failure| *failure);
+    let kept = kept.map(|set| (set, none_in(set)));
     issuer::note_keys(issuer, kept, now, &mut *app.db().await?).await?;
     Ok(read.is_ok())
 }
@@ -78,7 +93,13 @@ async fn fetch(app: &App, issuer: &Issuer) -> Result<Value, &'static str> {
         None => discover(app, &issuer.issuer).await?,
     };
     let set = get(app, &uri).await?;
-    PublicKeys::usable(&set).ok_or("It names no key that can be used: RSA, P-256 or Ed25519.")
+    PublicKeys::usable(&set).ok_or("It does not answer with a set of keys.")
+}
+
+/// An issuer that takes all its keys away has answered.
+fn none_in(set: &Value) -> Option<&'static str> {
+    let none = set["keys"].as_array().is_none_or(Vec::is_empty);
+    none.then_some("It names no key that can be used: RSA, P-256 or Ed25519.")
 }
 
 /// OpenID Connect Discovery 1.0: the document must be the issuer's own.

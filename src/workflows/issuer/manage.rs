@@ -55,6 +55,10 @@ impl Terms {
         let message = "1 to 100 characters.";
         let good = short(&self.match_claim, LONGEST_CLAIM);
         faults.check(good, "/match/claim", "out_of_range", message);
+        // What the issuer says of having verified is said of this claim alone.
+        let is_verified = self.match_to != MatchTo::Email || self.match_claim == "email";
+        let message = "An address stands in the claim `email`.";
+        faults.check(is_verified, "/match/claim", "not_allowed", message);
         self.max_scopes.sort_unstable();
         self.max_scopes.dedup();
         match self.subjects {
@@ -84,7 +88,11 @@ impl Terms {
     /// Whoever says who somebody is can be that one.
     fn grants(&self) -> Vec<Scope> {
         match self.subjects {
-            IssuerSubjects::Users => self.max_scopes.clone(),
+            IssuerSubjects::Users => {
+                let mut scopes = self.max_scopes.clone();
+                scopes.push(Scope::UsersWrite);
+                scopes
+            }
             IssuerSubjects::Members => vec![Scope::MembersImpersonate],
         }
     }
@@ -148,7 +156,8 @@ pub async fn create(
             let message = format!("A store has {MOST_ISSUERS} issuers at most.");
             return Err(Code::ActionNotAllowed.because(message));
         }
-        issuer::insert(&issuer, conn).await.map_err(taken)?;
+        let named = issuer::insert(&issuer, conn).await.map_err(taken)?;
+        named.then_some(()).ok_or_else(of_another)?;
         context.ticket.record(issuer.id.0, conn).await?;
         log(EventType::IssuerCreated, &issuer, context, conn).await
     })
@@ -196,7 +205,7 @@ pub async fn change(
         issuer.match_to = terms.match_to;
         issuer.max_scopes = terms.max_scopes;
         let saved = issuer::save(&mut issuer, app.clock.now(), conn).await;
-        saved.map_err(taken)?;
+        saved.map_err(taken)?.then_some(()).ok_or_else(of_another)?;
         log(EventType::IssuerChanged, &issuer, context, conn).await?;
         Ok(issuer)
     })
@@ -218,12 +227,16 @@ pub async fn remove(app: &App, id: IssuerId, context: &Context<'_>) -> Result<()
 }
 
 fn taken(error: diesel::result::Error) -> Error {
-    if violated_key(&error) == Some("issuer_names_pkey") {
-        return Code::ActionNotAllowed.because(
-            "Tokens of this issuer for this audience are taken already. Choose an audience of your own.",
-        );
+    if violated_key(&error) == Some("issuers_by_name") {
+        return Code::ActionNotAllowed.because("There is this issuer already for these subjects.");
     }
     error.into()
+}
+
+fn of_another() -> Error {
+    Code::ActionNotAllowed.because(
+        "Tokens of this issuer for this audience are taken already. Choose an audience of your own.",
+    )
 }
 
 async fn log(

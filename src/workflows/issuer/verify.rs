@@ -13,7 +13,6 @@ use crate::db::issuer::{self, Issuer};
 use crate::domain::issuer::{IssuerSubjects, MatchTo};
 use crate::domain::member::fold_email;
 use crate::error::{Code, Error};
-use crate::public_keys::PublicKeys;
 use crate::tokens::{Audience, Claims, Holder, ISSUER, Outside};
 use crate::workflows::outside_tokens::{Audiences, Said, Verified};
 
@@ -52,8 +51,12 @@ pub async fn verify(app: &App, token: &str, audience: Audience) -> Result<Option
     };
     let audiences = address.aud.all();
     let audiences = &audiences[..audiences.len().min(MOST_AUDIENCES)];
-    let issuer = issuer::named(&address.iss, audiences, subjects, &*app.db().await?).await?;
-    let issuer = issuer.ok_or_else(invalid)?;
+    let mut named = issuer::named(&address.iss, audiences, subjects, &*app.db().await?).await?;
+    // A token whose audiences lead to more than one store is for none: another store's must not be able to draw it away.
+    let issuer = named.pop().ok_or_else(invalid)?;
+    if named.iter().any(|other| other.store_id != issuer.store_id) {
+        return Err(invalid());
+    }
     let (issuer, said) = signed(app, issuer, token).await?.ok_or_else(invalid)?;
     let now = app.clock.now();
     check(&said, &issuer, now)?;
@@ -63,9 +66,12 @@ pub async fn verify(app: &App, token: &str, audience: Audience) -> Result<Option
         exp.saturating_sub(now.timestamp())
             .clamp(0, i64::from(u32::MAX)),
     );
+    let logged_in_at = said.auth_time.map(|at| at as i64);
     let outside = Outside {
         issuer: issuer.id,
-        logged_in_at: said.auth_time.map(|at| at as i64),
+        version: issuer.version,
+        logged_in_at: logged_in_at.filter(|at| *at <= (now + CLOCKS_APART).timestamp()),
+        more_than_a_password: shows_more_than_a_password(&said),
     };
     let claims = Claims::new(audience, store, holder, uuid::Uuid::nil(), now, ttl);
     Ok(Some(Claims {
@@ -74,26 +80,35 @@ pub async fn verify(app: &App, token: &str, audience: Audience) -> Result<Option
     }))
 }
 
+/// Has the issuer asked for a second factor (RFC 8176)?
+fn shows_more_than_a_password(said: &Said) -> bool {
+    const METHODS: [&str; 3] = ["mfa", "otp", "hwk"];
+    let methods = said.others.get("amr").and_then(Value::as_array);
+    let mut methods = methods.into_iter().flatten().filter_map(Value::as_str);
+    methods.any(|method| METHODS.contains(&method))
+}
+
 /// What one of the issuer's keys has signed.
 async fn signed(app: &App, issuer: Issuer, token: &str) -> Result<Option<(Issuer, Said)>, Error> {
     let hash = hash_secret(token);
     if let Some(known) = app.outside_tokens.verified.get(&hash)
         && (known.issuer, known.keys_read_at) == (issuer.id, issuer.keys_read_at)
+        && keys::good(app, &issuer).is_some()
     {
         let said = known.said.clone();
         keys::refresh_if_old(app, &issuer);
         return Ok(Some((issuer, said)));
     }
-    let keys = issuer.jwks.as_ref().map(PublicKeys::of);
-    let (issuer, keys) = match keys {
+    let (issuer, keys) = match keys::good(app, &issuer) {
         Some(keys) if keys.know(token) => {
             keys::refresh_if_old(app, &issuer);
             (issuer, keys)
         }
         Some(_) | None => match keys::refreshed(app, &issuer).await? {
             Some(issuer) => {
-                let keys = issuer.jwks.as_ref().map(PublicKeys::of);
-                let Some(keys) = keys else { return Ok(None) };
+                let Some(keys) = keys::good(app, &issuer) else {
+                    return Ok(None);
+                };
                 (issuer, keys)
             }
             None => return Ok(None),

@@ -94,6 +94,10 @@ async fn a_line_that_was_touched_is_named() {
     let added = "INSERT INTO events SELECT store_id, seq - 1, gen_random_uuid(), type, subject_type, subject_id, actor, data, \
          created_at FROM events ORDER BY seq LIMIT 1";
     let seal = "UPDATE event_seals SET seal = decode(repeat('00', 32), 'hex')";
+    let redated_seal = "UPDATE event_seals SET sealed_at = sealed_at - INTERVAL '1 day'";
+    let dropped = "WITH gone AS (DELETE FROM events WHERE seq <= (SELECT min(last_seq) FROM event_seals)) \
+         UPDATE event_seals SET dropped = decode(repeat('00', 32), 'hex'), marks = '' \
+         WHERE last_seq = (SELECT min(last_seq) FROM event_seals)";
     let seals = "DELETE FROM event_seals WHERE last_seq = (SELECT min(last_seq) FROM event_seals)";
     for (touch, place) in [
         (changed.as_str(), Some(2)),
@@ -103,6 +107,8 @@ async fn a_line_that_was_touched_is_named() {
         (last, Some(4)),
         (added, Some(-1)),
         (seal, None),
+        (redated_seal, None),
+        (dropped, None),
         (seals, None),
     ] {
         let app = TestApp::start().await;
@@ -141,6 +147,7 @@ async fn lines_are_dropped_when_they_are_old_enough_and_the_rest_still_fits() {
     let store = app.store.store_id;
     app.log_lines(store, 1_200).await;
     audit::seal_due(&app.app).await.unwrap();
+    let early = app.audit().await;
     app.let_time_pass(TimeDelta::days(20)).await;
     app.log_lines(store, 7).await;
     audit::seal_due(&app.app).await.unwrap();
@@ -155,6 +162,11 @@ async fn lines_are_dropped_when_they_are_old_enough_and_the_rest_still_fits() {
         (7, None, before.seal)
     );
     assert!(after.dropped_until.is_some());
+    // A seal that was kept elsewhere outlives its lines.
+    let kept = audit::verify(&app.app, store, early.seal.as_deref())
+        .await
+        .unwrap();
+    assert_eq!(kept.broken, None);
     let left = app
         .admin()
         .get("/v1/admin/events?limit=200")

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
+use diesel_async::RunQueryDsl as _;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use kakeuri::db::member;
 use kakeuri::domain::permissions::Scope;
@@ -207,16 +208,29 @@ async fn members_are_known_by_their_number_or_their_verified_address() {
     let by_email = json!({ "match": { "claim": "email", "to": "email" } });
     app.admin().patch(&path, by_email).await.expect(200);
     let buyer = app.bearing(&key, json!({ "email": email.to_uppercase() }));
+    buyer.get(ME).await.problem(401, "token_invalid");
+    // One whom the shop has entered, and who has no password here.
+    let conn = &mut *app.app.db().await.unwrap();
+    diesel::sql_query("UPDATE members SET password_hash = NULL")
+        .execute(conn)
+        .await
+        .unwrap();
     buyer.get(ME).await.expect(200);
     app.bearing(&key, json!({ "email": email, "email_verified": null }))
         .get(ME)
         .await
         .problem(401, "token_invalid");
-    let conn = &mut *app.app.db().await.unwrap();
     let mut suspended = member::find(app.store.store_id, member, conn)
         .await
         .unwrap()
         .unwrap();
+    // Whoever registered with an address and a password may be another than the one whom the issuer means.
+    let own = json!({ "email": "late@minato.example" });
+    let late = app.bearing(&key, own);
+    app.register(crate::support::registration("late@minato.example", false))
+        .await
+        .expect(201);
+    late.get(ME).await.problem(401, "token_invalid");
     suspended.status = kakeuri::domain::member::MemberStatus::Suspended;
     member::save(&mut suspended, app.app.clock.now(), conn)
         .await
@@ -303,6 +317,11 @@ async fn whatever_only_looks_like_a_token_of_the_issuer_is_refused() {
         let crossing = app.bearing(&thief, json!({ "aud": audience, "email": OWNER }));
         crossing.get(ORDERS).await.problem(401, "token_invalid");
     }
+    // Nor is a good token drawn away by an audience that another store has taken.
+    app.bearing(&key, json!({ "aud": ["other", AUDIENCE] }))
+        .get(ORDERS)
+        .await
+        .problem(401, "token_invalid");
     let at_home = app.bearing(&thief, json!({ "aud": "other", "email": OWNER }));
     let me = at_home.get("/v1/admin/me").await.expect(200);
     assert_ne!(me.text_at("/id"), app.owner.to_string());
@@ -358,6 +377,14 @@ async fn an_issuer_may_be_away_and_come_back_with_other_keys() {
         .problem(401, "token_invalid");
     let seen = app.admin().get(&path).await.expect(200);
     assert_eq!(seen.body["keys_failure"], Value::Null);
+    // An issuer that takes all its keys away has answered.
+    receiver.always(Reply::Says(json!({ "keys": [] }).to_string()));
+    app.let_time_pass(TimeDelta::minutes(11)).await;
+    app.when(async || app.bearing(&new, json!({})).get(ORDERS).await.status == 401)
+        .await;
+    receiver.always(says(&[&new]));
+    app.let_time_pass(TimeDelta::minutes(2)).await;
+    app.bearing(&new, json!({})).get(ORDERS).await.expect(200);
     // A key that the issuer takes away is good no more when the keys are read again, which an old set is by itself.
     receiver.always(says(&[&old]));
     app.let_time_pass(TimeDelta::minutes(11)).await;
@@ -430,17 +457,52 @@ async fn whoever_logged_in_elsewhere_of_late_need_not_show_it_again() {
     app.put_store(json!({ "require_second_factor": true }))
         .await
         .expect(200);
-    owner(json!({}))
+    let only_password = owner(json!({ "amr": ["pwd"] }));
+    only_password
         .get(ORDERS)
         .await
-        .problem(403, "second_factor_not_set_up");
+        .problem(401, "second_factor_required");
+    owner(json!({ "amr": ["pwd", "mfa"] }))
+        .get(ORDERS)
+        .await
+        .expect(200);
+    app.put_store(json!({ "require_second_factor": false }))
+        .await
+        .expect(200);
+    // His own account is in nobody's hands but his: that takes a log-in here.
+    let recent = owner(json!({ "auth_time": now }));
+    recent.get("/v1/admin/me").await.expect(200);
+    recent
+        .act("/v1/admin/me/totp")
+        .await
+        .problem(409, "action_not_allowed");
+    recent
+        .delete("/v1/admin/me/totp")
+        .await
+        .problem(409, "action_not_allowed");
+    recent
+        .get("/v1/admin/me/sessions")
+        .await
+        .problem(409, "action_not_allowed");
+    // A time that is to come says nothing.
+    let milliseconds = owner(json!({ "auth_time": now * 1000 }));
+    milliseconds
+        .put(path, json!({ "name": "x" }))
+        .await
+        .problem(403, "step_up_required");
 }
 
 #[actix_web::test]
 async fn nobody_lets_others_do_through_an_issuer_what_he_may_not() {
     let app = TestApp::with_outside().await;
     let receiver = provider(&Key::ed25519("a"));
-    let weak = app.admin_with(&[Scope::SettingsWrite, Scope::SettingsRead, Scope::OrdersRead]);
+    let no_staff = app.admin_with(&[Scope::SettingsWrite, Scope::OrdersRead]);
+    let own = of_users(&receiver, &["orders:read"]);
+    no_staff
+        .post(ISSUERS, own)
+        .await
+        .problem(403, "missing_scope");
+    let weak = app.admin_with(&[Scope::SettingsWrite, Scope::UsersWrite, Scope::OrdersRead]);
     let users = of_users(&receiver, &["orders:read", "payments:write"]);
     weak.post(ISSUERS, users)
         .await
@@ -497,6 +559,12 @@ async fn every_fault_of_an_issuer_is_named() {
             "/max_scopes"
         ]
     );
+    let by_name = json!({
+        "issuer": "https://login.example", "audience": "a", "subjects": "members",
+        "match": { "claim": "preferred_username", "to": "email" },
+    });
+    let answer = app.admin().post(ISSUERS, by_name).await;
+    assert_eq!(answer.problem(422, "invalid").pointers(), ["/match/claim"]);
     let members = json!({
         "issuer": "https://login.example/?a", "audience": "a", "subjects": "members",
         "match": { "claim": "sub", "to": "number" }, "max_scopes": ["orders:read"],

@@ -220,6 +220,10 @@ async fn what_bears_on_everything_asks_again_who_it_is() {
     owner.delete(&user).await.problem(403, "step_up_required");
     owner.act(TOTP).await.problem(403, "step_up_required");
     owner.delete(TOTP).await.problem(403, "step_up_required");
+    owner
+        .post(CONFIRM, json!({ "code": "000000" }))
+        .await
+        .problem(403, "step_up_required");
     owner.get(OPTIONS).await.expect(200);
     owner.get("/v1/admin/users").await.expect(200);
     owner

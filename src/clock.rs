@@ -60,6 +60,12 @@ pub fn japan_midnight(date: NaiveDate) -> DateTime<Utc> {
     (date.and_time(NaiveTime::MIN) - japan()).and_utc()
 }
 
+/// A time as people in Japan write it, to the second: `2026-11-24 09:00:00`.
+pub fn japan_time(at: DateTime<Utc>) -> String {
+    let there = at.with_timezone(&japan());
+    there.format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
 fn japan() -> FixedOffset {
     FixedOffset::east_opt(9 * 3600).expect("nine hours are a valid offset")
 }

@@ -46,6 +46,13 @@ pub struct Raw<T> {
     of: PhantomData<fn() -> T>,
 }
 
+impl<T: DeserializeOwned> Raw<T> {
+    /// The value, for once.
+    pub fn read(&self) -> serde_json::Result<T> {
+        serde_json::from_str(self.text.get())
+    }
+}
+
 impl<T> From<Box<RawValue>> for Raw<T> {
     fn from(text: Box<RawValue>) -> Self {
         let of = PhantomData;

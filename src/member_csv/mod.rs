@@ -1,4 +1,4 @@
-//! Members as CSV: the columns, what is written, what is read.
+//! Members as CSV: the columns, what is written, what is read; and orders, which are only written.
 //!
 //! Pure: knows the domain, and neither database nor HTTP nor clock. What is exported reads back as it was, in either
 //! language and either encoding; docs/csv.md says it for those who keep such files.
@@ -10,6 +10,7 @@ mod chunks;
 mod columns;
 mod encoding;
 mod header;
+mod orders;
 mod packed;
 mod records;
 mod rows;
@@ -21,6 +22,7 @@ mod write;
 pub use chunks::{CHUNK, Chunk, FileError, MOST_RECORDS, Reader};
 pub use columns::{Column, column_pointer};
 pub use encoding::{Encoding, detect};
+pub use orders::{ORDER_COLUMNS, OrderCells};
 pub use rows::{Corrupt, Row, Unreadable, rows};
 pub use write::{Exported, Writer};
 

@@ -36,9 +36,7 @@ pub struct Writer {
 impl Writer {
     /// The first line, after a byte order mark where there is one.
     pub fn header(self, out: &mut Vec<u8>) {
-        if self.encoding == CsvEncoding::Utf8 {
-            out.extend_from_slice("\u{feff}".as_bytes());
-        }
+        self.begin(out);
         let name = |column: &Column| match self.language {
             CsvLanguage::En => column.english(),
             CsvLanguage::Ja => column.japanese(),
@@ -46,7 +44,14 @@ impl Writer {
         self.line(Column::ALL.iter().map(name), out);
     }
 
-    fn line<'a>(self, cells: impl Iterator<Item = &'a str>, out: &mut Vec<u8>) {
+    /// The byte order mark, where there is one.
+    pub(super) fn begin(self, out: &mut Vec<u8>) {
+        if self.encoding == CsvEncoding::Utf8 {
+            out.extend_from_slice("\u{feff}".as_bytes());
+        }
+    }
+
+    pub(super) fn line<'a>(self, cells: impl Iterator<Item = &'a str>, out: &mut Vec<u8>) {
         for (place, cell) in cells.enumerate() {
             if place > 0 {
                 out.push(b',');

@@ -33,13 +33,28 @@ const PAGE: i64 = 1000;
 #[derive(Clone, Copy, Debug, Default, serde::Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
-struct FileFormat {
+pub(super) struct FileFormat {
     /// How characters are written; `utf-8` where absent.
     #[param(inline)]
     encoding: Option<CsvEncoding>,
     /// What the first line and the words are written in; `en` where absent.
     #[param(inline)]
     lang: Option<CsvLanguage>,
+}
+
+impl FileFormat {
+    /// What writes the file, and its media type.
+    pub(super) fn writer(self) -> (Writer, &'static str) {
+        let encoding = self.encoding.unwrap_or(CsvEncoding::Utf8);
+        let writer = Writer {
+            encoding,
+            language: self.lang.unwrap_or(CsvLanguage::En),
+        };
+        match encoding {
+            CsvEncoding::Utf8 => (writer, "text/csv; charset=utf-8"),
+            CsvEncoding::ShiftJis => (writer, "text/csv; charset=Shift_JIS"),
+        }
+    }
 }
 
 impl Named for FileFormat {
@@ -64,15 +79,7 @@ async fn export_members(
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let Parts(format, filter) = query;
-    let encoding = format.encoding.unwrap_or(CsvEncoding::Utf8);
-    let writer = Writer {
-        encoding,
-        language: format.lang.unwrap_or(CsvLanguage::En),
-    };
-    let content_type = match encoding {
-        CsvEncoding::Utf8 => "text/csv; charset=utf-8",
-        CsvEncoding::ShiftJis => "text/csv; charset=Shift_JIS",
-    };
+    let (writer, content_type) = format.writer();
     let mut head = Vec::new();
     writer.header(&mut head);
     let pages = Members {

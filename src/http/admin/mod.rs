@@ -14,6 +14,7 @@ mod member_applications;
 mod member_files;
 mod member_out;
 mod members;
+mod order_files;
 mod order_out;
 mod orders;
 mod overlap;
@@ -67,6 +68,8 @@ fn resources(registry: &mut Registry<'_, '_>) {
     webhook_deliveries::routes(registry);
     products::routes(registry);
     bulk_payments::routes(registry);
+    // Before the orders, whose ids stand where its name stands.
+    order_files::routes(registry);
     orders::routes(registry);
     payments::routes(registry);
     reconciliation::routes(registry);

@@ -3,4 +3,5 @@
 mod amend;
 mod cancel;
 mod edit;
+mod export;
 mod place;

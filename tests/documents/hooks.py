@@ -54,6 +54,9 @@ def narrow(properties):
         # What is asked of each kind of subjects is more than a schema says.
         properties["subjects"] = {"type": "string", "enum": ["members"]}
         properties["max_scopes"] = {"type": "array", "maxItems": 0, "items": {"type": "string"}}
+    # An address stands in one claim alone.
+    if "claim" in properties and "to" in properties:
+        properties["claim"] = {"type": "string", "enum": ["email"]}
     # In a cart it names a product; on an order of the shop it is free text, or null.
     if properties.get("product_code", {}).get("type") == "string":
         properties["product_code"] = {"type": "string", "enum": REAL["product_codes"][:6]}

@@ -9,27 +9,22 @@ use std::sync::Arc;
 
 use actix_web::http::Method;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use diesel_async::AsyncPgConnection;
 use futures_util::future::LocalBoxFuture;
 
+use super::extent::{Extent, extent, missing};
 use super::{Caller, admit, bearer};
 use crate::app::App;
-use crate::db;
 use crate::db::idempotency_key::Ticket;
-use crate::db::session::Standing as StandingUser;
-use crate::domain::client::may_come_from;
-use crate::domain::permissions::{Role, Scope};
+use crate::domain::permissions::Scope;
 use crate::domain::{ClientId, SessionId, StoreId, UserId};
 use crate::error::{Code, Error, Problem};
 use crate::http::etag::IfMatch;
 use crate::http::limits;
 use crate::http::signature::{Access, Principal};
-use crate::tokens::{Audience, Claims, Holder, Outside};
+use crate::tokens::{Audience, Claims, Holder};
 use crate::workflows::context::Context;
-
-/// How long it holds that one of the staff has shown who he is.
-const PROOF_HOLDS: TimeDelta = TimeDelta::minutes(10);
 
 /// What a route asks for, as a type: a route without one does not compile.
 pub trait Permission: 'static {
@@ -352,12 +347,6 @@ fn holds<P: Permission>(claims: &Claims) -> Result<(), Error> {
     }
 }
 
-fn missing(scope: Scope) -> Error {
-    Code::MissingScope.because(format!(
-        "This needs the scope {scope}, which the token does not have."
-    ))
-}
-
 /// Somebody whose session stands.
 pub struct Known {
     claims: Arc<Claims>,
@@ -388,11 +377,7 @@ impl Known {
 
 impl Known {
     fn require_proof(&self) -> Result<(), Error> {
-        match self.extent {
-            Extent::Staff { proved: false, .. } => Err(Code::StepUpRequired
-                .because("Show again who you are: POST /v1/admin/sessions/step-up.")),
-            Extent::Staff { proved: true, .. } | Extent::OfTheToken | Extent::Scopes(_) => Ok(()),
-        }
+        self.extent.require_proof()
     }
 }
 
@@ -486,142 +471,4 @@ async fn check(
         address,
         used: RefCell::default(),
     })
-}
-
-/// How far the rights of somebody go now, whatever they were when the token was made.
-enum Extent {
-    /// As far as the token's.
-    OfTheToken,
-    /// One of the staff.
-    Staff {
-        /// What he may do.
-        role: Role,
-        /// Has he shown of late who he is?
-        proved: bool,
-        /// What he must do about a second factor before anything else.
-        first: Option<First>,
-    },
-    /// The scopes of a client.
-    Scopes(Vec<Scope>),
-}
-
-/// What somebody must do about a second factor first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum First {
-    /// Set one up.
-    SetUp,
-    /// Show one where he has logged in.
-    Show,
-}
-
-impl Extent {
-    fn allows(&self, scope: Scope) -> bool {
-        match self {
-            Self::OfTheToken => true,
-            Self::Staff { role, first, .. } => first.is_none() && role.allows(scope),
-            Self::Scopes(scopes) => scopes.contains(&scope),
-        }
-    }
-
-    fn missing(&self, scope: Scope) -> Error {
-        match self {
-            Self::Staff {
-                first: Some(First::SetUp),
-                ..
-            } => Code::SecondFactorNotSetUp.because(
-                "The store asks its owners for a second factor: POST /v1/admin/me/totp.",
-            ),
-            Self::Staff {
-                first: Some(First::Show),
-                ..
-            } => Code::SecondFactorRequired.because(
-                "Log in at the issuer with more than a password, so that the token says so (`amr`).",
-            ),
-            Self::Staff { first: None, .. } | Self::OfTheToken | Self::Scopes(_) => missing(scope),
-        }
-    }
-
-    fn of_staff(user: &StandingUser, now: DateTime<Utc>) -> Self {
-        let proved_at = user.proved_at.unwrap_or(user.created_at);
-        let lacks = user.role == Role::Owner && user.second_factor_at.is_none();
-        let must = lacks && user.store_requires_it;
-        Self::Staff {
-            role: user.role,
-            proved: now - proved_at <= PROOF_HOLDS,
-            first: must.then_some(First::SetUp),
-        }
-    }
-
-    /// Of one of the staff who has logged in at an issuer: what is asked of him here, the issuer has to have asked for.
-    fn of_outside(user: &StandingUser, outside: Outside, now: DateTime<Utc>) -> Self {
-        let is_owner = user.role == Role::Owner;
-        let must = user.second_factor_at.is_some() || (is_owner && user.store_requires_it);
-        Self::Staff {
-            role: user.role,
-            proved: now - user.created_at <= PROOF_HOLDS,
-            first: (must && !outside.more_than_a_password).then_some(First::Show),
-        }
-    }
-}
-
-/// One of the staff with a token of an issuer, who has logged in there.
-async fn from_outside(
-    store: StoreId,
-    user: UserId,
-    outside: Outside,
-    conn: &AsyncPgConnection,
-) -> Result<Option<StandingUser>, Error> {
-    let issuer = (outside.issuer, outside.version);
-    let found = db::issuer::user_of(store, issuer, user, conn).await?;
-    let logged_in_at = outside
-        .logged_in_at
-        .and_then(|at| DateTime::from_timestamp(at, 0));
-    Ok(
-        found.map(|(role, second_factor_at, store_requires_it)| StandingUser {
-            role,
-            second_factor_at,
-            store_requires_it,
-            created_at: logged_in_at.unwrap_or_default(),
-            proved_at: None,
-        }),
-    )
-}
-
-/// Looks at whoever holds the token: the session may have been ended since it was made, one of the staff removed or given
-/// another role, a client taken away ("What the shop takes away is gone at the next call", docs/rules.md). The inner error
-/// says why he is nobody any more.
-async fn extent(
-    claims: &Claims,
-    address: IpAddr,
-    now: DateTime<Utc>,
-    conn: &AsyncPgConnection,
-) -> Result<Result<Extent, Error>, Error> {
-    let (store, session) = (claims.store, SessionId(claims.jti));
-    let extent = match claims.sub {
-        Holder::User(user) => match claims.outside {
-            None => db::session::user_of(store, session, user, conn)
-                .await?
-                .map(|user| Extent::of_staff(&user, now)),
-            Some(outside) => from_outside(store, user, outside, conn)
-                .await?
-                .map(|user| Extent::of_outside(&user, outside, now)),
-        },
-        Holder::Client(client) => {
-            let client = db::client::allowed(store, client, claims.jti, conn).await?;
-            if let Some(client) = &client
-                && !may_come_from(address, &client.allowed_ips)
-            {
-                return Ok(Err(Code::AddressNotAllowed.because(
-                    "The client may not call from this address. The store says from where it may.",
-                )));
-            }
-            client.map(|client| Extent::Scopes(client.scopes))
-        }
-        Holder::CommandLine => db::session::of_nobody_stands(store, session, conn)
-            .await?
-            .then_some(Extent::OfTheToken),
-        // Nobody makes a member a token for this API.
-        Holder::Member(_) => None,
-    };
-    Ok(extent.ok_or_else(bearer::invalid))
 }

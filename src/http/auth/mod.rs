@@ -9,6 +9,7 @@
 
 mod admin;
 mod bearer;
+mod extent;
 pub mod refresh;
 mod storefront;
 

@@ -513,6 +513,44 @@ async fn what_is_sent_once_more_comes_before_what_happened_after_it() {
 }
 
 #[actix_web::test]
+async fn an_attempt_under_way_waits_behind_what_is_sent_once_more_meanwhile() {
+    let app = TestApp::start_with(&LOCAL).await;
+    let receiver = Receiver::start();
+    let types = ["product.created", "product.changed"];
+    let made = webhook_for(&app.admin(), &receiver, &types).await;
+    receiver.next(&[const { Reply::Status(500) }; 12]);
+    let tea = product(&app, "TEA").await;
+    app.rename(&tea, "玉露").await;
+    app.try_to_the_end().await;
+    let [_, first] = app.deliveries(&made, "").await.try_into().unwrap();
+    let first = first["id"].as_str().unwrap();
+    let resend = format!("{}/deliveries/{first}/resend", made.path);
+    receiver.next(&[Reply::Waits, Reply::Status(500)]);
+    let before = receiver.came().len();
+    let once_more = async {
+        app.when(async || receiver.came().len() == before + 1).await;
+        app.admin().act(&resend).await.expect(202);
+        receiver.let_go(500);
+    };
+    futures_util::future::join(app.work_after(60), once_more).await;
+    assert_eq!(
+        receiver.types()[before..],
+        ["product.changed", "product.created"]
+    );
+    let [second, first] = app.deliveries(&made, "").await.try_into().unwrap();
+    assert!(first["next_try_at"].is_string());
+    assert_eq!(
+        (&second["state"], &second["next_try_at"]),
+        (&json!("pending"), &json!(null))
+    );
+    app.work_after(60).await;
+    assert_eq!(
+        receiver.types()[before + 2..],
+        ["product.created", "product.changed"]
+    );
+}
+
+#[actix_web::test]
 async fn no_store_has_all_the_hands() {
     let app = TestApp::start_with(&LOCAL).await;
     let receiver = Receiver::start();

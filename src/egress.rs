@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 use url::{Host, Url};
 
-use crate::domain::webhook::is_public;
+use crate::domain::webhook::{check_url, is_public};
 use crate::holding;
 
 /// How long a call may take, from the resolving of the name to the last byte.
@@ -42,6 +42,7 @@ type Allows = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 #[derive(Clone)]
 pub struct Egress {
     http: reqwest::Client,
+    private: bool,
     allows: Allows,
     runtime: Handle,
 }
@@ -95,7 +96,10 @@ impl Egress {
             let is_denied = denied.iter().any(|network| network.contains(&address));
             !is_denied && (private || is_public(address))
         };
-        Self::asking(system, allows)
+        Self {
+            private,
+            ..Self::asking(system, allows)
+        }
     }
 
     fn asking(lookup: Lookup, allows: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
@@ -122,6 +126,7 @@ impl Egress {
             .expect("the TLS library can be set up");
         Self {
             http,
+            private: false,
             allows,
             runtime: Handle::current(),
         }
@@ -165,8 +170,19 @@ impl Egress {
         call.await.unwrap_or(Err(NoAnswer::Broken))
     }
 
-    /// May this be called, as far as can be told before its name is resolved?
-    pub fn may_call(&self, url: &Url) -> bool {
+    /// An address as somebody chose it, if it may be called, as far as can be told before its name is resolved; or a code and a
+    /// message of what is wrong with it.
+    ///
+    /// # Errors
+    /// See above.
+    pub fn check(&self, text: &str) -> Result<Url, (&'static str, &'static str)> {
+        let url = check_url(text, self.private)?;
+        let refused = ("not_allowed", "This address is not called from here.");
+        self.may_call(&url).then_some(url).ok_or(refused)
+    }
+
+    /// A host that is an address is never resolved, so it is looked at here.
+    fn may_call(&self, url: &Url) -> bool {
         let address: IpAddr = match url.host() {
             Some(Host::Ipv4(address)) => address.into(),
             Some(Host::Ipv6(address)) => address.into(),

@@ -5,6 +5,7 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, VerificationAlgorithm,
 };
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::de::DeserializeOwned;
@@ -29,6 +30,39 @@ const LONGEST_KID: usize = 255;
 
 /// Members of a key that nobody but its owner may know.
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+/// By how much the clocks of others may be ahead of ours.
+pub const CLOCKS_APART: TimeDelta = TimeDelta::seconds(60);
+
+/// For whom something is that others have signed: one, or several.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(untagged)]
+pub enum Audiences {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl Audiences {
+    /// All of them.
+    pub fn all(&self) -> &[String] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+}
+
+/// A moment as others write it, in seconds since 1970.
+pub fn seconds(moment: DateTime<Utc>) -> f64 {
+    moment.timestamp() as f64
+}
+
+/// Has it begun, by a clock of theirs, what is good from `at` on?
+pub fn has_begun(at: Option<f64>, now: DateTime<Utc>) -> bool {
+    at.is_none_or(|at| at <= seconds(now + CLOCKS_APART))
+}
 
 /// A set of keys.
 pub struct PublicKeys(Vec<PublicKey>);

@@ -104,8 +104,8 @@ pub struct Outside {
     pub issuer: IssuerId,
     /// in which version: another one asks again.
     pub version: i64,
-    /// When whom it is of has shown who he is, in seconds since 1970, if the issuer says so.
-    pub logged_in_at: Option<i64>,
+    /// When whom it is of has shown who he is, if the issuer says so.
+    pub logged_in_at: Option<DateTime<Utc>>,
     /// Has the issuer asked for more than a password?
     pub more_than_a_password: bool,
 }

@@ -16,7 +16,7 @@ pub enum KeysCommand {
         #[arg(long)]
         now: bool,
     },
-    /// Take a key away: what it has signed is useless within a minute
+    /// Take a key away: what it has signed is useless within ten seconds
     Retire {
         /// Its name, as `keys list` shows it
         kid: String,

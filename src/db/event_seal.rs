@@ -25,7 +25,7 @@ pub struct EventSeal {
     pub dropped: Option<Vec<u8>>,
 }
 
-/// Stores whose log goes on after what is sealed, and the last line that is. The worker's look for what is due.
+/// Stores after one, in the order of their ids, whose log goes on after what is sealed. The worker's look for what is due.
 pub async fn due(
     limit: i64,
     after: Option<StoreId>,

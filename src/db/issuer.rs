@@ -224,22 +224,6 @@ pub async fn note_keys(
     .map(drop)
 }
 
-/// One of the staff who may log in, by his address, trimmed and case-folded.
-pub async fn user_with(
-    store: StoreId,
-    email_key: &str,
-    conn: &AsyncPgConnection,
-) -> QueryResult<Option<UserId>> {
-    admin_users::table
-        .filter(admin_users::store_id.eq(store))
-        .filter(admin_users::email_key.eq(email_key))
-        .filter(admin_users::status.eq(UserStatus::Active))
-        .select(admin_users::id)
-        .first(&mut &*conn)
-        .await
-        .optional()
-}
-
 /// A member by its number, or by its address, trimmed and case-folded.
 pub async fn member_with(
     store: StoreId,

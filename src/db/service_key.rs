@@ -8,7 +8,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::schema::service_keys;
 
 /// The sealed key of this name; this one where there is none yet. Of several processes that start together one makes it.
-pub async fn find_or_insert(
+pub async fn insert_or_find(
     name: &str,
     sealed: &[u8],
     now: DateTime<Utc>,
@@ -24,16 +24,21 @@ pub async fn find_or_insert(
         .on_conflict_do_nothing()
         .execute(conn)
         .await?;
-    find(name, conn).await
+    service_keys::table
+        .find(name)
+        .select(service_keys::secret_sealed)
+        .first(conn)
+        .await
 }
 
-/// The sealed key of this name.
-pub async fn find(name: &str, conn: &AsyncPgConnection) -> QueryResult<Vec<u8>> {
+/// The sealed key of this name, if there is one yet.
+pub async fn find(name: &str, conn: &AsyncPgConnection) -> QueryResult<Option<Vec<u8>>> {
     let named = service_keys::table.find(name);
     named
         .select(service_keys::secret_sealed)
         .first(&mut &*conn)
         .await
+        .optional()
 }
 
 /// Writes a key that was sealed anew, unless it is another one by now: how many were written.

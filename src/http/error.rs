@@ -152,6 +152,14 @@ pub fn render(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     response.into_response(rendered)
 }
 
+/// What the caller is told of a failure; a fault of ours is logged here.
+pub(super) fn problem(error: Error) -> Problem {
+    match error {
+        Error::Problem(problem) => *problem,
+        Error::Internal(cause) => internal(&cause),
+    }
+}
+
 pub(super) fn internal(cause: &anyhow::Error) -> Problem {
     tracing::error!(error = format!("{cause:#}"), "internal error");
     Code::Internal.problem("Something went wrong on our side. The log has it under the request id.")

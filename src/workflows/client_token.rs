@@ -17,15 +17,14 @@ use crate::domain::client::{AuthMethod, ClientName, may_come_from};
 use crate::domain::events::EventType;
 use crate::domain::permissions::Scope;
 use crate::error::{Code, Error};
-use crate::public_keys::PublicKeys;
+use crate::public_keys::{Audiences, CLOCKS_APART, PublicKeys, has_begun, seconds};
 use crate::tokens::{Audience, Claims, Holder};
 
 /// Where tokens are to be had, below the service's address.
 pub const TOKEN_ENDPOINT: &str = "/v1/oauth/token";
 
-/// How long what a client has signed may be good, and by how much its clock may be ahead of ours.
+/// How long what a client has signed may be good.
 const LONGEST_ASSERTION: TimeDelta = TimeDelta::minutes(10);
-const CLOCKS_APART: TimeDelta = TimeDelta::seconds(60);
 
 /// How exactly the last use of a client is kept.
 const USE_KEPT: TimeDelta = TimeDelta::minutes(1);
@@ -75,13 +74,6 @@ struct Assertion {
     nbf: Option<f64>,
     iat: Option<f64>,
     jti: String,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(untagged)]
-enum Audiences {
-    One(String),
-    Many(Vec<String>),
 }
 
 /// A token.
@@ -164,13 +156,11 @@ fn check_signed(app: &App, client: &Client, name: &str, signed: &str) -> Result<
     let keys = PublicKeys::read(keys, "", &mut Faults::new());
     let said: Assertion = keys.signed(signed).ok_or_else(nobody)?;
     let now = app.clock.now();
-    let seconds = |moment: DateTime<Utc>| moment.timestamp() as f64;
-    let begun = |at: Option<f64>| at.is_none_or(|at| at <= seconds(now + CLOCKS_APART));
     let is_own = said.iss == name && said.sub == name;
     let is_timely = said.exp > seconds(now)
         && said.exp <= seconds(now + LONGEST_ASSERTION + CLOCKS_APART)
-        && begun(said.nbf)
-        && begun(said.iat);
+        && has_begun(said.nbf, now)
+        && has_begun(said.iat, now);
     let has_id = (1..=255).contains(&said.jti.len());
     if is_own && is_timely && has_id && is_for_us(app, &said.aud) {
         Ok(hash_secret(&said.jti))
@@ -185,10 +175,7 @@ fn is_for_us(app: &App, audiences: &Audiences) -> bool {
     let ours = |audience: &String| {
         *audience == issuer || audience.strip_prefix(&*issuer) == Some(TOKEN_ENDPOINT)
     };
-    match audiences {
-        Audiences::One(audience) => ours(audience),
-        Audiences::Many(audiences) => audiences.iter().any(ours),
-    }
+    audiences.all().iter().any(ours)
 }
 
 /// The scopes that a client asks for, all of them where it names none; `None` where it does not have each.

@@ -31,14 +31,19 @@ pub async fn load(
     conn: &mut AsyncPgConnection,
 ) -> anyhow::Result<(MasterKeys, Tokens)> {
     let tokens = Tokens::load(&master, clock, conn).await?;
-    // In a database from before, what was made with the oldest master key must be known again.
-    let first = if store::are_there_any(conn).await? {
-        master.first_fingerprint_key()
-    } else {
-        random::<32>().to_vec()
+    let kept = match service_key::find(FINGERPRINTS, conn).await? {
+        Some(kept) => kept,
+        None => {
+            // In a database from before, what was made with the oldest master key must be known again.
+            let first = if store::are_there_any(conn).await? {
+                master.first_fingerprint_key()
+            } else {
+                random::<32>().to_vec()
+            };
+            let first = master.seal(FINGERPRINTS, &first);
+            service_key::insert_or_find(FINGERPRINTS, &first, clock.now(), conn).await?
+        }
     };
-    let first = master.seal(FINGERPRINTS, &first);
-    let kept = service_key::find_or_insert(FINGERPRINTS, &first, clock.now(), conn).await?;
     let key = master.open(FINGERPRINTS, &kept)?;
     Ok((master.with_fingerprint_key(&key), tokens))
 }
@@ -83,10 +88,10 @@ pub async fn list(app: &App) -> anyhow::Result<Vec<Listed>> {
     Ok(keys.into_iter().map(listed).collect())
 }
 
-/// Takes a key away: what it has signed is useless as soon as the processes have read the keys again, within a minute.
+/// Takes a key away: what it has signed is useless as soon as the processes have read the keys again, within ten seconds.
 ///
 /// # Errors
-/// If it is not there, or signs, or is to sign next.
+/// If it is not there, or signs.
 pub async fn retire(app: &App, kid: &str) -> anyhow::Result<()> {
     let conn = &mut *app.db().await?;
     app.tokens.reload(&app.keys, conn).await?;
@@ -121,7 +126,9 @@ pub async fn reseal(app: &App) -> anyhow::Result<Resealed> {
         }
     }
     let kept = service_key::find(FINGERPRINTS, &*app.db().await?).await?;
-    if let Some(sealed) = anew(app, FINGERPRINTS, &kept, &mut done) {
+    if let Some(kept) = kept
+        && let Some(sealed) = anew(app, FINGERPRINTS, &kept, &mut done)
+    {
         let conn = &mut *app.db().await?;
         done.resealed += service_key::reseal(FINGERPRINTS, &kept, &sealed, conn).await?;
     }

@@ -8,6 +8,7 @@ use quick_cache::sync::Cache;
 use serde_json::{Map, Value};
 
 use crate::domain::IssuerId;
+use crate::public_keys::Audiences;
 
 /// How many verified tokens are remembered.
 const REMEMBERED: usize = 10_000;
@@ -50,26 +51,6 @@ pub struct Said {
     /// Everything else.
     #[serde(flatten)]
     pub others: Map<String, Value>,
-}
-
-/// One, or several.
-#[derive(Clone, Debug, serde::Deserialize)]
-#[serde(untagged)]
-pub enum Audiences {
-    /// One.
-    One(String),
-    /// Several.
-    Many(Vec<String>),
-}
-
-impl Audiences {
-    /// All of them.
-    pub fn all(&self) -> &[String] {
-        match self {
-            Self::One(one) => std::slice::from_ref(one),
-            Self::Many(many) => many,
-        }
-    }
 }
 
 impl Default for OutsideTokens {

@@ -197,7 +197,7 @@ pub(super) async fn check(
     if let Proof::Totp(_) = proof {
         count_wrong(&mut factor, now, conn).await?;
     }
-    Ok(Err(wrong()))
+    Ok(Err(Code::SecondFactorInvalid.because(WRONG)))
 }
 
 /// Nobody guesses a recovery code, of 80 random bits, so that only wrong codes of an app count.
@@ -217,10 +217,9 @@ async fn count_wrong(
     Ok(event::append(factor.store_id, &[event], SOMEBODY, now, conn).await?)
 }
 
-fn wrong() -> Error {
-    Code::SecondFactorInvalid
-        .because("The code is wrong, was used before, or is no longer shown by your app.")
-}
+/// What is said of a wrong code.
+pub(super) const WRONG: &str =
+    "The code is wrong, was used before, or is no longer shown by your app.";
 
 fn held(wait: chrono::TimeDelta) -> Error {
     let seconds = u64::try_from(wait.num_seconds()).unwrap_or(0) + 1;

@@ -20,6 +20,7 @@ use crate::db::idempotency_key::Ticket;
 use crate::domain::permissions::Scope;
 use crate::domain::{ClientId, SessionId, StoreId, UserId};
 use crate::error::{Code, Error, Problem};
+use crate::http::error::problem;
 use crate::http::etag::IfMatch;
 use crate::http::limits;
 use crate::http::signature::{Access, Principal};
@@ -99,7 +100,7 @@ impl<P: Permission> Admin<P> {
 
     /// Asks one of the staff to have shown of late who he is.
     pub fn require_proof(&self) -> Result<(), Error> {
-        self.found.require_proof()
+        self.found.extent.require_proof()
     }
 
     /// Does the caller hold this scope?
@@ -368,16 +369,10 @@ impl Known {
             return Err(self.extent.missing(scope));
         }
         if self.changes && scope.asks_again() {
-            self.require_proof()?;
+            self.extent.require_proof()?;
         }
         self.used.borrow_mut().push(scope);
         Ok(())
-    }
-}
-
-impl Known {
-    fn require_proof(&self) -> Result<(), Error> {
-        self.extent.require_proof()
     }
 }
 
@@ -441,11 +436,7 @@ pub async fn look(request: &HttpRequest) -> Found {
         Ok(claims) => look_at_session(request, claims).await,
         Err(error) => Err(error),
     };
-    Found::Checked(match looked {
-        Ok(known) => Ok(Rc::new(known)),
-        Err(Error::Problem(problem)) => Err(*problem),
-        Err(Error::Internal(cause)) => Err(crate::http::error::internal(&cause)),
-    })
+    Found::Checked(looked.map(Rc::new).map_err(problem))
 }
 
 async fn look_at_session(request: &HttpRequest, claims: Arc<Claims>) -> Result<Known, Error> {

@@ -9,6 +9,7 @@ use actix_web::{HttpMessage as _, HttpRequest};
 use crate::app::App;
 use crate::db::share;
 use crate::error::{Code, Error, Problem};
+use crate::http::error::problem;
 use crate::tokens::{Audience, BadToken, Claims};
 use crate::workflows::issuer;
 
@@ -61,11 +62,7 @@ pub async fn learn(request: &HttpRequest, audience: Audience) {
         }
         Ok(None) => learn_of_ours(request, app).await,
         Err(error) => {
-            let problem = match error {
-                Error::Problem(problem) => *problem,
-                Error::Internal(cause) => crate::http::error::internal(&cause),
-            };
-            request.extensions_mut().insert(Refused(problem));
+            request.extensions_mut().insert(Refused(problem(error)));
         }
     }
 }

@@ -89,40 +89,28 @@ impl Extent {
             first: must.then_some(First::SetUp),
         }
     }
-
-    /// Of one of the staff who has logged in at an issuer: what is asked of him here, the issuer has to have asked for.
-    fn of_outside(user: &Standing, outside: Outside, now: DateTime<Utc>) -> Self {
-        let is_owner = user.role == Role::Owner;
-        let must = user.second_factor_at.is_some() || (is_owner && user.store_requires_it);
-        Self::Staff {
-            role: user.role,
-            proved: now - user.created_at <= PROOF_HOLDS,
-            first: (must && !outside.more_than_a_password).then_some(First::Show),
-        }
-    }
 }
 
-/// One of the staff with a token of an issuer, who has logged in there.
-async fn from_outside(
+/// How far one of the staff goes with a token of an issuer, where he has logged in: what is asked of him here, the issuer has to
+/// have asked for.
+async fn of_outside(
     store: StoreId,
     user: UserId,
     outside: Outside,
+    now: DateTime<Utc>,
     conn: &AsyncPgConnection,
-) -> Result<Option<Standing>, Error> {
+) -> Result<Option<Extent>, Error> {
     let issuer = (outside.issuer, outside.version);
     let found = db::issuer::user_of(store, issuer, user, conn).await?;
-    let logged_in_at = outside
-        .logged_in_at
-        .and_then(|at| DateTime::from_timestamp(at, 0));
-    Ok(
-        found.map(|(role, second_factor_at, store_requires_it)| Standing {
+    let proved_at = outside.logged_in_at.unwrap_or_default();
+    Ok(found.map(|(role, second_factor_at, store_requires_it)| {
+        let must = second_factor_at.is_some() || (role == Role::Owner && store_requires_it);
+        Extent::Staff {
             role,
-            second_factor_at,
-            store_requires_it,
-            created_at: logged_in_at.unwrap_or_default(),
-            proved_at: None,
-        }),
-    )
+            proved: now - proved_at <= PROOF_HOLDS,
+            first: (must && !outside.more_than_a_password).then_some(First::Show),
+        }
+    }))
 }
 
 /// Looks at whoever holds the token: the session may have been ended since it was made, one of the staff removed or given
@@ -140,9 +128,7 @@ pub(super) async fn extent(
             None => db::session::user_of(store, session, user, conn)
                 .await?
                 .map(|user| Extent::of_staff(&user, now)),
-            Some(outside) => from_outside(store, user, outside, conn)
-                .await?
-                .map(|user| Extent::of_outside(&user, outside, now)),
+            Some(outside) => of_outside(store, user, outside, now, conn).await?,
         },
         Holder::Client(client) => {
             let client = db::client::allowed(store, client, claims.jti, conn).await?;

@@ -12,6 +12,7 @@ use crate::db::member::Member;
 use crate::db::store::{Store, Terms};
 use crate::domain::{MemberId, SessionId, StoreId};
 use crate::error::{Code, Error, OrNotFound as _, Problem};
+use crate::http::error::problem;
 use crate::http::signature::{Access, Principal};
 use crate::tokens::{Audience, Holder};
 
@@ -25,8 +26,8 @@ pub struct Buyer {
     pub store: StoreId,
     /// The member, as he is now, with the store that he buys from.
     pub terms: Rc<Terms>,
-    /// His session.
-    pub session: SessionId,
+    /// His session; none with a token of an issuer.
+    pub session: Option<SessionId>,
 }
 
 /// Somebody who named the store by its publishable key.
@@ -127,10 +128,7 @@ pub async fn look(request: &HttpRequest) -> Found {
 }
 
 fn told<T>(result: Result<T, Error>) -> Result<T, Box<Problem>> {
-    result.map_err(|error| match error {
-        Error::Problem(problem) => problem,
-        Error::Internal(cause) => Box::new(crate::http::error::internal(&cause)),
-    })
+    result.map_err(|error| Box::new(problem(error)))
 }
 
 async fn buyer(request: &HttpRequest) -> Result<Buyer, Error> {
@@ -154,7 +152,7 @@ async fn buyer(request: &HttpRequest) -> Result<Buyer, Error> {
     Ok(Buyer {
         store: claims.store,
         terms: Rc::new(terms),
-        session,
+        session: claims.outside.is_none().then_some(session),
     })
 }
 

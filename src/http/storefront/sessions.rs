@@ -76,11 +76,9 @@ async fn create_session(
     )
 )]
 async fn end_session(buyer: Buyer, app: Data<App>) -> Result<HttpResponse, Error> {
-    // A token of an issuer has none.
-    if buyer.session.0.is_nil() {
-        return Err(Code::ActionNotAllowed
-            .because("The log-in is that of an issuer outside: log out there."));
-    }
-    session::end(&app, buyer.store, buyer.session).await?;
+    let session = buyer.session.ok_or_else(|| {
+        Code::ActionNotAllowed.because("The log-in is that of an issuer outside: log out there.")
+    })?;
+    session::end(&app, buyer.store, session).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
-use url::Url;
 
 use crate::app::App;
 use crate::db::issuer::{self, Issuer};
@@ -48,11 +47,16 @@ pub(super) async fn refreshed(app: &App, known: &Issuer) -> Result<Option<Issuer
     Ok(issuer::find(known.store_id, known.id, &conn).await?)
 }
 
-/// The keys, unless they could not be read for too long.
-pub(super) fn good(app: &App, issuer: &Issuer) -> Option<PublicKeys> {
+/// Were the keys read at all, and not too long ago?
+pub(super) fn are_good(app: &App, issuer: &Issuer) -> bool {
     let oldest = app.clock.now() - LONGEST;
-    let is_good = issuer.keys_read_at.is_some_and(|at| at > oldest);
-    issuer.jwks.as_ref().filter(|_| is_good).map(PublicKeys::of)
+    issuer.keys_read_at.is_some_and(|at| at > oldest)
+}
+
+/// The keys, if they are good.
+pub(super) fn good(app: &App, issuer: &Issuer) -> Option<PublicKeys> {
+    let jwks = issuer.jwks.as_ref().filter(|_| are_good(app, issuer));
+    jwks.map(PublicKeys::of)
 }
 
 /// Reads the keys again beside the request if they are old.
@@ -118,12 +122,8 @@ async fn discover(app: &App, issuer: &str) -> Result<String, &'static str> {
 }
 
 async fn get(app: &App, address: &str) -> Result<Value, &'static str> {
-    let url: Url = address
-        .parse()
-        .map_err(|_| "An address that it names is none.")?;
-    if url.scheme() != "https" && !app.config.webhook_allow_private {
-        return Err("An address that it names does not begin with https://.");
-    }
+    let url = app.egress.check(address);
+    let url = url.map_err(|_| "An address that it names is not called from here.")?;
     let answered = app.egress.get(url).await.map_err(|why| match why {
         NoAnswer::NotAllowed => "Its address is not called from here.",
         NoAnswer::Busy => "Too many addresses are being looked up.",

@@ -14,7 +14,6 @@ use crate::domain::issuer::{
     IssuerSubjects, LONGEST_AUDIENCE, LONGEST_CLAIM, MOST_ISSUERS, MatchTo,
 };
 use crate::domain::permissions::Scope;
-use crate::domain::webhook::check_url;
 use crate::domain::{Faults, IssuerId};
 use crate::error::{Code, Error, OrNotFound as _};
 use crate::workflows::context::{Context, may_grant};
@@ -99,11 +98,7 @@ impl Terms {
 }
 
 fn check(app: &App, pointer: &str, text: &str, faults: &mut Faults) -> Option<Url> {
-    let url = check_url(text, app.config.webhook_allow_private).and_then(|url| {
-        let message = "This address is not called from here.";
-        let may = app.egress.may_call(&url);
-        may.then_some(url).ok_or(("not_allowed", message))
-    });
+    let url = app.egress.check(text);
     url.map_err(|(code, message)| faults.add(pointer, code, message))
         .ok()
 }

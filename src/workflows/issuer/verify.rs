@@ -10,14 +10,13 @@ use super::keys;
 use crate::app::App;
 use crate::crypto::hash_secret;
 use crate::db::issuer::{self, Issuer};
+use crate::db::password;
 use crate::domain::issuer::{IssuerSubjects, MatchTo};
 use crate::domain::member::fold_email;
 use crate::error::{Code, Error};
+use crate::public_keys::{Audiences, CLOCKS_APART, has_begun, seconds};
 use crate::tokens::{Audience, Claims, Holder, ISSUER, Outside};
-use crate::workflows::outside_tokens::{Audiences, Said, Verified};
-
-/// By how much the clock of an issuer may be ahead of ours.
-const CLOCKS_APART: TimeDelta = TimeDelta::seconds(60);
+use crate::workflows::outside_tokens::{Said, Verified};
 
 /// The most audiences of a token that are looked for.
 const MOST_AUDIENCES: usize = 10;
@@ -66,11 +65,13 @@ pub async fn verify(app: &App, token: &str, audience: Audience) -> Result<Option
         exp.saturating_sub(now.timestamp())
             .clamp(0, i64::from(u32::MAX)),
     );
-    let logged_in_at = said.auth_time.map(|at| at as i64);
+    let logged_in_at = said
+        .auth_time
+        .and_then(|at| DateTime::from_timestamp(at as i64, 0));
     let outside = Outside {
         issuer: issuer.id,
         version: issuer.version,
-        logged_in_at: logged_in_at.filter(|at| *at <= (now + CLOCKS_APART).timestamp()),
+        logged_in_at: logged_in_at.filter(|at| *at <= now + CLOCKS_APART),
         more_than_a_password: shows_more_than_a_password(&said),
     };
     let claims = Claims::new(audience, store, holder, uuid::Uuid::nil(), now, ttl);
@@ -93,7 +94,7 @@ async fn signed(app: &App, issuer: Issuer, token: &str) -> Result<Option<(Issuer
     let hash = hash_secret(token);
     if let Some(known) = app.outside_tokens.verified.get(&hash)
         && (known.issuer, known.keys_read_at) == (issuer.id, issuer.keys_read_at)
-        && keys::good(app, &issuer).is_some()
+        && keys::are_good(app, &issuer)
     {
         let said = known.said.clone();
         keys::refresh_if_old(app, &issuer);
@@ -127,10 +128,9 @@ async fn signed(app: &App, issuer: Issuer, token: &str) -> Result<Option<(Issuer
 }
 
 fn check(said: &Said, issuer: &Issuer, now: DateTime<Utc>) -> Result<(), Error> {
-    let seconds = |moment: DateTime<Utc>| moment.timestamp() as f64;
-    let begun = |at: Option<f64>| at.is_none_or(|at| at <= seconds(now + CLOCKS_APART));
+    let has_begun = has_begun(said.nbf, now) && has_begun(said.iat, now);
     let is_for_us = said.aud.all().contains(&issuer.audience);
-    if said.iss != issuer.issuer || !is_for_us || !begun(said.nbf) || !begun(said.iat) {
+    if said.iss != issuer.issuer || !is_for_us || !has_begun {
         return Err(invalid());
     }
     if said.exp.is_finite() && said.exp > seconds(now) {
@@ -160,9 +160,9 @@ async fn holder(app: &App, issuer: &Issuer, said: &Said) -> Result<Option<Holder
     };
     let (store, conn) = (issuer.store_id, app.db().await?);
     Ok(match issuer.subjects {
-        IssuerSubjects::Users => issuer::user_with(store, &value, &conn)
+        IssuerSubjects::Users => password::of_user(store, &value, &conn)
             .await?
-            .map(Holder::User),
+            .map(|(user, _)| Holder::User(user)),
         IssuerSubjects::Members => issuer::member_with(store, issuer.match_to, &value, &conn)
             .await?
             .map(Holder::Member),

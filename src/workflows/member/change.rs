@@ -61,8 +61,8 @@ pub async fn change(
 /// What a member who changes its own profile has shown of itself.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnProof {
-    /// The session in which it acts.
-    pub session: SessionId,
+    /// The session in which it acts; none with a token of an issuer.
+    pub session: Option<SessionId>,
     /// It gave its password: only then it may change the e-mail address, with which it logs in.
     pub password: bool,
 }
@@ -83,7 +83,7 @@ pub async fn change_own(
         }
         Ok(Change {
             profile: Some(profile),
-            kept_session: Some(shown.session),
+            kept_session: shown.session,
             ..Change::default()
         })
     };

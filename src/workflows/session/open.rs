@@ -141,12 +141,15 @@ pub fn note_failed(app: &App, store: StoreId, user: Option<UserId>, from: &Origi
         "unknown_account"
     };
     let (event, now) = (failure(user, why, from, store), app.clock.now());
-    let noted = app.spawn_if_room(|app| async move {
-        let conn = &mut *app.db().await?;
-        event::append(store, &[event], SOMEBODY, now, conn).await?;
-        Ok::<_, Error>(())
-    });
-    drop(noted);
+    drop(app.spawn_if_room(|app| async move {
+        let noted = async {
+            let conn = &mut *app.db().await?;
+            Ok::<_, Error>(event::append(store, &[event], SOMEBODY, now, conn).await?)
+        };
+        if let Err(error) = noted.await {
+            tracing::error!(%error, "a failed log-in could not be noted");
+        }
+    }));
 }
 
 /// A session that lasts so long, and its first refresh token; of nobody where it is a token of the command line.

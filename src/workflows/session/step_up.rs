@@ -55,9 +55,9 @@ pub async fn step_up(
         })
         .await?;
     match proved {
-        Err(refused) if refused.code() == Some(Code::SecondFactorInvalid) => Err(wrong(
-            "The code is wrong, was used before, or is no longer shown by your app.",
-        )),
+        Err(refused) if refused.code() == Some(Code::SecondFactorInvalid) => {
+            Err(wrong(second_factor::WRONG))
+        }
         proved => proved,
     }
 }

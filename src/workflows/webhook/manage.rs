@@ -17,7 +17,7 @@ use crate::db::event::{NewEvent, Subject};
 use crate::db::webhook::{self, Among, Webhook};
 use crate::domain::events::EventType;
 use crate::domain::permissions::Scope;
-use crate::domain::webhook::{SHOWING, Selection, WebhookStatus, check_url};
+use crate::domain::webhook::{SHOWING, Selection, WebhookStatus};
 use crate::domain::{ClientId, Faults, StoreId, WebhookId};
 use crate::error::{Code, Error, OrNotFound as _};
 use crate::workflows::context::{Context, may_grant};
@@ -60,13 +60,7 @@ impl Terms {
     /// The address and the events in one form, if nothing is wrong with them.
     fn checked(&self, app: &App) -> Result<(Url, Selection), Error> {
         let mut faults = Faults::new();
-        let url = check_url(&self.url, app.config.webhook_allow_private).and_then(|url| {
-            let message = "This address is not called from here.";
-            app.egress
-                .may_call(&url)
-                .then_some(url)
-                .ok_or(("not_allowed", message))
-        });
+        let url = app.egress.check(&self.url);
         if let Err((code, message)) = url {
             faults.add("/url", code, message);
         }

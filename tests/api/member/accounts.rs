@@ -116,7 +116,7 @@ async fn a_session_that_was_ended_in_between_takes_no_account_over() {
     let (session, conn) = (SessionId::new(), &mut *app.app.db().await.unwrap());
     // Its password was found to be right just before a new one was set, which ends every session.
     let shown = OwnProof {
-        session,
+        session: Some(session),
         password: true,
     };
     let ticket = Ticket::none();

@@ -18,6 +18,11 @@ impl TestApp {
         app
     }
 
+    async fn registers(&self, email: &str) -> String {
+        let registered = self.register(registration(email, true)).await;
+        registered.expect(201).text_at("/id")
+    }
+
     async fn email_token(&self, member: &str) -> Answer {
         self.admin()
             .act(&format!("/v1/admin/members/{member}/email-token"))
@@ -32,11 +37,7 @@ impl TestApp {
 #[actix_web::test]
 async fn an_application_waits_until_the_address_is_verified() {
     let app = TestApp::waiting_for_addresses().await;
-    let member = app
-        .register(registration(EMAIL, true))
-        .await
-        .expect(201)
-        .text_at("/id");
+    let member = app.registers(EMAIL).await;
     assert_eq!(app.application_of(&member).await, "pending");
     assert_eq!(app.calls_of("apply").await, 0);
     assert_eq!(
@@ -69,11 +70,7 @@ async fn an_application_waits_until_the_address_is_verified() {
 #[actix_web::test]
 async fn a_token_lasts_a_week_and_is_for_the_address_that_it_was_sent_to() {
     let app = TestApp::waiting_for_addresses().await;
-    let member = app
-        .register(registration(EMAIL, true))
-        .await
-        .expect(201)
-        .text_at("/id");
+    let member = app.registers(EMAIL).await;
     let old = app.email_token(&member).await.expect(201).text_at("/token");
     app.let_time_pass(TimeDelta::days(8)).await;
     app.verifies(&old).await.problem(422, "invalid");
@@ -92,8 +89,7 @@ async fn a_token_lasts_a_week_and_is_for_the_address_that_it_was_sent_to() {
 async fn what_the_shop_decides_holds_also_when_the_address_is_verified() {
     let app = TestApp::waiting_for_addresses().await;
     let register = async |email: &str| {
-        let registered = app.register(registration(email, true)).await.expect(201);
-        let member = registered.text_at("/id");
+        let member = app.registers(email).await;
         let token = app.email_token(&member).await.expect(201).text_at("/token");
         (member, token)
     };
@@ -119,11 +115,7 @@ async fn what_the_shop_decides_holds_also_when_the_address_is_verified() {
 #[actix_web::test]
 async fn of_two_who_show_the_same_token_at_once_one_application_comes() {
     let app = TestApp::waiting_for_addresses().await;
-    let member = app
-        .register(registration(EMAIL, true))
-        .await
-        .expect(201)
-        .text_at("/id");
+    let member = app.registers(EMAIL).await;
     let token = app.email_token(&member).await.expect(201).text_at("/token");
     let (one, other) = futures_util::future::join(app.verifies(&token), app.verifies(&token)).await;
     assert_eq!((one.status, other.status), (204, 204));
@@ -133,11 +125,7 @@ async fn of_two_who_show_the_same_token_at_once_one_application_comes() {
 #[actix_web::test]
 async fn without_the_option_nothing_waits_and_nothing_is_asked() {
     let app = TestApp::with_paid().await;
-    let member = app
-        .register(registration(EMAIL, true))
-        .await
-        .expect(201)
-        .text_at("/id");
+    let member = app.registers(EMAIL).await;
     assert_eq!(app.calls_of("apply").await, 1);
     app.email_token(&member)
         .await

@@ -10,6 +10,7 @@ use kakeuri::domain::permissions::Scope;
 use serde_json::{Value, json};
 
 use super::client_keys::Key;
+use super::users::{HANAKO, OWNER};
 use crate::support::receiver::{Receiver, Reply};
 use crate::support::{Answer, Client, PASSWORD, TestApp, new_key};
 
@@ -18,8 +19,6 @@ const ORDERS: &str = "/v1/admin/orders";
 const ME: &str = "/v1/storefront/me";
 const ISSUER: &str = "https://login.minato.example";
 const AUDIENCE: &str = "minato";
-const HANAKO: &str = "hanako@minato.example";
-const OWNER: &str = "owner@minato.example";
 
 fn says(keys: &[&Key]) -> Reply {
     let keys: Vec<_> = keys.iter().map(|key| &key.public).collect();
@@ -54,13 +53,6 @@ impl TestApp {
 
     async fn trusts(&self, issuer: Value) -> Answer {
         self.admin().post(ISSUERS, issuer).await.expect(201)
-    }
-
-    async fn hires(&self, role: &str) -> String {
-        let body =
-            json!({ "email": HANAKO, "name": "山田 花子", "role": role, "password": PASSWORD });
-        let hired = self.admin().post("/v1/admin/users", body).await.expect(201);
-        hired.text_at("/id")
     }
 
     /// What a good token of the provider says, but for what is changed.
@@ -100,7 +92,7 @@ async fn staff_come_with_tokens_of_an_issuer_as_far_as_it_and_their_role_go() {
         "settings:read",
     ];
     let issuer = app.trusts(of_users(&receiver, &scopes)).await;
-    let id = app.hires("staff").await;
+    let id = app.hire("staff").await.text_at("/id");
     for key in &keys {
         let hanako = app.bearing(key, json!({}));
         hanako.get(ORDERS).await.expect(200);
@@ -189,7 +181,6 @@ async fn members_are_known_by_their_number_or_their_verified_address() {
     let member = app
         .member_with(|member| member.number = "4711".into())
         .await;
-    let email = app.email_of(member).await;
     let issuer = app
         .trusts(of_members(&receiver, "customer", "number"))
         .await;
@@ -201,6 +192,15 @@ async fn members_are_known_by_their_number_or_their_verified_address() {
             .expect(200);
         assert_eq!(me.text_at("/number"), "4711");
     }
+    let buyer = app.bearing(&key, json!({ "customer": "4711" }));
+    let log_out = "/v1/storefront/sessions/current";
+    buyer
+        .delete(log_out)
+        .await
+        .problem(409, "action_not_allowed");
+    let moved = json!({ "email": "moved@minato.example", "current_password": PASSWORD });
+    buyer.patch(ME, moved).await.expect(200);
+    let email = app.email_of(member).await;
     let stranger = app.bearing(&key, json!({ "customer": "4712" }));
     stranger.get(ME).await.problem(401, "token_invalid");
     stranger.get(ORDERS).await.problem(401, "token_invalid");
@@ -244,7 +244,7 @@ async fn whatever_only_looks_like_a_token_of_the_issuer_is_refused() {
     let (key, thief) = (Key::rsa("a", Algorithm::RS256), Key::ed25519("thief"));
     let receiver = provider(&key);
     app.trusts(of_users(&receiver, &["orders:read"])).await;
-    app.hires("staff").await;
+    app.hire("staff").await;
     let good = app.bearing(&key, json!({}));
     good.get(ORDERS).await.expect(200);
     let said = app.said(json!({}));
@@ -335,7 +335,7 @@ async fn an_issuer_may_be_away_and_come_back_with_other_keys() {
     let receiver = provider(&old);
     let issuer = app.trusts(of_users(&receiver, &["orders:read"])).await;
     let path = format!("{ISSUERS}/{}", issuer.text_at("/id"));
-    app.hires("staff").await;
+    app.hire("staff").await;
     app.bearing(&old, json!({})).get(ORDERS).await.expect(200);
     for away in [
         Reply::Status(500),
@@ -402,7 +402,7 @@ async fn an_issuer_tells_where_its_keys_are_if_the_store_does_not() {
     let mut body = of_users(&receiver, &["orders:read"]);
     (body["jwks_uri"], body["issuer"]) = (Value::Null, json!(own));
     let issuer = app.trusts(body).await;
-    app.hires("staff").await;
+    app.hire("staff").await;
     let hanako = || app.bearing(&key, json!({ "iss": own }));
     let told = |issuer: &str| {
         let told = json!({ "issuer": issuer, "jwks_uri": format!("{own}/keys") });

@@ -6,6 +6,7 @@ use kakeuri::domain::permissions::Scope;
 use serde_json::{Value, json};
 use totp_rs::{Builder, Secret};
 
+use super::users::{HANAKO, OWNER, path};
 use crate::support::{Answer, Client, PASSWORD, TestApp};
 
 const SESSIONS: &str = "/v1/admin/sessions";
@@ -13,8 +14,6 @@ const STEP_UP: &str = "/v1/admin/sessions/step-up";
 const TOTP: &str = "/v1/admin/me/totp";
 const CONFIRM: &str = "/v1/admin/me/totp/confirm";
 const OPTIONS: &str = "/v1/admin/settings/store";
-const OWNER: &str = "owner@minato.example";
-const HANAKO: &str = "hanako@minato.example";
 
 /// The app of somebody who has set up a second factor.
 struct Phone {
@@ -44,11 +43,6 @@ impl TestApp {
         self.stranger().post(SESSIONS, body).await
     }
 
-    async fn staff_token(&self, email: &str) -> Client {
-        let session = self.log_in(email, json!({})).await.expect(201);
-        self.stranger().bearer(&session.text_at("/access_token"))
-    }
-
     async fn set_up(&self, client: &Client) -> Phone {
         let setup = client.act(TOTP).await.expect(200);
         let mut phone = Phone {
@@ -64,19 +58,12 @@ impl TestApp {
             .collect();
         phone
     }
-
-    async fn hire_hanako(&self, role: &str) -> String {
-        let body =
-            json!({ "email": HANAKO, "name": "山田 花子", "role": role, "password": PASSWORD });
-        let hired = self.admin().post("/v1/admin/users", body).await.expect(201);
-        format!("/v1/admin/users/{}", hired.text_at("/id"))
-    }
 }
 
 #[actix_web::test]
 async fn whoever_has_a_second_factor_shows_it_at_each_log_in() {
     let app = TestApp::start().await;
-    let owner = app.staff_token(OWNER).await;
+    let owner = app.as_staff(OWNER).await;
     let early = json!({ "code": "000000" });
     owner
         .post(CONFIRM, early.clone())
@@ -85,7 +72,7 @@ async fn whoever_has_a_second_factor_shows_it_at_each_log_in() {
     let setup = owner.act(TOTP).await.expect(200);
     assert!(setup.text_at("/otpauth_url").starts_with("otpauth://totp/"));
     // Begun is not done.
-    app.staff_token(OWNER).await;
+    app.as_staff(OWNER).await;
     let phone = app.set_up(&owner).await;
     assert_eq!(phone.recovery_codes.len(), 10);
     owner.act(TOTP).await.problem(409, "action_not_allowed");
@@ -126,7 +113,7 @@ async fn whoever_has_a_second_factor_shows_it_at_each_log_in() {
     );
     owner.delete(TOTP).await.expect(204);
     owner.delete(TOTP).await.problem(404, "not_found");
-    app.staff_token(OWNER).await;
+    app.as_staff(OWNER).await;
     let log = app
         .admin()
         .get("/v1/admin/events?type=session.opened")
@@ -153,7 +140,7 @@ async fn whoever_has_a_second_factor_shows_it_at_each_log_in() {
 #[actix_web::test]
 async fn ten_wrong_codes_hold_for_an_hour_and_a_recovery_code_helps() {
     let app = TestApp::start().await;
-    let owner = app.staff_token(OWNER).await;
+    let owner = app.as_staff(OWNER).await;
     let phone = app.set_up(&owner).await;
     for _ in 0..10 {
         let wrong = json!({ "totp": phone.wrong_code(&app) });
@@ -187,7 +174,7 @@ async fn ten_wrong_codes_hold_for_an_hour_and_a_recovery_code_helps() {
 #[actix_web::test]
 async fn of_two_who_show_the_same_code_at_once_one_is_let_in() {
     let app = TestApp::start().await;
-    let owner = app.staff_token(OWNER).await;
+    let owner = app.as_staff(OWNER).await;
     let phone = app.set_up(&owner).await;
     let right = json!({ "totp": phone.code(&app) });
     let (one, other) = join(app.log_in(OWNER, right.clone()), app.log_in(OWNER, right)).await;
@@ -199,8 +186,8 @@ async fn of_two_who_show_the_same_code_at_once_one_is_let_in() {
 #[actix_web::test]
 async fn what_bears_on_everything_asks_again_who_it_is() {
     let app = TestApp::start_with(&[("KAKEURI_TOKEN_TTL", "1h")]).await;
-    let owner = app.staff_token(OWNER).await;
-    let user = app.hire_hanako("staff").await;
+    let owner = app.as_staff(OWNER).await;
+    let user = path(&app.hire("staff").await);
     app.let_time_pass(TimeDelta::minutes(11)).await;
     let name = json!({ "name": "みなと" });
     let client = json!({ "name": "x", "scopes": ["orders:read"] });
@@ -274,7 +261,7 @@ async fn what_bears_on_everything_asks_again_who_it_is() {
 #[actix_web::test]
 async fn a_kept_answer_is_told_again_only_to_whoever_has_shown_who_he_is() {
     let app = TestApp::start().await;
-    let owner = app.staff_token(OWNER).await.key("the same");
+    let owner = app.as_staff(OWNER).await.key("the same");
     let client = json!({ "name": "x", "scopes": ["orders:read"] });
     let made = owner
         .post("/v1/admin/clients", client.clone())
@@ -302,8 +289,8 @@ async fn a_kept_answer_is_told_again_only_to_whoever_has_shown_who_he_is() {
 #[actix_web::test]
 async fn a_store_asks_its_owners_for_a_second_factor() {
     let app = TestApp::start().await;
-    app.hire_hanako("staff").await;
-    let (owner, hanako) = (app.staff_token(OWNER).await, app.staff_token(HANAKO).await);
+    app.hire("staff").await;
+    let (owner, hanako) = (app.as_staff(OWNER).await, app.as_staff(HANAKO).await);
     owner
         .put(OPTIONS, json!({ "require_second_factor": true }))
         .await
@@ -334,8 +321,8 @@ async fn a_store_asks_its_owners_for_a_second_factor() {
 #[actix_web::test]
 async fn an_owner_takes_a_lost_second_factor_away() {
     let app = TestApp::start().await;
-    let user = app.hire_hanako("staff").await;
-    let hanako = app.staff_token(HANAKO).await;
+    let user = path(&app.hire("staff").await);
+    let hanako = app.as_staff(HANAKO).await;
     app.set_up(&hanako).await;
     app.log_in(HANAKO, json!({}))
         .await
@@ -348,14 +335,14 @@ async fn an_owner_takes_a_lost_second_factor_away() {
         .await
         .problem(404, "not_found");
     app.admin().delete(&totp).await.expect(204);
-    app.staff_token(HANAKO).await;
+    app.as_staff(HANAKO).await;
     app.admin().delete(&totp).await.problem(404, "not_found");
 }
 
 #[actix_web::test]
 async fn failed_log_ins_stand_in_the_log_and_name_nobody() {
     let app = TestApp::start().await;
-    let user = app.hire_hanako("staff").await;
+    let user = path(&app.hire("staff").await);
     let attempt = async |email: &str| {
         let body = json!({ "store": "minato", "email": email, "password": "wrong horse battery" });
         let stranger = app.stranger().with("user-agent", "curl/8");
@@ -390,12 +377,12 @@ async fn failed_log_ins_stand_in_the_log_and_name_nobody() {
 #[actix_web::test]
 async fn giving_a_sale_up_asks_the_staff_again_who_they_are() {
     let app = TestApp::with_paid().await;
-    app.hire_hanako("staff").await;
+    app.hire("staff").await;
     let member = app.approved_member().await;
     app.sandbox.fault("register", "drop_connection", 1).await;
     let order = app.place(member, 1000).await.expect(202).text_at("/id");
     app.let_time_pass(TimeDelta::minutes(5)).await;
-    let hanako = app.staff_token(HANAKO).await;
+    let hanako = app.as_staff(HANAKO).await;
     app.let_time_pass(TimeDelta::minutes(11)).await;
     let path = format!("/v1/admin/reconciliation/{order}/resolve");
     let abandon = json!({ "action": "abandon", "reason": "確認済み" });

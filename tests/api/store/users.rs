@@ -10,12 +10,12 @@ use crate::support::{Answer, Client, PASSWORD, TestApp, new_key, process};
 
 const USERS: &str = "/v1/admin/users";
 const ACCEPT: &str = "/v1/admin/invitations/accept";
-const HANAKO: &str = "hanako@minato.example";
-const OWNER: &str = "owner@minato.example";
+pub const HANAKO: &str = "hanako@minato.example";
+pub const OWNER: &str = "owner@minato.example";
 const NEXT: &str = "staple correct horse";
 
 impl TestApp {
-    async fn hire(&self, role: &str) -> Answer {
+    pub async fn hire(&self, role: &str) -> Answer {
         let body =
             json!({ "email": HANAKO, "name": "山田 花子", "role": role, "password": PASSWORD });
         self.admin().post(USERS, body).await.expect(201)
@@ -26,7 +26,7 @@ impl TestApp {
         self.stranger().post("/v1/admin/sessions", body).await
     }
 
-    async fn as_staff(&self, email: &str) -> Client {
+    pub async fn as_staff(&self, email: &str) -> Client {
         let session = self.staff_logs_in(email, PASSWORD).await.expect(201);
         self.stranger().bearer(&session.text_at("/access_token"))
     }
@@ -37,7 +37,7 @@ impl TestApp {
     }
 }
 
-fn path(user: &Answer) -> String {
+pub fn path(user: &Answer) -> String {
     format!("{USERS}/{}", user.text_at("/id"))
 }
 

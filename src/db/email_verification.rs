@@ -15,18 +15,22 @@ pub struct EmailVerification {
     pub token_hash: Option<Vec<u8>>,
     pub expires_at: Option<DateTime<Utc>>,
     pub verified_at: Option<DateTime<Utc>>,
+    /// The registration's application goes to Paid by itself then.
+    pub submits: bool,
 }
 
-/// The address of a member is to be verified.
+/// The address of a member is to be verified. `submits`: its application goes to Paid by itself then.
 pub async fn want(
     store: StoreId,
     member: MemberId,
+    submits: bool,
     conn: &mut AsyncPgConnection,
 ) -> QueryResult<()> {
     diesel::insert_into(email_verifications::table)
         .values((
             email_verifications::store_id.eq(store),
             email_verifications::member_id.eq(member),
+            email_verifications::submits.eq(submits),
         ))
         .execute(conn)
         .await
@@ -66,7 +70,7 @@ pub async fn keep_token(
     Ok(kept == 1)
 }
 
-/// The address is verified from now on. False where it was before.
+/// The address is verified from now on, and what waited for that waits no more. False where it was before.
 pub async fn verify(
     store: StoreId,
     member: MemberId,
@@ -75,7 +79,10 @@ pub async fn verify(
 ) -> QueryResult<bool> {
     let verified = diesel::update(email_verifications::table.find((store, member)))
         .filter(email_verifications::verified_at.is_null())
-        .set(email_verifications::verified_at.eq(now))
+        .set((
+            email_verifications::verified_at.eq(now),
+            email_verifications::submits.eq(false),
+        ))
         .execute(conn)
         .await?;
     Ok(verified == 1)

@@ -63,6 +63,7 @@ diesel::table! {
         token_hash -> Nullable<Bytea>,
         expires_at -> Nullable<Timestamptz>,
         verified_at -> Nullable<Timestamptz>,
+        submits -> Bool,
     }
 }
 

@@ -118,6 +118,8 @@ fn dropped(app: &App, seal: &EventSeal) -> Vec<u8> {
     app.keys.fingerprint(&[
         b"lines were dropped",
         seal.store_id.0.as_bytes(),
+        &seal.last_seq.to_be_bytes(),
+        &seal.last_at.timestamp_micros().to_be_bytes(),
         &seal.seal,
     ])
 }
@@ -193,6 +195,17 @@ pub async fn verify(app: &App, store: StoreId, kept: Option<&[u8]>) -> Result<Au
             let said = seal.dropped.as_ref();
             // Those that were dropped are all before those that were not.
             if audit.sealed == 0 && said.is_some_and(|said| same(said, &dropped(app, &seal))) {
+                let from = last.as_ref().map_or(0, |last| last.last_seq);
+                let all = Filter::default();
+                let left = event::between(store, from, seal.last_seq, &all, 1, conn).await?;
+                if let [line] = &left[..] {
+                    let what = "a line stands where all were dropped";
+                    audit.broken = Some(Break {
+                        seq: line.seq,
+                        what,
+                    });
+                    return Ok(audit);
+                }
                 audit.dropped_until = Some(seal.last_at);
             } else {
                 if seal.sealed_at - seal.last_at > SOON {

@@ -284,7 +284,7 @@ async fn write_registration(
     }
     let mut events = vec![created(&member)];
     if verifies {
-        email_verification::want(store.store_id, member.id, conn).await?;
+        email_verification::want(store.store_id, member.id, beginning.submit_at_once, conn).await?;
         let (kind, subject) = (
             EventType::EmailVerificationRequested,
             Subject::Member(member.id),

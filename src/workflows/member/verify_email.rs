@@ -78,19 +78,18 @@ async fn redeem(app: &App, store: &Store, token: &str) -> Result<Option<Operatio
         let locked = member::lock(store_id, id, conn).await?;
         let mut member = locked.ok_or_else(bad)?;
         let wanted = verifications::find(store_id, id, conn).await?;
-        let is_good = wanted.is_some_and(|wanted| {
-            let known = wanted.token_hash.is_some_and(|known| same(&known, &hash));
-            known && wanted.expires_at.is_some_and(|until| until > now)
+        let wanted = wanted.filter(|wanted| {
+            let known = wanted.token_hash.as_ref();
+            known.is_some_and(|known| same(known, &hash))
+                && wanted.expires_at.is_some_and(|until| until > now)
         });
-        if !is_good {
-            return Err(bad());
-        }
+        let wanted = wanted.ok_or_else(bad)?;
         if !verifications::verify(store_id, id, now, conn).await? {
             return Ok(None);
         }
         let actor = Holder::Member(id).actor();
         let pattern = Pattern::of(store.member_approval, settings.enable_for_new_members);
-        let submits = settings.enabled && pattern.submits_at_registration();
+        let submits = wanted.submits && settings.enabled && pattern.submits_at_registration();
         let operation = if submits && waits(app, store, &member, conn).await? {
             Some(application::write_down(app, &settings, &mut member, &actor, conn).await?)
         } else {
@@ -103,7 +102,7 @@ async fn redeem(app: &App, store: &Store, token: &str) -> Result<Option<Operatio
     .await
 }
 
-/// Does an application wait that would have gone to Paid with the registration, and may it go now?
+/// Does the application still wait, and may it go now?
 async fn waits(
     app: &App,
     store: &Store,

@@ -113,6 +113,40 @@ async fn what_the_shop_decides_holds_also_when_the_address_is_verified() {
 }
 
 #[actix_web::test]
+async fn only_what_the_registration_asked_for_goes_to_paid_without_an_admin() {
+    let app = TestApp::waiting_for_addresses().await;
+    let pending = json!({ "paid": { "application_status": "pending" } });
+    let none = json!({ "paid": { "application_status": "none" } });
+    // It asked for nothing, and somebody makes it pending later.
+    let registered = app.register(registration("a@minato.example", false)).await;
+    let without = registered.expect(201).text_at("/id");
+    // It asked, and the shop has looked at it since.
+    let with = app.registers("b@minato.example").await;
+    let looked_at = format!("/v1/admin/members/{with}");
+    app.admin().patch(&looked_at, none).await.expect(200);
+    for member in [&without, &with] {
+        let path = format!("/v1/admin/members/{member}");
+        let change = app.admin().patch(&path, pending.clone()).await;
+        change.expect(200);
+        let token = app.email_token(member).await.expect(201);
+        app.verifies(&token.text_at("/token")).await.expect(204);
+        assert_eq!(app.application_of(member).await, "pending");
+    }
+    assert_eq!(app.calls_of("apply").await, 0);
+    // Nor does another address ask Paid once more.
+    let asked = app.registers("c@minato.example").await;
+    let token = app.email_token(&asked).await.expect(201);
+    app.verifies(&token.text_at("/token")).await.expect(204);
+    assert_eq!(app.calls_of("apply").await, 1);
+    let path = format!("/v1/admin/members/{asked}");
+    let moved = json!({ "email": "d@minato.example" });
+    app.admin().patch(&path, moved).await.expect(200);
+    let token = app.email_token(&asked).await.expect(201);
+    app.verifies(&token.text_at("/token")).await.expect(204);
+    assert_eq!(app.calls_of("apply").await, 1);
+}
+
+#[actix_web::test]
 async fn of_two_who_show_the_same_token_at_once_one_application_comes() {
     let app = TestApp::waiting_for_addresses().await;
     let member = app.registers(EMAIL).await;

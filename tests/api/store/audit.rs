@@ -173,6 +173,13 @@ async fn lines_are_dropped_when_they_are_old_enough_and_the_rest_still_fits() {
         .await
         .expect(200);
     assert_eq!(left.body["data"].as_array().unwrap().len(), 7);
+    // Nor can a line be put where others were dropped.
+    app.tamper(
+        "INSERT INTO events SELECT store_id, (SELECT min(last_seq) FROM event_seals), gen_random_uuid(), type, subject_type, \
+             subject_id, actor, data, created_at FROM events ORDER BY seq LIMIT 1",
+    )
+    .await;
+    assert!(app.audit().await.broken.is_some());
     // Nobody else drops anything.
     let conn = &mut *app.app.db().await.unwrap();
     let refused = diesel::sql_query("DELETE FROM events").execute(conn).await;

@@ -1,6 +1,6 @@
 //! What every part of a running process shares. Built once in `main`, once per test.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
@@ -11,11 +11,12 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::crypto::MasterKeys;
 use crate::db::share::Shares;
-use crate::db::{self, Connection, Pool};
+use crate::db::{self, Connection, Pool, Purpose};
 use crate::egress::Egress;
 use crate::error::Error;
 use crate::holding;
 use crate::paid;
+use crate::telemetry::traces;
 use crate::tokens::Tokens;
 use crate::workflows::failed_log_ins::FailedLogIns;
 use crate::workflows::horizon::Horizons;
@@ -49,6 +50,7 @@ pub struct App {
     /// How much of `pool` one store may have; `None` for background work, which must never wait behind requests.
     shares: Option<Shares>,
     background: Background,
+    pools: Arc<Pools>,
     wake: Arc<Notify>,
 }
 
@@ -63,12 +65,38 @@ struct Background {
     room: Arc<Semaphore>,
 }
 
+/// The pools that this process has opened, to tell how they do.
+#[derive(Default)]
+struct Pools(Mutex<Vec<(Purpose, Pool)>>);
+
+/// How the pools of one purpose do, together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connections {
+    /// Connections that somebody has.
+    pub in_use: usize,
+    /// Connections that are open and that nobody has.
+    pub idle: usize,
+    /// How many there may be.
+    pub max: usize,
+    /// How many wait for one.
+    pub awaited: usize,
+}
+
+impl Pools {
+    fn add(&self, purpose: Purpose, pool: &Pool) {
+        let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.push((purpose, pool.clone()));
+    }
+}
+
 /// How much of what strangers set off may wait in the background at once.
 const ROOM: usize = 64;
 
 impl App {
     /// Puts the parts together. `pool` serves background work until [`App::with_pool`] gives a request its own.
     pub fn new(config: Config, clock: Clock, keys: MasterKeys, tokens: Tokens, pool: Pool) -> Self {
+        let pools = Pools::default();
+        pools.add(Purpose::Background, &pool);
         Self {
             paid: paid::Client::new(config.paid.clone()),
             throttle: Throttle::new(&config.paid),
@@ -88,6 +116,7 @@ impl App {
                 tasks: TaskTracker::new(),
                 room: Arc::new(Semaphore::new(ROOM)),
             },
+            pools: Arc::new(pools),
             wake: Arc::new(Notify::new()),
         }
     }
@@ -97,6 +126,7 @@ impl App {
     /// A PostgreSQL connection is driven by the runtime that opened it; one pool per worker keeps queries from
     /// crossing threads twice.
     pub fn with_pool(&self, pool: Pool, shares: Shares) -> Self {
+        self.pools.add(Purpose::Requests, &pool);
         Self {
             pool,
             shares: Some(shares),
@@ -107,6 +137,22 @@ impl App {
     /// A database connection. Never held while waiting for Paid.
     pub async fn db(&self) -> Result<Connection, Error> {
         db::checkout(&self.pool, self.shares.as_ref()).await
+    }
+
+    /// How the connections of this process to the database do, by what they are for.
+    pub fn connections(&self) -> [(&'static str, Connections); 2] {
+        let pools = self.pools.0.lock().unwrap_or_else(PoisonError::into_inner);
+        [Purpose::Requests, Purpose::Background].map(|purpose| {
+            let mut all = Connections::default();
+            for (_, pool) in pools.iter().filter(|(other, _)| *other == purpose) {
+                let status = pool.status();
+                all.in_use += status.size.saturating_sub(status.available);
+                all.idle += status.available;
+                all.max += status.max_size;
+                all.awaited += status.waiting;
+            }
+            (purpose.as_str(), all)
+        })
     }
 
     /// Runs `work` to its end even if nobody waits for it any more.
@@ -120,9 +166,10 @@ impl App {
             shares: None,
             ..self.clone()
         };
-        self.background
-            .tasks
-            .spawn_on(holding::counted(work(app)), &self.background.runtime)
+        self.background.tasks.spawn_on(
+            traces::beside(holding::counted(work(app))),
+            &self.background.runtime,
+        )
     }
 
     /// The same for what a stranger can set off without waiting for it, which must not pile up. `None`: too much waits

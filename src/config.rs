@@ -63,6 +63,8 @@ pub struct Config {
     pub client_timeout: Duration,
     /// `KAKEURI_MAX_CONNECTIONS`: how many connections of clients are served at a time; others wait.
     pub max_connections: usize,
+    /// `KAKEURI_OTLP_ENDPOINT`: where traces are sent, the path included.
+    pub otlp_endpoint: Option<Url>,
     /// `KAKEURI_METRICS_LISTEN`: where `/metrics` answers.
     pub metrics_listen: MetricsListen,
     /// `KAKEURI_MAX_CONNECTIONS_PER_STORE`: how many database connections one store's requests have at a time; absent:
@@ -138,6 +140,7 @@ impl Config {
             token_ttl: get.or("KAKEURI_TOKEN_TTL", "15m", duration)?,
             client_timeout: get.or("KAKEURI_CLIENT_TIMEOUT", "10s", duration)?,
             max_connections: get.or("KAKEURI_MAX_CONNECTIONS", "4096", count)?,
+            otlp_endpoint: get.maybe("KAKEURI_OTLP_ENDPOINT", otlp_url)?,
             metrics_listen: get
                 .maybe("KAKEURI_METRICS_LISTEN", metrics)?
                 .unwrap_or(MetricsListen::IfFree(METRICS)),
@@ -411,6 +414,18 @@ fn calls(text: &str) -> Result<u32, String> {
         .ok()
         .filter(|number| (1..=10_000_000).contains(number));
     number.ok_or_else(|| format!("{text:?} is not a number from 1 to 10000000"))
+}
+
+/// A collector's address; without a path, the standard's for traces.
+fn otlp_url(text: &str) -> Result<Url, String> {
+    let url: Option<Url> = text.parse().ok();
+    let mut url = url
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        .ok_or_else(|| format!("{text:?} is no address such as http://127.0.0.1:4318"))?;
+    if url.path() == "/" {
+        url.set_path("/v1/traces");
+    }
+    Ok(url)
 }
 
 fn metrics(text: &str) -> Result<MetricsListen, String> {

@@ -20,6 +20,7 @@ use url::{Host, Url};
 
 use crate::domain::webhook::{check_url, is_public};
 use crate::holding;
+use crate::telemetry::traces;
 
 /// How long a call may take, from the resolving of the name to the last byte.
 pub const PATIENCE: Duration = Duration::from_secs(15);
@@ -166,8 +167,15 @@ impl Egress {
         if !self.may_call(url) {
             return Err(NoAnswer::NotAllowed);
         }
-        let call = AbortOnDropHandle::new(self.runtime.spawn(answer_to(request)));
-        call.await.unwrap_or(Err(NoAnswer::Broken))
+        let call = async {
+            let request = match traces::traceparent() {
+                Some(trace) => request.header(traces::TRACEPARENT, trace),
+                None => request,
+            };
+            let call = AbortOnDropHandle::new(self.runtime.spawn(answer_to(request)));
+            call.await.unwrap_or(Err(NoAnswer::Broken))
+        };
+        traces::of_call(url.host_str().unwrap_or_default(), call).await
     }
 
     /// An address as somebody chose it, if it may be called, as far as can be told before its name is resolved; or a code and a

@@ -33,6 +33,7 @@ pub mod paid;
 pub mod passwords;
 pub mod public_keys;
 pub mod second_factor;
+pub mod telemetry;
 pub mod tokens;
 pub mod worker;
 pub mod workflows;

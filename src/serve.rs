@@ -10,11 +10,11 @@ use clap::Args;
 use devdb::DevDb;
 use kakeuri::app::App;
 use kakeuri::config::{Config, MetricsListen};
+use kakeuri::telemetry::log;
 use kakeuri::{demo, http, worker};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tracing_appender::non_blocking::WorkerGuard;
 
 use crate::{banner, boot};
 
@@ -36,8 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long the rest may take.
 const LAST_STEPS: Duration = Duration::from_secs(3);
 
-/// Serves until it is told to stop. `log` holds what waits to be logged, which is written before the process ends.
-pub async fn serve(config: Config, options: Serve, log: WorkerGuard) -> anyhow::Result<()> {
+/// Serves until it is told to stop. `log` holds what waits to be written, which it is before the process ends.
+pub async fn serve(config: Config, options: Serve, log: log::Guard) -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.listen).with_context(|| {
         format!(
             "KAKEURI_LISTEN: {} cannot be opened; choose another address",
@@ -66,7 +66,7 @@ pub async fn serve(config: Config, options: Serve, log: WorkerGuard) -> anyhow::
         .then(|| tokio::spawn(worker::run(app.clone(), http::tell, stopping.clone())));
     tokio::spawn(keep_keys(app.clone()));
     let server = http::server(&app, &booted.database_url, listener, &stopping)?;
-    let metrics = metrics.map(start_metrics).transpose()?;
+    let metrics = start_metrics(&app, metrics)?;
     let handle = server.handle();
     let running = tokio::spawn(server);
     banner::print(&app, address, demo).await;
@@ -102,10 +102,9 @@ pub async fn serve(config: Config, options: Serve, log: WorkerGuard) -> anyhow::
 
 /// Drives on what is due, until it is told to stop.
 pub async fn work(config: Config) -> anyhow::Result<()> {
-    let metrics = listen_for_metrics(&config)?
-        .map(start_metrics)
-        .transpose()?;
+    let metrics = listen_for_metrics(&config)?;
     let booted = boot::boot(config, false).await?;
+    let metrics = start_metrics(&booted.app, metrics)?;
     boot::warn_of_no_room(&booted.app, 0).await;
     let watchdog = booted
         .embedded
@@ -194,11 +193,14 @@ fn listen_for_metrics(config: &Config) -> anyhow::Result<Option<TcpListener>> {
     }
 }
 
-fn start_metrics(listener: TcpListener) -> anyhow::Result<ServerHandle> {
-    let server = http::metrics_server(listener)?;
+fn start_metrics(app: &App, listener: Option<TcpListener>) -> anyhow::Result<Option<ServerHandle>> {
+    let Some(listener) = listener else {
+        return Ok(None);
+    };
+    let server = http::metrics_server(app, listener)?;
     let handle = server.handle();
     tokio::spawn(server);
-    Ok(handle)
+    Ok(Some(handle))
 }
 
 /// Learns of keys that other processes have made or taken away.

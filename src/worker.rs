@@ -18,6 +18,7 @@ use crate::db::upkeep::Obsolete;
 use crate::db::{self, idempotency_key, operation, tally};
 use crate::domain::webhook;
 use crate::error::Error;
+use crate::telemetry::{measures, traces};
 use crate::workflows::audit;
 use crate::workflows::drive;
 use crate::workflows::durable::lease;
@@ -58,6 +59,7 @@ pub async fn run(app: App, tell: Tell, stop: CancellationToken) {
     let (mut tidying, mut folding) = (Regular::every(UPKEEP), Regular::every(FOLD));
     let mut sealing = Regular::every(SEAL);
     while !stop.is_cancelled() {
+        metrics::gauge!(measures::WORKER_PASS).set(app.clock.now().timestamp() as f64);
         tidying.begin_if_due(&app, |app| async move { log("upkeep", upkeep(&app).await) });
         sealing.begin_if_due(&app, |app| async move {
             log("sealing the event log", audit::seal_due(&app).await)
@@ -126,8 +128,9 @@ impl Regular {
     }
 }
 
-fn log(what: &str, done: Result<usize, Error>) -> usize {
+fn log(what: &'static str, done: Result<usize, Error>) -> usize {
     done.unwrap_or_else(|error| {
+        metrics::counter!(measures::WORKER_FAILURES, "work" => what).increment(1);
         tracing::error!(%error, "the worker failed at {what}; it goes on");
         0
     })
@@ -161,11 +164,13 @@ async fn begin_operations(app: &App, slots: &Arc<Semaphore>) -> Result<usize, Er
     let count = due.len();
     for operation in due {
         let slot = slots.clone().try_acquire_owned();
-        app.spawn(|app| async move {
-            let _slot = slot;
-            if let Err(error) = drive::drive(&app, operation).await {
-                tracing::error!(%error, "an operation could not be driven");
-            }
+        app.spawn(|app| {
+            traces::of_work("operation", async move {
+                let _slot = slot;
+                if let Err(error) = drive::drive(&app, operation).await {
+                    tracing::error!(%error, "an operation could not be driven");
+                }
+            })
         });
     }
     Ok(count)
@@ -184,9 +189,11 @@ async fn begin_jobs(
     let count = due.len();
     for held in due {
         let (slot, stop) = (slots.clone().try_acquire_owned(), stop.clone());
-        app.spawn(|app| async move {
-            let _slot = slot;
-            job::work_on(&app, held, &stop).await;
+        app.spawn(|app| {
+            traces::of_work("portion of a job", async move {
+                let _slot = slot;
+                job::work_on(&app, held, &stop).await;
+            })
         });
     }
     Ok(count)
@@ -206,9 +213,11 @@ async fn begin_webhooks(
     let count = due.len();
     for held in due {
         let (slot, stop) = (slots.clone().try_acquire_owned(), stop.clone());
-        app.spawn(|app| async move {
-            let _slot = slot;
-            turn::work_on(&app, held, tell, &stop).await;
+        app.spawn(|app| {
+            traces::of_work("webhook", async move {
+                let _slot = slot;
+                turn::work_on(&app, held, tell, &stop).await;
+            })
         });
     }
     Ok(count)

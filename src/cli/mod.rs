@@ -7,7 +7,6 @@ mod token;
 mod user;
 
 use std::fs;
-use std::io::{BufWriter, IsTerminal as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -15,8 +14,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
 use kakeuri::config::Config;
 use kakeuri::http::openapi;
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use kakeuri::telemetry::log;
 
 use crate::boot::{self, Booted};
 use crate::serve::{self, Serve};
@@ -42,6 +40,15 @@ enum Command {
     Serve(Serve),
     /// Only drive on what is due, beside other processes that serve
     Work,
+    /// Run the stand-in for Paid
+    Sandbox(SandboxArgs),
+    #[command(flatten)]
+    Task(Task),
+}
+
+/// What ends by itself.
+#[derive(Subcommand)]
+enum Task {
     /// Bring the database up to date
     Migrate,
     /// Write openapi/storefront.json and openapi/admin.json
@@ -50,8 +57,6 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Run the stand-in for Paid
-    Sandbox(SandboxArgs),
     /// Manage stores
     #[command(subcommand)]
     Store(StoreCommand),
@@ -85,22 +90,37 @@ struct SandboxArgs {
 /// Does what was asked for.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
     let command = cli.command.unwrap_or(Command::Serve(cli.serve));
-    let long_running = matches!(
-        command,
-        Command::Serve(_) | Command::Work | Command::Sandbox(_)
-    );
-    let log = start_log(if long_running { "info" } else { "warn" });
     match command {
-        Command::Openapi { check } => write_documents(check),
-        Command::Sandbox(args) => run_sandbox(args).await,
-        Command::Serve(options) => serve::serve(Config::from_env()?, options, log).await,
-        Command::Work => serve::work(Config::from_env()?).await,
-        Command::Migrate => migrate(&Config::from_env()?).await,
-        Command::Store(command) => store::run(&booted().await?, command).await,
-        Command::User(command) => user::run(&booted().await?, command).await,
-        Command::Audit(command) => audit::run(&booted().await?, command).await,
-        Command::Keys(command) => keys::run(&booted().await?.app, command).await,
-        Command::Token(command) => {
+        Command::Serve(options) => {
+            let config = Config::from_env()?;
+            let log = log::start("info", config.otlp_endpoint.as_ref())?;
+            serve::serve(config, options, log).await
+        }
+        Command::Work => {
+            let config = Config::from_env()?;
+            let _log = log::start("info", config.otlp_endpoint.as_ref())?;
+            serve::work(config).await
+        }
+        Command::Sandbox(args) => {
+            let _log = log::start("info", None)?;
+            run_sandbox(args).await
+        }
+        Command::Task(task) => {
+            let _log = log::start("warn", None)?;
+            do_task(task).await
+        }
+    }
+}
+
+async fn do_task(task: Task) -> anyhow::Result<()> {
+    match task {
+        Task::Openapi { check } => write_documents(check),
+        Task::Migrate => migrate(&Config::from_env()?).await,
+        Task::Store(command) => store::run(&booted().await?, command).await,
+        Task::User(command) => user::run(&booted().await?, command).await,
+        Task::Audit(command) => audit::run(&booted().await?, command).await,
+        Task::Keys(command) => keys::run(&booted().await?.app, command).await,
+        Task::Token(command) => {
             println!("{}", token::run(&booted().await?, command).await?);
             Ok(())
         }
@@ -109,29 +129,6 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
 
 async fn booted() -> anyhow::Result<Booted> {
     boot::boot(Config::from_env()?, false).await
-}
-
-/// How many lines may wait to be written. Whoever logs more waits himself: no line is lost.
-const WAITING_LINES: usize = 16_384;
-
-/// Logs go to standard error: standard output belongs to what a command prints. A thread of their own writes them, many at
-/// a time when there are many; what waits is written when the guard is dropped.
-fn start_log(default: &str) -> WorkerGuard {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let (lines, guard) = NonBlockingBuilder::default()
-        .buffered_lines_limit(WAITING_LINES)
-        .lossy(false)
-        .thread_name("log")
-        .finish(BufWriter::new(std::io::stderr()));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(lines);
-    if std::io::stderr().is_terminal() {
-        log.compact().init();
-    } else {
-        log.json().init();
-    }
-    guard
 }
 
 async fn migrate(config: &Config) -> anyhow::Result<()> {

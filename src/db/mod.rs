@@ -7,7 +7,7 @@
 #![allow(missing_docs)]
 
 use std::ops::{Deref, DerefMut};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
 use diesel::expression::SqlLiteral;
@@ -25,9 +25,11 @@ use futures_util::FutureExt as _;
 
 use crate::error::{Code, Error};
 use crate::holding::Holding;
+use crate::telemetry::measures;
 
 pub mod admin_user;
 pub mod application;
+pub mod backlog;
 pub mod client;
 pub mod client_assertion;
 pub mod counter;
@@ -115,6 +117,22 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// Requests share their connections, and nothing else does.
+    fn with(shares: Option<&share::Shares>) -> Self {
+        match shares {
+            Some(_) => Self::Requests,
+            None => Self::Background,
+        }
+    }
+
+    /// As it is measured.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Background => "background",
+        }
+    }
+
     /// Set by a statement when a connection is opened, as many poolers refuse settings in the first packet. What somebody
     /// waits for is never compiled first, which takes some 200 ms where a plan only looks dear.
     fn limits(self) -> &'static str {
@@ -165,16 +183,26 @@ pub fn pool_for(purpose: Purpose, url: &str, size: usize) -> Pool {
 
 /// Takes a connection out of a pool; with `shares`, as soon as the store that it is for may have one.
 pub async fn checkout(pool: &Pool, shares: Option<&share::Shares>) -> Result<Connection, Error> {
-    let place = match shares {
-        Some(shares) => shares.take().await?,
-        None => None,
+    let (purpose, asked) = (Purpose::with(shares), Instant::now());
+    let taken = async {
+        let place = match shares {
+            Some(shares) => shares.take().await?,
+            None => None,
+        };
+        let inner = pool.get().await.map_err(|error| {
+            tracing::error!(%error, "no database connection");
+            let problem =
+                Code::Unavailable.problem("The database cannot be reached right now. Try again.");
+            problem.retry_after(1)
+        })?;
+        Ok::<_, Error>((inner, place))
     };
-    let inner = pool.get().await.map_err(|error| {
-        tracing::error!(%error, "no database connection");
-        let problem =
-            Code::Unavailable.problem("The database cannot be reached right now. Try again.");
-        problem.retry_after(1)
-    })?;
+    let taken = taken.await.inspect_err(|_| {
+        metrics::counter!(measures::CHECKOUTS_FAILED, "pool" => purpose.as_str()).increment(1);
+    });
+    let (inner, place) = taken?;
+    metrics::histogram!(measures::CONNECTION_WAIT, "pool" => purpose.as_str())
+        .record(asked.elapsed().as_secs_f64());
     Ok(Connection {
         inner,
         _holding: Holding::begin(),

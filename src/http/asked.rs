@@ -27,6 +27,8 @@ pub struct Asked {
     pub japanese: bool,
     /// The request's id.
     pub request_id: Rc<str>,
+    /// The trace that it is in, where traces are sent.
+    pub trace_id: Option<Rc<str>>,
 }
 
 impl Asked {
@@ -42,6 +44,7 @@ impl Asked {
             docs: below(DOCS),
             japanese: wants_japanese(request),
             request_id: request_id(request).into(),
+            trace_id: None,
         }
     }
 }

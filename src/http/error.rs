@@ -65,6 +65,10 @@ pub struct ProblemBase {
     code: Code,
     /// Names the request in the service's log.
     request_id: String,
+    /// Names the trace that the request is in, where the service sends traces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "4bf92f3577b34da6a3ce929d0e0e4736")]
+    trace_id: Option<String>,
     /// Why not, where several reasons may hold at once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<Reason>,
@@ -244,6 +248,7 @@ fn common(problem: &Problem, asked: &Asked) -> ProblemBase {
         detail: problem.detail.clone(),
         code: problem.code,
         request_id: asked.request_id.to_string(),
+        trace_id: asked.trace_id.as_deref().map(str::to_owned),
         reasons: problem.reasons.clone(),
     }
 }

@@ -50,8 +50,9 @@ use crate::app::App;
 use crate::config::Config;
 use crate::db::share::Shares;
 use crate::db::{self, Purpose};
+use crate::telemetry::measures;
 use limits::Limits;
-use service::Stopping;
+use service::{Stopping, metrics};
 use spool::Spools;
 use sse::Streams;
 
@@ -94,7 +95,7 @@ pub fn server(
     listener: TcpListener,
     stopping: &Stopping,
 ) -> io::Result<Server> {
-    service::start_metrics();
+    measures::start();
     routes::prepare();
     let (workers, connections) = (workers(), connections_of_each());
     // Of each worker's connections, so that no store has all of one worker.
@@ -143,11 +144,16 @@ pub fn server(
 }
 
 /// A server that answers `/metrics` and nothing else: what it tells is for operators, not for whoever reaches the API.
-pub fn metrics_server(listener: TcpListener) -> io::Result<Server> {
-    service::start_metrics();
-    let server = HttpServer::new(|| ActixApp::new().service(service::metrics))
-        .workers(1)
-        .disable_signals();
+pub fn metrics_server(app: &App, listener: TcpListener) -> io::Result<Server> {
+    measures::start();
+    let (app, asked) = (Data::new(app.clone()), Data::new(metrics::Asked::default()));
+    let one = move || {
+        ActixApp::new()
+            .app_data(app.clone())
+            .app_data(asked.clone())
+            .service(metrics::tell)
+    };
+    let server = HttpServer::new(one).workers(1).disable_signals();
     Ok(server.listen(listener)?.run())
 }
 

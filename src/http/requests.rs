@@ -15,24 +15,29 @@ use actix_web::http::header::{
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpResponse, ResponseError};
 use futures_util::FutureExt as _;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use super::asked::{Asked, X_REQUEST_ID};
 use super::{error, fallback, limits};
 use crate::error::Code;
 use crate::holding;
+use crate::telemetry::{measures, traces};
 
 /// The outermost layer.
 pub async fn every_request(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let asked = Asked::by(request.request());
+    let mut asked = Asked::by(request.request());
+    let caller = request.headers().get(traces::TRACEPARENT);
+    let caller = caller.and_then(|caller| caller.to_str().ok());
+    let (span, trace_id) = traces::of_request(&asked.request_id, caller);
+    asked.trace_id = trace_id.map(Into::into);
     request.extensions_mut().insert(asked.clone());
     let (method, started) = (request.method().clone(), Instant::now());
-    let span = tracing::info_span!("request", id = %asked.request_id);
     holding::counted(
         async move {
+            let _in_flight = InFlight::begin();
             let mut answered = match outcome(request, next).await {
                 Ok(Ok(response)) => Ok(error::render(response)),
                 Ok(Err(error)) => {
@@ -89,6 +94,7 @@ async fn outcome(
 
 fn observe(method: &str, route: &str, status: StatusCode, started: Instant) {
     let duration = started.elapsed();
+    let class = status.as_u16() / 100;
     // A made-up method must not make a new time series.
     let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     let method = if known.contains(&method) {
@@ -96,13 +102,15 @@ fn observe(method: &str, route: &str, status: StatusCode, started: Instant) {
     } else {
         "OTHER"
     };
-    let labels = [
+    let mut labels = [
         ("method", method.to_owned()),
         ("route", route.to_owned()),
         ("status", status.as_str().to_owned()),
     ];
-    metrics::counter!("http_requests_total", &labels).increment(1);
-    metrics::histogram!("http_request_duration_seconds", &labels).record(duration.as_secs_f64());
+    metrics::counter!(measures::HTTP_REQUESTS, &labels).increment(1);
+    labels[2] = ("status_class", format!("{class}xx"));
+    metrics::histogram!(measures::HTTP_DURATION, &labels).record(duration.as_secs_f64());
+    traces::answered(&Span::current(), method, route, status.as_u16());
     tracing::info!(
         method,
         route,
@@ -110,6 +118,22 @@ fn observe(method: &str, route: &str, status: StatusCode, started: Instant) {
         ms = duration.as_secs_f64() * 1000.0,
         "answered"
     );
+}
+
+/// A request whose answer is not ready yet, for as long as this lives.
+struct InFlight;
+
+impl InFlight {
+    fn begin() -> Self {
+        metrics::gauge!(measures::HTTP_IN_FLIGHT).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        metrics::gauge!(measures::HTTP_IN_FLIGHT).decrement(1.0);
+    }
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
@@ -192,7 +216,7 @@ mod tests {
             let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
             pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4
         };
-        crate::http::service::start_metrics();
+        measures::start();
         let measure = |times| {
             (0..times).for_each(|_| observe("GET", "/healthz", StatusCode::OK, Instant::now()))
         };

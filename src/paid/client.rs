@@ -18,6 +18,7 @@ use super::interpret;
 use super::outcome::{Answer, Attempt, Call, Unknown};
 use crate::domain::PaidKey;
 use crate::holding;
+use crate::telemetry::{measures, traces};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -113,6 +114,12 @@ impl Client {
         };
         call.not_understood = self.config.not_understood(&call.codes());
         report(operation, &call.not_understood);
+        let outcome = match &call.answer {
+            Answer::Done { .. } => "answered",
+            Answer::Refused(_) => "refused",
+            Answer::Unknown(_) => "unknown",
+        };
+        measure(operation, outcome, call.duration);
         let reason = match &call.answer {
             Answer::Unknown(unknown) => unknown.reason.as_str(),
             Answer::Done { .. } | Answer::Refused(_) => "",
@@ -142,6 +149,7 @@ impl Client {
         let mut http_status = None;
         let answer = {
             let asked = self.round_trip(account, operation, body, &mut http_status);
+            let asked = traces::of_call(format_args!("Paid {operation}"), asked);
             match deadline {
                 None => Some(asked.await),
                 Some(deadline) => tokio::time::timeout_at(deadline, asked).await.ok(),
@@ -190,6 +198,10 @@ impl Client {
             )
             .header(reqwest::header::ACCEPT, "application/json")
             .body(bytes);
+        let request = match traces::traceparent() {
+            Some(trace) => request.header(traces::TRACEPARENT, trace),
+            None => request,
+        };
         let (status, text) = self.transport(request).await;
         *http_status = status;
         let text = text?;
@@ -276,10 +288,16 @@ impl Exchange {
     }
 }
 
+/// Tells the operator how a call went: answered, refused or unknown.
+pub(super) fn measure(operation: Endpoint, outcome: &'static str, took: Duration) {
+    metrics::histogram!(measures::PAID_CALLS, "operation" => operation.as_str(), "outcome" => outcome)
+        .record(took.as_secs_f64());
+}
+
 /// Tells the operator of words of Paid that have no meaning here.
 fn report(operation: Endpoint, words: &Codes) {
     for word in words.iter() {
-        metrics::counter!("kakeuri_paid_unknown_codes_total", "operation" => operation.as_str())
+        metrics::counter!(measures::PAID_UNKNOWN_CODES, "operation" => operation.as_str())
             .increment(1);
         tracing::warn!(%operation, word, "Paid answered with a code or a status that has no meaning here");
     }

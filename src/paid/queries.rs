@@ -14,7 +14,7 @@ use paid_protocol::endpoint::Endpoint;
 use paid_protocol::request::{CheckBody, CreditCheckBody, CreditItem, SearchBody};
 use tokio::time::{Instant, sleep};
 
-use super::client::{Account, Client};
+use super::client::{Account, Client, measure};
 use super::interpret;
 use super::outcome::{Attempt, CreditAnswer, Inquiry, Read, ReadFailure, StatusAnswer};
 use crate::domain::{PaidKey, Yen};
@@ -220,6 +220,12 @@ impl Asking<'_> {
             Err(unknown) => Err(unavailable(&unknown.reason, Codes::none())),
             Ok(answer) => interpret(answer).map_err(failure_of),
         };
+        let outcome = match &result {
+            Ok(_) => "answered",
+            Err(ReadFailure::AuthFailed(_) | ReadFailure::Rejected(_)) => "refused",
+            Err(ReadFailure::Unavailable { .. }) => "unknown",
+        };
+        measure(self.operation, outcome, exchange.duration);
         let failure = result.as_ref().err().map(ToString::to_string);
         let attempt = exchange.attempt(self.operation, self.client.config(), failure);
         log_attempt(&attempt, keys);

@@ -168,7 +168,7 @@ impl TestApp {
     pub async fn metrics(&self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let server = http::metrics_server(listener).unwrap();
+        let server = http::metrics_server(&self.app, listener).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
         let text = Client::new(&address).get("/metrics").await.expect(200).text;

@@ -30,6 +30,7 @@ use crate::domain::profile::MAX_EMAIL;
 use crate::domain::store::MAX_SLUG;
 use crate::domain::{ClientId, Faults, StoreId};
 use crate::error::{Code, Error, Problem};
+use crate::telemetry::measures;
 use crate::workflows::client_token::TOKEN_ENDPOINT;
 
 /// How long a try is held back where it is only slowed.
@@ -179,6 +180,8 @@ impl Account {
 }
 
 struct Counter {
+    /// As it is measured.
+    name: &'static str,
     rate: Rate,
     table: Table<Bucket>,
 }
@@ -201,8 +204,9 @@ pub struct Limits {
 }
 
 impl Counter {
-    fn new(rate: Rate) -> Self {
+    fn new(name: &'static str, rate: Rate) -> Self {
         Self {
+            name,
             rate,
             table: Table::default(),
         }
@@ -212,14 +216,16 @@ impl Counter {
         let taken = self
             .table
             .with(name, now, |bucket| bucket.take(self.rate, now));
-        taken.map_err(|wait| too_many(self.rate.limit, wait))
+        taken.map_err(|wait| too_many(self.name, self.rate.limit, wait))
     }
 
     fn look(&self, name: impl Hash, now: u64) -> Result<(), Error> {
         let wait = self
             .table
             .with(name, now, |bucket| bucket.wait(self.rate, now));
-        wait.map_or(Ok(()), |wait| Err(too_many(self.rate.limit, wait)))
+        wait.map_or(Ok(()), |wait| {
+            Err(too_many(self.name, self.rate.limit, wait))
+        })
     }
 
     fn press(&self, name: impl Hash, now: u64) -> Duration {
@@ -240,16 +246,16 @@ impl Limits {
         Self {
             on: config.rate_limits,
             clock,
-            calls: Counter::new(Rate::per_minute(config.calls_per_minute)),
+            calls: Counter::new("calls", Rate::per_minute(config.calls_per_minute)),
             tries: Table::default(),
-            log_ins: Counter::new(LOG_INS),
-            addresses: Counter::new(OF_AN_ADDRESS),
-            clients: Counter::new(OF_CLIENTS),
-            accounts: Counter::new(OF_AN_ACCOUNT),
-            stores: Counter::new(OF_A_STORE),
-            resets: Counter::new(RESETS),
-            tokens: Counter::new(TOKENS),
-            connection_tests: Counter::new(CONNECTION_TESTS),
+            log_ins: Counter::new("log_ins", LOG_INS),
+            addresses: Counter::new("address", OF_AN_ADDRESS),
+            clients: Counter::new("clients", OF_CLIENTS),
+            accounts: Counter::new("account", OF_AN_ACCOUNT),
+            stores: Counter::new("store", OF_A_STORE),
+            resets: Counter::new("password_resets", RESETS),
+            tokens: Counter::new("client_tokens", TOKENS),
+            connection_tests: Counter::new("connection_tests", CONNECTION_TESTS),
             keys: Table::default(),
         }
     }
@@ -288,7 +294,7 @@ impl Limits {
             .with(tried, now, |failures| failures.try_once(now))
             .map_err(|wait| {
                 self.addresses.give_back((kind, network), now);
-                too_many(FREE.into(), wait)
+                too_many("failed_log_ins", FREE.into(), wait)
             })?;
         let delay = self
             .accounts
@@ -413,7 +419,7 @@ impl Limits {
         let take = |bucket: &mut Bucket, rate: Rate| {
             bucket
                 .take(rate, now)
-                .map_err(|wait| too_many(rate.limit, wait))
+                .map_err(|wait| too_many("idempotency_keys", rate.limit, wait))
         };
         self.keys.with(names.0, now, |bucket| take(bucket, own))?;
         let taken = self.keys.with(names.1, now, |bucket| take(bucket, whole));
@@ -488,7 +494,8 @@ async fn hold_back(delay: Duration) {
     }
 }
 
-fn too_many(limit: u32, wait: Duration) -> Error {
+fn too_many(name: &'static str, limit: u32, wait: Duration) -> Error {
+    metrics::counter!(measures::LIMITED, "limit" => name).increment(1);
     let problem = Code::RateLimited.problem("Too many calls of this kind. Wait and try again.");
     Problem {
         retry_after: Some(seconds(wait)),

@@ -1,15 +1,12 @@
 //! The service itself: is it alive, how does it do, how is it called.
 
 mod docs;
+pub mod metrics;
 pub mod vocabulary;
-
-use std::sync::OnceLock;
-use std::time::Duration;
 
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpResponse, get};
 use diesel_async::RunQueryDsl as _;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -84,48 +81,6 @@ async fn applied_migrations(
         .load(&mut &*conn)
         .await?;
     Ok(rows.into_iter().map(|row| row.version).collect())
-}
-
-static METRICS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
-
-/// How often what was measured is summed up. Until then every single measurement is kept.
-const UPKEEP: Duration = Duration::from_secs(1);
-
-/// Begins to count. Once per process.
-pub fn start_metrics() {
-    METRICS.get_or_init(|| {
-        let seconds = [
-            0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-        ];
-        let builder = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &seconds);
-        let handle = builder
-            .ok()
-            .and_then(|builder| builder.install_recorder().ok())?;
-        let upkeep = handle.clone();
-        // A thread of its own: it lives as long as the process, whatever runtimes come and go.
-        let keep_up = move || loop {
-            std::thread::sleep(UPKEEP);
-            upkeep.run_upkeep();
-        };
-        std::thread::Builder::new()
-            .name("metrics".into())
-            .spawn(keep_up)
-            .ok()?;
-        Some(handle)
-    });
-}
-
-/// The counters, as Prometheus reads them.
-#[get("/metrics")]
-pub async fn metrics() -> HttpResponse {
-    let text = METRICS
-        .get()
-        .and_then(Option::as_ref)
-        .map(PrometheusHandle::render);
-    HttpResponse::Ok()
-        .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(text.unwrap_or_default())
 }
 
 /// The public keys of our access tokens.

@@ -17,6 +17,7 @@ use crate::domain::webhook::{
     DeliveryFailure, DeliveryState, DisabledReason, WebhookStatus, fails_too_long,
 };
 use crate::error::Error;
+use crate::telemetry::measures;
 
 /// Who disables a webhook, for the log.
 const ACTOR: &str = "system";
@@ -38,7 +39,7 @@ pub async fn settle(
         None => "delivered",
         Some(failure) => failure.as_str(),
     };
-    metrics::counter!("kakeuri_webhook_attempts_total", "outcome" => outcome).increment(1);
+    metrics::counter!(measures::WEBHOOK_ATTEMPTS, "outcome" => outcome).increment(1);
     let now = app.clock.now();
     let attempted = attempted(app, webhook, delivery, attempt, now);
     let among = Among::all_of(webhook.store_id);

@@ -414,3 +414,22 @@ fn every_rule_that_is_cited_stands_in_the_rules() {
     }
     assert!(cited > 0, "no comment was found that cites a rule");
 }
+
+/// The list of all measures says what each means, and nothing is counted that it does not have.
+#[test]
+fn no_measure_is_named_but_in_the_list_of_them() {
+    const LIST: &str = "telemetry/measures.rs";
+    let named = |text: &str| {
+        let macros = ["counter!(", "gauge!(", "histogram!("].iter();
+        let mut after = macros.flat_map(|name| text.split(name).skip(1));
+        after.any(|after| after.trim_start().starts_with('"'))
+    };
+    assert!(named("metrics::counter!(\n    \"requests\")"));
+    let elsewhere = under("src")
+        .into_iter()
+        .filter(|path| !path.ends_with(LIST));
+    let wrong: Vec<_> = elsewhere
+        .filter(|path| named(&fs::read_to_string(path).unwrap()))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}

@@ -10,3 +10,4 @@ mod openapi;
 mod problems;
 mod service;
 mod streams;
+mod telemetry;

@@ -1,5 +1,6 @@
 //! How a call to Paid survives anything: as `src/workflows/durable/`, with processes that are killed.
 
+mod backup;
 mod calls;
 mod connections;
 mod keys;

@@ -128,8 +128,20 @@ impl Regular {
     }
 }
 
+/// What the worker may fail at, as it is measured.
+pub const WORK: [&str; 7] = [
+    "upkeep",
+    "sealing the event log",
+    "folding tallies",
+    "claiming operations",
+    "claiming jobs",
+    "claiming webhooks",
+    "driving an operation",
+];
+
 fn log(what: &'static str, done: Result<usize, Error>) -> usize {
     done.unwrap_or_else(|error| {
+        debug_assert!(WORK.contains(&what), "{what}");
         metrics::counter!(measures::WORKER_FAILURES, "work" => what).increment(1);
         tracing::error!(%error, "the worker failed at {what}; it goes on");
         0
@@ -167,9 +179,8 @@ async fn begin_operations(app: &App, slots: &Arc<Semaphore>) -> Result<usize, Er
         app.spawn(|app| {
             traces::of_work("operation", async move {
                 let _slot = slot;
-                if let Err(error) = drive::drive(&app, operation).await {
-                    tracing::error!(%error, "an operation could not be driven");
-                }
+                let driven = drive::drive(&app, operation).await;
+                log("driving an operation", driven.map(|_| 1));
             })
         });
     }

@@ -146,6 +146,7 @@ pub fn server(
 /// A server that answers `/metrics` and nothing else: what it tells is for operators, not for whoever reaches the API.
 pub fn metrics_server(app: &App, listener: TcpListener) -> io::Result<Server> {
     measures::start();
+    metrics::begin_at_zero();
     let (app, asked) = (Data::new(app.clone()), Data::new(metrics::Asked::default()));
     let one = move || {
         ActixApp::new()

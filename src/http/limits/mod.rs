@@ -494,7 +494,21 @@ async fn hold_back(delay: Duration) {
     }
 }
 
+/// The limits that refuse, as what they refuse is measured. Those of accounts and stores only slow.
+pub const NAMES: [&str; 9] = [
+    "calls",
+    "log_ins",
+    "failed_log_ins",
+    "address",
+    "clients",
+    "client_tokens",
+    "password_resets",
+    "connection_tests",
+    "idempotency_keys",
+];
+
 fn too_many(name: &'static str, limit: u32, wait: Duration) -> Error {
+    debug_assert!(NAMES.contains(&name), "{name}");
     metrics::counter!(measures::LIMITED, "limit" => name).increment(1);
     let problem = Code::RateLimited.problem("Too many calls of this kind. Wait and try again.");
     Problem {

@@ -11,11 +11,16 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use crate::app::App;
+use crate::db::Purpose;
 use crate::db::backlog::{self, Bucket, Waiting};
 use crate::domain::job::JobKind;
 use crate::domain::operation::OperationKind;
+use crate::domain::webhook::DeliveryFailure;
 use crate::error::Error;
+use crate::http::limits;
+use crate::paid::Endpoint;
 use crate::telemetry::measures;
+use crate::worker;
 
 /// The database is asked at most this often, however many read.
 const EVERY: Duration = Duration::from_secs(5);
@@ -39,6 +44,33 @@ pub async fn tell(app: Data<App>, asked: Data<Asked>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(measures::told())
+}
+
+/// Counts nothing, of everything that is rare: a counter that begins with 1 is no increase to whoever looks.
+pub fn begin_at_zero() {
+    let zero = |name: &'static str, label: &'static str, of: &'static str| {
+        metrics::counter!(name, label => of).increment(0);
+    };
+    for limit in limits::NAMES {
+        zero(measures::LIMITED, "limit", limit);
+    }
+    for work in worker::WORK {
+        zero(measures::WORKER_FAILURES, "work", work);
+    }
+    for operation in Endpoint::ALL {
+        zero(
+            measures::PAID_UNKNOWN_CODES,
+            "operation",
+            operation.as_str(),
+        );
+    }
+    let failures = DeliveryFailure::ALL.iter().map(|failure| failure.as_str());
+    for outcome in failures.chain(["delivered"]) {
+        zero(measures::WEBHOOK_ATTEMPTS, "outcome", outcome);
+    }
+    for pool in [Purpose::Requests, Purpose::Background] {
+        zero(measures::CHECKOUTS_FAILED, "pool", pool.as_str());
+    }
 }
 
 fn tell_pools(app: &App) {

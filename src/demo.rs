@@ -24,7 +24,7 @@ use crate::domain::application::default_methods;
 use crate::domain::member::{MemberAction, MemberStatus, fold_email};
 use crate::domain::permissions::Role;
 use crate::domain::store::{Environment, Health, MemberApproval};
-use crate::domain::{MemberId, StoreId, UserId, Yen};
+use crate::domain::{Attachment, MemberId, StoreId, UserId, Yen};
 use crate::error::{Code, Error};
 use crate::workflows::context::Context;
 use crate::workflows::member::{self, NewMember, Registration};
@@ -206,6 +206,7 @@ async fn add_products(app: &App, store: &Store, actor: &str) -> Result<(), Error
             tax_rate,
             active,
             paid_allowed,
+            attached: Attachment::default(),
         };
         product::create(app, offer, &context).await?;
     }

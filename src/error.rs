@@ -52,6 +52,8 @@ text_enum! {
         EmailTaken = "email_taken" ("メールアドレスは登録済みです", "The e-mail address is taken"),
         /// Another row has the number or code.
         NumberTaken = "number_taken" ("番号は使用済みです", "The number is taken"),
+        /// Another row has the id of the other system.
+        ExternalIdTaken = "external_id_taken" ("外部IDは使用済みです", "The external id is taken"),
         /// The status is Paid's to change.
         ApplicationStatusOwnedByPaid = "application_status_owned_by_paid" ("Paidが管理する状態です", "The application status is Paid's"),
         /// Nothing to submit.
@@ -180,6 +182,14 @@ impl Problem {
 }
 
 impl Code {
+    /// Is what something was to be called another's already?
+    pub fn says_that_it_is_taken(self) -> bool {
+        matches!(
+            self,
+            Self::EmailTaken | Self::NumberTaken | Self::ExternalIdTaken
+        )
+    }
+
     /// The problem with this code and what happened.
     pub fn problem(self, detail: impl Into<String>) -> Problem {
         Problem {

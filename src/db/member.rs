@@ -18,7 +18,7 @@ use crate::domain::application::ApplicationStatus;
 use crate::domain::member::Profile;
 use crate::domain::operation::LastError;
 use crate::domain::payment::PaymentStatus;
-use crate::domain::{MemberId, PaidKey, StoreId};
+use crate::domain::{Attachment, ExternalId, MemberId, PaidKey, StoreId};
 
 pub use bulk::{Names, creation, known_emails, known_numbers, lock_many, named, save_many};
 pub use list::{Filter, InFile, count, for_file, ids, list};
@@ -44,6 +44,23 @@ pub async fn find(
         .filter(members::deleted_at.is_null());
     present
         .select(Member::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
+}
+
+/// The id of the member that another system knows by this id.
+pub async fn named_elsewhere(
+    store: StoreId,
+    external_id: &ExternalId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<MemberId>> {
+    let present = members::table
+        .filter(members::store_id.eq(store))
+        .filter(members::deleted_at.is_null());
+    present
+        .filter(members::external_id.eq(external_id))
+        .select(members::id)
         .first(&mut &*conn)
         .await
         .optional()
@@ -166,6 +183,7 @@ pub async fn anonymise(
     // Unique per store, and the address is free for others.
     member.email_key = format!("deleted:{}", member.id);
     member.application.last_error = None;
+    member.attach(Attachment::default());
     member.deleted_at = Some(now);
     save(member, now, conn).await?;
     diesel::update(members::table.find((member.store_id, member.id)))

@@ -1,15 +1,17 @@
 //! Products: the store's price list.
 
 use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
+use super::json::Json;
 use super::schema::products;
-use crate::domain::{ProductId, StoreId, Yen};
+use crate::domain::{ExternalId, Metadata, ProductId, StoreId, Yen};
 
 /// A product.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = products)]
+#[diesel(table_name = products, treat_none_as_null = true)]
 pub struct Product {
     pub store_id: StoreId,
     pub id: ProductId,
@@ -26,6 +28,8 @@ pub struct Product {
     pub version: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+    pub external_id: Option<ExternalId>,
+    pub metadata: Json<Metadata>,
 }
 
 /// Creates a product.
@@ -66,6 +70,21 @@ pub async fn lock(
         .optional()
 }
 
+/// The id of the product that another system knows by this id.
+pub async fn named_elsewhere(
+    store: StoreId,
+    external_id: &ExternalId,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<ProductId>> {
+    products::table
+        .filter(products::store_id.eq(store))
+        .filter(products::external_id.eq(external_id))
+        .select(products::id)
+        .first(&mut &*conn)
+        .await
+        .optional()
+}
+
 /// The products with these codes; unknown codes are left out.
 pub async fn find_by_codes(
     store: StoreId,
@@ -80,23 +99,45 @@ pub async fn find_by_codes(
         .await
 }
 
-/// Products, newest first; on sale only, where `active_only`.
+/// Which products.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only those on sale.
+    pub active_only: bool,
+    /// The one that another system knows by this id.
+    pub external_id: Option<ExternalId>,
+    /// Changed not before.
+    pub updated_from: Option<DateTime<Utc>>,
+}
+
+fn filtered<'a>(store: StoreId, filter: &'a Filter) -> products::BoxedQuery<'a, Pg> {
+    let mut query = products::table
+        .filter(products::store_id.eq(store))
+        .into_boxed();
+    if filter.active_only {
+        query = query.filter(products::active);
+    }
+    if let Some(id) = &filter.external_id {
+        query = query.filter(products::external_id.eq(id));
+    }
+    if let Some(from) = filter.updated_from {
+        query = query.filter(products::updated_at.ge(from));
+    }
+    query
+}
+
+/// Products, newest first.
 pub async fn list(
     store: StoreId,
-    active_only: bool,
+    filter: &Filter,
     before: Option<ProductId>,
     limit: i64,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Vec<Product>> {
-    let mut query = products::table
-        .filter(products::store_id.eq(store))
+    let mut query = filtered(store, filter)
         .order(products::id.desc())
         .limit(limit)
-        .select(Product::as_select())
-        .into_boxed();
-    if active_only {
-        query = query.filter(products::active);
-    }
+        .select(Product::as_select());
     if let Some(before) = before {
         query = query.filter(products::id.lt(before));
     }
@@ -104,20 +145,11 @@ pub async fn list(
 }
 
 /// How many there are.
-pub async fn count(
-    store: StoreId,
-    active_only: bool,
-    conn: &AsyncPgConnection,
-) -> QueryResult<i64> {
-    let all = products::table.filter(products::store_id.eq(store));
-    if active_only {
-        all.filter(products::active)
-            .count()
-            .get_result(&mut &*conn)
-            .await
-    } else {
-        all.count().get_result(&mut &*conn).await
-    }
+pub async fn count(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) -> QueryResult<i64> {
+    filtered(store, filter)
+        .count()
+        .get_result(&mut &*conn)
+        .await
 }
 
 /// Writes a changed product.

@@ -228,6 +228,9 @@ diesel::table! {
         deleted_at -> Nullable<Timestamptz>,
         password_reset_at -> Nullable<Timestamptz>,
         search_text -> Text,
+        external_id -> Nullable<Text>,
+        metadata -> Jsonb,
+        updated_day -> Date,
     }
 }
 
@@ -281,6 +284,9 @@ diesel::table! {
         discarded_at -> Nullable<Timestamptz>,
         version -> Int8,
         updated_at -> Timestamptz,
+        external_id -> Nullable<Text>,
+        metadata -> Jsonb,
+        updated_day -> Date,
     }
 }
 
@@ -359,6 +365,8 @@ diesel::table! {
         version -> Int8,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        external_id -> Nullable<Text>,
+        metadata -> Jsonb,
     }
 }
 

@@ -108,6 +108,9 @@ pub fn were_made(made: QueryResult<()>) -> Result<bool, Error> {
         Err(error) if violated_key(&error) == Some("orders_store_id_number_key") => {
             Err(never_stands())
         }
+        Err(error) if violated_key(&error) == Some("orders_external_id") => {
+            Err(Code::ExternalIdTaken.because("Another order of the store has this external id."))
+        }
         Err(error) => Err(error.into()),
     }
 }

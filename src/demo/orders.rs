@@ -17,7 +17,7 @@ use crate::domain::order::{CartLine, OrderContent, OrderLine};
 use crate::domain::payment::HandlingStatus;
 use crate::domain::reconciliation::{Decision, Resolution};
 use crate::domain::store::Environment;
-use crate::domain::{OrderId, Yen};
+use crate::domain::{Attachment, OrderId, Yen};
 use crate::error::{Code, Error, OrNotFound};
 use crate::workflows::checkout;
 use crate::workflows::context::Context;
@@ -199,6 +199,7 @@ impl Demo<'_> {
             not_on_paid,
             note: note.to_owned(),
             internal_note: String::new(),
+            attached: Attachment::default(),
             expected_total: None,
             actor: format!("member:{}", buyer.id),
         };

@@ -7,6 +7,7 @@
 mod text_enum;
 
 pub mod application;
+pub mod attachment;
 pub mod client;
 pub mod events;
 pub mod fault;
@@ -30,6 +31,7 @@ pub mod store;
 pub mod user;
 pub mod webhook;
 
+pub use attachment::{Attachment, AttachmentChange, ExternalId, Metadata};
 pub use fault::{Fault, Faults, Reason};
 pub use ids::*;
 pub use keys::PaidKey;

@@ -100,7 +100,8 @@ pub fn status(code: Code) -> StatusCode {
         NotFound => 404,
         MethodNotAllowed => 405,
         BodyTooSlow => 408,
-        EmailTaken | NumberTaken | ApplicationStatusOwnedByPaid | ApplicationNotPending => 409,
+        EmailTaken | NumberTaken | ExternalIdTaken => 409,
+        ApplicationStatusOwnedByPaid | ApplicationNotPending => 409,
         ApplicationOperationInProgress | PaidEmailTaken | PaidNumberTaken | CustomerNumberSet => {
             409
         }

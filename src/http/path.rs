@@ -26,6 +26,40 @@ impl<T: FromStr> Argument for Id<T> {
     fn tell(_: &mut Signature) {}
 }
 
+/// The one name in the path, which is others' and may be any text that `T` takes.
+#[derive(Clone, Debug)]
+pub struct Name<T>(pub T);
+
+impl<T: FromStr> FromRequest for Name<T> {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(admission::of(request).and_then(|_| name(request).map(Self)))
+    }
+}
+
+impl<T: FromStr> Argument for Name<T> {
+    fn tell(_: &mut Signature) {}
+}
+
+/// Without escapes: the router leaves those of what would part segments.
+fn name<T: FromStr>(request: &HttpRequest) -> Result<T, Error> {
+    let (_, text) = request
+        .match_info()
+        .iter()
+        .next()
+        .ok_or_else(Error::not_found)?;
+    let text = percent_encoding::percent_decode_str(text).decode_utf8();
+    // The router puts this character in place of what is no UTF-8.
+    let sent = request.uri().path().to_ascii_uppercase();
+    let whole = |text: &str| !text.contains('\u{fffd}') || sent.contains("%EF%BF%BD");
+    text.ok()
+        .filter(|text| whole(text))
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(Error::not_found)
+}
+
 /// The two identifiers in the path, in their order.
 #[derive(Clone, Copy, Debug)]
 pub struct Ids<A, B>(pub A, pub B);

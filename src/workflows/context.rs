@@ -58,6 +58,15 @@ impl<'a> Context<'a> {
         self.precondition.check(version)
     }
 
+    /// To be asked before something is made that the caller may think he knows.
+    ///
+    /// # Errors
+    /// `stale` if he wants to change a version of it.
+    pub fn check_absent(&self) -> Result<(), Error> {
+        // No version is 0.
+        self.precondition.check(0)
+    }
+
     /// Whatever sends a call to Paid for an order needs the scope `payments:write`.
     ///
     /// # Errors

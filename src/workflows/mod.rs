@@ -66,5 +66,6 @@ pub mod session;
 pub mod settings;
 pub mod throttle;
 pub mod unknown_code;
+mod upsert;
 pub mod user;
 pub mod webhook;

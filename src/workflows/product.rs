@@ -5,12 +5,14 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::context::Context;
+use super::upsert;
 use crate::app::App;
 use crate::db::event::{NewEvent, Subject};
+use crate::db::json::Json;
 use crate::db::product::{self, Product};
 use crate::domain::events::EventType;
 use crate::domain::order::TAX_RATES;
-use crate::domain::{Faults, ProductId, StoreId, Yen};
+use crate::domain::{Attachment, ExternalId, Faults, ProductId, StoreId, Yen};
 use crate::error::{Code, Error, OrNotFound as _};
 
 /// What the shop says of a product.
@@ -28,6 +30,8 @@ pub struct Offer {
     pub active: bool,
     /// May be bought on deferred payment.
     pub paid_allowed: bool,
+    /// What other systems attach.
+    pub attached: Attachment,
 }
 
 impl Offer {
@@ -65,6 +69,7 @@ impl Offer {
         for (holds, pointer, message) in rules {
             faults.check(holds, pointer, "out_of_range", message);
         }
+        tidy.attached.metadata.check(&mut faults);
         faults.into_result()?;
         Ok(tidy)
     }
@@ -76,6 +81,8 @@ impl Offer {
         product.tax_rate = self.tax_rate;
         product.active = self.active;
         product.paid_allowed = self.paid_allowed;
+        product.external_id = self.attached.external_id;
+        product.metadata = Json(self.attached.metadata);
     }
 }
 
@@ -105,6 +112,8 @@ pub async fn create(app: &App, offer: Offer, context: &Context<'_>) -> Result<Pr
         version: 1,
         created_at: now,
         updated_at: now,
+        external_id: offer.attached.external_id,
+        metadata: Json(offer.attached.metadata),
     };
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
@@ -144,6 +153,30 @@ pub async fn change(
     .await
 }
 
+/// The product that another system knows by this id, as it is offered; and whether there was none. See *What another system
+/// puts is there once* in docs/rules.md.
+///
+/// # Errors
+/// 422, 409 `number_taken`, or `stale`.
+pub async fn put(
+    app: &App,
+    external_id: &ExternalId,
+    mut offer: Offer,
+    context: &Context<'_>,
+) -> Result<(Product, bool), Error> {
+    offer.attached.external_id = Some(external_id.clone());
+    let (store, offer) = (context.store, &offer);
+    upsert::put(
+        async || Ok(product::named_elsewhere(store, external_id, &*app.db().await?).await?),
+        async || {
+            context.check_absent()?;
+            create(app, offer.clone(), context).await
+        },
+        async |id| change(app, id, context, |_| Ok(offer.clone())).await,
+    )
+    .await
+}
+
 /// Removes a product. Orders keep their own copy of it.
 pub async fn remove(app: &App, id: ProductId, context: &Context<'_>) -> Result<(), Error> {
     let conn = &mut *app.db().await?;
@@ -173,6 +206,9 @@ fn event(kind: EventType, product: &Product, data: Value) -> NewEvent {
 
 fn taken(error: diesel::result::Error) -> Error {
     match crate::db::violated_key(&error) {
+        Some("products_external_id") => {
+            Code::ExternalIdTaken.because("Another product of the store has this external id.")
+        }
         Some(_) => Code::NumberTaken.because("Another product of the store has this code."),
         None => error.into(),
     }

@@ -310,6 +310,8 @@ impl TestApp {
             version: 1,
             created_at: now,
             updated_at: now,
+            external_id: None,
+            metadata: Json::default(),
             deleted_at: None,
         }
     }

@@ -87,6 +87,9 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str, found: &mut 
             "maxItems" => value
                 .as_array()
                 .is_none_or(|items| items.len() as u64 <= wanted.as_u64().unwrap()),
+            "maxProperties" => value
+                .as_object()
+                .is_none_or(|fields| fields.len() as u64 <= wanted.as_u64().unwrap()),
             "minLength" => value
                 .as_str()
                 .is_none_or(|text| text.chars().count() as u64 >= wanted.as_u64().unwrap()),

@@ -16,7 +16,7 @@ use crate::db::{application, operation};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
 use crate::domain::operation::OperationState;
-use crate::domain::{MemberId, PaidKey, Search, StoreId};
+use crate::domain::{ExternalId, MemberId, PaidKey, Search, StoreId};
 
 /// Which members.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +36,10 @@ pub struct Filter {
     pub known_to_paid: bool,
     /// With a submission in this state.
     pub submission: Option<OperationState>,
+    /// The one that another system knows by this id.
+    pub external_id: Option<ExternalId>,
+    /// Changed not before.
+    pub updated_from: Option<DateTime<Utc>>,
 }
 
 /// All that a filter says but what is searched for.
@@ -70,6 +74,15 @@ fn filtered<'a>(store: StoreId, filter: &Filter) -> members::BoxedQuery<'a, Pg> 
             .filter(operations::state.eq(state))
             .select(operations::member_id.assume_not_null());
         query = query.filter(members::id.eq_any(submissions));
+    }
+    if let Some(id) = &filter.external_id {
+        query = query.filter(members::external_id.eq(id.clone()));
+    }
+    if let Some(from) = filter.updated_from {
+        // By the day, which has an index, and then by the moment.
+        query = query
+            .filter(members::updated_day.ge(from.date_naive()))
+            .filter(members::updated_at.ge(from));
     }
     if filter.known_to_paid {
         query = query.filter(application::known_to_paid());
@@ -142,12 +155,15 @@ pub async fn list(
             if let Some(before) = before {
                 query = query.filter(members::id.lt(before));
             }
-            query
+            let page = query
                 .order(members::id.desc())
                 .limit(limit)
-                .select(Member::as_select())
-                .load(&mut &*conn)
-                .await?
+                .select(Member::as_select());
+            if filter.updated_from.is_some() {
+                Anew(page).load(&mut &*conn).await?
+            } else {
+                page.load(&mut &*conn).await?
+            }
         }
     };
     let ids: Vec<MemberId> = found.iter().map(|member| member.id).collect();
@@ -171,6 +187,8 @@ pub async fn count(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) ->
         created_to: None,
         known_to_paid: false,
         submission: None,
+        external_id: None,
+        updated_from: None,
     } = filter
     {
         let standing = tally::standing(store, TooLong::LONG_AGO, None, conn).await?;

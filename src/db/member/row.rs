@@ -10,7 +10,7 @@ use crate::db::json::Json;
 use crate::db::operation::Operation;
 use crate::db::schema::members;
 use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
-use crate::domain::{MemberId, PaidKey, StoreId};
+use crate::domain::{Attachment, ExternalId, MemberId, Metadata, PaidKey, StoreId};
 
 /// A member as stored. The password hash stays out: only a login reads it.
 #[derive(
@@ -58,9 +58,29 @@ pub struct Member {
     pub updated_at: DateTime<Utc>,
     /// When the member was anonymised.
     pub deleted_at: Option<DateTime<Utc>>,
+    /// Its id in another system.
+    #[serde(default)]
+    pub external_id: Option<ExternalId>,
+    /// What means something to another system.
+    #[serde(default)]
+    pub metadata: Json<Metadata>,
 }
 
 impl Member {
+    /// What other systems attached.
+    pub fn attached(&self) -> Attachment {
+        Attachment {
+            external_id: self.external_id.clone(),
+            metadata: self.metadata.0.clone(),
+        }
+    }
+
+    /// Attaches something else.
+    pub fn attach(&mut self, attached: Attachment) {
+        self.external_id = attached.external_id;
+        self.metadata = Json(attached.metadata);
+    }
+
     /// Is `method` ticked?
     pub fn has(&self, method: PaymentMethod) -> bool {
         self.payment_methods.contains(&method)

@@ -16,7 +16,7 @@ use crate::db::search::{self, Matches};
 use crate::db::tally::{self, TooLong};
 use crate::domain::member::PaymentMethod;
 use crate::domain::payment::{HandlingStatus, PaymentStatus};
-use crate::domain::{MemberId, OrderId, Search, StoreId, ids};
+use crate::domain::{ExternalId, MemberId, OrderId, Search, StoreId, ids};
 
 /// Which orders.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +33,10 @@ pub struct Filter {
     pub placed_to: Option<DateTime<Utc>>,
     /// In the order's number, or the member's name or number.
     pub q: Option<Search>,
+    /// The one that another system knows by this id.
+    pub external_id: Option<ExternalId>,
+    /// It, its payment or what is open on that changed not before.
+    pub updated_from: Option<DateTime<Utc>>,
 }
 
 impl Filter {
@@ -61,7 +65,9 @@ impl Filter {
             }
             ids
         };
-        if self.placed_from.is_some() || self.placed_to.is_some() || self.q.is_some() {
+        let spans = [self.placed_from, self.placed_to, self.updated_from];
+        let spans = spans.iter().any(Option::is_some);
+        if spans || self.q.is_some() || self.external_id.is_some() {
             return None;
         }
         let by = (
@@ -129,6 +135,15 @@ macro_rules! filtered {
             } else {
                 query.filter(differs.is_distinct_from(true))
             };
+        }
+        if let Some(id) = &filter.external_id {
+            query = query.filter(orders::external_id.eq(id.clone()));
+        }
+        if let Some(from) = filter.updated_from {
+            // By the day, which has an index, and then by the moment.
+            query = query
+                .filter(orders::updated_day.ge(from.date_naive()))
+                .filter(orders::updated_at.ge(from));
         }
         if let Some(from) = filter.placed_from {
             query = query.filter(orders::placed_at.ge(from));
@@ -255,6 +270,8 @@ pub async fn count(store: StoreId, filter: &Filter, conn: &AsyncPgConnection) ->
         placed_from: None,
         placed_to: None,
         q: None,
+        external_id: None,
+        updated_from: None,
     } = filter
     {
         let standing = tally::standing(store, TooLong::LONG_AGO, None, conn).await?;

@@ -19,7 +19,7 @@ use crate::domain::operation::{OrderEdit, Remarks};
 use crate::domain::order::{OrderContent, OrderLine, Totals};
 use crate::domain::payment::HandlingStatus;
 use crate::domain::store::TaxRounding;
-use crate::domain::{MemberId, OrderId, StoreId, Yen};
+use crate::domain::{Attachment, ExternalId, MemberId, Metadata, OrderId, StoreId, Yen};
 
 /// An order.
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable, AsChangeset)]
@@ -54,9 +54,26 @@ pub struct Order {
     /// Counts every change of the order, its payment and its open operation.
     pub version: i64,
     pub updated_at: DateTime<Utc>,
+    /// Its id in another system. An order that was never placed has none.
+    pub external_id: Option<ExternalId>,
+    pub metadata: Json<Metadata>,
 }
 
 impl Order {
+    /// What other systems attached.
+    pub fn attached(&self) -> Attachment {
+        Attachment {
+            external_id: self.external_id.clone(),
+            metadata: self.metadata.0.clone(),
+        }
+    }
+
+    /// Attaches something else.
+    pub fn attach(&mut self, attached: Attachment) {
+        self.external_id = attached.external_id;
+        self.metadata = Json(attached.metadata);
+    }
+
     /// What the order is made of.
     pub fn content(&self) -> OrderContent {
         OrderContent {
@@ -183,6 +200,8 @@ struct Course<'a> {
     discarded_at: Option<DateTime<Utc>>,
     version: i64,
     updated_at: DateTime<Utc>,
+    external_id: Option<&'a ExternalId>,
+    metadata: &'a Json<Metadata>,
 }
 
 /// Writes an order that changed, all of it or what is beside its content.
@@ -201,6 +220,8 @@ pub fn change<'a>(order: &'a Order, content: bool) -> Box<dyn QueryFragment<Pg> 
         discarded_at: order.discarded_at,
         version: order.version,
         updated_at: order.updated_at,
+        external_id: order.external_id.as_ref(),
+        metadata: &order.metadata,
     }))
 }
 

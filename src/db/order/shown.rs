@@ -14,7 +14,7 @@ use crate::domain::operation::LastError;
 use crate::domain::order::{OrderLine, Totals};
 use crate::domain::payment::{HandlingStatus, PaymentFlag, PaymentStatus};
 use crate::domain::store::TaxRounding;
-use crate::domain::{OrderId, PaidKey, StoreId, Yen};
+use crate::domain::{ExternalId, Metadata, OrderId, PaidKey, StoreId, Yen};
 
 /// An order with all that is shown with it.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -51,6 +51,9 @@ pub struct ShownOrder {
     pub note: String,
     pub internal_note: String,
     pub version: i64,
+    pub updated_at: DateTime<Utc>,
+    pub external_id: Option<ExternalId>,
+    pub metadata: Raw<Metadata>,
 }
 
 /// What is shown of a [`Payment`](crate::db::payment::Payment).
@@ -113,6 +116,9 @@ impl From<OrderView> for OrderShown {
             note: order.note,
             internal_note: order.internal_note,
             version: order.version,
+            updated_at: order.updated_at,
+            external_id: order.external_id,
+            metadata: order.metadata.into(),
         };
         Self {
             order,

@@ -8,7 +8,7 @@ use crate::db::operation::{OpenOperation, Operation};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::member::{MemberStatus, PaymentMethod, Profile};
 use crate::domain::operation::LastError;
-use crate::domain::{MemberId, PaidKey};
+use crate::domain::{ExternalId, MemberId, Metadata, PaidKey};
 
 /// A member (会員).
 #[derive(serde::Serialize, utoipa::ToSchema)]
@@ -25,6 +25,10 @@ pub struct MemberOut {
     /// 決済方法: the ticked ones.
     payment_methods: Vec<PaymentMethod>,
     paid: MemberPaidOut,
+    /// The id in another system.
+    external_id: Option<ExternalId>,
+    /// Pairs that mean something to another system.
+    metadata: Metadata,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -86,6 +90,8 @@ impl From<MemberView> for MemberOut {
             profile: member.profile.0,
             payment_methods: member.payment_methods,
             paid,
+            external_id: member.external_id,
+            metadata: member.metadata.0,
             created_at: member.created_at,
             updated_at: member.updated_at,
         }

@@ -8,13 +8,17 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::member_out::MemberOut;
+use super::products::is_the_same;
 use crate::app::App;
 use crate::db::member::{Filter, Member, MemberView};
 use crate::db::{member, operation};
 use crate::domain::application::ApplicationStatus;
+use crate::domain::attachment::{self, MetadataChange};
 use crate::domain::member::{MemberStatus, PaymentMethod, Profile, check_number};
 use crate::domain::operation::OperationState;
-use crate::domain::{Faults, MemberId, PaidKey, Search, StoreId};
+use crate::domain::{
+    Attachment, AttachmentChange, ExternalId, Faults, MemberId, PaidKey, Search, StoreId,
+};
 use crate::error::{Error, OrNotFound};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::{MembersRead, MembersWrite};
@@ -24,7 +28,7 @@ use crate::http::once::{Begun, Once, Ticket};
 use crate::http::operation::operations;
 use crate::http::page::PageParams;
 use crate::http::patch::{Rules, both, merge_patch, split, split_body, two_halves};
-use crate::http::path::Id;
+use crate::http::path::{Id, Name};
 use crate::http::query::Listing;
 use crate::workflows::member::{self as members, Change, NewMember};
 
@@ -36,12 +40,19 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
         create_member,
         get_member,
         update_member,
+        put_member,
         delete_member
     );
 }
 
 /// The fields of a member that are not its profile.
-const OWN_FIELDS: [&str; 3] = ["number", "payment_methods", "paid"];
+const OWN_FIELDS: [&str; 5] = [
+    "number",
+    "payment_methods",
+    "paid",
+    "external_id",
+    "metadata",
+];
 
 /// Which members are wanted.
 #[derive(Clone, Debug, Default, serde::Deserialize, utoipa::IntoParams, utoipa::ToSchema)]
@@ -75,6 +86,13 @@ pub struct MemberFilter {
     #[param(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$", example = "2026-11-24")]
     #[schema(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$", example = "2026-11-24")]
     pub created_to: Option<DateTime<Utc>>,
+    /// The id in another system.
+    pub external_id: Option<ExternalId>,
+    /// Changed on this day in Japan or later, or at this time or later.
+    #[serde(deserialize_with = "crate::http::query::from")]
+    #[param(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$", example = "2026-11-24")]
+    #[schema(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$", example = "2026-11-24")]
+    pub updated_from: Option<DateTime<Utc>>,
 }
 
 /// How far a submission is that has not ended.
@@ -109,6 +127,8 @@ impl From<MemberFilter> for Filter {
             created_to: filter.created_to,
             known_to_paid: false,
             submission: filter.open_operation.map(Into::into),
+            external_id: filter.external_id,
+            updated_from: filter.updated_from,
         }
     }
 }
@@ -133,6 +153,22 @@ struct OwnIn {
     /// 決済方法; where absent, a new member gets those of the store's pattern.
     payment_methods: Option<Vec<PaymentMethod>>,
     paid: Option<OwnPaidIn>,
+    /// The id in another system, unique in the store.
+    #[serde(default, deserialize_with = "attachment::named")]
+    #[schema(value_type = Option<ExternalId>)]
+    external_id: Option<Option<ExternalId>>,
+    /// Pairs that mean something to another system.
+    #[serde(default, deserialize_with = "attachment::named")]
+    metadata: Option<MetadataChange>,
+}
+
+impl OwnIn {
+    fn attached(&self) -> AttachmentChange {
+        AttachmentChange {
+            external_id: self.external_id.clone(),
+            metadata: self.metadata.clone(),
+        }
+    }
 }
 
 impl Rules for OwnIn {
@@ -140,6 +176,7 @@ impl Rules for OwnIn {
         self.number
             .iter()
             .for_each(|number| check_number(number, faults));
+        self.attached().of(Attachment::default(), faults);
     }
 }
 
@@ -251,17 +288,25 @@ async fn create_member(
         Begun::Fresh(fresh) => fresh,
     };
     let (profile, own) = split_body::<Profile, OwnIn>(body, &OWN_FIELDS)?;
+    let new = new_member(profile, own)?;
+    Ok(created(
+        members::create(&app, new, &admin.unconditional(&ticket)).await?,
+    ))
+}
+
+fn new_member(profile: Profile, own: OwnIn) -> Result<NewMember, Error> {
+    let mut faults = Faults::new();
+    let attached = own.attached().of(Attachment::default(), &mut faults);
+    faults.into_result()?;
     let paid = own.paid.unwrap_or_default();
-    let new = NewMember {
+    Ok(NewMember {
         profile,
         number: own.number,
         payment_methods: own.payment_methods,
         application_status: paid.application_status,
         customer_number: paid.customer_number,
-    };
-    Ok(created(
-        members::create(&app, new, &admin.unconditional(&ticket)).await?,
-    ))
+        attached,
+    })
 }
 
 fn created(member: Member) -> HttpResponse {
@@ -323,15 +368,62 @@ fn read_patch(member: &Member, patch: Value) -> Result<Change, Error> {
         merge_patch(&member.profile.0, profile),
         from_value::<OwnIn>(own),
     )?;
+    Ok(change_to(profile, own))
+}
+
+fn change_to(profile: Profile, own: OwnIn) -> Change {
+    let attached = own.attached();
     let paid = own.paid.unwrap_or_default();
-    Ok(Change {
+    Change {
         profile: Some(profile),
         number: own.number,
         payment_methods: own.payment_methods,
         application_status: paid.application_status,
         customer_number: paid.customer_number,
+        attached,
         kept_session: None,
-    })
+    }
+}
+
+/// Create or change the member that another system knows by an id
+///
+/// The profile becomes the one that is sent; what else is absent stays. Asked again, it changes nothing more: no
+/// `Idempotency-Key` is needed.
+#[utoipa::path(
+    put,
+    path = "/members/by-external-id/{external_id}",
+    tag = "members",
+    params(("external_id" = ExternalId, Path, description = "The id in the other system, percent-encoded")),
+    request_body = MemberIn,
+    responses(
+        (status = 200, description = "Changed", body = MemberOut),
+        (status = 201, description = "Created", body = MemberOut),
+        (status = 409, description = "`email_taken`, `number_taken`, `application_status_owned_by_paid`, \
+            `customer_number_set`, `application_operation_in_progress`"),
+    )
+)]
+async fn put_member(
+    admin: Admin<MembersWrite>,
+    Name(external_id): Name<ExternalId>,
+    if_match: IfMatch,
+    Body(body): Body<Value>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let (profile, own) = split_body::<Profile, OwnIn>(body, &OWN_FIELDS)?;
+    is_the_same(own.external_id.clone().flatten().as_ref(), &external_id)?;
+    let own = OwnIn {
+        external_id: Some(Some(external_id.clone())),
+        ..own
+    };
+    let new = new_member(profile.clone(), own.clone())?;
+    let ticket = Ticket::none();
+    let context = admin.context(&if_match, &ticket);
+    let edit = |_: &Member| Ok(change_to(profile.clone(), own.clone()));
+    let (member, is_new) = members::put(&app, &external_id, new, &context, edit).await?;
+    if is_new {
+        return Ok(created(member));
+    }
+    answer(&app, member).await
 }
 
 /// Remove a member

@@ -10,7 +10,7 @@ use crate::domain::operation::{LastError, OperationKind, OperationState};
 use crate::domain::order::{OrderLine, Totals};
 use crate::domain::payment::{HandlingStatus, PaymentFlag, PaymentStatus};
 use crate::domain::store::TaxRounding;
-use crate::domain::{MemberId, OperationId, OrderId, PaidKey, Reason, Yen};
+use crate::domain::{ExternalId, MemberId, Metadata, OperationId, OrderId, PaidKey, Reason, Yen};
 
 /// An order (受注).
 #[derive(serde::Serialize, utoipa::ToSchema)]
@@ -45,6 +45,13 @@ pub struct OrderOut {
     note: String,
     /// The shop's note; buyers never see it.
     internal_note: String,
+    /// Its id in another system.
+    external_id: Option<ExternalId>,
+    /// Pairs that mean something to another system.
+    #[schema(value_type = Metadata)]
+    metadata: Raw<Metadata>,
+    /// When it, its payment or what is open on that last changed.
+    updated_at: DateTime<Utc>,
     /// What a human should know before he goes on.
     warnings: Vec<Reason>,
 }
@@ -146,6 +153,9 @@ impl From<OrderShown> for OrderOut {
             payment,
             note: order.note,
             internal_note: order.internal_note,
+            external_id: order.external_id,
+            metadata: order.metadata,
+            updated_at: order.updated_at,
             warnings,
         }
     }

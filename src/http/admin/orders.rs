@@ -9,11 +9,14 @@ use chrono::{DateTime, Utc};
 use super::order_out::OrderOut;
 use crate::app::App;
 use crate::db::order::{self, Filter};
+use crate::domain::attachment::{self, MetadataChange};
 use crate::domain::member::PaymentMethod;
 use crate::domain::order::{OrderContent, OrderLine};
 use crate::domain::payment::{HandlingStatus, PaymentStatus};
 use crate::domain::permissions::Scope;
-use crate::domain::{MemberId, OrderId, Search, Yen};
+use crate::domain::{
+    Attachment, AttachmentChange, ExternalId, Faults, MemberId, Metadata, OrderId, Search, Yen,
+};
 use crate::error::{Error, OrNotFound};
 use crate::http::auth::scopes::{OrdersRead, OrdersWrite};
 use crate::http::auth::{Admin, Reading};
@@ -74,6 +77,13 @@ pub struct OrderFilter {
     #[param(value_type = Option<String>, min_length = 2, max_length = 100, example = "みなと")]
     #[schema(value_type = Option<String>, min_length = 2, max_length = 100, example = "みなと")]
     pub q: Option<Search>,
+    /// The id in another system.
+    pub external_id: Option<ExternalId>,
+    /// It, its payment or what is open on that changed on this day in Japan or later, or at this time or later.
+    #[serde(deserialize_with = "crate::http::query::from")]
+    #[param(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$", example = "2026-11-24")]
+    #[schema(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$", example = "2026-11-24")]
+    pub updated_from: Option<DateTime<Utc>>,
 }
 
 impl From<OrderFilter> for Filter {
@@ -87,6 +97,8 @@ impl From<OrderFilter> for Filter {
             placed_from: filter.placed_from,
             placed_to: filter.placed_to,
             q: filter.q,
+            external_id: filter.external_id,
+            updated_from: filter.updated_from,
         }
     }
 }
@@ -156,6 +168,12 @@ struct OrderIn {
     #[serde(default)]
     #[schema(max_length = 2000)]
     internal_note: String,
+    /// Its id in another system, unique in the store.
+    #[serde(default)]
+    external_id: Option<ExternalId>,
+    /// Pairs that mean something to another system.
+    #[serde(default)]
+    metadata: Metadata,
 }
 
 /// Place an order for a member
@@ -171,7 +189,7 @@ struct OrderIn {
         (status = 201, description = "Placed", body = OrderOut),
         (status = 202, description = "Paid has not answered yet; the order is `processing`", body = OrderOut),
         (status = 402, description = "`credit_declined`: Paid does not cover the amount; nothing is placed"),
-        (status = 409, description = "`paid_not_available` with reasons"),
+        (status = 409, description = "`paid_not_available` with reasons; `external_id_taken`"),
         (status = 502, description = "`provider_auth_failed`, `provider_rejected_request`"),
         (status = 503, description = "`provider_unavailable`: nothing was sent"),
     )
@@ -192,6 +210,9 @@ async fn create_order(
         admin.require(Scope::PaymentsWrite)?;
     }
     notes::check(Some(&new.note), Some(&new.internal_note))?;
+    let mut faults = Faults::new();
+    new.metadata.check(&mut faults);
+    faults.into_result()?;
     let (terms, not_on_paid) = {
         let conn = app.db().await?;
         let terms = checkout::terms(admin.store, new.member_id, &conn).await?;
@@ -208,6 +229,10 @@ async fn create_order(
         not_on_paid,
         note: new.note,
         internal_note: new.internal_note,
+        attached: Attachment {
+            external_id: new.external_id,
+            metadata: new.metadata,
+        },
         expected_total: None,
         actor: admin.actor.clone(),
     };
@@ -277,6 +302,13 @@ struct OrderPatch {
     update_paid_amount: Option<bool>,
     /// Another method than Paid, after the payment was cancelled or failed.
     payment_method: Option<PaymentMethod>,
+    /// Its id in another system, unique in the store.
+    #[serde(deserialize_with = "attachment::named")]
+    #[schema(value_type = Option<ExternalId>)]
+    external_id: Option<Option<ExternalId>>,
+    /// Pairs that mean something to another system.
+    #[serde(deserialize_with = "attachment::named")]
+    metadata: Option<MetadataChange>,
 }
 
 /// Change an order
@@ -292,7 +324,7 @@ struct OrderPatch {
         (status = 200, description = "Changed", body = OrderOut),
         (status = 202, description = "Paid has not answered yet; the order is as before", body = OrderOut),
         (status = 402, description = "`credit_declined`: Paid does not cover the higher amount; nothing is changed"),
-        (status = 409, description = "`payment_not_unconfirmed`, `payment_operation_in_progress`"),
+        (status = 409, description = "`payment_not_unconfirmed`, `payment_operation_in_progress`, `external_id_taken`"),
         (status = 501, description = "`not_supported_by_provider`: the amount cannot be changed at Paid"),
         (status = 502, description = "`provider_auth_failed`, `provider_rejected_request`"),
     )
@@ -315,6 +347,10 @@ async fn update_order(
         handling_status: patch.handling_status,
         update_paid_amount: patch.update_paid_amount,
         payment_method: patch.payment_method,
+        attached: AttachmentChange {
+            external_id: patch.external_id,
+            metadata: patch.metadata,
+        },
     };
     let ticket = Ticket::none();
     Ok(acted(

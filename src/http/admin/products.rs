@@ -4,11 +4,12 @@ use crate::http::operation::Registry;
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::app::App;
-use crate::db::product::{self, Product};
-use crate::domain::{ProductId, Yen};
+use crate::db::product::{self, Filter, Product};
+use crate::domain::{Attachment, ExternalId, Metadata, ProductId, Yen};
 use crate::error::{Error, OrNotFound as _};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::{OrdersRead, ProductsWrite};
@@ -17,8 +18,8 @@ use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::once::{Begun, Once, Ticket};
 use crate::http::operation::operations;
 use crate::http::page::PageParams;
-use crate::http::path::Id;
-use crate::http::query::{Listing, NoFilter};
+use crate::http::path::{Id, Name};
+use crate::http::query::Listing;
 use crate::workflows::product::{self as products, Offer};
 
 /// The routes.
@@ -29,6 +30,7 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
         create_product,
         get_product,
         update_product,
+        put_product,
         delete_product
     );
 }
@@ -51,10 +53,18 @@ pub struct ProductIn {
     tax_rate: i16,
     /// On sale; `true` where absent.
     #[serde(default = "yes")]
+    #[schema(default = true)]
     active: bool,
     /// May be bought on deferred payment; `true` where absent.
     #[serde(default = "yes")]
+    #[schema(default = true)]
     paid_allowed: bool,
+    /// Its id in another system, unique in the store.
+    #[serde(default)]
+    external_id: Option<ExternalId>,
+    /// Pairs that mean something to another system.
+    #[serde(default)]
+    metadata: Metadata,
 }
 
 fn yes() -> bool {
@@ -68,8 +78,8 @@ pub struct ProductOut {
     id: ProductId,
     #[serde(flatten)]
     product: ProductIn,
-    created_at: chrono::DateTime<chrono::Utc>,
-    updated_at: chrono::DateTime<chrono::Utc>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
 }
 
 /// A page of products.
@@ -91,6 +101,10 @@ impl From<ProductIn> for Offer {
             tax_rate: product.tax_rate,
             active: product.active,
             paid_allowed: product.paid_allowed,
+            attached: Attachment {
+                external_id: product.external_id,
+                metadata: product.metadata,
+            },
         }
     }
 }
@@ -104,6 +118,8 @@ impl From<&Product> for ProductIn {
             tax_rate: product.tax_rate,
             active: product.active,
             paid_allowed: product.paid_allowed,
+            external_id: product.external_id.clone(),
+            metadata: product.metadata.0.clone(),
         }
     }
 }
@@ -119,23 +135,47 @@ impl From<Product> for ProductOut {
     }
 }
 
+/// Which products are wanted.
+#[derive(Clone, Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+struct ProductFilter {
+    /// Its id in another system.
+    external_id: Option<ExternalId>,
+    /// Changed on this day in Japan or later, or at this time or later.
+    #[serde(deserialize_with = "crate::http::query::from")]
+    #[param(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$", example = "2026-11-24")]
+    updated_from: Option<DateTime<Utc>>,
+}
+
+impl From<ProductFilter> for Filter {
+    fn from(filter: ProductFilter) -> Self {
+        Self {
+            active_only: false,
+            external_id: filter.external_id,
+            updated_from: filter.updated_from,
+        }
+    }
+}
+
 /// List products, newest first
 #[utoipa::path(
     get,
     path = "/products",
     tag = "products",
-    params(PageParams),
+    params(PageParams, ProductFilter),
     responses((status = 200, description = "A page of products", body = ProductList))
 )]
 async fn list_products(
     admin: Admin<OrdersRead>,
-    query: Listing<NoFilter>,
+    query: Listing<ProductFilter>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let (page, conn) = (query.page, app.db().await?);
+    let Listing { page, filter } = query;
+    let (filter, conn) = (Filter::from(filter), app.db().await?);
     let mut rows = product::list(
         admin.store,
-        false,
+        &filter,
         page.after.map(ProductId),
         page.probe(),
         &conn,
@@ -143,7 +183,7 @@ async fn list_products(
     .await?;
     let next_cursor = page.cut(&mut rows, |row| row.id.0);
     let total = page
-        .total(product::count(admin.store, false, &conn))
+        .total(product::count(admin.store, &filter, &conn))
         .await?;
     let data = rows.into_iter().map(ProductOut::from).collect();
     Ok(HttpResponse::Ok().json(ProductList {
@@ -161,7 +201,7 @@ async fn list_products(
     request_body = ProductIn,
     responses(
         (status = 201, description = "Created", body = ProductOut),
-        (status = 409, description = "`number_taken`: another product has the code"),
+        (status = 409, description = "`number_taken`: another product has the code; `external_id_taken`"),
     )
 )]
 async fn create_product(
@@ -209,7 +249,7 @@ async fn get_product(
     request_body = ProductIn,
     responses(
         (status = 200, description = "Changed", body = ProductOut),
-        (status = 409, description = "`number_taken`: another product has the code"),
+        (status = 409, description = "`number_taken`: another product has the code; `external_id_taken`"),
     )
 )]
 async fn update_product(
@@ -225,6 +265,47 @@ async fn update_product(
         |before: &Product| merge_patch(&ProductIn::from(before), patch).map(|after| after.into());
     let product = products::change(&app, id.0, &context, wanted).await?;
     Ok(HttpResponse::Ok().versioned(product.version, ProductOut::from(product)))
+}
+
+/// Create or replace the product that another system knows by an id
+///
+/// Fields that are absent get their defaults. Asked again, it changes nothing more: no `Idempotency-Key` is needed.
+#[utoipa::path(
+    put,
+    path = "/products/by-external-id/{external_id}",
+    tag = "products",
+    params(("external_id" = ExternalId, Path, description = "Its id in the other system, percent-encoded")),
+    request_body = ProductIn,
+    responses(
+        (status = 200, description = "Replaced", body = ProductOut),
+        (status = 201, description = "Created", body = ProductOut),
+        (status = 409, description = "`number_taken`: another product has the code"),
+    )
+)]
+async fn put_product(
+    admin: Admin<ProductsWrite>,
+    Name(external_id): Name<ExternalId>,
+    if_match: IfMatch,
+    Body(product): Body<ProductIn>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    is_the_same(product.external_id.as_ref(), &external_id)?;
+    let ticket = Ticket::none();
+    let context = admin.context(&if_match, &ticket);
+    let (product, is_new) = products::put(&app, &external_id, product.into(), &context).await?;
+    if is_new {
+        return Ok(created(product));
+    }
+    Ok(HttpResponse::Ok().versioned(product.version, ProductOut::from(product)))
+}
+
+/// An id that is named twice is the same.
+pub(super) fn is_the_same(named: Option<&ExternalId>, of: &ExternalId) -> Result<(), Error> {
+    let message = "It differs from the one in the address.";
+    if named.is_none_or(|named| named == of) {
+        return Ok(());
+    }
+    Err(Error::invalid("/external_id", "invalid_value", message))
 }
 
 /// Remove a product

@@ -229,10 +229,16 @@ fn shape_object(side: Side, object: &mut Map<String, Value>) {
         match side {
             Side::Body => {}
             Side::Patch if required.contains(name) => {}
-            Side::Patch => allow_null(property),
+            Side::Patch => {
+                if are_pairs(property) {
+                    property.insert("$ref".into(), "#/components/schemas/MetadataPatch".into());
+                }
+                allow_null(property);
+            }
             Side::Answer if left_away => forbid_null(property),
             Side::Answer => {
-                if is_nullable(property) || default.is_some_and(|default| !default.is_null()) {
+                let filled = default.is_some_and(|default| !default.is_null());
+                if is_nullable(property) || filled || are_pairs(property) {
                     required.insert(name.clone());
                 }
             }
@@ -253,6 +259,12 @@ fn shape_object(side: Side, object: &mut Map<String, Value>) {
             required.into_iter().collect::<Vec<_>>().into(),
         );
     }
+}
+
+/// Are these the pairs that another system attached? They are always told, and a patch takes single ones away.
+fn are_pairs(property: &Map<String, Value>) -> bool {
+    let schema = property.get("$ref").and_then(Value::as_str);
+    schema.is_some_and(|schema| schema.ends_with("/Metadata"))
 }
 
 fn names(value: Option<&Value>) -> BTreeSet<String> {

@@ -15,7 +15,7 @@ use crate::db::order::{self, Filter, OrderBuyer, OrderShown, OrderView};
 use crate::domain::member::PaymentMethod;
 use crate::domain::order::{CartLine, MAX_LINES, OrderLine, Totals};
 use crate::domain::payment::{HandlingStatus, PaymentStatus};
-use crate::domain::{OrderId, Yen};
+use crate::domain::{Attachment, OrderId, Yen};
 use crate::error::{Error, OrNotFound};
 use crate::http::auth::Buyer;
 use crate::http::body::Body;
@@ -141,6 +141,7 @@ async fn create_order(
         not_on_paid: cart.not_on_paid,
         note,
         internal_note: String::new(),
+        attached: Attachment::default(),
         expected_total,
         actor: buyer.actor(),
     };

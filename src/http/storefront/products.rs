@@ -5,7 +5,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 
 use crate::app::App;
-use crate::db::product::{self, Product};
+use crate::db::product::{self, Filter, Product};
 use crate::domain::{ProductId, Yen};
 use crate::error::Error;
 use crate::http::auth::Shopper;
@@ -76,9 +76,13 @@ async fn list_products(
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let (page, conn) = (query.page, app.db().await?);
+    let on_sale = Filter {
+        active_only: true,
+        ..Filter::default()
+    };
     let mut rows = product::list(
         shopper.store,
-        true,
+        &on_sale,
         page.after.map(ProductId),
         page.probe(),
         &conn,
@@ -86,7 +90,7 @@ async fn list_products(
     .await?;
     let next_cursor = page.cut(&mut rows, |row| row.id.0);
     let total = page
-        .total(product::count(shopper.store, true, &conn))
+        .total(product::count(shopper.store, &on_sale, &conn))
         .await?;
     let data = rows.into_iter().map(OnSaleOut::from).collect();
     Ok(HttpResponse::Ok().json(OnSaleList {

@@ -14,7 +14,7 @@ use crate::db::{operation, paid_settings, session};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::events::EventType;
 use crate::domain::member::{MemberAction, PaymentMethod, Profile, check_number, fold_email};
-use crate::domain::{Faults, MemberId, PaidKey, SessionId};
+use crate::domain::{AttachmentChange, Faults, MemberId, PaidKey, SessionId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::workflows::application;
 use crate::workflows::context::Context;
@@ -32,6 +32,8 @@ pub struct Change {
     pub application_status: Option<ApplicationStatus>,
     /// Once, for a member that was never submitted.
     pub customer_number: Option<PaidKey>,
+    /// What other systems attach.
+    pub attached: AttachmentChange,
     /// The session that another e-mail address leaves open: that of the member itself. All others end.
     pub kept_session: Option<SessionId>,
 }
@@ -108,6 +110,8 @@ fn set_profile(member: &mut Member, edit: &Change) -> Result<(), Error> {
         member.payment_methods.sort_unstable();
         member.payment_methods.dedup();
     }
+    let attached = edit.attached.of(member.attached(), &mut faults);
+    member.attach(attached);
     Ok(faults.into_result()?)
 }
 
@@ -203,6 +207,8 @@ pub(super) fn changes(before: &Member, after: &Member) -> Vec<NewEvent> {
             before.customer_number != after.customer_number,
             "paid.customer_number",
         ),
+        (before.external_id != after.external_id, "external_id"),
+        (before.metadata != after.metadata, "metadata"),
     ] {
         fields.extend(changed.then(|| name.to_owned()));
     }

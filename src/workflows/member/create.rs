@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::change::{Change, change};
 use super::rules::{owned_by_paid, taken};
 use crate::app::App;
 use crate::db::application::Application;
@@ -24,11 +25,12 @@ use crate::domain::application::{
 };
 use crate::domain::events::EventType;
 use crate::domain::member::{MemberStatus, PaymentMethod, Profile, check_number, fold_email};
-use crate::domain::{Faults, MemberId, PaidKey, StoreId};
+use crate::domain::{Attachment, ExternalId, Faults, MemberId, PaidKey, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::passwords;
 use crate::workflows::application;
 use crate::workflows::context::Context;
+use crate::workflows::upsert;
 
 /// How often a drawn number may turn out to be an admin's own choice.
 const DRAWS: usize = 100;
@@ -46,6 +48,8 @@ pub struct NewMember {
     pub application_status: Option<ApplicationStatus>,
     /// A link at Paid that the shop brought along.
     pub customer_number: Option<PaidKey>,
+    /// What other systems attach.
+    pub attached: Attachment,
 }
 
 /// A member as it registers.
@@ -76,6 +80,7 @@ pub async fn create(app: &App, mut new: NewMember, context: &Context<'_>) -> Res
     if let Some(number) = &new.number {
         check_number(number, &mut faults);
     }
+    new.attached.metadata.check(&mut faults);
     faults.into_result()?;
     let status = new.application_status.unwrap_or(ApplicationStatus::None);
     if !ApplicationStatus::None.may_be_set_by_hand(status) {
@@ -103,6 +108,28 @@ pub async fn create(app: &App, mut new: NewMember, context: &Context<'_>) -> Res
     Err(anyhow::anyhow!("no free member number was found").into())
 }
 
+/// The member that another system knows by an id: made as `new` where there is none, else changed by `edit`; and whether there
+/// was none. See *What another system puts is there once* in docs/rules.md.
+pub async fn put(
+    app: &App,
+    external_id: &ExternalId,
+    mut new: NewMember,
+    context: &Context<'_>,
+    edit: impl Fn(&Member) -> Result<Change, Error> + Send + Sync,
+) -> Result<(Member, bool), Error> {
+    new.attached.external_id = Some(external_id.clone());
+    let (store, new, edit) = (context.store, &new, &edit);
+    upsert::put(
+        async || Ok(member::named_elsewhere(store, external_id, &*app.db().await?).await?),
+        async || {
+            context.check_absent()?;
+            create(app, new.clone(), context).await
+        },
+        async |id| change(app, id, context, edit).await,
+    )
+    .await
+}
+
 async fn write(
     app: &App,
     new: &NewMember,
@@ -122,6 +149,7 @@ async fn write(
     member.application.status = new.application_status.unwrap_or(ApplicationStatus::None);
     member.number_imported = new.customer_number.is_some();
     member.customer_number = new.customer_number.clone();
+    member.attach(new.attached.clone());
     member::insert(&member, conn).await.map_err(taken)?;
     context.ticket.record(member.id.0, conn).await?;
     context
@@ -154,6 +182,8 @@ pub(super) fn fresh(
         created_at: now,
         updated_at: now,
         deleted_at: None,
+        external_id: None,
+        metadata: Json::default(),
     }
 }
 

@@ -11,7 +11,7 @@ mod rules;
 mod verify_email;
 
 pub use change::{Change, OwnProof, act, change, change_own};
-pub use create::{NewMember, Registration, create, register, resume};
+pub use create::{NewMember, Registration, create, put, register, resume};
 pub use intake::read as read_file;
 pub use password::{ask_for_new_password, confirm_password, make_password_token, set_password};
 pub use remove::remove;

@@ -50,6 +50,9 @@ pub(super) fn taken(error: diesel::result::Error) -> Error {
         Some("members_store_id_number_key") => {
             Code::NumberTaken.because("Another member of this store has this number.")
         }
+        Some("members_external_id") => {
+            Code::ExternalIdTaken.because("Another member of this store has this external id.")
+        }
         Some("members_customer_number") => Code::NumberTaken
             .because("Another member of this store has this customer number at Paid."),
         _ => error.into(),

@@ -12,7 +12,7 @@ use crate::domain::member::PaymentMethod;
 use crate::domain::operation::{OrderEdit, SalePlan};
 use crate::domain::order::OrderLine;
 use crate::domain::payment::{HandlingStatus, PaymentAction, PaymentStatus};
-use crate::domain::{OrderId, Yen};
+use crate::domain::{AttachmentChange, Faults, OrderId, Yen};
 use crate::error::{Code, Error};
 use crate::workflows::context::Context;
 use crate::workflows::payment::answer::{Progress, finish};
@@ -42,6 +42,8 @@ pub struct Edit {
     pub update_paid_amount: Option<bool>,
     /// Another method.
     pub payment_method: Option<PaymentMethod>,
+    /// What other systems attach.
+    pub attached: AttachmentChange,
 }
 
 /// Edits an order. Where the amount at Paid is to follow, both sides change or neither does.
@@ -83,10 +85,14 @@ impl Editing<'_> {
         let order = &mut decided.after.order;
         order.payment_method = self.method()?;
         if let Some((payment, amount)) = self.amount_to_change(content_changes, &edited)? {
+            self.check_nothing_attached()?;
             decided.then = Then::Ask(self.amend(payment, amount, edited)?);
             return Ok(decided);
         }
         order.take_on(edited);
+        let mut faults = Faults::new();
+        order.attach(self.edit.attached.of(order.attached(), &mut faults));
+        faults.into_result()?;
         let data = json!({
             "changed": self.changed(content_changes),
             "total": order.total,
@@ -98,6 +104,20 @@ impl Editing<'_> {
             .events
             .push(NewEvent::new(EventType::OrderChanged, subject, data));
         Ok(decided)
+    }
+
+    /// Both sides change or neither does, and what is attached is on neither.
+    fn check_nothing_attached(&self) -> Result<(), Error> {
+        let mut faults = Faults::new();
+        let message = "The amount at Paid is changed by this request: attach it by another one.";
+        let AttachmentChange {
+            external_id,
+            metadata,
+        } = &self.edit.attached;
+        let code = "not_together";
+        faults.check(external_id.is_none(), "/external_id", code, message);
+        faults.check(metadata.is_none(), "/metadata", code, message);
+        Ok(faults.into_result()?)
     }
 
     fn order(&self) -> &Order {
@@ -199,6 +219,8 @@ impl Editing<'_> {
             (self.edit.internal_note.is_some(), "internal_note"),
             (self.edit.handling_status.is_some(), "handling_status"),
             (self.edit.payment_method.is_some(), "payment_method"),
+            (self.edit.attached.external_id.is_some(), "external_id"),
+            (self.edit.attached.metadata.is_some(), "metadata"),
         ];
         fields
             .into_iter()

@@ -24,7 +24,7 @@ use crate::domain::member::{MemberStatus, PaymentMethod};
 use crate::domain::operation::{OperationState, SalePlan};
 use crate::domain::order::{OrderContent, Totals, order_number};
 use crate::domain::payment::{HandlingStatus, PaymentStatus};
-use crate::domain::{MemberId, OrderId, PaidKey, Reason, StoreId, Yen};
+use crate::domain::{Attachment, MemberId, OrderId, PaidKey, Reason, StoreId, Yen};
 use crate::error::{Code, Error, OrNotFound};
 use crate::paid::{self, CreditAnswer, ReportedStatus, StatusAnswer};
 use crate::workflows::application::reported;
@@ -48,6 +48,8 @@ pub struct NewOrder {
     pub note: String,
     /// The shop's note.
     pub internal_note: String,
+    /// What other systems attach.
+    pub attached: Attachment,
     /// What the buyer was shown.
     pub expected_total: Option<Yen>,
     /// Who places it.
@@ -174,6 +176,8 @@ fn draft(
         discarded_at: None,
         version: 1,
         updated_at: now,
+        external_id: new.attached.external_id.clone(),
+        metadata: Json(new.attached.metadata.clone()),
     }
 }
 

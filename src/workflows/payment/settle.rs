@@ -378,6 +378,8 @@ impl<'a> SaleSettlement<'a> {
             self.event(EventType::PaymentFailed, json!({ "codes": codes }));
         } else {
             self.order.discarded_at = Some(self.now);
+            // It was never placed, and whoever tries again may name the next one so.
+            self.order.external_id = None;
         }
         let member = self.order.member_id;
         let total = self.order.total;

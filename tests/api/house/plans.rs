@@ -180,6 +180,8 @@ fn looks(app: &TestApp, buyer: &Client, member: MemberId, order: &str, job: &str
         "q=%E6%A0%AA%E5%BC%8F&include_total=true".into(),
         "q=a1230@".into(),
         "q=%E6%A0%AA%E5%BC%8F&payment_status=unconfirmed".into(),
+        "external_id=ERP-1&include_total=true".into(),
+        format!("updated_from={today}&include_total=true"),
     ] {
         looks.push(Asked::get(&admin, &format!("/v1/admin/orders?{query}")));
     }
@@ -199,6 +201,8 @@ fn looks(app: &TestApp, buyer: &Client, member: MemberId, order: &str, job: &str
         "q=a1230@&include_total=true".into(),
         "q=%E5%95%86%E4%BC%9A&include_total=true".into(),
         "q=%E5%95%86%E4%BC%9A&status=pending_approval".into(),
+        "external_id=ERP-1&include_total=true".into(),
+        format!("updated_from={today}&include_total=true"),
     ] {
         looks.push(Asked::get(&admin, &format!("/v1/admin/members?{query}")));
     }
@@ -220,6 +224,8 @@ fn looks(app: &TestApp, buyer: &Client, member: MemberId, order: &str, job: &str
         format!("/v1/admin/jobs/{job}/items?include_total=true"),
         format!("/v1/admin/jobs/{job}/items?outcome=refused"),
         "/v1/admin/products?include_total=true".into(),
+        "/v1/admin/products?external_id=ERP-1&include_total=true".into(),
+        format!("/v1/admin/products?updated_from={today}&include_total=true"),
         "/v1/admin/settings/paid".into(),
         "/v1/admin/settings/store".into(),
     ] {

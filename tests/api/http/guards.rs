@@ -372,6 +372,10 @@ async fn every_path_hides_the_rows_of_another_store() {
         let Some((before, after)) = path.split_once('{') else {
             continue;
         };
+        // Names a row by an id of the caller's: one of his own store, or a new one.
+        if before.ends_with("/by-external-id/") {
+            continue;
+        }
         let path = format!("{before}{id}{}", after.split_once('}').unwrap().1);
         for method in methods.as_object().unwrap().keys() {
             let method: Method = method.to_uppercase().parse().unwrap();

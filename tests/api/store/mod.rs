@@ -1,5 +1,6 @@
 //! What a store sets, sells and looks at: a file per resource, as in `src/http/admin/`.
 
+mod attachments;
 mod audit;
 mod client_keys;
 mod clients;

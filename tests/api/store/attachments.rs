@@ -235,6 +235,13 @@ async fn a_put_that_cannot_be_meant_so_changes_nothing() {
             .await
             .problem(404, "not_found");
     }
+    // No other address takes what an id may look like.
+    for name in ["approve", "paid", "by-external-id"] {
+        let path = format!("{MEMBERS}/by-external-id/{name}");
+        let body = company(&format!("{name}@erp.example"));
+        let put = admin.put(&path, body).await.expect(201).body;
+        assert_eq!(put["external_id"], name);
+    }
     let store = app.another_store().await;
     let elsewhere = app.admin_of(&store, &kakeuri::domain::permissions::Role::Owner.scopes());
     elsewhere.put(&path, tea("TEA-1")).await.expect(201);

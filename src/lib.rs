@@ -5,7 +5,7 @@
 //! | [`domain`] | decides: amounts, states, who may do what; pure |
 //! | [`db`] | PostgreSQL: one file per table |
 //! | [`paid`] | the client of Paid, and what its answers mean |
-//! | [`member_csv`] | members as CSV; pure |
+//! | [`csv`] | members as CSV; pure |
 //! | [`workflows`] | use cases: what changes more than one table, asks Paid, or must survive a crash |
 //! | [`http`] | the only place that knows actix |
 //! | [`worker`] | the loop that drives on what is due |
@@ -22,13 +22,13 @@ pub mod app;
 pub mod clock;
 pub mod config;
 pub mod crypto;
+pub mod csv;
 pub mod db;
 pub mod demo;
 pub mod egress;
 pub mod error;
 pub mod holding;
 pub mod http;
-pub mod member_csv;
 pub mod paid;
 pub mod passwords;
 pub mod public_keys;

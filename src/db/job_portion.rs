@@ -126,9 +126,9 @@ WITH held AS (
         SELECT number FROM job_portions AS free
         WHERE free.store_id = jobs.store_id AND free.job_id = jobs.id AND free.done_at IS NULL
             AND free.next_try_at <= $1 AND (free.lease_until IS NULL OR free.lease_until <= $1)
-        ORDER BY free.number LIMIT CASE WHEN jobs.kind = 'member_import' THEN 1 ELSE $4 END
+        ORDER BY free.number LIMIT CASE WHEN jobs.kind IN ('member_import', 'product_import') THEN 1 ELSE $4 END
     ) AS portion
-    WHERE jobs.state IN ('queued', 'running') AND NOT (jobs.kind = 'member_import' AND EXISTS (
+    WHERE jobs.state IN ('queued', 'running') AND NOT (jobs.kind IN ('member_import', 'product_import') AND EXISTS (
         SELECT FROM job_portions AS earlier
         WHERE earlier.store_id = jobs.store_id AND earlier.job_id = jobs.id AND earlier.done_at IS NULL
             AND (earlier.number < portion.number OR earlier.lease_until > $1)

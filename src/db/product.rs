@@ -10,7 +10,7 @@ use super::schema::products;
 use crate::domain::{ExternalId, Metadata, ProductId, StoreId, Yen};
 
 /// A product.
-#[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = products, treat_none_as_null = true)]
 pub struct Product {
     pub store_id: StoreId,
@@ -39,6 +39,48 @@ pub async fn insert(product: &Product, conn: &mut AsyncPgConnection) -> QueryRes
         .execute(conn)
         .await
         .map(drop)
+}
+
+/// Creates many products, as many as a statement has room for.
+pub async fn insert_many(products: &[Product], conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    for some in products.chunks(1000) {
+        diesel::insert_into(products::table)
+            .values(some)
+            .execute(conn)
+            .await?;
+    }
+    Ok(())
+}
+
+/// The products that any of these names belongs to. With `lock` they are locked until the transaction ends, in the order of
+/// their ids.
+pub async fn named(
+    store: StoreId,
+    codes: &[&str],
+    external_ids: &[ExternalId],
+    lock: bool,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<Vec<Product>> {
+    let of_store = products::table.filter(products::store_id.eq(store));
+    // Two index scans; with OR between them the planner may read the whole table.
+    let ids = of_store
+        .filter(products::code.eq_any(codes))
+        .select(products::id)
+        .union(
+            of_store
+                .filter(products::external_id.eq_any(external_ids))
+                .select(products::id),
+        );
+    let ids: Vec<ProductId> = ids.load(conn).await?;
+    let query = of_store
+        .filter(products::id.eq_any(ids))
+        .order(products::id.asc())
+        .select(Product::as_select());
+    if lock {
+        query.for_update().load(conn).await
+    } else {
+        query.load(conn).await
+    }
 }
 
 /// The product with this id.

@@ -2,6 +2,7 @@
 
 use chrono::{NaiveDate, TimeDelta};
 
+use super::Fault;
 use super::permissions::Scope;
 
 /// How long a job that has ended can be looked at.
@@ -23,6 +24,8 @@ text_enum! {
         PaymentConfirm = "payment_confirm" ("一括売上確定", "confirmation of payments"),
         /// Takes the rows of a CSV file over (会員CSV取込).
         MemberImport = "member_import" ("会員CSV取込", "import of members"),
+        /// Takes the rows of a CSV file over (商品CSV取込).
+        ProductImport = "product_import" ("商品CSV取込", "import of products"),
     }
 }
 
@@ -34,6 +37,7 @@ impl JobKind {
                 Scope::MembersWrite
             }
             Self::PaymentRefresh | Self::PaymentConfirm => Scope::PaymentsWrite,
+            Self::ProductImport => Scope::ProductsWrite,
         }
     }
 
@@ -44,7 +48,7 @@ impl JobKind {
             Self::MemberSubmission => 4,
             Self::PaymentConfirm => 48,
             Self::MemberRefresh | Self::PaymentRefresh => batch * 10,
-            Self::MemberImport => 1000,
+            Self::MemberImport | Self::ProductImport => 1000,
         }
     }
 }
@@ -70,6 +74,13 @@ pub enum Task {
         /// Either every row is taken over or none.
         atomic: bool,
     },
+    /// See [`JobKind::ProductImport`].
+    ProductImport {
+        /// The file is only checked.
+        dry_run: bool,
+        /// Either every row is taken over or none.
+        atomic: bool,
+    },
 }
 
 impl Task {
@@ -81,6 +92,7 @@ impl Task {
             Self::PaymentRefresh => JobKind::PaymentRefresh,
             Self::PaymentConfirm { .. } => JobKind::PaymentConfirm,
             Self::MemberImport { .. } => JobKind::MemberImport,
+            Self::ProductImport { .. } => JobKind::ProductImport,
         }
     }
 
@@ -97,6 +109,10 @@ impl Task {
                 dry_run: options.dry_run?,
                 atomic: options.atomic?,
             },
+            JobKind::ProductImport => Self::ProductImport {
+                dry_run: options.dry_run?,
+                atomic: options.atomic?,
+            },
         })
     }
 }
@@ -109,13 +125,28 @@ impl From<Task> for JobOptions {
                 fixed_on: Some(fixed_on),
                 ..Self::default()
             },
-            Task::MemberImport { dry_run, atomic } => Self {
-                dry_run: Some(dry_run),
-                atomic: Some(atomic),
-                ..Self::default()
-            },
+            Task::MemberImport { dry_run, atomic } | Task::ProductImport { dry_run, atomic } => {
+                Self {
+                    dry_run: Some(dry_run),
+                    atomic: Some(atomic),
+                    ..Self::default()
+                }
+            }
         }
     }
+}
+
+/// What a row of a file comes to.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum RowVerdict<I> {
+    /// It makes this one.
+    Creates(I),
+    /// It changes this one.
+    Changes(I),
+    /// This one is already as the row says.
+    LeavesAlone(I),
+    /// Something is wrong with it; the one that it is about, where it is clear which is meant.
+    Refused(Option<I>, Vec<Fault>),
 }
 
 /// The options of a [`Task`] as they are stored and shown. Absent where it does not matter to the kind of job.

@@ -1,5 +1,8 @@
 //! The price list: what a product may be, and each change with its line in the log.
 
+pub mod import;
+
+use chrono::{DateTime, Utc};
 use diesel_async::AsyncConnection as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -74,6 +77,24 @@ impl Offer {
         Ok(tidy)
     }
 
+    fn into_new(self, store: StoreId, now: DateTime<Utc>) -> Product {
+        Product {
+            store_id: store,
+            id: ProductId::new(),
+            code: self.code,
+            name: self.name,
+            unit_price: self.unit_price,
+            tax_rate: self.tax_rate,
+            active: self.active,
+            paid_allowed: self.paid_allowed,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+            external_id: self.attached.external_id,
+            metadata: Json(self.attached.metadata),
+        }
+    }
+
     fn put_on(self, product: &mut Product) {
         product.code = self.code;
         product.name = self.name;
@@ -99,22 +120,8 @@ pub async fn resume(app: &App, store: StoreId, made: Uuid) -> Result<Option<Prod
 /// # Errors
 /// 422, or 409 `number_taken`.
 pub async fn create(app: &App, offer: Offer, context: &Context<'_>) -> Result<Product, Error> {
-    let (offer, now) = (offer.checked()?, app.clock.now());
-    let product = Product {
-        store_id: context.store,
-        id: ProductId::new(),
-        code: offer.code,
-        name: offer.name,
-        unit_price: offer.unit_price,
-        tax_rate: offer.tax_rate,
-        active: offer.active,
-        paid_allowed: offer.paid_allowed,
-        version: 1,
-        created_at: now,
-        updated_at: now,
-        external_id: offer.attached.external_id,
-        metadata: Json(offer.attached.metadata),
-    };
+    let now = app.clock.now();
+    let product = offer.checked()?.into_new(context.store, now);
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         product::insert(&product, conn).await.map_err(taken)?;

@@ -7,6 +7,7 @@ use actix_web::web::Data;
 use super::jobs::{JobOut, accepted};
 use super::members::MemberFilter;
 use crate::app::App;
+use crate::csv::{Column, CsvEncoding, CsvLanguage, Exported, Writer};
 use crate::db::member::{self, Filter, InFile};
 use crate::domain::job::Task;
 use crate::domain::{MemberId, StoreId};
@@ -18,8 +19,7 @@ use crate::http::once::{Begun, Once};
 use crate::http::operation::operations;
 use crate::http::query::{Named, Params, Parts};
 use crate::http::spool::CsvBody;
-use crate::member_csv::{CsvEncoding, CsvLanguage, Exported, Writer};
-use crate::workflows::{job, member as members};
+use crate::workflows::job;
 
 /// The routes.
 pub fn routes(registry: &mut Registry<'_, '_>) {
@@ -136,13 +136,13 @@ fn shown(row: &InFile) -> Exported<'_> {
 #[derive(Clone, Copy, Debug, Default, serde::Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
-struct ImportOptions {
+pub(super) struct ImportOptions {
     /// Only checks the file: an item says what would become of its row.
     #[param(default = false)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// Takes over every row or none.
     #[param(default = false)]
-    atomic: bool,
+    pub(super) atomic: bool,
 }
 
 /// Import members from a CSV file (会員CSV取込)
@@ -184,7 +184,7 @@ async fn import_members(
         said_shift_jis,
         room: _room,
     } = body;
-    let chunks = members::read_file(file, said_shift_jis).await?;
+    let chunks = job::read_file::<Column>(file, said_shift_jis).await?;
     let task = Task::MemberImport { dry_run, atomic };
     Ok(accepted(
         job::accept_import(&app, task, chunks, &admin.unconditional(&ticket)).await?,

@@ -19,6 +19,7 @@ mod order_out;
 mod orders;
 mod overlap;
 mod payments;
+mod product_files;
 mod products;
 mod reconciliation;
 mod second_factor;
@@ -66,6 +67,7 @@ fn resources(registry: &mut Registry<'_, '_>) {
     clients::routes(registry);
     webhooks::routes(registry);
     webhook_deliveries::routes(registry);
+    product_files::routes(registry);
     products::routes(registry);
     bulk_payments::routes(registry);
     // Before the orders, whose ids stand where its name stands.

@@ -8,6 +8,7 @@ use super::member_files::FileFormat;
 use super::orders::OrderFilter;
 use crate::app::App;
 use crate::clock::japan_time;
+use crate::csv::{OrderCells, Writer};
 use crate::db::order::{self, Filter, OrderShown};
 use crate::domain::order::Totals;
 use crate::domain::{OrderId, StoreId, Yen};
@@ -17,7 +18,6 @@ use crate::http::auth::scopes::OrdersRead;
 use crate::http::export::{self, Export, Pages};
 use crate::http::operation::{Registry, operations};
 use crate::http::query::Parts;
-use crate::member_csv::{OrderCells, Writer};
 
 /// The routes.
 pub fn routes(registry: &mut Registry<'_, '_>) {
@@ -85,7 +85,7 @@ impl Pages for Orders {
     }
 }
 
-/// In the order of [`crate::member_csv::ORDER_COLUMNS`].
+/// In the order of [`crate::csv::ORDER_COLUMNS`].
 fn cells(row: &OrderShown, writer: Writer) -> Result<OrderCells, Error> {
     let (order, payment) = (&row.order, row.payment.as_ref());
     let totals: Totals = order.totals.read().map_err(anyhow::Error::from)?;
@@ -129,5 +129,9 @@ fn cells(row: &OrderShown, writer: Writer) -> Result<OrderCells, Error> {
             .map_or(String::new(), |day| day.to_string()),
         time(payment.and_then(|payment| payment.cancelled_at)),
         time(payment.and_then(|payment| payment.checked_at)),
+        order
+            .external_id
+            .as_ref()
+            .map_or(String::new(), |id| id.as_str().to_owned()),
     ])
 }

@@ -139,7 +139,7 @@ impl From<Product> for ProductOut {
 #[derive(Clone, Debug, Default, serde::Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
-struct ProductFilter {
+pub(super) struct ProductFilter {
     /// Its id in another system.
     external_id: Option<ExternalId>,
     /// Changed on this day in Japan or later, or at this time or later.

@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::dev::HttpServiceFactory;
 use utoipa_actix_web::OpenApiFactory;
 
+use crate::csv::{CsvEncoding, CsvLanguage};
 use crate::domain::application::{ApplicationStatus, BuyerState, Pattern};
 use crate::domain::events::EventType;
 use crate::domain::issuer::{IssuerSubjects, MatchTo};
@@ -19,7 +20,6 @@ use crate::domain::webhook::{DeliveryFailure, DeliveryState, DisabledReason, Web
 use crate::error::Code;
 use crate::http::auth::Stranger;
 use crate::http::operation::Operation;
-use crate::member_csv::{CsvEncoding, CsvLanguage};
 use crate::paid::{codes, meaning};
 use crate::tokens::Audience;
 

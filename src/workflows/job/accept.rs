@@ -7,6 +7,7 @@ use tokio::sync::mpsc::Receiver;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::csv::Chunk;
 use crate::db::event::{self, NewEvent, Subject};
 use crate::db::job::{self, Job};
 use crate::db::json::Json;
@@ -15,7 +16,6 @@ use crate::domain::events::EventType;
 use crate::domain::job::{JobState, Task};
 use crate::domain::{JobId, StoreId};
 use crate::error::{Error, OrNotFound};
-use crate::member_csv::Chunk;
 use crate::workflows::context::Context;
 
 /// Work that is asked for.
@@ -50,7 +50,7 @@ pub async fn accept(app: &App, new: &NewJob, context: &Context<'_>) -> Result<Jo
     Ok(job)
 }
 
-/// Accepts a file of members, whose rows come in chunks; the job has an item for each row.
+/// Accepts a file, whose rows come in chunks; the job has an item for each row.
 ///
 /// # Errors
 /// What `chunks` breaks off with. Nothing is left of the job then.

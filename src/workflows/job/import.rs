@@ -4,15 +4,16 @@
 //! it and repeats nothing.
 
 mod ahead;
-mod rows;
+mod member_rows;
 mod whole;
 
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 
 pub use self::ahead::Ahead;
 use self::ahead::{Found, look};
-use self::rows::{Judged, Mode, Reading, items, rows_of};
+use self::member_rows::{Judged, Reading, rows_of};
 use super::portion::{HeldPortion, conclude};
+use super::rows::{Mode, items, without_item};
 use crate::app::App;
 use crate::db::job::Tally;
 use crate::db::pipeline::{self, Statement};
@@ -21,7 +22,7 @@ use crate::error::Error;
 use crate::workflows::member::import::{Effects, SpokenFor};
 
 /// How often a portion is tried at once when somebody else's change crosses it.
-const TRIES: usize = 3;
+pub(super) const TRIES: usize = 3;
 
 /// Does a claimed portion; of a file that is to be taken over whole, the whole. `ahead` is what was found out about it
 /// before, and then what is begun of the next.
@@ -61,8 +62,8 @@ async fn without_looking_ahead(
     }
 }
 
-/// A member was made or renamed by somebody else between the look and the write.
-fn crossed(error: &Error) -> bool {
+/// A member, or a product, was made or renamed by somebody else between the look and the write.
+pub(super) fn crossed(error: &Error) -> bool {
     use diesel::result::{DatabaseErrorKind, Error as Db};
     let Error::Internal(cause) = error else {
         return false;
@@ -152,13 +153,13 @@ async fn finish(
     conn: &mut AsyncPgConnection,
 ) -> Result<(), Error> {
     let Judged { verdicts, effects } = judged;
-    let items = items(&held.portion, verdicts, mode);
+    let items = items(&held.portion, verdicts, mode, |id| id.0);
     let effects = match mode {
         Mode::Write => effects,
         Mode::Check | Mode::LeaveOut => Effects::default(),
     };
     effects.change(conn).await?;
-    let new_items = rows::without_item(&held.portion, &items, conn).await?;
+    let new_items = without_item(&held.portion, &items, conn).await?;
     let (store, job, actor) = (held.job.store_id, held.job.id, &held.job.actor);
     // The log is written last, as its readers wait from there to the commit.
     let now = app.clock.now();

@@ -10,14 +10,18 @@ mod confirm;
 mod end;
 mod failure;
 mod import;
+mod import_products;
+mod intake;
 mod portion;
 mod refresh;
+mod rows;
 mod schedule;
 mod submit;
 mod work;
 
 pub use accept::{NewJob, accept, accept_import, resume};
 pub use end::{cancel, tidy};
+pub use intake::read as read_file;
 pub use portion::HeldPortion;
 pub use schedule::schedule_due;
 pub use work::{claim_due, run_due, work, work_on};

@@ -39,3 +39,36 @@ pub(super) async fn conclude(
         Ok(job::save(&mut job, conn).await?)
     }
 }
+
+/// Of a file that is taken over whole: ends the job with nothing written where that was asked for. True also where it has
+/// ended already.
+pub(super) async fn is_stopped(
+    app: &App,
+    held: &HeldPortion,
+    conn: &mut AsyncPgConnection,
+) -> Result<bool, Error> {
+    let (store, id) = (held.job.store_id, held.job.id);
+    match job::find(store, id, conn).await?.or_not_found()?.state {
+        JobState::Queued | JobState::Running => Ok(false),
+        JobState::Succeeded | JobState::Failed | JobState::Cancelled => Ok(true),
+        JobState::Cancelling => {
+            let mut job = job::lock(store, id, conn).await?.or_not_found()?;
+            let (actor, now) = (job.actor.clone(), app.clock.now());
+            end(&mut job, JobState::Cancelled, &actor, now, conn).await?;
+            Ok(true)
+        }
+    }
+}
+
+/// To be asked before a file that was taken over whole is committed: meanwhile the lease may have passed for lost and the job
+/// been ended.
+pub(super) async fn still_open(
+    held: &HeldPortion,
+    conn: &mut AsyncPgConnection,
+) -> Result<(), Error> {
+    let job = job::lock(held.job.store_id, held.job.id, conn).await?;
+    if job.or_not_found()?.state.is_open() {
+        return Ok(());
+    }
+    Err(anyhow::anyhow!("the job was ended while its file was taken over").into())
+}

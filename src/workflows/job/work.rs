@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::end::end;
 use super::import::Ahead;
 use super::portion::{HeldPortion, conclude};
-use super::{confirm, import, refresh, submit};
+use super::{confirm, import, import_products, refresh, submit};
 use crate::app::App;
 use crate::db::job::{self, Tally};
 use crate::db::job_item::{self, Item};
@@ -101,6 +101,9 @@ async fn do_portion(app: &App, held: &HeldPortion, ahead: &mut Ahead) -> Result<
         }
         Task::MemberImport { dry_run, atomic } => {
             return import::import(app, held, dry_run, atomic, ahead).await;
+        }
+        Task::ProductImport { dry_run, atomic } => {
+            return import_products::import(app, held, dry_run, atomic).await;
         }
     };
     let conn = &mut *app.db().await?;

@@ -10,7 +10,6 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use diesel_async::AsyncPgConnection;
-use serde::{Deserialize, Serialize};
 
 pub use self::effects::Effects;
 use self::effects::MemberChange;
@@ -19,29 +18,20 @@ use super::change::{changes, email_changed};
 use super::create::{created, fresh};
 use super::rules::{owned_by_paid, set_customer_number, set_status};
 use crate::crypto::MasterKeys;
+use crate::csv::{Column, Columns as _, Row};
 use crate::db::counter::{self, Counted};
 use crate::db::member::{self, Member, Names};
 use crate::db::operation;
 use crate::db::paid_settings::PaidSettings;
 use crate::domain::application::{ApplicationStatus, default_methods};
+use crate::domain::job;
 use crate::domain::member::{Profile, check_number, fold_email};
 use crate::domain::{Fault, Faults, MemberId, PaidKey, StoreId};
 use crate::error::Error;
-use crate::member_csv::{Column, Row};
 use crate::workflows::application;
 
 /// What a row comes to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RowVerdict {
-    /// It makes this member.
-    Creates(MemberId),
-    /// It changes this member.
-    Changes(MemberId),
-    /// The member is already as the row says.
-    LeavesAlone(MemberId),
-    /// Something is wrong with it; the member, where it is clear which is meant.
-    Refused(Option<MemberId>, Vec<Fault>),
-}
+pub type RowVerdict = job::RowVerdict<MemberId>;
 
 /// The names by which these rows call members.
 pub fn names<'a>(rows: impl Iterator<Item = &'a Row>) -> Names {
@@ -63,7 +53,7 @@ pub async fn draw_numbers(
 ) -> Result<Vec<String>, Error> {
     let emails: Vec<String> = rows
         .iter()
-        .filter(|row| row.number.is_none() && row.faults.is_empty())
+        .filter(|row| row.number.is_none() && row.faults().is_empty())
         .filter_map(|row| row.email.as_deref().map(fold_email))
         .collect();
     if emails.is_empty() {

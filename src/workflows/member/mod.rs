@@ -4,7 +4,6 @@
 mod change;
 mod create;
 pub mod import;
-mod intake;
 mod password;
 mod remove;
 mod rules;
@@ -12,7 +11,6 @@ mod verify_email;
 
 pub use change::{Change, OwnProof, act, change, change_own};
 pub use create::{NewMember, Registration, create, put, register, resume};
-pub use intake::read as read_file;
 pub use password::{ask_for_new_password, confirm_password, make_password_token, set_password};
 pub use remove::remove;
 pub use verify_email::{make_email_token, verify_email};

@@ -21,7 +21,7 @@ const FORBIDDEN: [(&str, &[&str]); 13] = [
         ],
     ),
     (
-        "src/member_csv",
+        "src/csv",
         &[
             "crate::db",
             "crate::paid",

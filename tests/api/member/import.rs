@@ -22,13 +22,18 @@ pub fn row(number: &str, email: &str) -> String {
 }
 
 impl TestApp {
-    /// Imports a file; gives the job, and what became of each line.
+    /// Imports a file of members; gives the job, and what became of each line.
     pub async fn import(&self, query: &str, file: &str) -> (Value, Vec<String>) {
         let path = format!("/v1/admin/members/import{query}");
-        let body = Some(("text/csv", file.as_bytes().to_vec()));
+        self.import_at(&path, file.as_bytes()).await
+    }
+
+    /// The same of a file of whatever that address takes.
+    pub async fn import_at(&self, path: &str, file: &[u8]) -> (Value, Vec<String>) {
+        let body = Some(("text/csv", file.to_vec()));
         let job = self
             .admin()
-            .send_raw(Method::POST, &path, body)
+            .send_raw(Method::POST, path, body)
             .await
             .expect(202)
             .text_at("/id");

@@ -7,6 +7,7 @@ mod clients;
 mod demo;
 mod events;
 mod issuers;
+mod product_files;
 mod products;
 pub mod reconciliation;
 mod searches;

@@ -8,13 +8,14 @@
 use diesel_async::AsyncPgConnection;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::rows::{Judged, Mode, Reading, rows_of};
+use super::member_rows::{Judged, Reading, rows_of};
 use crate::app::App;
 use crate::db::job_portion::{self, Portion};
 use crate::db::paid_settings;
 use crate::domain::{JobId, StoreId};
 use crate::error::Error;
 use crate::workflows::job::portion::HeldPortion;
+use crate::workflows::job::rows::Mode;
 use crate::workflows::member::import::SpokenFor;
 
 /// What was begun of the portion that comes next, if anything was.

@@ -9,17 +9,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 
-use super::super::end::end;
-use super::rows::{Judged, Mode, Reading, items, rows_of, without_item};
+use super::member_rows::{Judged, Reading, rows_of};
 use crate::app::App;
-use crate::db::job::{self, Tally};
+use crate::db::job::Tally;
 use crate::db::job_portion::{self, Portion};
 use crate::db::paid_settings::{self, PaidSettings};
 use crate::db::pipeline::{self, Statement};
 use crate::db::{event, job_item};
-use crate::domain::job::JobState;
 use crate::error::{Error, OrNotFound};
-use crate::workflows::job::portion::{HeldPortion, conclude};
+use crate::workflows::job::portion::{HeldPortion, conclude, is_stopped, still_open};
+use crate::workflows::job::rows::{Mode, items, without_item};
 use crate::workflows::member::import::{RowVerdict, SpokenFor};
 
 /// How often what changed meanwhile is judged again at once. After that the file waits, as after any fault of ours.
@@ -154,7 +153,7 @@ impl<'a> File<'a> {
             if !job_portion::lock_ours(&held.portion, conn).await? {
                 return Ok(());
             }
-            if self.is_stopped(conn).await? {
+            if is_stopped(app, held, conn).await? {
                 return Ok(());
             }
             let tally = self.write_outcomes(conn).await?;
@@ -164,41 +163,10 @@ impl<'a> File<'a> {
             for portion in self.portions.values() {
                 job_portion::close(portion, app.clock.now(), conn).await?;
             }
-            // While this was written, the lease may have passed for lost and the job been ended.
-            let job = job::lock(held.job.store_id, held.job.id, conn)
-                .await?
-                .or_not_found()?;
-            if !job.state.is_open() {
-                return Err(Error::from(anyhow::anyhow!(
-                    "the job was ended while its file was taken over"
-                ))
-                .into());
-            }
+            still_open(held, conn).await?;
             Ok(conclude(app, held, tally, conn).await?)
         })
         .await
-    }
-
-    /// Ends the job with nothing written where that was asked for. True also where it has ended already.
-    async fn is_stopped(&self, conn: &mut AsyncPgConnection) -> Result<bool, Error> {
-        let (store, id) = (self.held.job.store_id, self.held.job.id);
-        match job::find(store, id, conn).await?.or_not_found()?.state {
-            JobState::Queued | JobState::Running => Ok(false),
-            JobState::Succeeded | JobState::Failed | JobState::Cancelled => Ok(true),
-            JobState::Cancelling => {
-                let mut job = job::lock(store, id, conn).await?.or_not_found()?;
-                let actor = job.actor.clone();
-                end(
-                    &mut job,
-                    JobState::Cancelled,
-                    &actor,
-                    self.app.clock.now(),
-                    conn,
-                )
-                .await?;
-                Ok(true)
-            }
-        }
     }
 
     /// Writes what becomes of the rows, and the new members.
@@ -206,7 +174,7 @@ impl<'a> File<'a> {
         let (mode, mut tally) = (self.mode(), Tally::default());
         for (number, portion) in &self.portions {
             let staged = self.staged(*number, conn).await?;
-            let items = items(portion, staged.verdicts, mode);
+            let items = items(portion, staged.verdicts, mode, |id| id.0);
             let (store, job) = (portion.store_id, portion.job_id);
             let new_items = without_item(portion, &items, conn).await?;
             let mut rows: Vec<Statement<'_>> =

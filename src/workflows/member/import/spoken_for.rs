@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
+use crate::csv::Row;
 use crate::db::member::Member;
 use crate::domain::PaidKey;
 use crate::domain::member::fold_email;
-use crate::member_csv::Row;
 
 /// Names of members. Only hashes of them are kept, of 128 bits with keys drawn at random, as a file may have a million
 /// rows.

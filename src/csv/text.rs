@@ -62,6 +62,16 @@ pub(super) enum BadNumber {
     TooLarge,
 }
 
+impl BadNumber {
+    /// A code and a message.
+    pub(super) fn told(self) -> (&'static str, &'static str) {
+        match self {
+            Self::NotOne => ("wrong_type", "Expected a whole number."),
+            Self::TooLarge => ("invalid_value", "This number is too large."),
+        }
+    }
+}
+
 /// A whole number in either width, also with commas between groups of three digits; blank is none.
 pub(super) fn number(text: &str) -> Result<Option<i64>, BadNumber> {
     // Nearly every cell is as it should be.

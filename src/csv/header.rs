@@ -1,7 +1,7 @@
 //! The first line of a file: which columns it has, and what is wrong with it.
 
-use super::columns::Column;
 use super::records::Record;
+use super::table::Columns;
 use crate::domain::Fault;
 
 /// How many faults of a first line are told; a file of another kind has nothing but.
@@ -10,25 +10,25 @@ const MOST_FAULTS: usize = 100;
 const MOST_CHARACTERS: usize = 60;
 
 /// A column that is read.
-pub(super) struct Found {
+pub(super) struct Found<C> {
     /// Its place in a record.
     pub index: usize,
-    pub column: Column,
+    pub column: C,
     /// The header as it stands in the file.
     pub name: String,
 }
 
 /// What the first line says.
-pub(super) struct Header {
+pub(super) struct Header<C> {
     /// How many cells a record has.
     pub width: usize,
-    pub columns: Vec<Found>,
+    pub columns: Vec<Found<C>>,
     /// Columns given again: (place in a record, place in `columns`).
     pub again: Vec<(usize, usize)>,
     pub faults: Vec<Fault>,
 }
 
-impl Header {
+impl<C: Columns> Header<C> {
     pub(super) fn read(record: Record<'_>) -> Self {
         let mut header = Self {
             width: record.len(),
@@ -38,9 +38,9 @@ impl Header {
         };
         for (index, cell) in record.cells().enumerate() {
             let name = shown(cell);
-            match Column::named(cell) {
+            match C::named(cell) {
                 // What the export shows and nobody sets here.
-                Some(Column::Status) => {}
+                Some(column) if column.is_only_shown() => {}
                 Some(column) => header.add(index, column, name),
                 None => header.fault(
                     &name,
@@ -59,7 +59,7 @@ impl Header {
         header
     }
 
-    fn add(&mut self, index: usize, column: Column, name: String) {
+    fn add(&mut self, index: usize, column: C, name: String) {
         let Some(first) = self.columns.iter().position(|found| found.column == column) else {
             return self.columns.push(Found {
                 index,

@@ -10,14 +10,13 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read};
 
-use super::columns::Column;
 use super::encoding::{Decoded, Encoding};
 use super::header::Header;
 use super::packed::{put_number, put_text};
 use super::records::{Next, Record, Records};
+use super::table::Columns;
 use super::text;
 use crate::domain::Fault;
-use crate::domain::member::fold_email;
 
 /// How many records a chunk has at most.
 pub const CHUNK: usize = 1000;
@@ -49,15 +48,15 @@ pub enum FileError {
 }
 
 /// Reads a file to its end, a chunk at a time.
-pub struct Reader<R> {
+pub struct Reader<R, C> {
     records: Records<Decoded<R>>,
     judge: Judge,
-    header: Option<Header>,
+    header: Option<Header<C>>,
     count: u32,
     ended: bool,
 }
 
-impl<R: Read> Reader<R> {
+impl<R: Read, C: Columns> Reader<R, C> {
     /// Reads `file` from where it stands, which is its beginning.
     pub fn new(file: R, encoding: Encoding) -> Self {
         Self {
@@ -65,8 +64,7 @@ impl<R: Read> Reader<R> {
             judge: Judge {
                 encoding,
                 hasher: RandomState::new(),
-                numbers: HashMap::new(),
-                emails: HashMap::new(),
+                seen: HashMap::new(),
                 cells: String::new(),
             },
             header: None,
@@ -149,14 +147,13 @@ struct Judge {
     encoding: Encoding,
     hasher: RandomState,
     /// Hashes of what has been seen, with the line. Two of a million that differ hardly ever have the same.
-    numbers: HashMap<u64, u32>,
-    emails: HashMap<u64, u32>,
+    seen: HashMap<u64, u32>,
     /// The cells of the present record.
     cells: String,
 }
 
 impl Judge {
-    fn take(&mut self, record: Record<'_>, header: &Header, chunk: &mut Chunk) {
+    fn take<C: Columns>(&mut self, record: Record<'_>, header: &Header<C>, chunk: &mut Chunk) {
         // Spreadsheets leave lines of nothing but commas.
         if record.cells().all(|cell| cell.trim().is_empty()) {
             return;
@@ -197,7 +194,7 @@ impl Judge {
         }
     }
 
-    fn faults(&mut self, record: Record<'_>, header: &Header) -> Vec<Fault> {
+    fn faults<C: Columns>(&mut self, record: Record<'_>, header: &Header<C>) -> Vec<Fault> {
         let mut faults = Vec::new();
         let nul = record.text().contains('\0');
         let unreadable = self.encoding.broken && record.text().contains('\u{fffd}');
@@ -244,35 +241,25 @@ impl Judge {
     }
 
     /// The line that had the same number or address before.
-    fn seen(&mut self, column: Column, cell: &str, line: u32) -> Option<u32> {
-        if !matches!(column, Column::Number | Column::Email) {
+    fn seen<C: Columns>(&mut self, column: C, cell: &str, line: u32) -> Option<u32> {
+        if !column.is_unique() {
             return None;
         }
-        // As the row will read it: folded is what was meant, not how it is written.
         let plain = self.plain(cell);
-        let (seen, value) = if column == Column::Number {
-            (&self.numbers, Cow::Borrowed(plain.trim()))
-        } else {
-            (&self.emails, Cow::Owned(fold_email(&plain)))
-        };
+        let value = column.unique(&plain);
         if value.is_empty() {
             return None;
         }
-        let hash = self.hasher.hash_one(value.as_ref());
-        let first = seen.get(&hash).copied();
+        let hash = self.hasher.hash_one((column.english(), value.as_ref()));
+        let first = self.seen.get(&hash).copied();
         if first.is_none() {
-            let seen = if column == Column::Number {
-                &mut self.numbers
-            } else {
-                &mut self.emails
-            };
-            seen.insert(hash, line);
+            self.seen.insert(hash, line);
         }
         first
     }
 }
 
-fn write_layout(header: &Header, out: &mut Vec<u8>) {
+fn write_layout<C: Columns>(header: &Header<C>, out: &mut Vec<u8>) {
     put_number(header.columns.len(), out);
     for found in &header.columns {
         put_text(found.column.english(), out);

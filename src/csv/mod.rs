@@ -1,29 +1,35 @@
-//! Members as CSV: the columns, what is written, what is read; and orders, which are only written.
+//! Members and products as CSV: the columns, what is written, what is read; and orders, which are only written.
 //!
 //! Pure: knows the domain, and neither database nor HTTP nor clock. What is exported reads back as it was, in either
 //! language and either encoding; docs/csv.md says it for those who keep such files.
 //!
 //! A file is read in two steps, because it may be large: [`Reader`] cuts it into [`Chunk`]s, which are kept, and
-//! [`rows`] later makes the rows of one chunk again.
+//! [`rows`] or [`product_rows`] later makes the rows of one chunk again.
 
+mod cells;
 mod chunks;
 mod columns;
 mod encoding;
 mod header;
 mod orders;
 mod packed;
+mod products;
 mod records;
 mod rows;
+mod table;
 #[cfg(test)]
 mod tests;
 mod text;
 mod write;
 
+pub use cells::{Corrupt, Unreadable};
 pub use chunks::{CHUNK, Chunk, FileError, MOST_RECORDS, Reader};
 pub use columns::{Column, column_pointer};
 pub use encoding::{Encoding, detect};
 pub use orders::{ORDER_COLUMNS, OrderCells};
-pub use rows::{Corrupt, Row, Unreadable, rows};
+pub use products::{ProductCells, ProductColumn, ProductRow, product_rows};
+pub use rows::{Row, rows};
+pub use table::Columns;
 pub use write::{Exported, Writer};
 
 text_enum! {

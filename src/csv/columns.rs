@@ -1,32 +1,13 @@
 //! The columns: what each is called in either language, and where its value lives in a profile.
 
-use super::text::canonical;
-use crate::domain::member::Profile;
+use std::borrow::Cow;
 
-macro_rules! columns {
-    ($($(#[$meta:meta])* $variant:ident = $english:literal, $japanese:literal;)+) => {
-        /// A column of the file.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Column { $($(#[$meta])* #[doc = concat!($japanese, ".")] $variant),+ }
-
-        impl Column {
-            /// Every column, in the order of the export.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The English name, which is also the one in pointers.
-            pub const fn english(self) -> &'static str {
-                match self { $(Self::$variant => $english),+ }
-            }
-
-            /// The Japanese name.
-            pub const fn japanese(self) -> &'static str {
-                match self { $(Self::$variant => $japanese),+ }
-            }
-        }
-    };
-}
+use super::table::{Columns, columns};
+use crate::domain::member::{Profile, fold_email};
 
 columns! {
+    /// A column of a file of members.
+    Column {
     Number = "number", "会員番号";
     /// Written only: an import reads it over.
     Status = "status", "会員ステータス";
@@ -66,10 +47,34 @@ columns! {
     PaidCustomerNumber = "paid_customer_number", "Paid顧客番号";
 }
 
+    fn is_only_shown(self) -> bool {
+        self == Self::Status
+    }
+
+    fn is_unique(self) -> bool {
+        matches!(self, Self::Number | Self::Email)
+    }
+
+    // Folded is what was meant, not how it is written.
+    fn unique(self, cell: &str) -> Cow<'_, str> {
+        if self == Self::Email {
+            Cow::Owned(fold_email(cell))
+        } else {
+            Cow::Borrowed(cell.trim())
+        }
+    }
+}
+
 /// Declares which columns live in one field of a profile: the field, and the same to be changed.
 macro_rules! fields {
-    ($shared:ident, $mutable:ident: $type:ty { $($variant:ident: $($step:ident).+),+ $(,)? }) => {
+    ($is:ident, $shared:ident, $mutable:ident: $type:ty { $($variant:ident: $($step:ident).+),+ $(,)? }) => {
         impl Column {
+            /// Does the column hold this type?
+            #[allow(dead_code, reason = "only asked of one type")]
+            pub(super) fn $is(self) -> bool {
+                matches!(self, $(Self::$variant)|+)
+            }
+
             /// The column's field, if it is of this type.
             pub(super) fn $shared(self, profile: &Profile) -> Option<&$type> {
                 match self {
@@ -89,7 +94,7 @@ macro_rules! fields {
     };
 }
 
-fields!(text, text_mut: String {
+fields!(is_text, text, text_mut: String {
     CompanyName: company_name,
     CompanyNameKana: company_name_kana,
     RepresentativeFamilyName: representative.family_name,
@@ -113,7 +118,7 @@ fields!(text, text_mut: String {
     Profile: profile,
 });
 
-fields!(number, number_mut: Option<i64> {
+fields!(is_number, number, number_mut: Option<i64> {
     FoundedYear: founded_year,
     FoundedMonth: founded_month,
     AnnualSales: annual_sales,
@@ -124,32 +129,6 @@ fields!(number, number_mut: Option<i64> {
 });
 
 impl Column {
-    /// The column of a header, in either language and either width.
-    pub fn named(header: &str) -> Option<Self> {
-        let wanted = canonical(header);
-        let known = |column: &Self| {
-            [column.english(), column.japanese()]
-                .into_iter()
-                .any(|name| name == header || canonical(name) == wanted)
-        };
-        Self::ALL.iter().copied().find(known)
-    }
-
-    /// JSON pointer to the column, as faults name it.
-    pub fn pointer(self) -> String {
-        format!("/{}", self.english())
-    }
-
-    /// The column's place in sets of columns.
-    pub(super) fn bit(self) -> u64 {
-        1 << (self as u32)
-    }
-
-    /// Does the column hold a number?
-    pub(super) fn is_number(self) -> bool {
-        self.number(&Profile::default()).is_some()
-    }
-
     /// Which of the web sites it is.
     #[expect(
         clippy::wildcard_enum_match_arm,
@@ -188,14 +167,11 @@ mod tests {
     use crate::domain::Faults;
 
     #[test]
-    fn a_column_is_known_by_both_names_and_has_one_place() {
+    fn a_column_is_known_by_both_names() {
         assert!(Column::ALL.len() <= 64, "a set of columns has 64 places");
-        let mut bits = 0;
         for column in Column::ALL.iter().copied() {
             assert_eq!(Column::named(column.english()), Some(column));
             assert_eq!(Column::named(column.japanese()), Some(column));
-            assert_eq!(bits & column.bit(), 0);
-            bits |= column.bit();
         }
         for (header, column) in [
             (" Email\u{3000}", Column::Email),
@@ -227,7 +203,7 @@ mod tests {
             let pointer = column_pointer(&fault.pointer);
             let column = Column::named(pointer.trim_start_matches('/'));
             assert_eq!(
-                column.map(Column::pointer).as_ref(),
+                column.map(Columns::pointer).as_ref(),
                 Some(&pointer),
                 "{}",
                 fault.pointer

@@ -14,14 +14,14 @@ type Rows = Vec<Result<Row, Unreadable>>;
 fn read(file: &[u8]) -> Rows {
     let mut file = Cursor::new(file);
     let encoding = detect(&mut file, false).unwrap();
-    let mut reader = Reader::new(file, encoding);
+    let mut reader = Reader::<_, Column>::new(file, encoding);
     let mut found = Vec::new();
     while let Some(chunk) = reader.next_chunk().unwrap() {
         assert!(chunk.lines.len() <= CHUNK);
         let part = rows(&chunk.bytes).unwrap();
         let lines: Vec<u32> = part
             .iter()
-            .map(|row| row.as_ref().map_or_else(|bad| bad.line, |row| row.line))
+            .map(|row| row.as_ref().map_or_else(|bad| bad.line, |row| row.line()))
             .collect();
         assert_eq!(lines, chunk.lines);
         found.extend(part);
@@ -41,9 +41,9 @@ fn faults(file: &[u8]) -> Vec<String> {
         .iter()
         .flat_map(|row| match row {
             Ok(row) => row
-                .faults
+                .faults()
                 .iter()
-                .map(|fault| told(row.line, fault))
+                .map(|fault| told(row.line(), fault))
                 .collect::<Vec<_>>(),
             Err(bad) => bad
                 .faults
@@ -147,7 +147,7 @@ proptest! {
                 let rows = good(&written(&[member], encoding, language));
                 prop_assert_eq!(rows.len(), 1);
                 let row = &rows[0];
-                prop_assert!(row.faults.is_empty(), "{:?}", row.faults);
+                prop_assert!(row.faults().is_empty(), "{:?}", row.faults());
                 let mut same = profile.clone();
                 row.apply(&mut same);
                 prop_assert_eq!(&same, &profile);
@@ -190,7 +190,7 @@ fn excels_file_in_shift_jis_is_read_with_its_own_characters() {
     let file = include_bytes!("../../tests/api/fixtures/excel_cp932.csv");
     let rows = good(file);
     let row = &rows[0];
-    assert_eq!((row.number.as_deref(), row.line), (Some("0012"), 2));
+    assert_eq!((row.number.as_deref(), row.line()), (Some("0012"), 2));
     assert_eq!(
         row.payment_methods,
         Some(vec![PaymentMethod::Paid, PaymentMethod::BankTransfer])
@@ -214,7 +214,7 @@ fn headers_come_in_either_language_and_any_order() {
     for file in [text.as_bytes(), &utf16] {
         let rows = good(file);
         let row = &rows[0];
-        assert!(row.faults.is_empty(), "{:?}", row.faults);
+        assert!(row.faults().is_empty(), "{:?}", row.faults());
         assert_eq!(
             row.payment_methods,
             Some(vec![PaymentMethod::Paid, PaymentMethod::CashOnDelivery])
@@ -288,7 +288,7 @@ fn every_fault_of_a_row_is_told_by_its_column() {
         ]
     );
     let row = &good(file.as_bytes())[0];
-    assert_eq!(row.faults[3].column.as_deref(), Some("決済方法"));
+    assert_eq!(row.faults()[3].column.as_deref(), Some("決済方法"));
     let mut found = Faults::new();
     let profile = applied(row);
     assert_eq!((profile.founded_year, profile.city.as_str()), (None, ""));
@@ -354,7 +354,7 @@ fn a_record_that_cannot_be_told_apart_is_named_by_its_line() {
     let lines: Vec<_> = read(file)
         .into_iter()
         .flatten()
-        .map(|row| row.line)
+        .map(|row| row.line())
         .collect();
     assert_eq!(lines, [4]);
     let undecodable = b"number,city,street\n1,\x89\x83\x96{,\x83\xff\n2,\x89\x83,\n";
@@ -380,7 +380,7 @@ fn the_same_number_or_address_twice_is_the_fault_of_the_later_row() {
         .flatten()
         .nth(2500)
         .unwrap();
-    assert_eq!(last.faults[0].message, "Line 9 has the same number.");
+    assert_eq!(last.faults()[0].message, "Line 9 has the same number.");
 }
 
 #[test]
@@ -389,7 +389,7 @@ fn an_empty_file_is_none_and_a_first_line_alone_has_no_rows() {
         let mut file = Cursor::new(empty);
         let encoding = detect(&mut file, false).unwrap();
         assert!(matches!(
-            Reader::new(file, encoding).next_chunk(),
+            Reader::<_, Column>::new(file, encoding).next_chunk(),
             Err(FileError::Empty)
         ));
     }

@@ -4,37 +4,24 @@ use diesel_async::AsyncPgConnection;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::db::job_item::{self, Item};
+use crate::csv::{self, Row, Unreadable};
 use crate::db::job_portion::Portion;
-use crate::db::json::Json;
 use crate::db::paid_settings::PaidSettings;
-use crate::domain::job::ItemOutcome;
-use crate::error::{Code, Error};
-use crate::member_csv::{self, Row, Unreadable};
+use crate::error::Error;
 use crate::workflows::job::portion::HeldPortion;
+use crate::workflows::job::rows::Mode;
 use crate::workflows::member::import::{
     Basis, Effects, RowJudge, RowVerdict, SpokenFor, draw_numbers, names,
 };
 
 pub(super) type Rows = Vec<Result<Row, Unreadable>>;
 
-/// What becomes of rows that nothing is wrong with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
-    /// They are taken over.
-    Write,
-    /// They are only looked at.
-    Check,
-    /// They are left out, since another row of a file that is to be taken over whole is at fault.
-    LeaveOut,
-}
-
 pub(super) fn rows_of(portion: &Portion) -> Result<Rows, Error> {
     let input = portion.input.as_deref().unwrap_or_default();
     if input.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(member_csv::rows(input).map_err(anyhow::Error::from)?)
+    Ok(csv::rows(input).map_err(anyhow::Error::from)?)
 }
 
 /// What the rows of a portion come to.
@@ -105,61 +92,4 @@ impl<'a> Reading<'a> {
             effects: judge.into_effects(),
         })
     }
-}
-
-pub(super) fn items(portion: &Portion, verdicts: Vec<RowVerdict>, mode: Mode) -> Vec<Item> {
-    verdicts
-        .into_iter()
-        .zip(portion.first..)
-        .map(|(verdict, position)| item(portion, position, verdict, mode))
-        .collect()
-}
-
-fn item(portion: &Portion, position: i32, verdict: RowVerdict, mode: Mode) -> Item {
-    let (subject, outcome, code, faults) = match (verdict, mode) {
-        (RowVerdict::Refused(id, faults), _) => {
-            (id, ItemOutcome::Refused, Code::Invalid.as_str(), faults)
-        }
-        (RowVerdict::LeavesAlone(id), _) => {
-            (Some(id), ItemOutcome::Skipped, "unchanged", Vec::new())
-        }
-        (RowVerdict::Changes(id), Mode::LeaveOut) => {
-            (Some(id), ItemOutcome::Skipped, "not_imported", Vec::new())
-        }
-        (RowVerdict::Creates(_), Mode::LeaveOut) => {
-            (None, ItemOutcome::Skipped, "not_imported", Vec::new())
-        }
-        (RowVerdict::Changes(id), Mode::Write | Mode::Check) => {
-            (Some(id), ItemOutcome::Succeeded, "updated", Vec::new())
-        }
-        (RowVerdict::Creates(id), Mode::Write) => {
-            (Some(id), ItemOutcome::Succeeded, "created", Vec::new())
-        }
-        (RowVerdict::Creates(_), Mode::Check) => {
-            (None, ItemOutcome::Succeeded, "created", Vec::new())
-        }
-    };
-    Item {
-        position,
-        subject: subject.map(|id| id.0),
-        line: portion.line_of(position),
-        outcome,
-        code: Some(code.to_owned()),
-        errors: Json(faults),
-        made: None,
-    }
-}
-
-/// Those of a portion's items that are to be created: all of them, unless a program from before items were written once
-/// has accepted the file. Then they stand there, and what became of them is written down.
-pub(super) async fn without_item<'a>(
-    portion: &Portion,
-    items: &'a [Item],
-    conn: &mut AsyncPgConnection,
-) -> Result<&'a [Item], Error> {
-    if portion.lines.is_some() {
-        return Ok(items);
-    }
-    job_item::set_outcomes(portion.store_id, portion.job_id, items, conn).await?;
-    Ok(&[])
 }

@@ -7,7 +7,7 @@ pub type OrderCells = [String; ORDER_COLUMNS.len()];
 
 /// The columns, in English and in Japanese. The number is the one that stands in Paid's console; amounts are whole yen, times are
 /// those of Japan.
-pub const ORDER_COLUMNS: [(&str, &str); 23] = [
+pub const ORDER_COLUMNS: [(&str, &str); 24] = [
     ("number", "受注番号"),
     ("placed_at", "受注日時"),
     ("member_number", "会員番号"),
@@ -31,6 +31,7 @@ pub const ORDER_COLUMNS: [(&str, &str); 23] = [
     ("fixed_on", "売上確定日"),
     ("payment_cancelled_at", "決済取消日時"),
     ("checked_at", "Paid確認日時"),
+    ("external_id", "外部ID"),
 ];
 
 impl Writer {

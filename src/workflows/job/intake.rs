@@ -1,4 +1,4 @@
-//! Taking in a file of members: from its bytes to chunks of rows, beside whoever keeps them.
+//! Taking in a file: from its bytes to chunks of rows, beside whoever keeps them.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -6,8 +6,8 @@ use std::io::BufReader;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::spawn_blocking;
 
+use crate::csv::{Chunk, Columns, Encoding, FileError, MOST_RECORDS, Reader, detect};
 use crate::error::Error;
-use crate::member_csv::{Chunk, Encoding, FileError, MOST_RECORDS, Reader, detect};
 
 /// How many chunks may wait to be kept.
 const AHEAD: usize = 2;
@@ -17,7 +17,7 @@ const AHEAD: usize = 2;
 ///
 /// # Errors
 /// If the file cannot be read.
-pub async fn read(
+pub async fn read<C: Columns>(
     mut file: File,
     said_shift_jis: bool,
 ) -> Result<Receiver<Result<Chunk, Error>>, Error> {
@@ -31,15 +31,15 @@ pub async fn read(
     let last_word = sender.clone();
     tokio::spawn(async move {
         // A file of which a part is missing must not look like a whole one.
-        if let Err(panic) = spawn_blocking(move || send(file, encoding, &sender)).await {
+        if let Err(panic) = spawn_blocking(move || send::<C>(file, encoding, &sender)).await {
             drop(last_word.send(Err(anyhow::Error::from(panic).into())).await);
         }
     });
     Ok(receiver)
 }
 
-fn send(file: File, encoding: Encoding, sender: &Sender<Result<Chunk, Error>>) {
-    let mut reader = Reader::new(BufReader::new(file), encoding);
+fn send<C: Columns>(file: File, encoding: Encoding, sender: &Sender<Result<Chunk, Error>>) {
+    let mut reader = Reader::<_, C>::new(BufReader::new(file), encoding);
     loop {
         let chunk = match reader.next_chunk() {
             Ok(Some(chunk)) => Ok(chunk),
@@ -73,7 +73,7 @@ mod tests {
     use std::io::{Seek as _, Write as _};
 
     use super::*;
-    use crate::member_csv::rows;
+    use crate::csv::{Column, rows};
 
     fn file(bytes: &[u8]) -> File {
         let mut file = tempfile::tempfile().unwrap();
@@ -87,7 +87,7 @@ mod tests {
         let (bytes, _, _) = encoding_rs::SHIFT_JIS.encode("会員番号,会社名\n");
         let mut bytes = bytes.into_owned();
         (0..2500).for_each(|number| writeln!(bytes, "M{number},A").unwrap());
-        let mut chunks = read(file(&bytes), false).await.unwrap();
+        let mut chunks = read::<Column>(file(&bytes), false).await.unwrap();
         let (mut sizes, mut last) = (Vec::new(), None);
         while let Some(chunk) = chunks.recv().await {
             let rows = rows(&chunk.unwrap().bytes).unwrap();
@@ -100,7 +100,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_empty_file_is_refused() {
-        let mut chunks = read(file(b""), false).await.unwrap();
+        let mut chunks = read::<Column>(file(b""), false).await.unwrap();
         let Error::Problem(problem) = chunks.recv().await.unwrap().unwrap_err() else {
             panic!()
         };

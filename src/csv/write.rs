@@ -1,6 +1,7 @@
 //! Members as lines of a file.
 
 use super::columns::Column;
+use super::table::Columns as _;
 use super::text;
 use super::{CsvEncoding, CsvLanguage};
 use crate::domain::PaidKey;

@@ -21,4 +21,5 @@ CREATE UNIQUE INDEX members_external_id ON members (store_id, external_id) WHERE
 CREATE UNIQUE INDEX orders_external_id ON orders (store_id, external_id) WHERE external_id IS NOT NULL;
 CREATE UNIQUE INDEX products_external_id ON products (store_id, external_id) WHERE external_id IS NOT NULL;
 CREATE INDEX members_updated ON members (store_id, updated_day, id);
+CREATE INDEX products_updated ON products (store_id, updated_at);
 CREATE INDEX orders_updated ON orders (store_id, updated_day, id);

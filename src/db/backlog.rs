@@ -6,6 +6,12 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
+/// Ends whatever takes too long in the present transaction.
+pub async fn with_little_patience(conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    let limits = "SELECT set_config('statement_timeout', '3s', TRUE), set_config('lock_timeout', '1s', TRUE)";
+    diesel::sql_query(limits).execute(conn).await.map(drop)
+}
+
 /// How many of one kind wait, and since when.
 #[derive(Debug, QueryableByName)]
 pub struct Waiting {
@@ -67,11 +73,12 @@ pub async fn portions_due(
     now: DateTime<Utc>,
     conn: &AsyncPgConnection,
 ) -> QueryResult<Option<DateTime<Utc>>> {
-    let due = "SELECT min(first.since) AS since FROM jobs CROSS JOIN LATERAL ( \
+    // Of a long job most portions wait for their turn: it is looked after as long as one is claimed from time to time.
+    let due = "SELECT min(greatest(first.since, jobs.served_at)) AS since FROM jobs CROSS JOIN LATERAL ( \
                    SELECT min(greatest(next_try_at, lease_until)) AS since FROM job_portions AS portion \
                    WHERE portion.store_id = jobs.store_id AND portion.job_id = jobs.id AND portion.done_at IS NULL \
                        AND portion.next_try_at <= $1 AND (portion.lease_until IS NULL OR portion.lease_until <= $1) \
-               ) AS first WHERE jobs.state IN ('queued', 'running')";
+               ) AS first WHERE jobs.state IN ('queued', 'running') AND first.since IS NOT NULL";
     since(due, now, conn).await
 }
 

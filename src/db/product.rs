@@ -209,6 +209,43 @@ pub async fn save(
         .map(drop)
 }
 
+/// Writes many locked products of one store with what a row of a file changes.
+pub async fn save_many(
+    changed: &[Product],
+    now: DateTime<Utc>,
+    conn: &mut AsyncPgConnection,
+) -> QueryResult<()> {
+    use diesel::sql_types::{Array, BigInt, Bool, Nullable, SmallInt, Text, Timestamptz, Uuid};
+    for some in changed.chunks(1000) {
+        let columns = diesel::sql_query(
+            "UPDATE products SET code = row.code, name = row.name, unit_price = row.unit_price, tax_rate = row.tax_rate, \
+                 active = row.active, paid_allowed = row.paid_allowed, external_id = row.external_id, \
+                 version = version + 1, updated_at = $2 \
+             FROM unnest($3, $4, $5, $6, $7, $8, $9, $10) \
+                 AS row (id, code, name, unit_price, tax_rate, active, paid_allowed, external_id) \
+             WHERE products.store_id = $1 AND products.id = row.id",
+        );
+        columns
+            .bind::<Uuid, _>(some[0].store_id)
+            .bind::<Timestamptz, _>(now)
+            .bind::<Array<Uuid>, _>(some.iter().map(|row| row.id).collect::<Vec<_>>())
+            .bind::<Array<Text>, _>(some.iter().map(|row| row.code.as_str()).collect::<Vec<_>>())
+            .bind::<Array<Text>, _>(some.iter().map(|row| row.name.as_str()).collect::<Vec<_>>())
+            .bind::<Array<BigInt>, _>(some.iter().map(|row| row.unit_price).collect::<Vec<_>>())
+            .bind::<Array<SmallInt>, _>(some.iter().map(|row| row.tax_rate).collect::<Vec<_>>())
+            .bind::<Array<Bool>, _>(some.iter().map(|row| row.active).collect::<Vec<_>>())
+            .bind::<Array<Bool>, _>(some.iter().map(|row| row.paid_allowed).collect::<Vec<_>>())
+            .bind::<Array<Nullable<Text>>, _>(
+                some.iter()
+                    .map(|row| row.external_id.as_ref())
+                    .collect::<Vec<_>>(),
+            )
+            .execute(conn)
+            .await?;
+    }
+    Ok(())
+}
+
 /// Removes a product. Orders keep their own copy of what was bought.
 pub async fn delete(
     store: StoreId,

@@ -10,7 +10,7 @@ use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use super::Faults;
 
 /// The id of something in another system, unique in the store: 1 to 100 characters as they come, none of them a control
-/// character.
+/// character, and none of white space at its ends.
 #[derive(
     Clone,
     Debug,
@@ -32,7 +32,8 @@ impl ExternalId {
     /// An id as it came, if it can be one.
     pub fn parse(text: &str) -> Option<Self> {
         let fits = (1..=LONGEST_ID).contains(&text.chars().count());
-        (fits && !text.chars().any(char::is_control)).then(|| Self(text.to_owned()))
+        let plain = text.trim() == text && !text.chars().any(char::is_control);
+        (fits && plain).then(|| Self(text.to_owned()))
     }
 
     /// As it came.
@@ -45,7 +46,7 @@ impl<'de> Deserialize<'de> for ExternalId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| {
-            serde::de::Error::custom("expected 1 to 100 characters without control characters")
+            serde::de::Error::custom("expected 1 to 100 characters without control characters, and without spaces around them")
         })
     }
 }
@@ -86,7 +87,9 @@ impl utoipa::PartialSchema for ExternalId {
             .schema_type(Type::String)
             .min_length(Some(1))
             .max_length(Some(LONGEST_ID))
-            .pattern(Some(r"^[^\x00-\x1F\x7F-\x9F]+$"))
+            .pattern(Some(
+                r"^[^\s\x00-\x1F\x7F-\x9F]([^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F])?$",
+            ))
             .example(Some(serde_json::json!("ERP-1042")))
             .into()
     }
@@ -99,7 +102,7 @@ impl utoipa::ToSchema for ExternalId {
 }
 
 /// Pairs of texts that mean something to whoever attached them: at most 50, with keys of 1 to 40 characters and values of at
-/// most 500.
+/// most 500, and 32 KiB in all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Metadata(BTreeMap<String, String>);
@@ -107,6 +110,8 @@ pub struct Metadata(BTreeMap<String, String>);
 const MOST_PAIRS: usize = 50;
 const LONGEST_KEY: usize = 40;
 const LONGEST_VALUE: usize = 500;
+/// All keys and values together, in bytes: they are read with every row.
+const MOST_BYTES: usize = 32 * 1024;
 
 impl Metadata {
     /// Adds everything that is wrong.
@@ -114,6 +119,13 @@ impl Metadata {
         let at = |key: &str| format!("/metadata/{}", key.replace('~', "~0").replace('/', "~1"));
         let many = "At most 50 pairs.";
         faults.check(self.0.len() <= MOST_PAIRS, "/metadata", "too_many", many);
+        let bytes: usize = self
+            .0
+            .iter()
+            .map(|(key, value)| key.len() + value.len())
+            .sum();
+        let much = "At most 32 KiB in all.";
+        faults.check(bytes <= MOST_BYTES, "/metadata", "too_long", much);
         for (key, value) in self.0.iter().take(MOST_PAIRS) {
             let fits = (1..=LONGEST_KEY).contains(&key.chars().count());
             let wrong = "A key has 1 to 40 characters.";

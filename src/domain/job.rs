@@ -96,6 +96,11 @@ impl Task {
         }
     }
 
+    /// The most rows that its file may have, where that is less than any file may.
+    pub fn most_rows(self) -> Option<i32> {
+        matches!(self, Self::ProductImport { atomic: true, .. }).then_some(MOST_ROWS_AT_ONCE)
+    }
+
     /// The task that was stored as its kind and its options; `None` where an option is missing.
     pub fn from_parts(kind: JobKind, options: &JobOptions) -> Option<Self> {
         Some(match kind {
@@ -135,6 +140,9 @@ impl From<Task> for JobOptions {
         }
     }
 }
+
+/// The most rows of a file of products that is taken over whole, which is held in memory until it is.
+pub const MOST_ROWS_AT_ONCE: i32 = 20_000;
 
 /// What a row of a file comes to.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -65,8 +65,11 @@ impl IfMatch {
             .flat_map(|value| value.split(','))
             .map(str::trim)
             .collect();
-        if tags.is_empty() || tags.contains(&"*") {
+        if tags.is_empty() {
             return Self(Precondition::None);
+        }
+        if tags.contains(&"*") {
+            return Self(Precondition::Any);
         }
         // Weak tags never match (RFC 9110, 13.1.1), and neither does anything else that is not ours.
         Self(Precondition::Versions(

@@ -63,8 +63,12 @@ impl<'a> Context<'a> {
     /// # Errors
     /// `stale` if he wants to change a version of it.
     pub fn check_absent(&self) -> Result<(), Error> {
-        // No version is 0.
-        self.precondition.check(0)
+        match self.precondition {
+            Precondition::None => Ok(()),
+            Precondition::Any | Precondition::Versions(_) => {
+                Err(Code::Stale.because("There is none that could be changed."))
+            }
+        }
     }
 
     /// Whatever sends a call to Paid for an order needs the scope `payments:write`.
@@ -99,9 +103,11 @@ pub fn may_grant(scopes: &[Scope], held: &[Scope]) -> Result<(), Error> {
 /// Which versions of a resource a caller is willing to change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Precondition {
-    /// Any.
+    /// Any, or none at all.
     #[default]
     None,
+    /// Any, as long as there is one.
+    Any,
     /// One of these.
     Versions(Vec<i64>),
 }
@@ -116,7 +122,7 @@ impl Precondition {
             Self::Versions(versions) if !versions.contains(&version) => Err(Code::Stale.because(
                 "The resource has changed since you read it. Read it again and repeat the change.",
             )),
-            Self::None | Self::Versions(_) => Ok(()),
+            Self::None | Self::Any | Self::Versions(_) => Ok(()),
         }
     }
 }

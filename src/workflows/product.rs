@@ -149,7 +149,11 @@ pub async fn change(
             .await?
             .or_not_found()?;
         context.check_version(product.version)?;
+        let before = product.clone();
         edit(&product)?.checked()?.put_on(&mut product);
+        if product == before {
+            return Ok(product);
+        }
         product::save(&mut product, app.clock.now(), conn)
             .await
             .map_err(taken)?;
@@ -160,8 +164,8 @@ pub async fn change(
     .await
 }
 
-/// The product that another system knows by this id, as it is offered; and whether there was none. See *What another system
-/// puts is there once* in docs/rules.md.
+/// The product that another system knows by this id: made as `offer` where there is none, else changed by `edit`; and whether
+/// there was none. See *What another system puts is there once* in docs/rules.md.
 ///
 /// # Errors
 /// 422, 409 `number_taken`, or `stale`.
@@ -170,16 +174,17 @@ pub async fn put(
     external_id: &ExternalId,
     mut offer: Offer,
     context: &Context<'_>,
+    edit: impl Fn(&Product) -> Result<Offer, Error> + Send + Sync,
 ) -> Result<(Product, bool), Error> {
     offer.attached.external_id = Some(external_id.clone());
-    let (store, offer) = (context.store, &offer);
+    let (store, offer, edit) = (context.store, &offer, &edit);
     upsert::put(
         async || Ok(product::named_elsewhere(store, external_id, &*app.db().await?).await?),
         async || {
             context.check_absent()?;
             create(app, offer.clone(), context).await
         },
-        async |id| change(app, id, context, |_| Ok(offer.clone())).await,
+        async |id| change(app, id, context, edit).await,
     )
     .await
 }

@@ -12,19 +12,20 @@ pub async fn put<I, T>(
 ) -> Result<(T, bool), Error> {
     let mut taken = None;
     for _ in 0..TRIES {
-        let tried = match (find().await?, taken.take()) {
-            (Some(id), _) => change(id).await.map(|changed| (changed, false)),
-            (None, None) => make().await.map(|made| (made, true)),
-            // It is not that somebody else put the same meanwhile.
+        match (find().await?, taken.take()) {
+            (Some(id), _) => match change(id).await {
+                // Removed since it was found.
+                Err(error) if error.code() == Some(Code::NotFound) => {}
+                changed => return changed.map(|changed| (changed, false)),
+            },
+            (None, None) => match make().await {
+                // Perhaps somebody else has put the same meanwhile.
+                Err(error) if error.code().is_some_and(Code::says_that_it_is_taken) => {
+                    taken = Some(error);
+                }
+                made => return made.map(|made| (made, true)),
+            },
             (None, Some(taken)) => return Err(taken),
-        };
-        match tried {
-            Err(error) if error.code().is_some_and(Code::says_that_it_is_taken) => {
-                taken = Some(error);
-            }
-            // Removed since it was found.
-            Err(error) if error.code() == Some(Code::NotFound) => {}
-            done => return done,
         }
     }
     Err(taken.unwrap_or_else(never_stands))

@@ -27,7 +27,7 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
 }
 
 /// How many products are read and written at once.
-const PAGE: i64 = 1000;
+const PAGE: i64 = 200;
 
 /// Export products as a CSV file (商品CSVダウンロード)
 ///

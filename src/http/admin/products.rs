@@ -13,7 +13,7 @@ use crate::domain::{Attachment, ExternalId, Metadata, ProductId, Yen};
 use crate::error::{Error, OrNotFound as _};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::{OrdersRead, ProductsWrite};
-use crate::http::body::{Body, Patch, merge_patch};
+use crate::http::body::{Body, Patch, from_value, merge_patch};
 use crate::http::etag::{IfMatch, Versioned as _};
 use crate::http::once::{Begun, Once, Ticket};
 use crate::http::operation::operations;
@@ -267,9 +267,9 @@ async fn update_product(
     Ok(HttpResponse::Ok().versioned(product.version, ProductOut::from(product)))
 }
 
-/// Create or replace the product that another system knows by an id
+/// Create or change the product that another system knows by an id
 ///
-/// Fields that are absent get their defaults. Asked again, it changes nothing more: no `Idempotency-Key` is needed.
+/// What is absent stays; a new product gets the defaults. Asked again, it changes nothing more: no `Idempotency-Key` is needed.
 #[utoipa::path(
     put,
     path = "/products/by-external-id/{external_id}",
@@ -277,7 +277,7 @@ async fn update_product(
     params(("external_id" = ExternalId, Path, description = "Its id in the other system, percent-encoded")),
     request_body = ProductIn,
     responses(
-        (status = 200, description = "Replaced", body = ProductOut),
+        (status = 200, description = "Changed, or as it was", body = ProductOut),
         (status = 201, description = "Created", body = ProductOut),
         (status = 409, description = "`number_taken`: another product has the code"),
     )
@@ -286,13 +286,23 @@ async fn put_product(
     admin: Admin<ProductsWrite>,
     Name(external_id): Name<ExternalId>,
     if_match: IfMatch,
-    Body(product): Body<ProductIn>,
+    Body(body): Body<Value>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
+    let product: ProductIn = from_value(body.clone())?;
     is_the_same(product.external_id.as_ref(), &external_id)?;
     let ticket = Ticket::none();
     let context = admin.context(&if_match, &ticket);
-    let (product, is_new) = products::put(&app, &external_id, product.into(), &context).await?;
+    let edit = |before: &Product| {
+        let after = merge_patch(&ProductIn::from(before), body.clone())?;
+        Ok(ProductIn {
+            external_id: Some(external_id.clone()),
+            ..after
+        }
+        .into())
+    };
+    let put = products::put(&app, &external_id, product.into(), &context, edit);
+    let (product, is_new) = put.await?;
     if is_new {
         return Ok(created(product));
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get};
 use chrono::{DateTime, Utc};
+use diesel_async::AsyncConnection as _;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
@@ -95,15 +96,20 @@ struct Backlog {
 }
 
 async fn read(app: &App, now: DateTime<Utc>) -> Result<Backlog, Error> {
-    let conn = app.db().await?;
-    Ok(Backlog {
-        operations: backlog::operations(&conn).await?,
-        operations_due: backlog::operations_due(now, &conn).await?,
-        jobs: backlog::jobs(&conn).await?,
-        portions_due: backlog::portions_due(now, &conn).await?,
-        webhooks: backlog::webhooks(&conn).await?,
-        webhooks_due: backlog::webhooks_due(now, &conn).await?,
+    let conn = &mut *app.db().await?;
+    conn.transaction(async |conn| {
+        // What nobody waits for any more must not go on in a connection that others need.
+        backlog::with_little_patience(conn).await?;
+        Ok(Backlog {
+            operations: backlog::operations(conn).await?,
+            operations_due: backlog::operations_due(now, conn).await?,
+            jobs: backlog::jobs(conn).await?,
+            portions_due: backlog::portions_due(now, conn).await?,
+            webhooks: backlog::webhooks(conn).await?,
+            webhooks_due: backlog::webhooks_due(now, conn).await?,
+        })
     })
+    .await
 }
 
 async fn tell_backlog(app: &App) {

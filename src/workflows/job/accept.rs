@@ -72,6 +72,11 @@ pub async fn accept_import(
                 job_portion::of_rows(&job, number, bytes, &lines).map_err(anyhow::Error::from)?;
             job_portion::insert(&portion, conn).await?;
             (job.total, number) = (portion.last + 1, number + 1);
+            if let Some(most) = task.most_rows().filter(|most| job.total > *most) {
+                let message =
+                    format!("A file that is taken over whole may have at most {most} rows.");
+                return Err(Error::invalid("", "too_many_records", &message));
+            }
         }
         if number == 0 {
             job_portion::insert_all(store, job.id, 0, 1, job.created_at, conn).await?;

@@ -58,19 +58,15 @@ async fn try_to(app: &App, held: &HeldPortion, wished: Mode, atomic: bool) -> Re
         } else {
             wished
         };
+        if atomic && is_stopped(app, held, conn).await? {
+            return Ok(());
+        }
+        let judged = portions.iter().zip(verdicts);
+        let tally = write(app, held, mode, judged, effects, conn).await?;
         if atomic {
-            // Before it is counted, which may end it.
             still_open(held, conn).await?;
         }
-        write(
-            app,
-            held,
-            mode,
-            portions.iter().zip(verdicts),
-            effects,
-            conn,
-        )
-        .await
+        conclude(app, held, tally, conn).await
     })
     .await
 }
@@ -125,9 +121,9 @@ async fn write<'a>(
     judged: impl Iterator<Item = (&'a Portion, Vec<RowVerdict<ProductId>>)> + Send,
     effects: Effects,
     conn: &mut AsyncPgConnection,
-) -> Result<(), Error> {
+) -> Result<Tally, Error> {
     let (store, job, now) = (held.job.store_id, held.job.id, app.clock.now());
-    let mut effects = match mode {
+    let effects = match mode {
         Mode::Write => effects,
         Mode::Check | Mode::LeaveOut => Effects::default(),
     };
@@ -140,6 +136,8 @@ async fn write<'a>(
         job_portion::close(portion, now, conn).await?;
         tally = tally + Tally::of(&items);
     }
-    event::append(store, &effects.events, &held.job.actor, now, conn).await?;
-    conclude(app, held, tally, conn).await
+    for some in effects.events.chunks(1000) {
+        event::append(store, some, &held.job.actor, now, conn).await?;
+    }
+    Ok(tally)
 }

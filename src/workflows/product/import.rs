@@ -30,13 +30,11 @@ pub struct Effects {
 impl Effects {
     /// Writes the products, those that change under their locks.
     pub async fn write(
-        &mut self,
+        &self,
         now: DateTime<Utc>,
         conn: &mut AsyncPgConnection,
     ) -> Result<(), Error> {
-        for product in &mut self.changed {
-            product::save(product, now, conn).await?;
-        }
+        product::save_many(&self.changed, now, conn).await?;
         Ok(product::insert_many(&self.created, conn).await?)
     }
 }
@@ -154,7 +152,7 @@ impl RowJudge {
         let by_id = match external_id(row) {
             None => None,
             Some(None) => {
-                let message = "1 to 100 characters without control characters.";
+                let message = "1 to 100 characters without control characters, and without spaces around them.";
                 return Err(fault(ProductColumn::ExternalId, "invalid_value", message));
             }
             Some(Some(id)) => self.by_external_id.get(&id).copied(),

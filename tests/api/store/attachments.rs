@@ -113,6 +113,12 @@ async fn pairs_are_set_and_taken_away_one_by_one() {
             (json!({ "k".repeat(41): "" }), "/metadata"),
             (json!({ "": "" }), "/metadata"),
             (json!([]), "/metadata"),
+            (
+                (0..30)
+                    .map(|n| (n.to_string(), Value::from("茶".repeat(500))))
+                    .collect(),
+                "/metadata",
+            ),
         ] {
             let refused = patch(wrong).await.problem(422, "invalid");
             assert_eq!(refused.pointers(), [pointer], "{list}");
@@ -184,14 +190,25 @@ async fn what_another_system_puts_is_there_once_however_often_and_by_how_many_it
         tea("TEA-1"),
         json!({ "unit_price": 1300, "metadata": { "a": "1" } }),
     );
-    let put = app.admin().put(&path, dearer).await.expect(200);
+    let put = app.admin().put(&path, dearer.clone()).await.expect(200);
     assert_eq!(
         (&put.body["unit_price"], &put.body["metadata"]["a"]),
         (&json!(1300), &json!("1"))
     );
-    // Replaced: what is not sent is as in a new one.
-    let put = app.admin().put(&path, tea("TEA-1")).await.expect(200);
-    assert_eq!(put.body["metadata"], json!({}));
+    // Nothing changes, and nobody is told so.
+    let again = app.admin().put(&path, dearer).await.expect(200);
+    assert_eq!(again.header("etag"), put.header("etag"));
+    assert_eq!(app.count_events("product.changed").await, 1);
+    let id = put.text_at("/id");
+    let off = json!({ "active": false, "metadata": { "b": "2" } });
+    let product = format!("{PRODUCTS}/{id}");
+    app.admin().patch(&product, off).await.expect(200);
+    // What is not sent stays as it is.
+    let put = app.admin().put(&path, tea("TEA-1")).await.expect(200).body;
+    assert_eq!(
+        (&put["active"], &put["metadata"]),
+        (&json!(false), &json!({ "a": "1", "b": "2" }))
+    );
 
     let path = format!("{MEMBERS}/by-external-id/ERP%2F%25%20%2B1");
     let number = with(
@@ -221,14 +238,23 @@ async fn a_put_that_cannot_be_meant_so_changes_nothing() {
     let other = with(tea("TEA-1"), json!({ "external_id": "ERP-2" }));
     let refused = admin.put(&path, other).await.problem(422, "invalid");
     assert_eq!(refused.pointers(), ["/external_id"]);
-    let known = admin.if_match("\"1-0\"");
-    known.put(&path, tea("TEA-1")).await.problem(412, "stale");
+    for tag in ["\"1-0\"", "*"] {
+        let known = admin.if_match(tag);
+        known.put(&path, tea("TEA-1")).await.problem(412, "stale");
+    }
     app.admin().post(PRODUCTS, tea("TEA-1")).await.expect(201);
     admin
         .put(&path, tea("TEA-1"))
         .await
         .problem(409, "number_taken");
-    for path in ["%00", "a%0Ab", &"x".repeat(101), "%FF"] {
+    for path in [
+        "%00",
+        "a%0Ab",
+        "%20a",
+        "a%E3%80%80",
+        &"x".repeat(101),
+        "%FF",
+    ] {
         let path = format!("{PRODUCTS}/by-external-id/{path}");
         admin
             .put(&path, tea("TEA-2"))
@@ -245,6 +271,9 @@ async fn a_put_that_cannot_be_meant_so_changes_nothing() {
     let store = app.another_store().await;
     let elsewhere = app.admin_of(&store, &kakeuri::domain::permissions::Role::Owner.scopes());
     elsewhere.put(&path, tea("TEA-1")).await.expect(201);
+    let path = format!("{MEMBERS}/by-external-id/approve");
+    let own = elsewhere.put(&path, company("approve@erp.example")).await;
+    own.expect(201);
     assert_eq!(ids(&app, PRODUCTS).await.len(), 1);
 }
 

@@ -224,3 +224,23 @@ async fn a_file_is_taken_in_once_and_only_for_whoever_may_write_products() {
     let job = format!("/v1/admin/jobs/{}", first.text_at("/id"));
     others.get(&job).await.problem(403, "missing_scope");
 }
+
+#[actix_web::test]
+async fn a_file_that_is_taken_over_whole_is_bounded_and_can_be_stopped() {
+    let app = TestApp::start().await;
+    let atomic = format!("{IMPORT}?atomic=true");
+    let send = async |rows: usize| {
+        let rows: Vec<String> = (0..rows).map(|n| format!("P-{n},茶,{n},8,")).collect();
+        let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+        let body = Some(("text/csv", file(&rows)));
+        app.admin().send_raw(Method::POST, &atomic, body).await
+    };
+    let refused = send(20_001).await.problem(422, "invalid");
+    assert_eq!(refused.text_at("/errors/0/code"), "too_many_records");
+    let job = send(10).await.expect(202).text_at("/id");
+    let cancel = format!("/v1/admin/jobs/{job}/cancel");
+    app.admin().act(&cancel).await.expect(200);
+    app.work().await;
+    assert_eq!(price_list(&app).await.len(), 0);
+    assert_eq!(app.job(&job).await["state"], "cancelled");
+}

@@ -168,10 +168,7 @@ impl Egress {
             return Err(NoAnswer::NotAllowed);
         }
         let call = async {
-            let request = match traces::traceparent() {
-                Some(trace) => request.header(traces::TRACEPARENT, trace),
-                None => request,
-            };
+            let request = traces::pass_on(request);
             let call = AbortOnDropHandle::new(self.runtime.spawn(answer_to(request)));
             call.await.unwrap_or(Err(NoAnswer::Broken))
         };

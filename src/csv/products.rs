@@ -5,7 +5,7 @@ use super::rows::{filled, known};
 use super::table::{Columns, columns};
 use super::text::{self, BadNumber};
 use super::{CsvLanguage, Writer};
-use crate::domain::Fault;
+use crate::domain::{ExternalId, Fault};
 
 columns! {
     /// A column of a file of products.
@@ -21,10 +21,6 @@ columns! {
 
     fn is_unique(self) -> bool {
         matches!(self, Self::Code | Self::ExternalId)
-    }
-
-    fn unique(self, cell: &str) -> std::borrow::Cow<'_, str> {
-        std::borrow::Cow::Borrowed(cell.trim())
     }
 }
 
@@ -44,7 +40,7 @@ pub struct ProductRow {
     /// Paid利用可.
     pub paid_allowed: Option<bool>,
     /// 外部ID.
-    pub external_id: Option<String>,
+    pub external_id: Option<ExternalId>,
     cells: Cells<ProductColumn>,
 }
 
@@ -76,7 +72,10 @@ impl ProductRow {
             match column {
                 ProductColumn::Code => row.code = filled(cell),
                 ProductColumn::Name => row.name = filled(cell),
-                ProductColumn::ExternalId => row.external_id = filled(cell),
+                ProductColumn::ExternalId => match external_id(cell) {
+                    Ok(id) => row.external_id = id,
+                    Err(fault) => wrong.push((place, fault)),
+                },
                 ProductColumn::UnitPrice => row.unit_price = number().flatten(),
                 ProductColumn::TaxRate => row.tax_rate = number().flatten(),
                 ProductColumn::Active | ProductColumn::PaidAllowed => match switch(cell) {
@@ -105,6 +104,15 @@ type Wrong = (&'static str, &'static str);
 /// A whole number; a percent sign behind it says nothing new.
 fn number(cell: &str) -> Result<Option<i64>, Wrong> {
     text::number(cell.trim().trim_end_matches(['%', '％'])).map_err(BadNumber::told)
+}
+
+fn external_id(cell: &str) -> Result<Option<ExternalId>, Wrong> {
+    let Some(text) = filled(cell) else {
+        return Ok(None);
+    };
+    let message = "1 to 100 characters without control characters, and without spaces around them.";
+    let parsed = ExternalId::parse(&text).map(Some);
+    parsed.ok_or(("invalid_value", message))
 }
 
 /// Yes and no, as people write them.

@@ -26,8 +26,8 @@ pub trait Columns: Copy + PartialEq + Send + Sync + 'static {
     }
 
     /// What they may not have in common, of a cell without guards: as its row will read it.
-    fn unique(self, _cell: &str) -> Cow<'_, str> {
-        Cow::Borrowed("")
+    fn unique(self, cell: &str) -> Cow<'_, str> {
+        Cow::Borrowed(cell.trim())
     }
 
     /// The column with this header, in either language, whatever its width and case and the spaces around it.

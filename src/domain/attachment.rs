@@ -51,26 +51,7 @@ impl<'de> Deserialize<'de> for ExternalId {
     }
 }
 
-impl diesel::serialize::ToSql<diesel::sql_types::Text, diesel::pg::Pg> for ExternalId {
-    fn to_sql<'b>(
-        &'b self,
-        out: &mut diesel::serialize::Output<'b, '_, diesel::pg::Pg>,
-    ) -> diesel::serialize::Result {
-        <str as diesel::serialize::ToSql<diesel::sql_types::Text, diesel::pg::Pg>>::to_sql(
-            &self.0, out,
-        )
-    }
-}
-
-impl diesel::deserialize::FromSql<diesel::sql_types::Text, diesel::pg::Pg> for ExternalId {
-    fn from_sql(value: diesel::pg::PgValue<'_>) -> diesel::deserialize::Result<Self> {
-        let text = <String as diesel::deserialize::FromSql<
-            diesel::sql_types::Text,
-            diesel::pg::Pg,
-        >>::from_sql(value)?;
-        Ok(Self(text))
-    }
-}
+stored_as_text!(ExternalId);
 
 impl std::str::FromStr for ExternalId {
     type Err = ();
@@ -205,11 +186,6 @@ impl utoipa::ToSchema for MetadataChange {
 }
 
 impl AttachmentChange {
-    /// Does it change nothing?
-    pub fn is_empty(&self) -> bool {
-        self.external_id.is_none() && self.metadata.is_none()
-    }
-
     /// What is attached after it. Adds everything that is wrong with that.
     pub fn of(&self, before: Attachment, faults: &mut Faults) -> Attachment {
         let mut after = before;

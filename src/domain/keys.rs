@@ -60,25 +60,7 @@ impl<'de> serde::Deserialize<'de> for PaidKey {
     }
 }
 
-impl diesel::serialize::ToSql<diesel::sql_types::Text, diesel::pg::Pg> for PaidKey {
-    fn to_sql<'b>(
-        &'b self,
-        out: &mut diesel::serialize::Output<'b, '_, diesel::pg::Pg>,
-    ) -> diesel::serialize::Result {
-        <str as diesel::serialize::ToSql<diesel::sql_types::Text, diesel::pg::Pg>>::to_sql(
-            &self.0, out,
-        )
-    }
-}
-
-impl diesel::deserialize::FromSql<diesel::sql_types::Text, diesel::pg::Pg> for PaidKey {
-    fn from_sql(bytes: diesel::pg::PgValue<'_>) -> diesel::deserialize::Result<Self> {
-        <String as diesel::deserialize::FromSql<diesel::sql_types::Text, diesel::pg::Pg>>::from_sql(
-            bytes,
-        )
-        .map(Self)
-    }
-}
+stored_as_text!(PaidKey);
 
 #[cfg(test)]
 mod tests {

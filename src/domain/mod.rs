@@ -4,6 +4,8 @@
 //! comes in as an argument.
 
 #[macro_use]
+mod stored;
+#[macro_use]
 mod text_enum;
 
 pub mod application;

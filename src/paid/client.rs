@@ -198,11 +198,7 @@ impl Client {
             )
             .header(reqwest::header::ACCEPT, "application/json")
             .body(bytes);
-        let request = match traces::traceparent() {
-            Some(trace) => request.header(traces::TRACEPARENT, trace),
-            None => request,
-        };
-        let (status, text) = self.transport(request).await;
+        let (status, text) = self.transport(traces::pass_on(request)).await;
         *http_status = status;
         let text = text?;
         // serde's own error may quote the answer, so it is not passed on.

@@ -143,14 +143,17 @@ pub fn of_call<F: Future>(name: impl Display, call: F) -> Instrumented<F> {
     call.instrument(info_span!("call", otel.name = %name, otel.kind = "client"))
 }
 
-/// What tells whoever is called in which trace he is: a `traceparent`, where there is one.
-pub fn traceparent() -> Option<String> {
+/// The request with what tells whoever is called in which trace he is, where there is one.
+pub fn pass_on(request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
     if !are_on() {
-        return None;
+        return request;
     }
     let mut headers = HashMap::new();
     TraceContextPropagator::new().inject_context(&Span::current().context(), &mut headers);
-    headers.remove(TRACEPARENT)
+    match headers.remove(TRACEPARENT) {
+        Some(trace) => request.header(TRACEPARENT, trace),
+        None => request,
+    }
 }
 
 fn note_trace_id(span: &Span) -> Option<String> {

@@ -7,13 +7,13 @@ use actix_web::web::Data;
 use super::jobs::{JobOut, accepted};
 use super::members::MemberFilter;
 use crate::app::App;
-use crate::csv::{Column, CsvEncoding, CsvLanguage, Exported, Writer};
+use crate::csv::{Column, Columns, CsvEncoding, CsvLanguage, Exported, Writer};
 use crate::db::member::{self, Filter, InFile};
 use crate::domain::job::Task;
 use crate::domain::{MemberId, StoreId};
 use crate::error::Error;
-use crate::http::auth::Admin;
 use crate::http::auth::scopes::{MembersRead, MembersWrite};
+use crate::http::auth::{Admin, Permission};
 use crate::http::export::{self, Export, Pages};
 use crate::http::once::{Begun, Once};
 use crate::http::operation::operations;
@@ -170,24 +170,35 @@ async fn import_members(
     once: Once<CsvBody>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
+    let ImportOptions { dry_run, atomic } = options.0;
+    let task = Task::MemberImport { dry_run, atomic };
+    take_in::<Column, _>(task, &admin, once, &app).await
+}
+
+/// Takes a file with these columns in, whose rows a job takes over.
+pub(super) async fn take_in<C: Columns, P: Permission>(
+    task: Task,
+    admin: &Admin<P>,
+    once: Once<CsvBody>,
+    app: &App,
+) -> Result<HttpResponse, Error> {
     let (ticket, body) = match once
-        .begin(async |made| job::resume(&app, admin.store, made).await)
+        .begin(async |made| job::resume(app, admin.store, made).await)
         .await?
     {
         Begun::Resumed(job) => return Ok(accepted(job)),
         Begun::Fresh(fresh) => fresh,
     };
-    let ImportOptions { dry_run, atomic } = options.0;
     // Its place is free again when the file has been read.
     let CsvBody {
         file,
         said_shift_jis,
         room: _room,
     } = body;
-    let chunks = job::read_file::<Column>(file, said_shift_jis).await?;
-    let task = Task::MemberImport { dry_run, atomic };
+    let chunks = job::read_file::<C>(file, said_shift_jis).await?;
+    let context = admin.unconditional(&ticket);
     Ok(accepted(
-        job::accept_import(&app, task, chunks, &admin.unconditional(&ticket)).await?,
+        job::accept_import(app, task, chunks, &context).await?,
     ))
 }
 

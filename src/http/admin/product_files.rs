@@ -3,8 +3,8 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 
-use super::jobs::{JobOut, accepted};
-use super::member_files::{FileFormat, ImportOptions};
+use super::jobs::JobOut;
+use super::member_files::{FileFormat, ImportOptions, take_in};
 use super::products::ProductFilter;
 use crate::app::App;
 use crate::csv::{ProductCells, ProductColumn, Writer};
@@ -15,11 +15,10 @@ use crate::error::Error;
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::{OrdersRead, ProductsWrite};
 use crate::http::export::{self, Export, Pages};
-use crate::http::once::{Begun, Once};
+use crate::http::once::Once;
 use crate::http::operation::{Registry, operations};
 use crate::http::query::{Params, Parts};
 use crate::http::spool::CsvBody;
-use crate::workflows::job;
 
 /// The routes.
 pub fn routes(registry: &mut Registry<'_, '_>) {
@@ -123,26 +122,9 @@ async fn import_products(
     once: Once<CsvBody>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let (ticket, body) = match once
-        .begin(async |made| job::resume(&app, admin.store, made).await)
-        .await?
-    {
-        Begun::Resumed(job) => return Ok(accepted(job)),
-        Begun::Fresh(fresh) => fresh,
-    };
     let ImportOptions { dry_run, atomic } = options.0;
-    // Its place is free again when the file has been read.
-    let CsvBody {
-        file,
-        said_shift_jis,
-        room: _room,
-    } = body;
-    let chunks = job::read_file::<ProductColumn>(file, said_shift_jis).await?;
     let task = Task::ProductImport { dry_run, atomic };
-    let context = admin.unconditional(&ticket);
-    Ok(accepted(
-        job::accept_import(&app, task, chunks, &context).await?,
-    ))
+    take_in::<ProductColumn, _>(task, &admin, once, &app).await
 }
 
 /// A file as it may be sent.

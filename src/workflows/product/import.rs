@@ -51,11 +51,6 @@ pub struct RowJudge {
     effects: Effects,
 }
 
-/// What a row says of the id in another system: nothing, or an id that may be none.
-fn external_id(row: &ProductRow) -> Option<Option<ExternalId>> {
-    row.external_id.as_deref().map(ExternalId::parse)
-}
-
 impl RowJudge {
     /// For these rows; with `lock` the products that they name are locked, for an effect in the same transaction.
     pub async fn new<'a>(
@@ -66,7 +61,7 @@ impl RowJudge {
         conn: &mut AsyncPgConnection,
     ) -> Result<Self, Error> {
         let codes: Vec<&str> = rows.clone().filter_map(|row| row.code.as_deref()).collect();
-        let ids: Vec<ExternalId> = rows.filter_map(|row| external_id(row).flatten()).collect();
+        let ids: Vec<ExternalId> = rows.filter_map(|row| row.external_id.clone()).collect();
         let mut judge = Self {
             store,
             now,
@@ -108,28 +103,21 @@ impl RowJudge {
         let before = meant.map(|place| &self.products[place]);
         let id = before.map(|product| product.id);
         let (offer, missing) = offer(row, before);
-        let mut faults = row.with_faults(missing);
+        let mut found = missing;
         let offer = match offer.checked() {
             Ok(offer) => Some(offer),
             Err(Error::Problem(problem)) => {
                 // What is missing is not wrong as well.
-                let named =
-                    |fault: &Fault| faults.iter().any(|known| known.pointer == fault.pointer);
-                let found: Vec<Fault> = problem
-                    .errors
-                    .into_iter()
-                    .filter(|fault| !named(fault))
-                    .collect();
-                let more = row
-                    .with_faults(found)
-                    .into_iter()
-                    .filter(|fault| !named(fault))
-                    .collect::<Vec<_>>();
-                faults.extend(more);
+                let is_missing =
+                    |fault: &Fault| found.iter().any(|known| known.pointer == fault.pointer);
+                let mut errors = problem.errors;
+                errors.retain(|fault| !is_missing(fault));
+                found.extend(errors);
                 None
             }
             Err(error) => return Err(error),
         };
+        let faults = row.with_faults(found);
         let Some(offer) = offer.filter(|_| faults.is_empty()) else {
             return Ok(RowVerdict::Refused(id, faults));
         };
@@ -149,14 +137,11 @@ impl RowJudge {
         let fault = |column: ProductColumn, code: &str, message: &str| {
             Fault::new(column.pointer(), code, message)
         };
-        let by_id = match external_id(row) {
-            None => None,
-            Some(None) => {
-                let message = "1 to 100 characters without control characters, and without spaces around them.";
-                return Err(fault(ProductColumn::ExternalId, "invalid_value", message));
-            }
-            Some(Some(id)) => self.by_external_id.get(&id).copied(),
-        };
+        let by_id = row
+            .external_id
+            .as_ref()
+            .and_then(|id| self.by_external_id.get(id))
+            .copied();
         match (by_id, by_code) {
             (Some(id), Some(code)) if id != code => Err(fault(
                 ProductColumn::Code,
@@ -250,8 +235,9 @@ fn offer(row: &ProductRow, before: Option<&Product>) -> (Offer, Vec<Fault>) {
             .or(before.map(|product| product.paid_allowed))
             .unwrap_or(true),
         attached: Attachment {
-            external_id: external_id(row)
-                .flatten()
+            external_id: row
+                .external_id
+                .clone()
                 .or_else(|| before.and_then(|product| product.external_id.clone())),
             metadata: before
                 .map(|product| product.metadata.clone())

@@ -66,7 +66,8 @@ pub fn japan_time(at: DateTime<Utc>) -> String {
     there.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-fn japan() -> FixedOffset {
+/// Japan's offset; it has no summer time.
+pub(crate) fn japan() -> FixedOffset {
     FixedOffset::east_opt(9 * 3600).expect("nine hours are a valid offset")
 }
 

@@ -192,7 +192,7 @@ async fn enable_paid(app: &App, store: &Store, actor: &str) -> Result<(), Error>
     if health == Health::Ok {
         return Ok(());
     }
-    Err(Code::ProviderUnavailable.because(format!("The Paid sandbox does not answer ({health}).")))
+    Err(Code::ProviderUnavailable.because(text!("paid-sandbox-does-not-answer", health = health)))
 }
 
 async fn add_products(app: &App, store: &Store, actor: &str) -> Result<(), Error> {

@@ -21,6 +21,7 @@ use url::{Host, Url};
 use crate::domain::webhook::{check_url, is_public};
 use crate::holding;
 use crate::telemetry::traces;
+use crate::texts::Text;
 
 /// How long a call may take, from the resolving of the name to the last byte.
 pub const PATIENCE: Duration = Duration::from_secs(15);
@@ -180,9 +181,9 @@ impl Egress {
     ///
     /// # Errors
     /// See above.
-    pub fn check(&self, text: &str) -> Result<Url, (&'static str, &'static str)> {
+    pub fn check(&self, text: &str) -> Result<Url, (&'static str, Text)> {
         let url = check_url(text, self.private)?;
-        let refused = ("not_allowed", "This address is not called from here.");
+        let refused = ("not_allowed", text!("this-address-is-not-called-from-here"));
         self.may_call(&url).then_some(url).ok_or(refused)
     }
 

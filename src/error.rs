@@ -2,6 +2,7 @@
 
 use crate::db::given_up::{GivenUp, given_up};
 use crate::domain::{Fault, Faults, Reason};
+use crate::texts::Text;
 
 text_enum! {
     /// The stable, machine-readable code of a problem. What it means and what to do about it is in `docs/problems.md`.
@@ -156,7 +157,7 @@ pub struct Problem {
     /// The stable code.
     pub code: Code,
     /// What happened and what to do, for people.
-    pub detail: String,
+    pub detail: Text,
     /// Faults by field.
     pub errors: Vec<Fault>,
     /// Why not, where several reasons may hold at once.
@@ -191,10 +192,10 @@ impl Code {
     }
 
     /// The problem with this code and what happened.
-    pub fn problem(self, detail: impl Into<String>) -> Problem {
+    pub fn problem(self, detail: Text) -> Problem {
         Problem {
             code: self,
-            detail: detail.into(),
+            detail,
             errors: Vec::new(),
             reasons: Vec::new(),
             paid_codes: Vec::new(),
@@ -205,14 +206,14 @@ impl Code {
     }
 
     /// The error with this code and what happened.
-    pub fn because(self, detail: impl Into<String>) -> Error {
+    pub fn because(self, detail: Text) -> Error {
         self.problem(detail).into()
     }
 }
 
 impl Error {
     /// A field of the body (a JSON pointer) or a query parameter is wrong.
-    pub fn invalid(pointer: &str, code: &str, message: &str) -> Self {
+    pub fn invalid(pointer: &str, code: &str, message: Text) -> Self {
         let mut faults = Faults::new();
         faults.add(pointer, code, message);
         faults.into()
@@ -220,7 +221,15 @@ impl Error {
 
     /// Not there, or not the caller's: the two are never told apart.
     pub fn not_found() -> Self {
-        Code::NotFound.because("There is nothing here under this id.")
+        Code::NotFound.because(text!("there-is-nothing-here-under-this-id"))
+    }
+
+    /// What happened, in words that may be kept and shown.
+    pub fn text(&self) -> Text {
+        match self {
+            Self::Problem(problem) => problem.detail.clone(),
+            Self::Internal(cause) => Text::words(cause.to_string()),
+        }
     }
 
     /// The code, if the caller can act on it.
@@ -240,7 +249,7 @@ impl From<Problem> for Error {
 
 impl From<Faults> for Error {
     fn from(faults: Faults) -> Self {
-        let mut problem = Code::Invalid.problem("Some fields are not valid; see errors.");
+        let mut problem = Code::Invalid.problem(text!("some-fields-are-not-valid"));
         problem.errors = faults.into_vec();
         problem.into()
     }
@@ -249,11 +258,12 @@ impl From<Faults> for Error {
 impl From<diesel::result::Error> for Error {
     fn from(error: diesel::result::Error) -> Self {
         let problem = match given_up(&error) {
-            Some(GivenUp::NoLock) => Code::Busy.problem(
-                "Other work holds what this request needs. Try again, under the same Idempotency-Key where one was sent.",
-            ),
-            Some(GivenUp::TooLong) => Code::TookTooLong
-                .problem("The database took too long over this. Ask for less, or try again later."),
+            Some(GivenUp::NoLock) => {
+                Code::Busy.problem(text!("other-work-holds-what-this-request-needs"))
+            }
+            Some(GivenUp::TooLong) => {
+                Code::TookTooLong.problem(text!("database-took-too-long-over-this"))
+            }
             None => return Self::Internal(error.into()),
         };
         tracing::warn!(code = %problem.code, "the database gave a statement up");
@@ -272,7 +282,7 @@ impl From<crate::domain::money::Overflow> for Error {
         Self::invalid(
             "",
             "amount_too_large",
-            "The amounts are too large to add up.",
+            text!("amounts-are-too-large-to-add-up"),
         )
     }
 }

@@ -10,11 +10,13 @@
 //! | [`http`] | the only place that knows actix |
 //! | [`worker`] | the loop that drives on what is due |
 //! | [`demo`] | a store to look at, for newcomers |
-//! | [`app`], [`config`], [`error`], [`clock`], [`crypto`], [`egress`], [`holding`], [`passwords`], [`public_keys`], [`tokens`] | at the side |
+//! | [`app`], [`config`], [`error`], [`clock`], [`crypto`], [`egress`], [`holding`], [`passwords`], [`public_keys`], [`texts`], [`tokens`] | at the side |
 //!
 //! Direction of dependencies: `http`, `worker` → `workflows` → `db`, `paid` → `domain`.
 
-// First: it declares the macros that the others use.
+// First: they declare the macros that the others use.
+#[macro_use]
+pub mod texts;
 #[macro_use]
 pub mod domain;
 

@@ -43,7 +43,7 @@ pub fn check_rules(password: &str, pointer: &str, faults: &mut Faults) {
         good,
         pointer,
         "password_length",
-        "A password has 8 to 200 characters.",
+        text!("password-has-8-to-200-characters"),
     );
 }
 
@@ -80,8 +80,7 @@ async fn in_turn<T: Send + 'static>(
 }
 
 fn too_many() -> Error {
-    let problem =
-        Code::Unavailable.problem("Too many passwords are being checked right now. Try again.");
+    let problem = Code::Unavailable.problem(text!("too-many-passwords-are-being-checked"));
     problem.retry_after(1).into()
 }
 

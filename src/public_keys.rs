@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::domain::Faults;
+use crate::texts::Text;
 
 /// The most keys of a set.
 pub const MOST: usize = 10;
@@ -81,17 +82,21 @@ impl PublicKeys {
             (1..=MOST).contains(&keys.len()),
             pointer,
             "out_of_range",
-            "A JWK set has 1 to 10 keys.",
+            text!("jwk-set-has-1-to-10-keys"),
         );
         let mut read: Vec<PublicKey> = Vec::new();
         for (index, key) in keys.iter().take(MOST).enumerate() {
             let pointer = format!("{pointer}/keys/{index}");
             match PublicKey::read(key) {
                 Ok(key) if keys.len() > 1 && key.kid.is_none() => {
-                    faults.add(pointer, "required", "One of several keys needs a kid.");
+                    faults.add(
+                        pointer,
+                        "required",
+                        text!("one-of-several-keys-needs-a-kid"),
+                    );
                 }
                 Ok(key) if read.iter().any(|other| other.kid == key.kid) => {
-                    faults.add(pointer, "duplicate", "Another key has this kid.");
+                    faults.add(pointer, "duplicate", text!("another-key-has-this-kid"));
                 }
                 Ok(key) => read.push(key),
                 Err(fault) => faults.add(pointer, "unusable_key", fault),
@@ -146,18 +151,18 @@ impl PublicKeys {
 }
 
 impl PublicKey {
-    fn read(key: &Value) -> Result<Self, &'static str> {
+    fn read(key: &Value) -> Result<Self, Text> {
         if PRIVATE.iter().any(|member| key.get(member).is_some()) {
-            return Err("This key is not a public one. Whoever has seen it has it: make another.");
+            return Err(text!("this-key-is-not-a-public-one"));
         }
         let jwk: Jwk = serde_json::from_value(key.clone())
-            .map_err(|_| "A key has a kty and what belongs to it (RFC 7517).")?;
+            .map_err(|_| text!("key-has-a-kty-and-what-belongs-to-it-rfc"))?;
         let names = jwk.common.key_id.as_ref().map_or(0, String::len);
         if names > LONGEST_KID {
-            return Err("A kid has at most 255 bytes.");
+            return Err(text!("kid-has-at-most-255-bytes"));
         }
         if matches!(&jwk.common.public_key_use, Some(usage) if *usage != PublicKeyUse::Signature) {
-            return Err("A key that is not for signatures is of no use here.");
+            return Err(text!("key-that-is-not-for-signatures-is-of-no"));
         }
         #[expect(
             clippy::wildcard_enum_match_arm,
@@ -167,7 +172,7 @@ impl PublicKey {
             AlgorithmParameters::RSA(rsa) if MODULUS.contains(&length(&rsa.n)) => {
                 &[Algorithm::RS256, Algorithm::PS256]
             }
-            AlgorithmParameters::RSA(_) => return Err("An RSA key has 2048 to 8192 bits."),
+            AlgorithmParameters::RSA(_) => return Err(text!("rsa-key-has-2048-to-8192-bits")),
             AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => {
                 let point = [&[4][..], &bytes(&ec.x), &bytes(&ec.y)].concat();
                 is_key(&ECDSA_P256_SHA256_FIXED, &point)?;
@@ -177,7 +182,7 @@ impl PublicKey {
                 is_key(&ED25519, &bytes(&ed.x))?;
                 &[Algorithm::EdDSA]
             }
-            _ => return Err("Only RSA, P-256 and Ed25519 keys are taken."),
+            _ => return Err(text!("only-rsa-p-256-and-ed25519-keys")),
         };
         let algorithm = match jwk.common.key_algorithm {
             None => own.first().copied(),
@@ -187,8 +192,8 @@ impl PublicKey {
                 .find(|own| KeyAlgorithm::from(*own) == named),
         };
         Ok(Self {
-            algorithm: algorithm.ok_or("The alg of the key is not taken, or not one for it.")?,
-            key: DecodingKey::from_jwk(&jwk).map_err(|_| "The key cannot be read.")?,
+            algorithm: algorithm.ok_or_else(|| text!("alg-of-the-key-is-not-taken"))?,
+            key: DecodingKey::from_jwk(&jwk).map_err(|_| text!("key-cannot-be-read"))?,
             kid: jwk.common.key_id,
         })
     }
@@ -209,9 +214,10 @@ pub fn tidy(set: &Value) -> Value {
     json!({ "keys": keys.map(key).collect::<Vec<_>>() })
 }
 
-fn is_key(algorithm: &'static impl VerificationAlgorithm, key: &[u8]) -> Result<(), &'static str> {
+fn is_key(algorithm: &'static impl VerificationAlgorithm, key: &[u8]) -> Result<(), Text> {
     let key = ParsedPublicKey::new(algorithm, key);
-    key.map(drop).map_err(|_| "This is no key of its curve.")
+    key.map(drop)
+        .map_err(|_| text!("this-is-no-key-of-its-curve"))
 }
 
 fn bytes(number: &str) -> Vec<u8> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::packed::Packed;
 use super::table::Columns;
 use crate::domain::Fault;
+use crate::texts::Text;
 
 /// The cells of a row of a file.
 #[derive(Clone, Debug)]
@@ -124,7 +125,7 @@ impl<C: Columns> Cells<C> {
     }
 
     /// Something is wrong with the cell at a place.
-    pub(super) fn blame(&mut self, place: usize, code: &str, message: &str) {
+    pub(super) fn blame(&mut self, place: usize, code: &str, message: Text) {
         let Place { column, name } = &self.layout[place];
         self.bad |= bit(place);
         let fault = Fault {

@@ -17,6 +17,7 @@ use super::records::{Next, Record, Records};
 use super::table::Columns;
 use super::text;
 use crate::domain::Fault;
+use crate::texts::{self, Text};
 
 /// How many records a chunk has at most.
 pub const CHUNK: usize = 1000;
@@ -130,7 +131,7 @@ fn too_large() -> Fault {
     Fault::new(
         "",
         "record_too_large",
-        "This record is too long for a member. Is a quote missing?",
+        text!("this-record-is-too-long-for-a-member"),
     )
 }
 
@@ -138,7 +139,7 @@ fn unclosed() -> Fault {
     Fault::new(
         "",
         "unclosed_quote",
-        "A quote (\") is opened here that is never closed.",
+        text!("quote-is-opened-here-that-is-never"),
     )
 }
 
@@ -159,10 +160,10 @@ impl Judge {
             return;
         }
         if record.len() != header.width {
-            let message = format!(
-                "This record has {} cells, the first line has {}.",
-                record.len(),
-                header.width
+            let message = text!(
+                "this-record-has-cells",
+                cells = record.len(),
+                expected = header.width
             );
             let fault = Fault::new("", "wrong_number_of_cells", message);
             return write_unreadable(record.line, &[fault], chunk);
@@ -171,7 +172,7 @@ impl Judge {
         let json = if faults.is_empty() {
             String::new()
         } else {
-            serde_json::to_string(&faults).unwrap_or_default()
+            texts::storing(|| serde_json::to_string(&faults)).unwrap_or_default()
         };
         begin_record(record.line, false, &json, chunk);
         self.cells.clear();
@@ -200,7 +201,7 @@ impl Judge {
         let unreadable = self.encoding.broken && record.text().contains('\u{fffd}');
         for found in &header.columns {
             let cell = record.cell(found.index);
-            let mut fault = |code: &str, message: String| {
+            let mut fault = |code: &str, message: Text| {
                 let fault = Fault::new(found.column.pointer(), code, message);
                 faults.push(Fault {
                     column: Some(found.name.clone()),
@@ -208,28 +209,29 @@ impl Judge {
                 });
             };
             if nul && cell.contains('\0') {
-                fault(
-                    "nul_character",
-                    "The character U+0000 is not allowed.".into(),
-                );
+                fault("nul_character", text!("character-u-0000-is-not-allowed"));
             }
             if unreadable && cell.contains('\u{fffd}') {
                 fault(
                     "undecodable",
-                    "These bytes are neither UTF-8 nor Shift_JIS.".into(),
+                    text!("these-bytes-are-neither-utf-8-nor-shift"),
                 );
             }
             if let Some(first) = self.seen(found.column, cell, record.line) {
                 fault(
                     "duplicate_in_file",
-                    format!("Line {first} has the same {}.", found.name),
+                    text!(
+                        "another-line-has-the-same",
+                        first = first,
+                        column = found.name.as_str()
+                    ),
                 );
             }
         }
         for (index, first) in &header.again {
             let found = &header.columns[*first];
             if record.cell(*index) != record.cell(found.index) {
-                let message = "This column stands in the file twice, and the two differ here.";
+                let message = text!("this-column-stands-in-the-file-twice");
                 let fault = Fault::new(found.column.pointer(), "duplicate_column", message);
                 faults.push(Fault {
                     column: Some(found.name.clone()),

@@ -165,6 +165,7 @@ pub fn column_pointer(pointer: &str) -> String {
 mod tests {
     use super::*;
     use crate::domain::Faults;
+    use crate::texts::Text;
 
     #[test]
     fn a_column_is_known_by_both_names() {
@@ -196,9 +197,9 @@ mod tests {
         profile.representative.family_name = long;
         let mut faults = Faults::new();
         profile.check(&mut faults);
-        faults.add("/paid/application_status", "x", "x");
-        faults.add("/payment_methods/0", "x", "x");
-        faults.add("/number", "x", "x");
+        faults.add("/paid/application_status", "x", Text::default());
+        faults.add("/payment_methods/0", "x", Text::default());
+        faults.add("/number", "x", Text::default());
         for fault in faults.into_vec() {
             let pointer = column_pointer(&fault.pointer);
             let column = Column::named(pointer.trim_start_matches('/'));

@@ -3,6 +3,7 @@
 use super::records::Record;
 use super::table::Columns;
 use crate::domain::Fault;
+use crate::texts::Text;
 
 /// How many faults of a first line are told; a file of another kind has nothing but.
 const MOST_FAULTS: usize = 100;
@@ -42,16 +43,12 @@ impl<C: Columns> Header<C> {
                 // What the export shows and nobody sets here.
                 Some(column) if column.is_only_shown() => {}
                 Some(column) => header.add(index, column, name),
-                None => header.fault(
-                    &name,
-                    "unknown_column",
-                    "There is no such column; it is read over.",
-                ),
+                None => header.fault(&name, "unknown_column", text!("there-is-no-such-column")),
             }
         }
         if header.columns.is_empty() {
             header.faults.truncate(MOST_FAULTS - 1);
-            let message = "No column is known. The first line must name the columns, in English or in Japanese.";
+            let message = text!("no-column-is-known");
             header
                 .faults
                 .push(Fault::new("", "no_known_column", message));
@@ -67,15 +64,15 @@ impl<C: Columns> Header<C> {
                 name,
             });
         };
-        let message = format!(
-            "This column stands here twice, the first time as {:?}.",
-            self.columns[first].name
+        let message = text!(
+            "this-column-stands-here-twice",
+            name = self.columns[first].name.as_str()
         );
         self.again.push((index, first));
-        self.fault(&name, "duplicate_column", &message);
+        self.fault(&name, "duplicate_column", message);
     }
 
-    fn fault(&mut self, name: &str, code: &str, message: &str) {
+    fn fault(&mut self, name: &str, code: &str, message: Text) {
         if self.faults.len() < MOST_FAULTS {
             let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
             self.faults.push(Fault {

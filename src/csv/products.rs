@@ -6,6 +6,7 @@ use super::table::{Columns, columns};
 use super::text::{self, BadNumber};
 use super::{CsvLanguage, Writer};
 use crate::domain::{ExternalId, Fault};
+use crate::texts::Text;
 
 columns! {
     /// A column of a file of products.
@@ -99,7 +100,7 @@ impl ProductRow {
 }
 
 /// A code and a message of what is wrong.
-type Wrong = (&'static str, &'static str);
+type Wrong = (&'static str, Text);
 
 /// A whole number; a percent sign behind it says nothing new.
 fn number(cell: &str) -> Result<Option<i64>, Wrong> {
@@ -110,7 +111,7 @@ fn external_id(cell: &str) -> Result<Option<ExternalId>, Wrong> {
     let Some(text) = filled(cell) else {
         return Ok(None);
     };
-    let message = "1 to 100 characters without control characters, and without spaces around them.";
+    let message = text!("from-1-to-100-characters-without-control");
     let parsed = ExternalId::parse(&text).map(Some);
     parsed.ok_or(("invalid_value", message))
 }
@@ -128,7 +129,7 @@ fn switch(cell: &str) -> Result<Option<bool>, Wrong> {
         return Ok(None);
     };
     let found = known(&word, &SWITCHES, |(_, word, words)| (word, words));
-    let message = "Expected true (はい) or false (いいえ).";
+    let message = text!("expected-true-or-false-in-a-cell");
     found
         .map(|(on, ..)| Some(on))
         .ok_or(("invalid_value", message))

@@ -6,6 +6,7 @@ use super::text::{self, BadNumber};
 use crate::domain::application::ApplicationStatus;
 use crate::domain::member::{PaymentMethod, Profile};
 use crate::domain::{Fault, PaidKey};
+use crate::texts::Text;
 
 /// A row of a file, which says something of one member.
 #[derive(Clone, Debug)]
@@ -56,14 +57,14 @@ impl Row {
                 },
                 column if column.is_number() => {
                     if let Some((code, message)) = text::number(cell).err().map(BadNumber::told) {
-                        wrong.push((place, code, message.to_owned()));
+                        wrong.push((place, code, message));
                     }
                 }
                 _ => {}
             }
         }
         for (place, code, message) in wrong {
-            cells.blame(place, code, &message);
+            cells.blame(place, code, message);
         }
         Self {
             number,
@@ -136,7 +137,7 @@ fn of_column(fault: Fault) -> Fault {
 }
 
 /// The methods that a cell names, sorted.
-fn methods(cell: &str) -> Result<Vec<PaymentMethod>, String> {
+fn methods(cell: &str) -> Result<Vec<PaymentMethod>, Text> {
     let separators = ['|', '｜', '、', ',', '，', '､'];
     let mut methods = Vec::new();
     let words_of_cell = cell.split(separators).map(str::trim);
@@ -147,7 +148,7 @@ fn methods(cell: &str) -> Result<Vec<PaymentMethod>, String> {
         methods.push(method.ok_or_else(|| {
             let all = PaymentMethod::ALL.iter();
             let words = words(all.map(|method| (method.as_str(), method.label().0)));
-            format!("Expected any of {words}, separated by |.")
+            text!("expected-any-of", words = words)
         })?);
     }
     methods.sort_unstable();
@@ -155,24 +156,24 @@ fn methods(cell: &str) -> Result<Vec<PaymentMethod>, String> {
     Ok(methods)
 }
 
-fn status(cell: &str) -> Result<Option<ApplicationStatus>, String> {
+fn status(cell: &str) -> Result<Option<ApplicationStatus>, Text> {
     let Some(word) = Some(cell.trim()).filter(|word| !word.is_empty()) else {
         return Ok(None);
     };
     let status = known(word, ApplicationStatus::ALL, |status| {
         (status.as_str(), status.label())
     });
-    let message = "Expected pending (申請待ち), the present value, or nothing.";
-    status.map(Some).ok_or_else(|| message.to_owned())
+    let message = text!("expected-pending");
+    status.map(Some).ok_or(message)
 }
 
-fn key(cell: &str) -> Result<Option<PaidKey>, String> {
+fn key(cell: &str) -> Result<Option<PaidKey>, Text> {
     let key = text::key(cell);
     if key.is_empty() {
         return Ok(None);
     }
     let parsed = PaidKey::parse(&key).map(Some);
-    parsed.map_err(|error| format!("Not a customer number: {error}."))
+    parsed.map_err(|_| text!("not-a-customer-number"))
 }
 
 /// What a cell says, if it is not blank.

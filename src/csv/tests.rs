@@ -8,6 +8,7 @@ use super::*;
 use crate::domain::application::ApplicationStatus;
 use crate::domain::member::{MemberStatus, PaymentMethod, PersonName, Profile};
 use crate::domain::{Fault, Faults, PaidKey};
+use crate::texts::Text;
 
 type Rows = Vec<Result<Row, Unreadable>>;
 
@@ -293,7 +294,7 @@ fn every_fault_of_a_row_is_told_by_its_column() {
     let profile = applied(row);
     assert_eq!((profile.founded_year, profile.city.as_str()), (None, ""));
     profile.check(&mut found);
-    found.add("/founded_year", "out_of_range", "told already");
+    found.add("/founded_year", "out_of_range", Text::words("told already"));
     let all = row.with_faults(found.into_vec());
     let named = |pointer: &str| {
         all.iter()
@@ -380,7 +381,10 @@ fn the_same_number_or_address_twice_is_the_fault_of_the_later_row() {
         .flatten()
         .nth(2500)
         .unwrap();
-    assert_eq!(last.faults()[0].message, "Line 9 has the same number.");
+    assert_eq!(
+        last.faults()[0].message.to_string(),
+        "Line 9 has the same number."
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What happens to the text of a cell: widths, formulas, and characters that Shift_JIS has not.
 
+use crate::texts::Text;
 use std::borrow::Cow;
 
 /// The half-width form of a full-width letter, digit, mark or space.
@@ -64,10 +65,10 @@ pub(super) enum BadNumber {
 
 impl BadNumber {
     /// A code and a message.
-    pub(super) fn told(self) -> (&'static str, &'static str) {
+    pub(super) fn told(self) -> (&'static str, Text) {
         match self {
-            Self::NotOne => ("wrong_type", "Expected a whole number."),
-            Self::TooLarge => ("invalid_value", "This number is too large."),
+            Self::NotOne => ("wrong_type", text!("expected-a-whole-number")),
+            Self::TooLarge => ("invalid_value", text!("this-number-is-too-large")),
         }
     }
 }

@@ -11,6 +11,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::texts;
+
 /// Written and read with serde.
 #[derive(
     Clone, Debug, Default, PartialEq, Eq, AsExpression, FromSqlRow, Serialize, Deserialize,
@@ -24,7 +26,7 @@ impl<T: Serialize + std::fmt::Debug> ToSql<Jsonb, Pg> for Json<T> {
         use std::io::Write;
         // The version byte of PostgreSQL's binary form of jsonb.
         out.write_all(&[1])?;
-        serde_json::to_writer(out, &self.0)?;
+        texts::storing(|| serde_json::to_writer(out, &self.0))?;
         Ok(serialize::IsNull::No)
     }
 }

@@ -191,8 +191,7 @@ pub async fn checkout(pool: &Pool, shares: Option<&share::Shares>) -> Result<Con
         };
         let inner = pool.get().await.map_err(|error| {
             tracing::error!(%error, "no database connection");
-            let problem =
-                Code::Unavailable.problem("The database cannot be reached right now. Try again.");
+            let problem = Code::Unavailable.problem(text!("database-cannot-be-reached-right-now"));
             problem.retry_after(1)
         })?;
         Ok::<_, Error>((inner, place))

@@ -87,8 +87,7 @@ impl Shares {
 }
 
 fn busy() -> Error {
-    let problem =
-        Code::Busy.problem("The store has as many requests under way as it may. Try again.");
+    let problem = Code::Busy.problem(text!("store-has-as-many-requests-under-way"));
     problem.retry_after(1).into()
 }
 

@@ -98,9 +98,7 @@ pub fn were_made(made: QueryResult<()>) -> Result<bool, Error> {
         Ok(()) => Ok(true),
         Err(DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, told)) => {
             if told.constraint_name() == Some(TICKET) {
-                return Err(Code::RequestInProgress.because(
-                    "The right to do this was lost: another try of the same work took over, or the database was restarted.",
-                ));
+                return Err(Code::RequestInProgress.because(text!("right-to-do-this-was-lost")));
             }
             Ok(false)
         }
@@ -109,7 +107,7 @@ pub fn were_made(made: QueryResult<()>) -> Result<bool, Error> {
             Err(never_stands())
         }
         Err(error) if violated_key(&error) == Some("orders_external_id") => {
-            Err(Code::ExternalIdTaken.because("Another order of the store has this external id."))
+            Err(Code::ExternalIdTaken.because(text!("another-order-has-this-external-id")))
         }
         Err(error) => Err(error.into()),
     }
@@ -118,7 +116,7 @@ pub fn were_made(made: QueryResult<()>) -> Result<bool, Error> {
 /// The rows of a thing changed again and again while it was decided on.
 pub fn never_stands() -> Error {
     Code::Busy
-        .problem("Others change this all the time. Try again.")
+        .problem(text!("others-change-this-all-the-time"))
         .retry_after(1)
         .into()
 }

@@ -46,7 +46,7 @@ impl<'de> Deserialize<'de> for ExternalId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| {
-            serde::de::Error::custom("expected 1 to 100 characters without control characters, and without spaces around them")
+            serde::de::Error::custom(text!("from-1-to-100-characters-without-control"))
         })
     }
 }
@@ -98,21 +98,21 @@ impl Metadata {
     /// Adds everything that is wrong.
     pub fn check(&self, faults: &mut Faults) {
         let at = |key: &str| format!("/metadata/{}", key.replace('~', "~0").replace('/', "~1"));
-        let many = "At most 50 pairs.";
+        let many = text!("at-most-50-pairs");
         faults.check(self.0.len() <= MOST_PAIRS, "/metadata", "too_many", many);
         let bytes: usize = self
             .0
             .iter()
             .map(|(key, value)| key.len() + value.len())
             .sum();
-        let much = "At most 32 KiB in all.";
+        let much = text!("at-most-32-kib-in-all");
         faults.check(bytes <= MOST_BYTES, "/metadata", "too_long", much);
         for (key, value) in self.0.iter().take(MOST_PAIRS) {
             let fits = (1..=LONGEST_KEY).contains(&key.chars().count());
-            let wrong = "A key has 1 to 40 characters.";
+            let wrong = text!("key-has-1-to-40-characters");
             faults.check(fits, "/metadata", "out_of_range", wrong);
             let fits = value.chars().count() <= LONGEST_VALUE;
-            faults.check(fits, &at(key), "too_long", "At most 500 characters.");
+            faults.check(fits, &at(key), "too_long", text!("at-most-500-characters"));
         }
     }
 }

@@ -1,7 +1,10 @@
 //! What is wrong with an input, all of it at once.
 
+use crate::texts::Text;
+
 /// One fault of one field.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(from = "KeptFault", into = "KeptFault")]
 pub struct Fault {
     /// JSON pointer to the field, or the name of a query parameter.
     #[schema(example = "/lines/0/quantity")]
@@ -10,7 +13,8 @@ pub struct Fault {
     #[schema(example = "out_of_range")]
     pub code: String,
     /// For people.
-    pub message: String,
+    #[schema(value_type = String)]
+    pub message: Text,
     /// Paid's own code, where the rule is Paid's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schema(nullable = false, example = "B16")]
@@ -21,13 +25,24 @@ pub struct Fault {
     pub column: Option<String>,
 }
 
+kept_with_its_text! {
+    Fault as KeptFault {
+        pointer: String,
+        code: String,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        paid_code: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        column: Option<String>,
+    }
+}
+
 impl Fault {
     /// A fault by Kakeuri's own rules.
-    pub fn new(pointer: impl Into<String>, code: &str, message: impl Into<String>) -> Self {
+    pub fn new(pointer: impl Into<String>, code: &str, message: Text) -> Self {
         Self {
             pointer: pointer.into(),
             code: code.to_owned(),
-            message: message.into(),
+            message,
             paid_code: None,
             column: None,
         }
@@ -48,12 +63,12 @@ impl Faults {
     }
 
     /// Adds a fault.
-    pub fn add(&mut self, pointer: impl Into<String>, code: &str, message: impl Into<String>) {
+    pub fn add(&mut self, pointer: impl Into<String>, code: &str, message: Text) {
         self.extend([Fault::new(pointer, code, message)]);
     }
 
     /// Adds a fault unless `good`.
-    pub fn check(&mut self, good: bool, pointer: &str, code: &str, message: &str) {
+    pub fn check(&mut self, good: bool, pointer: &str, code: &str, message: Text) {
         if !good {
             self.add(pointer, code, message);
         }
@@ -90,21 +105,23 @@ impl Faults {
 }
 
 /// Why something is not possible, for a machine and for people.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Reason {
     /// Stable, machine-readable.
     #[schema(example = "not_approved")]
     pub code: String,
     /// For people.
-    pub message: String,
+    #[serde(serialize_with = "crate::texts::for_the_reader")]
+    #[schema(value_type = String)]
+    pub message: Text,
 }
 
 impl Reason {
     /// A reason.
-    pub fn new(code: &str, message: impl Into<String>) -> Self {
+    pub fn new(code: &str, message: Text) -> Self {
         Self {
             code: code.to_owned(),
-            message: message.into(),
+            message,
         }
     }
 }

@@ -254,6 +254,6 @@ pub fn check_number(number: &str, faults: &mut Faults) {
         good,
         "/number",
         "malformed",
-        "A number has 1 to 50 characters without white space.",
+        text!("number-has-1-to-50-characters-without"),
     );
 }

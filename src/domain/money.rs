@@ -91,6 +91,12 @@ impl utoipa::PartialSchema for YenSum {
 
 impl utoipa::ToSchema for YenSum {}
 
+impl From<Yen> for crate::texts::Argument {
+    fn from(amount: Yen) -> Self {
+        Self::Yen(amount.0)
+    }
+}
+
 impl std::fmt::Display for Yen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} yen", self.0)

@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::money::Yen;
 use super::order::{OrderContent, Totals};
 use super::payment::HandlingStatus;
+use crate::texts::Text;
 
 text_enum! {
     /// What an operation asks of Paid.
@@ -141,14 +142,22 @@ pub struct Remarks {
 
 /// How a call, or an operation, ended short of success.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(from = "KeptOutcome", into = "KeptOutcome")]
 pub struct Outcome {
     /// Paid's codes.
     pub codes: Vec<String>,
     /// In words, for the admin.
-    pub message: String,
+    pub message: Text,
     /// Paid does not know the sale.
-    #[serde(default)]
     pub missing: bool,
+}
+
+kept_with_its_text! {
+    Outcome as KeptOutcome {
+        codes: Vec<String>,
+        #[serde(default)]
+        missing: bool,
+    }
 }
 
 /// What became of the send of a drive that found no definite end. An inquiry is no send: its answer is never one of
@@ -168,14 +177,23 @@ pub enum Sent {
 
 /// The last thing that went wrong with a payment or an application, as an admin sees it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(from = "KeptError", into = "KeptError")]
 pub struct LastError {
     /// Paid's codes.
     #[schema(example = json!(["B16"]))]
     pub codes: Vec<String>,
     /// In words.
-    pub message: String,
+    #[schema(value_type = String)]
+    pub message: Text,
     /// When.
     pub at: DateTime<Utc>,
+}
+
+kept_with_its_text! {
+    LastError as KeptError {
+        codes: Vec<String>,
+        at: DateTime<Utc>,
+    }
 }
 
 #[cfg(test)]

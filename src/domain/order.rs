@@ -122,10 +122,14 @@ impl OrderContent {
                 Ok(Some(total)) if total.net < Yen::ZERO => faults.add(
                     "/lines",
                     "negative_total",
-                    format!("The lines at {rate} % come to less than 0 yen; a discount cannot exceed them."),
+                    text!("lines-at-a-rate-come-to-less-than-0-yen", rate = rate),
                 ),
                 Ok(total) => by_rate.extend(total),
-                Err(Overflow) => faults.add("/lines", "amount_too_large", "The amounts are too large to add up."),
+                Err(Overflow) => faults.add(
+                    "/lines",
+                    "amount_too_large",
+                    text!("amounts-are-too-large-to-add-up"),
+                ),
             }
         }
         faults.into_result()?;
@@ -134,7 +138,7 @@ impl OrderContent {
             faults.add(
                 "/lines",
                 "amount_too_large",
-                "The amounts are too large to add up.",
+                text!("amounts-are-too-large-to-add-up"),
             );
             faults
         })
@@ -145,13 +149,13 @@ impl OrderContent {
             !self.lines.is_empty(),
             "/lines",
             "required",
-            "An order needs at least one line.",
+            text!("order-needs-at-least-one-line"),
         );
         faults.check(
             self.lines.len() <= MAX_LINES,
             "/lines",
             "too_many",
-            &format!("An order has at most {MAX_LINES} lines."),
+            text!("order-has-at-most-lines", max_lines = MAX_LINES),
         );
         for (index, line) in self.lines.iter().enumerate() {
             let at = |field: &str| format!("/lines/{index}/{field}");
@@ -159,38 +163,38 @@ impl OrderContent {
                 line.quantity >= 0,
                 &at("quantity"),
                 "out_of_range",
-                "A quantity is 0 or more.",
+                text!("quantity-is-0-or-more"),
             );
             faults.check(
                 TAX_RATES.contains(&line.tax_rate),
                 &at("tax_rate"),
                 "out_of_range",
-                "A tax rate is 10, 8 or 0.",
+                text!("tax-rate-is-10"),
             );
             faults.check(
                 !line.name.trim().is_empty(),
                 &at("name"),
                 "required",
-                "A line needs a name.",
+                text!("line-needs-a-name"),
             );
             faults.check(
                 line.name.chars().count() <= 200,
                 &at("name"),
                 "too_long",
-                "At most 200 characters.",
+                text!("at-most-200-characters"),
             );
         }
         faults.check(
             self.shipping_fee >= Yen::ZERO,
             "/shipping_fee",
             "out_of_range",
-            "A fee is 0 yen or more.",
+            text!("fee-is-0-yen-or-more"),
         );
         faults.check(
             self.payment_fee >= Yen::ZERO,
             "/payment_fee",
             "out_of_range",
-            "A fee is 0 yen or more.",
+            text!("fee-is-0-yen-or-more"),
         );
     }
 

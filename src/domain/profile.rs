@@ -37,13 +37,17 @@ impl Profile {
                 !text.trim().is_empty(),
                 pointer,
                 "required",
-                "This field is required.",
+                text!("this-field-is-required"),
             );
         }
         self.check_lengths(faults);
         let malformed = |text: &str, good: bool| !text.is_empty() && !good;
         if malformed(&self.email, is_email(&self.email)) {
-            faults.add("/email", "malformed", "This is not an e-mail address.");
+            faults.add(
+                "/email",
+                "malformed",
+                text!("this-is-not-an-e-mail-address"),
+            );
         }
         for (pointer, text) in [
             ("/phone", &self.phone),
@@ -51,11 +55,7 @@ impl Profile {
             ("/fax", &self.fax),
         ] {
             if malformed(text, is_phone(text)) {
-                faults.add(
-                    pointer,
-                    "malformed",
-                    "A telephone number has digits, and + - ( ) or spaces between them.",
-                );
+                faults.add(pointer, "malformed", text!("telephone-number-has-digits"));
             }
         }
         self.check_numbers(faults);
@@ -67,7 +67,7 @@ impl Profile {
                 faults.add(
                     pointer,
                     "too_long",
-                    format!("At most {longest} characters."),
+                    text!("at-most-characters", longest = longest),
                 );
             }
         };
@@ -103,7 +103,7 @@ impl Profile {
             self.urls.len() <= URLS,
             "/urls",
             "too_many",
-            "At most three web sites.",
+            text!("at-most-three-web-sites"),
         );
     }
 
@@ -122,7 +122,7 @@ impl Profile {
                 good,
                 pointer,
                 "out_of_range",
-                "This number is out of range.",
+                text!("this-number-is-out-of-range"),
             );
         }
     }

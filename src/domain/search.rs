@@ -1,5 +1,6 @@
 //! What is typed into the search box of a list.
 
+use crate::texts::Text;
 use unicode_normalization::UnicodeNormalization as _;
 
 /// A text to look for: 2 to 100 characters. Shorter ones have no key in the index of searches.
@@ -14,16 +15,16 @@ impl Search {
 
     /// Takes a text that is neither too short nor too long. Half-width kana count as what they become: `ﾊﾟ` is one
     /// character.
-    pub fn parse(text: String) -> Result<Self, String> {
+    pub fn parse(text: String) -> Result<Self, Text> {
         let typed = text.chars().take(Self::LONGEST + 1).count();
         let looked_for = text.nfkc().take(Self::SHORTEST).count();
         if (Self::SHORTEST..=Self::LONGEST).contains(&typed) && looked_for >= Self::SHORTEST {
             Ok(Self(text))
         } else {
-            Err(format!(
-                "Look for {} to {} characters.",
-                Self::SHORTEST,
-                Self::LONGEST
+            Err(text!(
+                "search-for-so-many-characters",
+                least = Self::SHORTEST,
+                most = Self::LONGEST
             ))
         }
     }

@@ -33,6 +33,15 @@ macro_rules! text_enum {
             }
         }
 
+        /// In a text: the label in Japanese, where there is one, and the word in English.
+        impl From<$name> for $crate::texts::Argument {
+            fn from(value: $name) -> Self {
+                let (japanese, _) = value.label();
+                let label = if japanese.is_empty() { value.as_str() } else { japanese };
+                Self::Label(label.to_owned(), value.as_str().to_owned())
+            }
+        }
+
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())

@@ -9,6 +9,7 @@ use url::{Host, Url};
 
 use super::events::EventType;
 use super::permissions::Scope;
+use crate::texts::Text;
 
 text_enum! {
     /// Is a webhook told anything?
@@ -150,33 +151,30 @@ pub const SHOWING: [Scope; 5] = [
 ///
 /// # Errors
 /// See above.
-pub fn check_url(text: &str, private: bool) -> Result<Url, (&'static str, &'static str)> {
-    let url = Url::parse(text).map_err(|_| ("invalid", "This is not a URL."))?;
+pub fn check_url(text: &str, private: bool) -> Result<Url, (&'static str, Text)> {
+    let url = Url::parse(text).map_err(|_| ("invalid", text!("this-is-not-a-url")))?;
     if url.as_str().len() > LONGEST_URL {
-        return Err((
-            "out_of_range",
-            "At most 2000 characters, of which those beyond ASCII count nine or more.",
-        ));
+        return Err(("out_of_range", text!("address-has-at-most-2000-characters")));
     }
     let is_plain = url.scheme() == "http";
     if url.scheme() != "https" && !(is_plain && private) {
-        return Err(("not_allowed", "An address that begins with https://."));
+        return Err(("not_allowed", text!("address-that-begins-with-https")));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        let message = "No user name and no password in the address: the signature shows who sends.";
+        let message = text!("no-user-name-and-no-password");
         return Err(("not_allowed", message));
     }
     if url.fragment().is_some() {
-        return Err(("invalid", "An address without a fragment."));
+        return Err(("invalid", text!("address-without-a-fragment")));
     }
     let literal = match url.host() {
         Some(Host::Ipv4(address)) => Some(address.into()),
         Some(Host::Ipv6(address)) => Some(address.into()),
         Some(Host::Domain(_)) => None,
-        None => return Err(("invalid", "An address with a host.")),
+        None => return Err(("invalid", text!("address-with-a-host"))),
     };
     if literal.is_some_and(|address| !private && !is_public(address)) {
-        return Err(("not_allowed", "This address is not on the public internet."));
+        return Err(("not_allowed", text!("this-address-is-not-on-the-public")));
     }
     Ok(url)
 }

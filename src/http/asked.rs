@@ -7,6 +7,8 @@ use actix_web::http::header::{
 };
 use actix_web::{HttpMessage as _, HttpRequest};
 
+use crate::texts::Language;
+
 /// Where the admin API is.
 pub const ADMIN: &str = "/v1/admin";
 
@@ -23,8 +25,8 @@ pub struct Asked {
     pub admin: bool,
     /// Was a page of the reference asked for?
     pub docs: bool,
-    /// Are texts wanted in Japanese?
-    pub japanese: bool,
+    /// The language that is wanted.
+    pub language: Language,
     /// The request's id.
     pub request_id: Rc<str>,
     /// The trace that it is in, where traces are sent.
@@ -42,7 +44,7 @@ impl Asked {
         Self {
             admin: below(ADMIN),
             docs: below(DOCS),
-            japanese: wants_japanese(request),
+            language: language(request),
             request_id: request_id(request).into(),
             trace_id: None,
         }
@@ -71,11 +73,11 @@ pub fn path_of(request: &HttpRequest) -> &str {
 /// many times that much memory.
 const MOST_LANGUAGES: usize = 1024;
 
-/// Does the caller prefer Japanese to English (`Accept-Language`)?
-pub fn wants_japanese(request: &HttpRequest) -> bool {
+/// The language that the caller prefers (`Accept-Language`).
+fn language(request: &HttpRequest) -> Language {
     let headers = request.headers().get_all(ACCEPT_LANGUAGE);
     if headers.map(HeaderValue::len).sum::<usize>() > MOST_LANGUAGES {
-        return false;
+        return Language::English;
     }
     let AcceptLanguage(ranges) = AcceptLanguage::parse(request).unwrap_or(AcceptLanguage(vec![]));
     let weight = |language: &str| {
@@ -89,7 +91,11 @@ pub fn wants_japanese(request: &HttpRequest) -> bool {
             .unwrap_or(Quality::ZERO)
     };
     let japanese = weight("ja");
-    japanese > Quality::ZERO && japanese >= weight("en")
+    if japanese > Quality::ZERO && japanese >= weight("en") {
+        Language::Japanese
+    } else {
+        Language::English
+    }
 }
 
 #[cfg(test)]
@@ -129,7 +135,8 @@ mod tests {
             let request = TestRequest::default()
                 .insert_header((ACCEPT_LANGUAGE, header))
                 .to_http_request();
-            assert_eq!(wants_japanese(&request), japanese, "{header}");
+            let wanted = language(&request) == Language::Japanese;
+            assert_eq!(wanted, japanese, "{header}");
         }
     }
 }

@@ -117,7 +117,7 @@ pub(super) async fn admitted(request: &HttpRequest, payload: Payload) -> Result<
 pub async fn read(request: &HttpRequest, payload: Payload, stranger: bool) -> Result<Bytes, Error> {
     let limit = limit(request, stranger)?;
     let too_large =
-        || Code::BodyTooLarge.because(format!("The body may have at most {limit} bytes."));
+        || Code::BodyTooLarge.because(text!("body-may-have-at-most-bytes", limit = limit));
     let said = request
         .headers()
         .get(CONTENT_LENGTH)
@@ -168,7 +168,7 @@ fn check_type(request: &HttpRequest) -> Result<(), Error> {
     if json && utf8 {
         return Ok(());
     }
-    Err(Code::UnsupportedMediaType.because("Send the body as application/json in UTF-8."))
+    Err(Code::UnsupportedMediaType.because(text!("send-the-body-as-application-json-in-utf")))
 }
 
 /// Is it a form (`application/x-www-form-urlencoded`)?
@@ -181,5 +181,5 @@ pub fn is_form(request: &HttpRequest) -> Result<(), Error> {
     if is_form {
         return Ok(());
     }
-    Err(Code::UnsupportedMediaType.because("Send a form: application/x-www-form-urlencoded."))
+    Err(Code::UnsupportedMediaType.because(text!("send-a-form-application-x-www-form")))
 }

@@ -6,13 +6,14 @@
 use actix_web::body::BoxBody;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{CONTENT_LANGUAGE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 
 use super::asked::Asked;
 use crate::domain::application::ApplicationStatus;
 use crate::domain::{Fault, Reason};
 use crate::error::{Code, Error, Problem};
+use crate::texts::{self, Language, Text};
 
 /// The media type of every error answer.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -60,7 +61,9 @@ pub struct ProblemBase {
     #[schema(example = 422)]
     status: u16,
     /// What happened and what to do.
-    detail: String,
+    #[serde(serialize_with = "texts::for_the_reader")]
+    #[schema(value_type = String)]
+    detail: Text,
     /// Stable, machine-readable.
     code: Code,
     /// Names the request in the service's log.
@@ -84,7 +87,9 @@ pub struct FieldFault {
     #[schema(example = "out_of_range")]
     code: String,
     /// For people.
-    message: String,
+    #[serde(serialize_with = "texts::for_the_reader")]
+    #[schema(value_type = String)]
+    message: Text,
 }
 
 /// The status of a code.
@@ -167,29 +172,33 @@ pub(super) fn problem(error: Error) -> Problem {
 
 pub(super) fn internal(cause: &anyhow::Error) -> Problem {
     tracing::error!(error = format!("{cause:#}"), "internal error");
-    Code::Internal.problem("Something went wrong on our side. The log has it under the request id.")
+    Code::Internal.problem(text!("something-went-wrong-on-our-side"))
 }
 
 /// What actix itself refused.
 pub(super) fn foreign(error: &actix_web::Error, status: StatusCode) -> Problem {
     match status {
-        StatusCode::NOT_FOUND => Code::NotFound.problem("There is nothing at this address."),
+        StatusCode::NOT_FOUND => Code::NotFound.problem(text!("there-is-nothing-at-this-address")),
         StatusCode::METHOD_NOT_ALLOWED => {
-            Code::MethodNotAllowed.problem("This address does not take this method.")
+            Code::MethodNotAllowed.problem(text!("this-address-does-not-take-this-method"))
         }
-        StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge.problem("The body is too large."),
+        StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge.problem(text!("body-is-too-large")),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-            Code::UnsupportedMediaType.problem("Send application/json.")
+            Code::UnsupportedMediaType.problem(text!("send-application-json"))
         }
         status if status.is_client_error() => {
-            Code::Malformed.problem("The request cannot be read.")
+            Code::Malformed.problem(text!("request-cannot-be-read"))
         }
         _ => internal(&anyhow::anyhow!("{error}")),
     }
 }
 
-/// A problem as an answer to a request.
+/// A problem as an answer to a request, in the language of the request.
 pub fn answer(problem: Problem, asked: &Asked) -> HttpResponse {
+    texts::reading_now(asked.language, || written(problem, asked))
+}
+
+fn written(problem: Problem, asked: &Asked) -> HttpResponse {
     let code = problem.code;
     let mut response = HttpResponse::build(status(code));
     if let Some(seconds) = problem.retry_after {
@@ -209,6 +218,7 @@ pub fn answer(problem: Problem, asked: &Asked) -> HttpResponse {
     }
     let common = common(&problem, asked);
     response.content_type(PROBLEM_JSON);
+    response.insert_header((CONTENT_LANGUAGE, asked.language.tag()));
     // Everything outside the admin API gets the form for everybody.
     if asked.admin {
         let Problem {
@@ -244,7 +254,10 @@ fn common(problem: &Problem, asked: &Asked) -> ProblemBase {
     let (japanese, english) = problem.code.label();
     ProblemBase {
         kind: format!("/docs/problems#{}", problem.code),
-        title: if asked.japanese { japanese } else { english },
+        title: match asked.language {
+            Language::English => english,
+            Language::Japanese => japanese,
+        },
         status: status(problem.code).as_u16(),
         detail: problem.detail.clone(),
         code: problem.code,
@@ -292,12 +305,12 @@ mod tests {
 
     #[test]
     fn the_storefront_never_learns_what_paid_said() {
-        let mut problem = Code::CreditDeclined.problem("No.");
+        let mut problem = Code::CreditDeclined.problem(Text::words("No."));
         problem.paid_codes = vec!["B16".into()];
         problem.application_status = Some(ApplicationStatus::ApprovedActive);
         problem.errors = vec![Fault {
             paid_code: Some("M01".into()),
-            ..Fault::new("/email", "invalid", "No.")
+            ..Fault::new("/email", "invalid", Text::words("No."))
         }];
         let admin = body("/v1/admin/orders", problem.clone()).to_string();
         for path in ["/v1/storefront/orders", "/v1/vocabulary", "/v1/nowhere"] {

@@ -106,7 +106,7 @@ impl<P: Pages> Rest<P> {
         if self.standing.has_expired(self.app.clock.now())
             || !self.standing.stands(&self.app).await?
         {
-            return Err(Code::TokenInvalid.because("The session ended before the export did."));
+            return Err(Code::TokenInvalid.because(text!("session-ended-before-the-export-did")));
         }
         Ok(())
     }

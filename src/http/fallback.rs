@@ -13,7 +13,7 @@ pub async fn nothing_here(request: HttpRequest) -> HttpResponse {
     match routes::operations_at(path_of(&request)) {
         Some(operations) => wrong_method(operations, &request),
         None => error::answer(
-            Code::NotFound.problem("There is nothing at this address."),
+            Code::NotFound.problem(text!("there-is-nothing-at-this-address")),
             &Asked::by(&request),
         ),
     }
@@ -32,7 +32,10 @@ fn wrong_method(operations: &Operations, request: &HttpRequest) -> HttpResponse 
         .map(String::as_str)
         .collect::<Vec<_>>()
         .join(", ");
-    let problem = Code::MethodNotAllowed.problem(format!("This address takes {allowed}."));
+    let problem = Code::MethodNotAllowed.problem(text!(
+        "address-takes-other-methods",
+        allowed = allowed.as_str()
+    ));
     let mut response = error::answer(problem, &Asked::by(request));
     if let Ok(value) = allowed.parse() {
         response.headers_mut().insert(ALLOW, value);

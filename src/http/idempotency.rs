@@ -125,11 +125,12 @@ async fn look_up(
         Claim::Answered(status, sealed) => {
             replay(request, &app, &wanted, status, &sealed).map(Looked::Answered)
         }
-        Claim::Reused => Err(Code::IdempotencyKeyReused
-            .because("This Idempotency-Key was used for another request. Take a new one.")),
+        Claim::Reused => {
+            Err(Code::IdempotencyKeyReused.because(text!("idempotency-key-was-used-for-another")))
+        }
         Claim::InProgress => {
-            let problem = Code::RequestInProgress
-                .problem("The first request under this Idempotency-Key still runs. Try again.");
+            let problem =
+                Code::RequestInProgress.problem(text!("first-request-under-this-key-still-runs"));
             Err(problem.retry_after(1).into())
         }
     }
@@ -176,9 +177,7 @@ fn checked(header: &HeaderValue) -> Result<String, Error> {
     let text = header.to_str().unwrap_or_default();
     let printable = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
     if text.is_empty() || text.len() > 255 || !printable {
-        return Err(
-            Code::Malformed.because("An Idempotency-Key has 1 to 255 printable ASCII characters.")
-        );
+        return Err(Code::Malformed.because(text!("idempotency-key-has-1-to-255-printable")));
     }
     Ok(text.to_owned())
 }

@@ -65,12 +65,10 @@ impl Intake {
         let allowed = self.idle * BEGINNING + Duration::from_millis(self.received * 1000 / SLOWEST);
         let left = allowed.saturating_sub(self.began.elapsed());
         match timeout(self.idle.min(left), self.payload.next()).await {
-            Err(_) => {
-                Err(Code::BodyTooSlow.because("The body came too slowly. Send it again in one go."))
-            }
+            Err(_) => Err(Code::BodyTooSlow.because(text!("body-came-too-slowly"))),
             Ok(None) => Ok(None),
             Ok(Some(Err(_))) => {
-                Err(Code::Malformed.because("The body ended before it was complete."))
+                Err(Code::Malformed.because(text!("body-ended-before-it-was-complete")))
             }
             Ok(Some(Ok(piece))) => {
                 self.received += piece.len() as u64;

@@ -11,7 +11,7 @@ pub fn check(note: Option<&str>, internal_note: Option<&str>) -> Result<(), Erro
     let mut faults = Faults::new();
     for (pointer, text) in [("/note", note), ("/internal_note", internal_note)] {
         let long = text.is_some_and(|text| text.chars().count() > LONGEST);
-        faults.check(!long, pointer, "too_long", "At most 2000 characters.");
+        faults.check(!long, pointer, "too_long", text!("at-most-2000-characters"));
     }
     Ok(faults.into_result()?)
 }

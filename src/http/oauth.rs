@@ -124,7 +124,7 @@ impl From<Error> for Refused {
             Some(_) | None => return Self::Failed(error),
         };
         match error {
-            Error::Problem(problem) => Self::because(said, problem.detail),
+            Error::Problem(problem) => Self::because(said, problem.detail.to_string()),
             Error::Internal(_) => Self::Failed(error),
         }
     }

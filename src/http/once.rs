@@ -75,9 +75,7 @@ impl<B: FromRequest + 'static> FromRequest for OnceUnderKey<B> {
             let once = Once::from_request(request, payload);
             return Box::pin(async move { once.await.map(Self) });
         }
-        let missing = Code::IdempotencyKeyMissing.because(
-            "Send an Idempotency-Key, new for each order, so that a repeat orders nothing twice.",
-        );
+        let missing = Code::IdempotencyKeyMissing.because(text!("send-an-idempotency-key"));
         Box::pin(std::future::ready(Err(missing.into())))
     }
 }

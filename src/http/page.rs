@@ -57,14 +57,14 @@ impl Page {
             limit.is_some(),
             "limit",
             "out_of_range",
-            "Expected a whole number from 1 to 200.",
+            text!("expected-a-whole-number-from-1-to-200"),
         );
         let after = params.cursor.as_deref().map(decode);
         faults.check(
             after != Some(None),
             "cursor",
             "bad_cursor",
-            "This is not a next_cursor of this list.",
+            text!("this-is-not-a-next-cursor-of-this-list"),
         );
         let include_total = params
             .include_total
@@ -74,7 +74,7 @@ impl Page {
             include_total.is_some(),
             "include_total",
             "invalid_value",
-            "Expected true or false.",
+            text!("expected-true-or-false"),
         );
         faults.into_result()?;
         Ok(Self {

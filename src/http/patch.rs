@@ -17,7 +17,7 @@ pub fn merge_patch<T: Serialize + DeserializeOwned>(current: &T, patch: Value) -
         return Err(Error::invalid(
             "",
             "wrong_type",
-            "A merge patch is a JSON object.",
+            text!("merge-patch-is-a-json-object"),
         ));
     }
     let mut value = serde_json::to_value(current).map_err(anyhow::Error::from)?;
@@ -120,7 +120,7 @@ pub fn split(value: Value, own: &[&str]) -> Result<(Value, Value), Error> {
         return Err(Error::invalid(
             "",
             "wrong_type",
-            "The body is a JSON object.",
+            text!("body-is-a-json-object"),
         ));
     };
     let (mine, others): (Map<_, _>, Map<_, _>) = fields

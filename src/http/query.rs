@@ -149,14 +149,14 @@ fn pairs(query: &str) -> Result<Pairs, Error> {
         return Err(Error::invalid(
             "",
             "too_long",
-            &format!("A query has at most {LONGEST} bytes."),
+            text!("query-has-at-most-bytes", longest = LONGEST),
         ));
     }
     if query.bytes().filter(|byte| *byte == b'&').count() >= MOST_PARAMETERS {
         return Err(Error::invalid(
             "",
             "too_many",
-            &format!("At most {MOST_PARAMETERS} parameters."),
+            text!("at-most-parameters", most_parameters = MOST_PARAMETERS),
         ));
     }
     let pairs: Pairs = url::form_urlencoded::parse(query.as_bytes())
@@ -166,7 +166,7 @@ fn pairs(query: &str) -> Result<Pairs, Error> {
         .iter()
         .any(|(name, value)| name.contains('\u{fffd}') || value.contains('\u{fffd}'));
     if replaced && !query.to_ascii_uppercase().contains("%EF%BF%BD") {
-        return Err(Code::Malformed.because("The query is not valid UTF-8."));
+        return Err(Code::Malformed.because(text!("query-is-not-valid-utf-8")));
     }
     Ok(pairs)
 }
@@ -179,7 +179,7 @@ fn read<T: DeserializeOwned>(mut pairs: Pairs) -> Result<T, Faults> {
             !nul,
             &name.replace('\0', ""),
             "nul_character",
-            "The character U+0000 is not allowed.",
+            text!("character-u-0000-is-not-allowed"),
         );
     }
     let mut clean = faults.clone().into_result().is_ok();
@@ -198,12 +198,9 @@ fn read<T: DeserializeOwned>(mut pairs: Pairs) -> Result<T, Faults> {
         let message = error.inner().to_string();
         let name = quoted(&message).unwrap_or_else(|| error.path().to_string());
         let (code, text) = match explain(&message) {
-            ("unknown_field", _) => (
-                "unknown_parameter",
-                "There is no such parameter.".to_owned(),
-            ),
+            ("unknown_field", _) => ("unknown_parameter", text!("there-is-no-such-parameter")),
             _ if message.starts_with("duplicate field") => {
-                ("duplicate", "Give this parameter once.".to_owned())
+                ("duplicate", text!("give-this-parameter-once"))
             }
             other => other,
         };
@@ -256,11 +253,10 @@ fn day_or_time<'de, D: serde::Deserializer<'de>>(
             .ok()
             .map(|at| at.to_utc())
     });
-    moment.filter(can_be_kept).map(Some).ok_or_else(|| {
-        serde::de::Error::custom(
-            "expected a date such as 2026-11-24 or a time such as 2026-11-24T09:00:00+09:00, of the years 1900 to 9999",
-        )
-    })
+    moment
+        .filter(can_be_kept)
+        .map(Some)
+        .ok_or_else(|| serde::de::Error::custom(text!("expected-a-date-or-a-time")))
 }
 
 fn can_be_kept(moment: &DateTime<Utc>) -> bool {
@@ -273,9 +269,9 @@ pub fn moment<'de, D: serde::Deserializer<'de>>(
 ) -> Result<Option<DateTime<Utc>>, D::Error> {
     let moment = <Option<DateTime<Utc>> as serde::Deserialize>::deserialize(deserializer)?;
     match moment {
-        Some(at) if !can_be_kept(&at) => Err(serde::de::Error::custom(
-            "expected a moment of the years 1900 to 9999",
-        )),
+        Some(at) if !can_be_kept(&at) => Err(serde::de::Error::custom(text!(
+            "expected-a-moment-of-these-centuries"
+        ))),
         moment => Ok(moment),
     }
 }

@@ -22,6 +22,7 @@ use super::{error, fallback, limits};
 use crate::error::Code;
 use crate::holding;
 use crate::telemetry::{measures, traces};
+use crate::texts;
 
 /// The outermost layer.
 pub async fn every_request(
@@ -29,13 +30,14 @@ pub async fn every_request(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let mut asked = Asked::by(request.request());
+    let language = asked.language;
     let caller = request.headers().get(traces::TRACEPARENT);
     let caller = caller.and_then(|caller| caller.to_str().ok());
     let (span, trace_id) = traces::of_request(&asked.request_id, caller);
     asked.trace_id = trace_id.map(Into::into);
     request.extensions_mut().insert(asked.clone());
     let (method, started) = (request.method().clone(), Instant::now());
-    holding::counted(
+    let answering = holding::counted(
         async move {
             let _in_flight = InFlight::begin();
             let mut answered = match outcome(request, next).await {
@@ -49,9 +51,7 @@ pub async fn every_request(
                 }
                 Err(panic) => {
                     tracing::error!(message = panic_message(&*panic), "a request panicked");
-                    let problem = Code::Internal.problem(
-                        "Something went wrong on our side. The log has it under the request id.",
-                    );
+                    let problem = Code::Internal.problem(text!("something-went-wrong-on-our-side"));
                     Err(Broken {
                         problem,
                         asked: asked.clone(),
@@ -76,8 +76,8 @@ pub async fn every_request(
             answered.map_err(Into::into)
         }
         .instrument(span),
-    )
-    .await
+    );
+    texts::reading(language, answering).await
 }
 
 /// What the layers below answer, if they do not panic; or that the address does not take the method.
@@ -151,7 +151,7 @@ struct Broken {
 
 impl std::fmt::Display for Broken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.problem.detail)
+        self.problem.detail.fmt(f)
     }
 }
 

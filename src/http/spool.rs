@@ -64,8 +64,9 @@ impl Room {
         let mut taken = spools.lock();
         let files = taken.files.entry(store).or_default();
         if *files >= FILES_PER_STORE {
-            let problem = Code::RateLimited.problem(format!(
-                "{FILES_PER_STORE} files of this store are being taken in. Send one after the other."
+            let problem = Code::RateLimited.problem(text!(
+                "files-of-this-store-are-being-taken-in",
+                files_per_store = FILES_PER_STORE
             ));
             return Err(problem.retry_after(5).into());
         }
@@ -85,8 +86,7 @@ impl Room {
     fn grow(&mut self, by: u64) -> Result<(), Error> {
         let mut taken = self.spools.lock();
         if taken.bytes.saturating_add(by) > MOST_BYTES {
-            let problem = Code::Busy
-                .problem("Too many files are arriving at once. Send this one again later.");
+            let problem = Code::Busy.problem(text!("too-many-files-are-arriving-at-once"));
             return Err(problem.retry_after(10).into());
         }
         taken.bytes += by;
@@ -172,7 +172,7 @@ pub fn check(request: &HttpRequest) -> Result<bool, Error> {
         .split_once(';')
         .unwrap_or((text(CONTENT_TYPE), ""));
     if !essence.trim().eq_ignore_ascii_case("text/csv") {
-        return Err(Code::UnsupportedMediaType.because("Send the file as text/csv."));
+        return Err(Code::UnsupportedMediaType.because(text!("send-the-file-as-text-csv")));
     }
     let length: Option<u64> = text(CONTENT_LENGTH).parse().ok();
     if length.is_some_and(|length| length > LIMIT) {
@@ -194,9 +194,7 @@ pub fn check(request: &HttpRequest) -> Result<bool, Error> {
 }
 
 fn too_large() -> Error {
-    Code::BodyTooLarge.because(format!(
-        "The file may have at most {LIMIT} bytes. Send it in parts."
-    ))
+    Code::BodyTooLarge.because(text!("file-may-have-at-most-bytes", limit = LIMIT))
 }
 
 impl Spool {

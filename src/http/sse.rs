@@ -121,7 +121,7 @@ impl LastEventId {
         Error::invalid(
             "Last-Event-ID",
             "bad_cursor",
-            "This is not an id of this stream.",
+            text!("this-is-not-an-id-of-this-stream"),
         )
     }
 }
@@ -188,8 +188,7 @@ impl Slot {
         let mut counts = streams.counts();
         let open = counts.entry(store).or_default();
         if *open >= MOST_STREAMS {
-            let problem = Code::RateLimited
-                .problem("This store has too many streams open. Close some, or wait.");
+            let problem = Code::RateLimited.problem(text!("this-store-has-too-many-streams-open"));
             return Err(problem.retry_after(HEARTBEAT.as_secs()).into());
         }
         *open += 1;

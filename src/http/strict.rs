@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use super::objects::Objects;
 use crate::domain::Faults;
 use crate::error::{Code, Error};
+use crate::texts::Text;
 
 /// How many faults are named in one answer about a body.
 pub const MOST_FAULTS: usize = 20;
@@ -37,14 +38,16 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
         return Ok(read);
     }
     let text = std::str::from_utf8(bytes)
-        .map_err(|_| Code::Malformed.because("The body is not valid UTF-8."))?;
+        .map_err(|_| Code::Malformed.because(text!("body-is-not-valid-utf-8")))?;
     if text.trim().is_empty() {
-        return Err(Code::Malformed.because("The body is missing: send a JSON object."));
+        return Err(Code::Malformed.because(text!("body-is-missing")));
     }
     let value: Value = serde_json::from_str(text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        Code::Malformed.because(format!(
-            "The body is not valid JSON (line {line}, column {column})."
+        Code::Malformed.because(text!(
+            "body-is-not-valid-json-line",
+            line = line,
+            column = column
         ))
     })?;
     from_value(value)
@@ -204,7 +207,11 @@ fn index_as_sent(index: usize, removed: &[usize]) -> usize {
 fn survey(value: &Value, at: &mut String, faults: &mut Faults) -> usize {
     let mut nul = |text: &str, at: &str| {
         if text.contains('\0') && faults.len() < MOST_FAULTS {
-            faults.add(at, "nul_character", "The character U+0000 is not allowed.");
+            faults.add(
+                at,
+                "nul_character",
+                text!("character-u-0000-is-not-allowed"),
+            );
         }
     };
     match value {
@@ -261,12 +268,12 @@ fn escape(step: &str) -> String {
 }
 
 /// The code and the text for what serde says.
-pub(super) fn explain(message: &str) -> (&'static str, String) {
+pub(super) fn explain(message: &str) -> (&'static str, Text) {
     if backticked(message, "missing field").is_some() {
-        return ("required", "This field is required.".into());
+        return ("required", text!("this-field-is-required"));
     }
     if backticked(message, "unknown field").is_some() {
-        return ("unknown_field", "There is no such field.".into());
+        return ("unknown_field", text!("there-is-no-such-field"));
     }
     // What comes before may be the caller's own text.
     if let Some((_, expected)) = message.rsplit_once(", expected ") {
@@ -275,17 +282,47 @@ pub(super) fn explain(message: &str) -> (&'static str, String) {
             message if message.starts_with("out of range") => "out_of_range",
             _ => "invalid_value",
         };
-        return (
-            code,
-            format!(
-                "Expected {}.",
-                expected.replace('`', "").trim_end_matches('.')
-            ),
-        );
+        return (code, expectation(expected.trim_end_matches('.')));
     }
-    let mut text: String = message.chars().take(200).collect();
-    text.push_str(if text.ends_with('.') { "" } else { "." });
-    ("invalid_value", text)
+    ("invalid_value", refusal(message))
+}
+
+/// What serde, or a reader of ours, would have taken instead.
+fn expectation(expected: &str) -> Text {
+    let is_number = |word: &str| {
+        word.strip_prefix(['i', 'u'])
+            .is_some_and(|bits| bits.parse::<u8>().is_ok())
+    };
+    match expected {
+        "a string" | "a borrowed string" => text!("expected-a-string"),
+        "a boolean" => text!("expected-true-or-false"),
+        "a whole number" => text!("expected-a-whole-number"),
+        "a sequence" => text!("expected-a-list"),
+        "a map" => text!("expected-an-object"),
+        word if is_number(word) => text!("expected-a-whole-number"),
+        word if word.starts_with("struct ") => text!("expected-an-object"),
+        words if words.contains('`') => {
+            let words = words.trim_start_matches("one of ").replace('`', "");
+            text!("expected-one-of", words = words)
+        }
+        words => text!("expected-something-else", expected = words),
+    }
+}
+
+/// Words of ours as the entry they come from; those of the crates that read ids and times as what they are about.
+fn refusal(message: &str) -> Text {
+    let of_a_time = [
+        "premature end of input",
+        "input contains invalid characters",
+        "trailing input",
+        "input is out of range",
+    ];
+    match message {
+        _ if message.starts_with("UUID parsing failed") => text!("expected-an-id"),
+        _ if of_a_time.contains(&message) => text!("expected-a-date-or-a-time"),
+        _ => Text::in_english(message)
+            .unwrap_or_else(|| Text::words(message.chars().take(200).collect::<String>())),
+    }
 }
 
 fn backticked<'a>(message: &'a str, what: &str) -> Option<&'a str> {

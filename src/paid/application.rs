@@ -6,6 +6,7 @@ use paid_protocol::request::MemberData;
 
 use crate::domain::member::Profile;
 use crate::domain::{Fault, PaidKey};
+use crate::texts::Text;
 
 /// Reads the value of one field.
 type Read = fn(&PaidKey, &Profile) -> String;
@@ -76,7 +77,9 @@ fn fault(violation: &Violation) -> Fault {
         Breach::Malformed => "malformed",
         Breach::OutOfRange => "out_of_range",
     };
-    let message = meaning::of(violation.code).map_or_else(String::new, |(_, en)| en);
+    let message = meaning::of(violation.code)
+        .map(Text::both)
+        .unwrap_or_default();
     Fault {
         paid_code: Some(violation.code.to_owned()),
         ..Fault::new(pointer_to(violation.field.wire), code, message)

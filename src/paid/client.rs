@@ -19,6 +19,7 @@ use super::outcome::{Answer, Attempt, Call, Unknown};
 use crate::domain::PaidKey;
 use crate::holding;
 use crate::telemetry::{measures, traces};
+use crate::texts::Text;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -32,7 +33,7 @@ const LONGEST_CODE: usize = 40;
 /// A shorter secret may stand in an honest answer by chance, as `1` does in `D01`. None is accepted any more.
 const SHORTEST_SECRET: usize = 8;
 /// Why a call that our own deadline ended has no outcome.
-const CUT_OFF: &str = "nobody could wait any longer for Paid's answer";
+const CUT_OFF: Text = text!("nobody-could-wait-for-paid-any-longer");
 
 /// Who calls, and where to.
 #[derive(Clone, Debug)]
@@ -121,8 +122,8 @@ impl Client {
         };
         measure(operation, outcome, call.duration);
         let reason = match &call.answer {
-            Answer::Unknown(unknown) => unknown.reason.as_str(),
-            Answer::Done { .. } | Answer::Refused(_) => "",
+            Answer::Unknown(unknown) => unknown.reason.to_string(),
+            Answer::Done { .. } | Answer::Refused(_) => String::new(),
         };
         tracing::info!(
             %operation,
@@ -180,13 +181,13 @@ impl Client {
     ) -> Result<AnswerEnvelope, Unknown> {
         holding::check_that_nothing_is_held();
         let secret = account.auth_code.expose_secret();
-        let not_sent = |reason: &str| unknown(false, reason);
+        let not_sent = |reason: Text| unknown(false, reason);
         let request = Request {
             header: RequestHeader { auth_code: secret },
             body,
         };
         let bytes = serde_json::to_vec(&request)
-            .map_err(|_| not_sent("the request could not be written"))?;
+            .map_err(|_| not_sent(text!("request-could-not-be-written")))?;
         let base = account.base_url.as_str().trim_end_matches('/');
         let url = format!("{base}{PREFIX}{}", self.config.path(operation));
         let request = self
@@ -203,7 +204,7 @@ impl Client {
         let text = text?;
         // serde's own error may quote the answer, so it is not passed on.
         let mut answer: AnswerEnvelope = serde_json::from_slice(&text)
-            .map_err(|_| unknown(true, "the answer is not in Paid's format"))?;
+            .map_err(|_| unknown(true, text!("answer-of-paid-is-not-in-its-format")))?;
         scrub(&mut answer, secret);
         Ok(answer)
     }
@@ -223,7 +224,7 @@ impl Client {
             (status, text)
         }));
         call.await
-            .unwrap_or_else(|_| (None, Err(unknown(true, "the call broke off"))))
+            .unwrap_or_else(|_| (None, Err(unknown(true, text!("call-to-paid-broke-off")))))
     }
 }
 
@@ -240,7 +241,7 @@ async fn answer_to(
     if status != 200 {
         return Err(unknown(
             true,
-            &format!("Paid answered with HTTP status {status}"),
+            text!("paid-answered-with-http-status", status = status),
         ));
     }
     let mut text = Vec::new();
@@ -250,7 +251,7 @@ async fn answer_to(
         .map_err(|error| transport_failure(&error))?
     {
         if text.len() + chunk.len() > LONGEST_ANSWER {
-            return Err(unknown(true, "the answer is too long"));
+            return Err(unknown(true, text!("answer-of-paid-is-too-long")));
         }
         text.extend_from_slice(&chunk);
     }
@@ -312,10 +313,10 @@ struct RequestHeader<'a> {
     auth_code: &'a str,
 }
 
-fn unknown(may_have_arrived: bool, reason: &str) -> Unknown {
+fn unknown(may_have_arrived: bool, reason: Text) -> Unknown {
     Unknown {
         may_have_arrived,
-        reason: reason.to_owned(),
+        reason,
         codes: Codes::none(),
     }
 }
@@ -324,19 +325,16 @@ fn unknown(may_have_arrived: bool, reason: &str) -> Unknown {
 fn transport_failure(error: &reqwest::Error) -> Unknown {
     if error.is_connect() || error.is_builder() {
         let reason = if error.is_timeout() {
-            "no connection to Paid in time"
+            text!("no-connection-to-paid-in-time")
         } else {
-            "no connection to Paid"
+            text!("no-connection-to-paid")
         };
         return unknown(false, reason);
     }
     if error.is_timeout() {
-        return unknown(true, "Paid did not answer in time");
+        return unknown(true, text!("paid-did-not-answer-in-time"));
     }
-    unknown(
-        true,
-        "the connection to Paid broke before the answer was complete",
-    )
+    unknown(true, text!("connection-to-paid-broke"))
 }
 
 /// Codes and messages are stored and logged, so an answer that echoes the auth code must not carry it there.

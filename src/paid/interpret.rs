@@ -13,6 +13,7 @@ use super::config::Config;
 use super::outcome::{Answer, CreditAnswer, Inquiry, ReportedStatus, StatusAnswer, Unknown};
 use crate::domain::settlement::{Sale, SaleStatus};
 use crate::domain::{PaidKey, Yen};
+use crate::texts::Text;
 
 /// The outcome of `register`, `fix`, `cancel` or `update` for one sale.
 pub fn sale_outcome(answer: &AnswerEnvelope, key: &PaidKey) -> Answer {
@@ -32,10 +33,7 @@ pub fn sale_outcome(answer: &AnswerEnvelope, key: &PaidKey) -> Answer {
         [item] => *item,
         [first, rest @ ..] if rest.iter().all(|other| other == first) => *first,
         _ => {
-            return unknown(
-                "the answer contradicts itself about this sale",
-                Codes::none(),
-            );
+            return unknown(text!("answer-of-paid-contradicts-itself"), Codes::none());
         }
     };
     let status = item.status.as_deref().unwrap_or_default();
@@ -45,7 +43,7 @@ pub fn sale_outcome(answer: &AnswerEnvelope, key: &PaidKey) -> Answer {
         return if answer.header.status == SUCCESS && found.is_empty() {
             Answer::Done { paid_id: None }
         } else {
-            unknown("the answer reports success and failure at once", found)
+            unknown(text!("answer-of-paid-reports-success-and-failure"), found)
         };
     }
     if status == codes::NOT_FOUND {
@@ -54,11 +52,11 @@ pub fn sale_outcome(answer: &AnswerEnvelope, key: &PaidKey) -> Answer {
     if found.is_empty() && !status.is_empty() {
         // A word that says neither yes nor no.
         return unknown(
-            "the answer gives this sale a status without a code",
+            text!("answer-of-paid-gives-a-status-without-a-code"),
             Codes::one(status),
         );
     }
-    refused(found, "the answer says nothing about this sale")
+    refused(found, text!("answer-of-paid-says-nothing-about-this-sale"))
 }
 
 /// The outcome of `apply`.
@@ -66,13 +64,22 @@ pub fn application_outcome(answer: &AnswerEnvelope, key: &PaidKey) -> Answer {
     let result = answer.body.as_ref().and_then(|body| body.result.as_ref());
     let found = whole_codes(answer);
     let Some(result) = result.filter(|_| found.is_empty()) else {
-        return refused(found, "the answer says nothing about this application");
+        return refused(
+            found,
+            text!("answer-of-paid-says-nothing-about-this-application"),
+        );
     };
     if answer.header.status != SUCCESS {
-        return unknown("the answer reports a failure without a code", Codes::none());
+        return unknown(
+            text!("answer-of-paid-reports-a-failure-without-a-code"),
+            Codes::none(),
+        );
     }
     if result.member_id.as_deref() != Some(key.as_str()) {
-        return unknown("the answer is about another customer", Codes::none());
+        return unknown(
+            text!("answer-of-paid-is-about-another-customer"),
+            Codes::none(),
+        );
     }
     Answer::Done {
         paid_id: result.paid_id.clone(),
@@ -298,14 +305,14 @@ fn sale_status(word: &str) -> Option<SaleStatus> {
 fn without_item(answer: &AnswerEnvelope) -> Answer {
     refused(
         whole_codes(answer),
-        "the answer says nothing about this sale",
+        text!("answer-of-paid-says-nothing-about-this-sale"),
     )
 }
 
 /// Refused, unless the codes leave it open.
-fn refused(found: Codes, otherwise: &str) -> Answer {
+fn refused(found: Codes, otherwise: Text) -> Answer {
     if found.is_server_failure() {
-        return unknown("Paid reports a failure of its server", found);
+        return unknown(text!("paid-reports-a-failure-of-its-server"), found);
     }
     if found.is_empty() {
         return unknown(otherwise, found);
@@ -313,10 +320,10 @@ fn refused(found: Codes, otherwise: &str) -> Answer {
     Answer::Refused(found)
 }
 
-fn unknown(reason: &str, codes: Codes) -> Answer {
+fn unknown(reason: Text, codes: Codes) -> Answer {
     Answer::Unknown(Unknown {
         may_have_arrived: true,
-        reason: reason.to_owned(),
+        reason,
         codes,
     })
 }

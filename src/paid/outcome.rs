@@ -7,6 +7,7 @@ use paid_protocol::endpoint::Endpoint;
 
 use crate::domain::application::ApplicationStatus;
 use crate::domain::settlement::Sale;
+use crate::texts::Text;
 
 /// How one call that moves money, or submits an application, ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub struct Unknown {
     /// `false` only where provably nothing was sent.
     pub may_have_arrived: bool,
     /// For people; holds nothing that was sent or received.
-    pub reason: String,
+    pub reason: Text,
     /// Paid's codes, as D01.
     pub codes: Codes,
 }
@@ -105,7 +106,7 @@ pub enum ReadFailure {
     #[error("Paid gave no usable answer: {reason}")]
     Unavailable {
         /// For people.
-        reason: String,
+        reason: Text,
         /// The codes, as D01.
         codes: Codes,
     },

@@ -18,6 +18,7 @@ use super::client::{Account, Client, measure};
 use super::interpret;
 use super::outcome::{Attempt, CreditAnswer, Inquiry, Read, ReadFailure, StatusAnswer};
 use crate::domain::{PaidKey, Yen};
+use crate::texts::Text;
 
 /// How often a read is tried again.
 const RETRIES: usize = 2;
@@ -187,7 +188,7 @@ impl Asking<'_> {
         loop {
             if Instant::now() >= deadline {
                 return Err(unavailable(
-                    "there was no time left to ask Paid",
+                    text!("no-time-was-left-to-ask-paid"),
                     Codes::none(),
                 ));
             }
@@ -217,7 +218,7 @@ impl Asking<'_> {
             .exchange(self.account, self.operation, body, Some(deadline))
             .await;
         let result = match &exchange.answer {
-            Err(unknown) => Err(unavailable(&unknown.reason, Codes::none())),
+            Err(unknown) => Err(unavailable(unknown.reason.clone(), Codes::none())),
             Ok(answer) => interpret(answer).map_err(failure_of),
         };
         let outcome = match &result {
@@ -253,19 +254,16 @@ fn failure_of(codes: Codes) -> ReadFailure {
     if codes.is_auth_failure() {
         ReadFailure::AuthFailed(codes)
     } else if codes.is_server_failure() {
-        unavailable("Paid reports a failure of its server", codes)
+        unavailable(text!("paid-reports-a-failure-of-its-server"), codes)
     } else if codes.is_empty() {
-        unavailable("the answer is not in Paid's format", codes)
+        unavailable(text!("answer-of-paid-is-not-in-its-format"), codes)
     } else {
         ReadFailure::Rejected(codes)
     }
 }
 
-fn unavailable(reason: &str, codes: Codes) -> ReadFailure {
-    ReadFailure::Unavailable {
-        reason: reason.to_owned(),
-        codes,
-    }
+fn unavailable(reason: Text, codes: Codes) -> ReadFailure {
+    ReadFailure::Unavailable { reason, codes }
 }
 
 fn log_attempt(attempt: &Attempt, keys: &str) {

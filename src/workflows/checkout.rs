@@ -13,6 +13,7 @@ use crate::domain::member::{MemberStatus, PaymentMethod};
 use crate::domain::order::{CartLine, OrderContent, OrderLine};
 use crate::domain::{Faults, MemberId, Reason, StoreId, Yen};
 use crate::error::Error;
+use crate::texts::Text;
 
 /// The terms of an order that the shop places for a member.
 ///
@@ -23,9 +24,13 @@ pub async fn terms(
     member: MemberId,
     conn: &AsyncPgConnection,
 ) -> Result<Terms, Error> {
-    store::terms(store, member, conn)
-        .await?
-        .ok_or_else(|| Error::invalid("/member_id", "unknown_member", "There is no such member."))
+    store::terms(store, member, conn).await?.ok_or_else(|| {
+        Error::invalid(
+            "/member_id",
+            "unknown_member",
+            text!("there-is-no-such-member"),
+        )
+    })
 }
 
 /// Lines with prices, and the products among them that exclude Paid.
@@ -62,13 +67,13 @@ pub async fn price(
             line.quantity >= 1,
             &at("quantity"),
             "out_of_range",
-            "A quantity is 1 or more.",
+            text!("quantity-is-1-or-more"),
         );
         let Some(product) = on_sale.get(line.product_code.as_str()) else {
             faults.add(
                 at("product_code"),
                 "unknown_product",
-                "There is no such product on sale.",
+                text!("there-is-no-such-product-on-sale"),
             );
             continue;
         };
@@ -119,7 +124,7 @@ pub async fn excluded_from_paid(
 /// docs/rules.md.
 pub fn hindrances(settings: &PaidSettings, member: &Member, not_on_paid: &[String]) -> Vec<Reason> {
     let mut reasons = Vec::new();
-    let mut hinder = |hinders: bool, code: &str, message: &str| {
+    let mut hinder = |hinders: bool, code: &str, message: Text| {
         if hinders {
             reasons.push(Reason::new(code, message));
         }
@@ -127,22 +132,22 @@ pub fn hindrances(settings: &PaidSettings, member: &Member, not_on_paid: &[Strin
     hinder(
         !settings.enabled,
         "paid_disabled",
-        "The store does not offer Paid at present.",
+        text!("store-does-not-offer-paid-at-present"),
     );
     hinder(
         member.status != MemberStatus::Active,
         "member_not_active",
-        "The member is not active.",
+        text!("member-is-not-active"),
     );
     hinder(
         !member.has(PaymentMethod::Paid),
         "paid_not_ticked",
-        "Paid is not among the member's payment methods.",
+        text!("paid-is-not-among-the-member-payment"),
     );
     hinder(
         !not_on_paid.is_empty(),
         "product_excluded",
-        "A product in the cart cannot be bought on Paid.",
+        text!("product-in-the-cart-cannot-be-bought"),
     );
     reasons
 }
@@ -150,10 +155,5 @@ pub fn hindrances(settings: &PaidSettings, member: &Member, not_on_paid: &[Strin
 /// Why the status of the application forbids Paid, if it does.
 pub fn status_hindrance(status: ApplicationStatus) -> Option<Reason> {
     let approved = status == ApplicationStatus::ApprovedActive;
-    (!approved).then(|| {
-        Reason::new(
-            "not_approved",
-            "Paid has not approved the member for trading.",
-        )
-    })
+    (!approved).then(|| Reason::new("not_approved", text!("paid-has-not-approved-the-member")))
 }

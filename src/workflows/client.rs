@@ -47,12 +47,17 @@ impl Terms {
         let mut faults = Faults::new();
         let name = self.name.trim().to_owned();
         let named = (1..=100).contains(&name.chars().count());
-        faults.check(named, "/name", "out_of_range", "1 to 100 characters.");
+        faults.check(
+            named,
+            "/name",
+            "out_of_range",
+            text!("from-1-to-100-characters"),
+        );
         faults.check(
             !self.scopes.is_empty(),
             "/scopes",
             "required",
-            "A client may do something: name one scope at least.",
+            text!("client-may-do-something"),
         );
         let mut jwks = None;
         match (self.auth_method, &self.jwks) {
@@ -64,17 +69,17 @@ impl Terms {
             (AuthMethod::ClientSecret, Some(_)) => faults.add(
                 "/jwks",
                 "not_allowed",
-                "Keys are for a client with the auth_method private_key_jwt.",
+                text!("keys-are-for-a-client-with-the-auth"),
             ),
             (AuthMethod::PrivateKeyJwt, None) => {
-                faults.add("/jwks", "required", "Give the client's public keys.");
+                faults.add("/jwks", "required", text!("give-the-client-public-keys"));
             }
         }
         faults.check(
             self.allowed_ips.len() <= MOST_NETWORKS,
             "/allowed_ips",
             "out_of_range",
-            "At most 50 addresses and networks.",
+            text!("at-most-50-addresses-and-networks"),
         );
         let mut allowed_ips = Vec::new();
         for (index, text) in self.allowed_ips.iter().enumerate().take(MOST_NETWORKS) {
@@ -83,7 +88,7 @@ impl Terms {
                 None => faults.add(
                     format!("/allowed_ips/{index}"),
                     "invalid",
-                    "An address or a network, as 203.0.113.7 or 203.0.113.0/24.",
+                    text!("address-or-a-network"),
                 ),
             }
         }
@@ -162,13 +167,12 @@ async fn check_addresses(
     };
     let maker = client::find(context.store, maker, conn).await?;
     let own = maker
-        .ok_or_else(|| Code::MissingScope.because("The client was removed."))?
+        .ok_or_else(|| Code::MissingScope.because(text!("client-was-removed")))?
         .allowed_ips;
     if are_within(addresses, &own) {
         return Ok(());
     }
-    let message =
-        "A client that may come from certain addresses lets no other come from elsewhere.";
+    let message = text!("client-that-may-come-from-certain");
     Err(Code::AddressNotAllowed.because(message))
 }
 
@@ -207,10 +211,7 @@ pub async fn resume(
 }
 
 fn overtaken() -> Error {
-    Code::ActionNotAllowed.because(
-        "The first request under this Idempotency-Key gave the client a secret that was replaced since, or is in use. \
-         Make another under a key of its own.",
-    )
+    Code::ActionNotAllowed.because(text!("first-secret-of-the-client-was-replaced"))
 }
 
 /// Changes a client. `held`: the scopes of whoever changes it.
@@ -235,7 +236,7 @@ pub async fn change(
             return Err(Error::invalid(
                 "/auth_method",
                 "not_allowed",
-                "How a client shows who it is stays. Make another client.",
+                text!("how-a-client-shows-who-it-is-stays"),
             ));
         }
         let terms = terms.checked()?;
@@ -298,9 +299,7 @@ pub async fn rotate_secret(
         context.check_version(client.version)?;
         may_grant(&client.scopes, held)?;
         if client.auth_method == AuthMethod::PrivateKeyJwt {
-            return Err(
-                Code::ActionNotAllowed.because("This client has no secret: it signs with a key.")
-            );
+            return Err(Code::ActionNotAllowed.because(text!("this-client-has-no-secret")));
         }
         let secret = new_secret();
         let replaced = client.secret_hash.replace(hash_of(&secret));

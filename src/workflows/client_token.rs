@@ -88,7 +88,7 @@ pub struct Issued {
 
 /// The answer to whoever is not the client that he says he is, whatever is wrong.
 pub fn nobody() -> Error {
-    Code::LoginFailed.because("The client is not known, or what it shows is not good.")
+    Code::LoginFailed.because(text!("client-is-not-known"))
 }
 
 /// A client that has shown who it is.
@@ -132,7 +132,7 @@ pub async fn authenticate(
     if may_come_from(address, &client.allowed_ips) {
         return Ok(Authenticated { client, proved });
     }
-    Err(Code::LoginFailed.because("The client may not call from this address."))
+    Err(Code::LoginFailed.because(text!("client-may-not-log-in-from-this-address")))
 }
 
 fn check_secret(client: &Client, secret: &str, now: DateTime<Utc>) -> Result<Proved, Error> {

@@ -66,7 +66,7 @@ impl<'a> Context<'a> {
         match self.precondition {
             Precondition::None => Ok(()),
             Precondition::Any | Precondition::Versions(_) => {
-                Err(Code::Stale.because("There is none that could be changed."))
+                Err(Code::Stale.because(text!("there-is-none-that-could-be-changed")))
             }
         }
     }
@@ -79,8 +79,7 @@ impl<'a> Context<'a> {
         if self.payments_write {
             return Ok(());
         }
-        Err(Code::MissingScope
-            .because("This sends a call to Paid, which needs the scope payments:write."))
+        Err(Code::MissingScope.because(text!("this-sends-a-call-to-paid")))
     }
 }
 
@@ -94,9 +93,9 @@ pub fn may_grant(scopes: &[Scope], held: &[Scope]) -> Result<(), Error> {
     if lacking.is_empty() {
         return Ok(());
     }
-    Err(Code::MissingScope.because(format!(
-        "Nobody grants a scope that he lacks: {}.",
-        lacking.join(" ")
+    Err(Code::MissingScope.because(text!(
+        "nobody-grants-a-scope-that-he-lacks",
+        scopes = lacking.join(" ")
     )))
 }
 
@@ -119,9 +118,9 @@ impl Precondition {
     /// `stale` if this is none of the versions named.
     pub fn check(&self, version: i64) -> Result<(), Error> {
         match self {
-            Self::Versions(versions) if !versions.contains(&version) => Err(Code::Stale.because(
-                "The resource has changed since you read it. Read it again and repeat the change.",
-            )),
+            Self::Versions(versions) if !versions.contains(&version) => {
+                Err(Code::Stale.because(text!("resource-has-changed-since-you-read-it")))
+            }
             Self::None | Self::Any | Self::Versions(_) => Ok(()),
         }
     }

@@ -54,8 +54,7 @@ pub async fn end(app: &App, store: StoreId, known: i64) -> Result<i64, Error> {
 }
 
 fn held_up() -> Error {
-    let problem =
-        Code::Unavailable.problem("The event log is being written to at length. Try again.");
+    let problem = Code::Unavailable.problem(text!("event-log-is-being-written-to-at-length"));
     problem.retry_after(1).into()
 }
 

@@ -50,22 +50,22 @@ impl Offer {
             (
                 (1..=50).contains(&length(&tidy.code)),
                 "/code",
-                "1 to 50 characters.",
+                text!("from-1-to-50-characters"),
             ),
             (
                 (1..=200).contains(&length(&tidy.name)),
                 "/name",
-                "1 to 200 characters.",
+                text!("from-1-to-200-characters"),
             ),
             (
                 tidy.unit_price >= Yen::ZERO,
                 "/unit_price",
-                "A price is 0 yen or more.",
+                text!("price-is-0-yen-or-more"),
             ),
             (
                 TAX_RATES.contains(&tidy.tax_rate),
                 "/tax_rate",
-                "A tax rate is 10, 8 or 0.",
+                text!("tax-rate-is-10"),
             ),
         ];
         let mut faults = Faults::new();
@@ -219,9 +219,9 @@ fn event(kind: EventType, product: &Product, data: Value) -> NewEvent {
 fn taken(error: diesel::result::Error) -> Error {
     match crate::db::violated_key(&error) {
         Some("products_external_id") => {
-            Code::ExternalIdTaken.because("Another product of the store has this external id.")
+            Code::ExternalIdTaken.because(text!("another-product-has-this-external-id"))
         }
-        Some(_) => Code::NumberTaken.because("Another product of the store has this code."),
+        Some(_) => Code::NumberTaken.because(text!("another-product-has-this-code")),
         None => error.into(),
     }
 }

@@ -34,9 +34,10 @@ pub fn account(
     environment: Environment,
 ) -> Result<Account, Error> {
     if settings.environment != environment {
-        return Err(Code::OrderStateForbids.because(format!(
-            "This belongs to Paid's {environment} environment, and the store is now set to {}.",
-            settings.environment
+        return Err(Code::OrderStateForbids.because(text!(
+            "belongs-to-another-environment",
+            environment = environment,
+            now = settings.environment
         )));
     }
     let base_url = app
@@ -44,8 +45,7 @@ pub fn account(
         .paid_url(environment)
         .ok_or_else(|| live_not_configured(environment))?;
     let sealed = settings.auth_code_sealed.as_deref().ok_or_else(|| {
-        Code::PaidDisabled
-            .because("The store has no credentials for Paid yet; set them in the payment settings.")
+        Code::PaidDisabled.because(text!("store-has-no-credentials-for-paid-yet"))
     })?;
     let auth_code = app
         .keys
@@ -64,8 +64,9 @@ pub fn auth_code_purpose(store: StoreId) -> String {
 
 /// The operator has not set the address of an environment.
 pub fn live_not_configured(environment: Environment) -> Error {
-    Code::LiveNotConfigured.because(format!(
-        "The operator of this service has not set an address for Paid's {environment} environment."
+    Code::LiveNotConfigured.because(text!(
+        "operator-of-this-service-has-not-set",
+        environment = environment
     ))
 }
 
@@ -428,7 +429,7 @@ impl<'a> PaidReader<'a> {
             }
         });
         let broken_off = |_| ReadFailure::Unavailable {
-            reason: "the read broke off".into(),
+            reason: text!("call-to-paid-broke-off"),
             codes: Codes::none(),
         };
         let read = answered.await.map_err(broken_off)?;
@@ -438,8 +439,7 @@ impl<'a> PaidReader<'a> {
 }
 
 fn unavailable() -> Error {
-    let mut problem =
-        Code::ProviderUnavailable.problem("Paid gave no answer; nothing was changed. Try again.");
+    let mut problem = Code::ProviderUnavailable.problem(text!("paid-gave-no-answer"));
     problem.retry_after = Some(5);
     problem.into()
 }
@@ -475,11 +475,10 @@ pub fn unread(codes: &Codes) -> Option<Problem> {
 
 /// Paid refused the store's auth code.
 fn auth_failed() -> Problem {
-    Code::ProviderAuthFailed
-        .problem("Paid refused the store's auth code. Check the payment settings.")
+    Code::ProviderAuthFailed.problem(text!("paid-refused-the-store-auth-code"))
 }
 
 /// Paid could not read what was sent.
 fn rejected() -> Problem {
-    Code::ProviderRejectedRequest.problem("Paid could not read the request. Nothing was changed.")
+    Code::ProviderRejectedRequest.problem(text!("paid-could-not-read-the-request"))
 }

@@ -134,9 +134,7 @@ pub async fn resolve(
 }
 
 fn not_allowed(action: Resolution) -> Error {
-    Code::ActionNotAllowed.because(format!(
-        "{action} is not among the allowed actions of this order now."
-    ))
+    Code::ActionNotAllowed.because(text!("action-not-allowed-for-this-order", action = action))
 }
 
 /// Whether Paid can take the action is asked elsewhere; whether the list shows it, here.
@@ -319,13 +317,11 @@ fn adopt_seen(
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     if payment.status == PaymentStatus::Failed {
-        return Err(Code::ActionNotAllowed
-            .because("Nothing leaves failed. Cancel the sale in Paid's console."));
+        return Err(Code::ActionNotAllowed.because(text!("nothing-leaves-failed")));
     }
-    let seen = payment.seen().ok_or_else(|| {
-        Code::ActionNotAllowed
-            .because("Paid has shown nothing that was not taken over; refresh the payment.")
-    })?;
+    let seen = payment
+        .seen()
+        .ok_or_else(|| Code::ActionNotAllowed.because(text!("paid-has-shown-nothing")))?;
     check_account(settings, payment)?;
     payment.adopt(seen, now);
     payment.forget_acceptance();
@@ -346,7 +342,7 @@ async fn close_stuck(
         return Err(not_allowed(decision.action));
     }
     let outcome = Outcome {
-        message: format!("closed by a human: {}", decision.reason),
+        message: text!("closed-by-a-human", reason = decision.reason.as_str()),
         ..open.last_outcome()
     };
     end::close(&mut open, OperationState::Abandoned, Some(outcome), now);

@@ -15,6 +15,7 @@ use crate::domain::events::EventType;
 use crate::domain::{StoreId, UserId};
 use crate::error::{Code, Error, OrNotFound as _};
 use crate::second_factor::{self, Setup};
+use crate::texts::Text;
 use crate::tokens::Holder;
 
 /// What somebody shows beside a password.
@@ -76,8 +77,7 @@ async fn without_factor(
 ) -> Result<AdminUser, Error> {
     let user = admin_user::lock(store, id, conn).await?.or_not_found()?;
     if user.second_factor_at.is_some() {
-        return Err(Code::ActionNotAllowed
-            .because("There is a second factor already. Remove it before you set up another."));
+        return Err(Code::ActionNotAllowed.because(text!("there-is-a-second-factor-already")));
     }
     Ok(user)
 }
@@ -98,12 +98,11 @@ pub async fn confirm(
     conn.transaction(async |conn| {
         let mut user = without_factor(store, id, conn).await?;
         let factor = factors::lock(store, id, conn).await?;
-        let mut factor = factor.ok_or_else(|| {
-            Code::ActionNotAllowed.because("Nothing was begun: ask for a secret first.")
-        })?;
+        let mut factor =
+            factor.ok_or_else(|| Code::ActionNotAllowed.because(text!("nothing-was-begun")))?;
         let step = second_factor::step_of(&secret(app, &factor)?, code, now)?;
         if step.is_none() {
-            let message = "This is not the code that the app shows now.";
+            let message = text!("this-is-not-the-code-that-the-app-shows");
             return Err(Error::invalid("/code", "wrong_code", message));
         }
         factor.recovery_hashes = hashes;
@@ -155,9 +154,9 @@ pub(super) async fn check(
         return Ok(Ok(Shown::None));
     }
     let Some(proof) = proof else {
-        return Ok(Err(Code::SecondFactorRequired.because(
-            "Send the code that your app shows as `totp`, or a `recovery_code`.",
-        )));
+        return Ok(Err(
+            Code::SecondFactorRequired.because(text!("send-the-code-that-your-app-shows"))
+        ));
     };
     let factor = factors::lock(user.store_id, user.id, conn).await?;
     let mut factor = factor.ok_or_else(|| anyhow::anyhow!("a second factor has no secret"))?;
@@ -218,14 +217,11 @@ async fn count_wrong(
 }
 
 /// What is said of a wrong code.
-pub(super) const WRONG: &str =
-    "The code is wrong, was used before, or is no longer shown by your app.";
+pub(super) const WRONG: Text = text!("code-is-wrong");
 
 fn held(wait: chrono::TimeDelta) -> Error {
     let seconds = u64::try_from(wait.num_seconds()).unwrap_or(0) + 1;
-    let problem = Code::RateLimited.problem(
-        "Too many wrong codes: none of the app is looked at for a while. A recovery code is.",
-    );
+    let problem = Code::RateLimited.problem(text!("too-many-wrong-codes"));
     problem.retry_after(seconds).into()
 }
 

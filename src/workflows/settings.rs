@@ -105,7 +105,7 @@ fn check(app: &App, before: &PaidSettings, change: &PaidChange) -> Result<(), Er
             good,
             "/merchant_id",
             "malformed",
-            "A merchant id has 1 to 50 letters, digits or signs.",
+            text!("merchant-id-has-1-to-50-letters"),
         );
     }
     if let Some(code) = &change.api_auth_code {
@@ -116,16 +116,16 @@ fn check(app: &App, before: &PaidSettings, change: &PaidChange) -> Result<(), Er
             good,
             "/api_auth_code",
             "malformed",
-            "An auth code has 8 to 200 letters, digits or signs.",
+            text!("auth-code-has-8-to-200-letters"),
         );
     }
     if change.enabled {
-        let needed = "Paid can be enabled only with both credentials.";
+        let needed = text!("paid-can-be-enabled-only-with-both");
         faults.check(
             change.merchant_id.is_some(),
             "/merchant_id",
             "required",
-            needed,
+            needed.clone(),
         );
         let has_code = change.api_auth_code.is_some() || before.auth_code_sealed.is_some();
         faults.check(has_code, "/api_auth_code", "required", needed);
@@ -155,9 +155,7 @@ async fn move_account(
     }
     let store = before.store_id;
     if operation::any_open(store, conn).await? || payment::any_open(store, conn).await? {
-        return Err(Code::OpenPayments.because(
-            "Payments or submissions are still open at the present account. Settle them before you change it.",
-        ));
+        return Err(Code::OpenPayments.because(text!("payments-or-submissions-are-still-open")));
     }
     Ok(Some(member::reset_applications(store, now, conn).await?))
 }
@@ -262,7 +260,12 @@ pub async fn change_store(
 fn check_options(options: &StoreOptions) -> Result<(), Error> {
     let mut faults = Faults::new();
     let name = NAME_LENGTH.contains(&options.name.chars().count());
-    faults.check(name, "/name", "out_of_range", "1 to 100 characters.");
+    faults.check(
+        name,
+        "/name",
+        "out_of_range",
+        text!("from-1-to-100-characters"),
+    );
     let number = options
         .invoice_registration_number
         .as_deref()
@@ -271,7 +274,7 @@ fn check_options(options: &StoreOptions) -> Result<(), Error> {
         number,
         "/invoice_registration_number",
         "malformed",
-        "T and 13 digits, as T1234567890123.",
+        text!("registration-number-is-t-and-13-digits"),
     );
     let minutes = options.status_refresh_minutes;
     let minutes = minutes == 0 || STATUS_REFRESH_MINUTES.contains(&minutes);
@@ -279,21 +282,21 @@ fn check_options(options: &StoreOptions) -> Result<(), Error> {
         minutes,
         "/status_refresh_minutes",
         "out_of_range",
-        "0 (off), or 15 to 10080 minutes.",
+        text!("off-or-15-to-10080-minutes"),
     );
     let days = UNCONFIRMED_ALERT_DAYS.contains(&options.unconfirmed_alert_days);
     faults.check(
         days,
         "/unconfirmed_alert_days",
         "out_of_range",
-        "1 to 3650 days.",
+        text!("from-1-to-3650-days"),
     );
     let applications = APPLICATIONS_PER_HOUR.contains(&options.applications_per_hour);
     faults.check(
         applications,
         "/applications_per_hour",
         "out_of_range",
-        "0 to 10000 an hour.",
+        text!("from-0-to-10000-an-hour"),
     );
     Ok(faults.into_result()?)
 }

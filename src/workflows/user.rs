@@ -122,14 +122,19 @@ pub struct Link {
 fn check_email(email: &str, faults: &mut Faults) {
     let (good, message) = (
         email.len() <= MAX_EMAIL && is_email(email.trim()),
-        "This is not an e-mail address.",
+        text!("this-is-not-an-e-mail-address"),
     );
     faults.check(good, "/email", "malformed", message);
 }
 
 fn check_name(name: &str, faults: &mut Faults) {
     let named = (1..=100).contains(&name.trim().chars().count());
-    faults.check(named, "/name", "out_of_range", "1 to 100 characters.");
+    faults.check(
+        named,
+        "/name",
+        "out_of_range",
+        text!("from-1-to-100-characters"),
+    );
 }
 
 /// Takes somebody on, with a password or with an invitation to set one. `held`: the scopes of whoever does it.
@@ -189,9 +194,7 @@ pub async fn resume(
     conn.transaction(async |conn| {
         let (user, _) = lock(context, id, held, conn).await?;
         if user.version > 1 {
-            return Err(Code::ActionNotAllowed.because(
-                "The first request under this Idempotency-Key took the user on, who was changed since.",
-            ));
+            return Err(Code::ActionNotAllowed.because(text!("first-request-took-the-user-on")));
         }
         if user.status != UserStatus::Invited {
             return Ok(Some((user, None)));
@@ -276,7 +279,7 @@ pub async fn accept(app: &App, token: &str, new: String) -> Result<(), Error> {
     passwords::check_rules(&new, "/password", &mut faults);
     faults.into_result()?;
     let bad = || {
-        let message = "The token is not valid, was used, or has expired.";
+        let message = text!("token-is-not-valid-used-or-expired");
         Error::invalid("/token", "bad_token", message)
     };
     let (store, token) = token.split_once('.').ok_or_else(bad)?;
@@ -318,7 +321,7 @@ pub async fn change_password(
     let found = admin_user::find(store, id, &*app.db().await?).await?;
     let known = found.or_not_found()?.password_hash;
     if !passwords::verify(current, known.clone()).await? {
-        let message = "This is not the present password.";
+        let message = text!("this-is-not-the-present-password");
         return Err(Error::invalid("/current", "wrong_password", message));
     }
     let (hash, now) = (passwords::hash(new).await?, app.clock.now());
@@ -326,7 +329,7 @@ pub async fn change_password(
     conn.transaction(async |conn| {
         let mut user = admin_user::lock(store, id, conn).await?.or_not_found()?;
         if user.password_hash != known {
-            let message = "The password was changed meanwhile.";
+            let message = text!("password-was-changed-meanwhile");
             return Err(Error::invalid("/current", "wrong_password", message));
         }
         user.password_hash = Some(hash);
@@ -384,8 +387,7 @@ pub async fn change(
             (_, UserStatus::Disabled) => true,
             (_, UserStatus::Invited) => user.password_hash.is_none(),
         };
-        let message =
-            "Whoever has a password is active or disabled, anybody else invited or disabled.";
+        let message = text!("whoever-has-a-password-is-active");
         faults.check(may_be, "/status", "not_allowed", message);
         faults.into_result()?;
         may_grant(&change.role.scopes(), held)?;
@@ -502,14 +504,14 @@ fn check_actor(context: &Context<'_>, locked: &[AdminUser]) -> Result<(), Error>
     if stands {
         return Ok(());
     }
-    Err(Code::MissingScope.because("Only an owner who may log in manages the staff."))
+    Err(Code::MissingScope.because(text!("only-an-owner-who-may-log-in-manages")))
 }
 
 async fn check_room(store: StoreId, conn: &AsyncPgConnection) -> Result<(), Error> {
     if admin_user::count(store, conn).await? < MOST {
         return Ok(());
     }
-    Err(Code::ActionNotAllowed.because(format!("A store has {MOST} of the staff at most.")))
+    Err(Code::ActionNotAllowed.because(text!("store-has-of-the-staff-at-most", most = MOST)))
 }
 
 fn is_owner(user: &AdminUser) -> bool {
@@ -518,15 +520,14 @@ fn is_owner(user: &AdminUser) -> bool {
 
 fn check_owner_left(user: &AdminUser, stays: bool, owners: usize) -> Result<(), Error> {
     if is_owner(user) && !stays && owners == 1 {
-        return Err(Code::LastOwner
-            .because("This is the last owner who may log in. Make another owner first."));
+        return Err(Code::LastOwner.because(text!("this-is-the-last-owner-who-may-log-in")));
     }
     Ok(())
 }
 
 fn taken(error: diesel::result::Error) -> Error {
     if violated_key(&error) == Some("admin_users_store_id_email_key_key") {
-        return Code::EmailTaken.because("Another member of the staff has this e-mail address.");
+        return Code::EmailTaken.because(text!("another-of-the-staff-has-this-address"));
     }
     error.into()
 }

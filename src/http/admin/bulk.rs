@@ -82,7 +82,7 @@ impl TryFrom<i64> for Minutes {
 }
 
 pub(super) fn both_or_neither(ids: &str) -> Error {
-    Error::invalid("", "one_of", &format!("Give either {ids} or filter."))
+    Error::invalid("", "one_of", text!("give-either-or-filter", ids = ids))
 }
 
 /// Each id once, in the order given.
@@ -93,14 +93,18 @@ pub(super) fn distinct(
     let mut seen = std::collections::HashSet::new();
     let mut named = ids.into_iter().peekable();
     if named.peek().is_none() {
-        return Err(Error::invalid(pointer, "empty", "Name one id at least."));
+        return Err(Error::invalid(
+            pointer,
+            "empty",
+            text!("name-one-id-at-least"),
+        ));
     }
     let ids: Vec<Uuid> = named.filter(|id| seen.insert(*id)).collect();
     if ids.len() > MOST_IDS {
         return Err(Error::invalid(
             pointer,
             "too_many",
-            &format!("At most {MOST_IDS} ids."),
+            text!("at-most-ids", most_ids = MOST_IDS),
         ));
     }
     Ok(ids)

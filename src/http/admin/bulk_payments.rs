@@ -138,9 +138,10 @@ async fn confirm_payments(
     let filter = filter.map(unconfirmed).transpose()?;
     let subjects = chosen(&app, admin.store, order_ids, filter).await?;
     if let Some(expected) = expected_count.filter(|expected| *expected != subjects.len()) {
-        return Err(Code::CountMismatch.because(format!(
-            "These are {} orders, and {expected} were expected. Nothing was confirmed.",
-            subjects.len()
+        return Err(Code::CountMismatch.because(text!(
+            "other-orders-than-expected",
+            found = subjects.len(),
+            expected = expected
         )));
     }
     let new = NewJob {
@@ -157,7 +158,7 @@ fn unconfirmed(filter: OrderFilter) -> Result<order::Filter, Error> {
         return Err(Error::invalid(
             "/filter",
             "empty_filter",
-            "Say which orders; an empty filter is refused.",
+            text!("say-which-orders"),
         ));
     }
     let mut filter = order::Filter::from(filter);

@@ -140,7 +140,7 @@ async fn list_events(
         return Err(Error::invalid(
             "limit",
             "out_of_range",
-            "Expected a whole number from 1 to 200.",
+            text!("expected-a-whole-number-from-1-to-200"),
         ));
     }
     let after = match place.cursor.as_deref() {
@@ -248,7 +248,7 @@ pub(super) fn bad_cursor() -> Error {
     Error::invalid(
         "cursor",
         "bad_cursor",
-        "This is not a next_cursor of this list.",
+        text!("this-is-not-a-next-cursor-of-this-list"),
     )
 }
 

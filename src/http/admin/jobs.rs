@@ -234,7 +234,7 @@ async fn list_job_items(
         Error::invalid(
             "cursor",
             "bad_cursor",
-            "This is not a next_cursor of this list.",
+            text!("this-is-not-a-next-cursor-of-this-list"),
         )
     };
     let after = page

@@ -195,27 +195,27 @@ fn warnings(view: &OrderShown) -> Vec<Reason> {
         (
             cancelled && payment.status.is_open(),
             "cancelled_but_open",
-            "The order is cancelled, and its payment at Paid is still open.",
+            text!("order-is-cancelled"),
         ),
         (
             view.amount_mismatch(),
             "amount_mismatch",
-            "The order's total and the amount at Paid differ.",
+            text!("order-total-and-the-amount-at-paid"),
         ),
         (
             payment.flag == Some(PaymentFlag::MovedBack),
             "moved_back",
-            "Paid shows a move back, which was not taken over.",
+            text!("paid-shows-a-move-back"),
         ),
         (
             payment.flag == Some(PaymentFlag::MissingAtPaid),
             "missing_at_paid",
-            "Paid does not know the sale.",
+            text!("paid-does-not-know-the-sale"),
         ),
         (
             stuck,
             "stuck",
-            "What became of the last action at Paid is not known; see reconciliation.",
+            text!("what-became-of-the-last-action-at-paid"),
         ),
     ];
     told.into_iter()

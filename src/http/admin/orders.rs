@@ -425,6 +425,6 @@ pub(super) fn check_reason(reason: &str) -> Result<(), Error> {
     Err(Error::invalid(
         "/reason",
         "too_long",
-        "At most 2000 characters.",
+        text!("at-most-2000-characters"),
     ))
 }

@@ -15,6 +15,6 @@ pub fn overlap(minutes: i64) -> Result<TimeDelta, Error> {
     if (0..=LONGEST).contains(&minutes) {
         return Ok(TimeDelta::minutes(minutes));
     }
-    let message = "From 0 to 10080 minutes, a week.";
+    let message = text!("from-0-to-10080-minutes");
     Err(Error::invalid("/overlap_minutes", "out_of_range", message))
 }

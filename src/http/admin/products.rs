@@ -311,7 +311,7 @@ async fn put_product(
 
 /// An id that is named twice is the same.
 pub(super) fn is_the_same(named: Option<&ExternalId>, of: &ExternalId) -> Result<(), Error> {
-    let message = "It differs from the one in the address.";
+    let message = text!("it-differs-from-the-one-in-the-address");
     if named.is_none_or(|named| named == of) {
         return Ok(());
     }

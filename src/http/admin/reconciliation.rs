@@ -259,14 +259,14 @@ impl ResolveIn {
             return Err(Error::invalid(
                 "/reason",
                 "required",
-                "Say why; it is kept in the event log.",
+                text!("say-why-it-is-kept-in-the-event-log"),
             ));
         }
         if adopt && action != Resolution::Accept {
             return Err(Error::invalid(
                 "/adopt",
                 "invalid_value",
-                "Only accept can take over what Paid last showed.",
+                text!("only-accept-can-take-over-what-paid-last"),
             ));
         }
         Ok(Decision {

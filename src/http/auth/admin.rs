@@ -141,14 +141,13 @@ impl<P: Permission> Admin<P> {
     /// 409 `action_not_allowed` for a client, which has none.
     pub fn session(&self) -> Result<SessionId, Error> {
         if self.found.claims.outside.is_some() {
-            return Err(Code::ActionNotAllowed
-                .because("The log-in is that of an issuer outside: log in there again."));
+            return Err(Code::ActionNotAllowed.because(text!("log-in-at-the-issuer-outside")));
         }
         match self.found.claims.sub {
             Holder::User(_) | Holder::CommandLine => Ok(SessionId(self.found.claims.jti)),
-            Holder::Client(_) | Holder::Member(_) => Err(Code::ActionNotAllowed.because(
-                "A client has no session: its tokens end by themselves, or with the client.",
-            )),
+            Holder::Client(_) | Holder::Member(_) => {
+                Err(Code::ActionNotAllowed.because(text!("client-has-no-session")))
+            }
         }
     }
 
@@ -168,8 +167,7 @@ impl<P: Permission> Admin<P> {
         match self.found.claims.sub {
             Holder::User(user) => Ok(user),
             Holder::CommandLine | Holder::Client(_) | Holder::Member(_) => {
-                Err(Code::ActionNotAllowed
-                    .because("This is for the staff: log in with an address and a password."))
+                Err(Code::ActionNotAllowed.because(text!("this-is-for-the-staff")))
             }
         }
     }
@@ -402,7 +400,7 @@ impl Found {
             return Err(bearer::invalid());
         }
         if claims.exp <= app.clock.now().timestamp() {
-            return Err(Code::TokenExpired.because("The access token has expired meanwhile."));
+            return Err(Code::TokenExpired.because(text!("access-token-has-expired-meanwhile")));
         }
         let now = look_at_session(request, claims).await?;
         let mut lost = Scope::ALL

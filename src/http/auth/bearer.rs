@@ -83,22 +83,21 @@ async fn learn_of_ours(request: &HttpRequest, app: &App) {
 
 /// What the token says, if it is good and for this API.
 pub fn claims(request: &HttpRequest, audience: Audience) -> Result<Arc<Claims>, Error> {
-    let missing = || Code::TokenMissing.because("Send an access token: Authorization: Bearer …");
+    let missing = || Code::TokenMissing.because(text!("send-an-access-token"));
     if let Some(Refused(problem)) = request.extensions().get() {
         return Err(problem.clone().into());
     }
     let claims = token(request)?
         .ok_or_else(missing)?
         .map_err(|bad| match bad {
-            BadToken::Expired => {
-                Code::TokenExpired.because("The access token has expired. Refresh the session.")
-            }
+            BadToken::Expired => Code::TokenExpired.because(text!("access-token-has-expired")),
             BadToken::Invalid | BadToken::UnknownKey => invalid(),
         })?;
     if claims.aud != audience {
-        return Err(Code::WrongAudience.because(format!(
-            "This API takes tokens for {audience}, this one is for {}.",
-            claims.aud
+        return Err(Code::WrongAudience.because(text!(
+            "this-api-takes-tokens-for",
+            audience = audience,
+            given = claims.aud
         )));
     }
     share::belongs_to(claims.store);
@@ -107,6 +106,5 @@ pub fn claims(request: &HttpRequest, audience: Audience) -> Result<Arc<Claims>, 
 
 /// The answer to every token that does not hold, whatever the reason.
 pub fn invalid() -> Error {
-    Code::TokenInvalid
-        .because("The access token is not valid, or its session has ended. Log in again.")
+    Code::TokenInvalid.because(text!("access-token-is-not-valid"))
 }

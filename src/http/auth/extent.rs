@@ -55,8 +55,9 @@ impl Extent {
     /// Asks one of the staff to have shown of late who he is.
     pub(super) fn require_proof(&self) -> Result<(), Error> {
         match self {
-            Self::Staff { proved: false, .. } => Err(Code::StepUpRequired
-                .because("Show again who you are: POST /v1/admin/sessions/step-up.")),
+            Self::Staff { proved: false, .. } => {
+                Err(Code::StepUpRequired.because(text!("show-again-who-you-are")))
+            }
             Self::Staff { proved: true, .. } | Self::OfTheToken | Self::Scopes(_) => Ok(()),
         }
     }
@@ -66,15 +67,11 @@ impl Extent {
             Self::Staff {
                 first: Some(First::SetUp),
                 ..
-            } => Code::SecondFactorNotSetUp.because(
-                "The store asks its owners for a second factor: POST /v1/admin/me/totp.",
-            ),
+            } => Code::SecondFactorNotSetUp.because(text!("store-asks-its-owners-for-a-second")),
             Self::Staff {
                 first: Some(First::Show),
                 ..
-            } => Code::SecondFactorRequired.because(
-                "Log in at the issuer with more than a password, so that the token says so (`amr`).",
-            ),
+            } => Code::SecondFactorRequired.because(text!("log-in-at-the-issuer-with-more")),
             Self::Staff { first: None, .. } | Self::OfTheToken | Self::Scopes(_) => missing(scope),
         }
     }
@@ -135,9 +132,9 @@ pub(super) async fn extent(
             if let Some(client) = &client
                 && !may_come_from(address, &client.allowed_ips)
             {
-                return Ok(Err(Code::AddressNotAllowed.because(
-                    "The client may not call from this address. The store says from where it may.",
-                )));
+                return Ok(Err(
+                    Code::AddressNotAllowed.because(text!("client-may-not-call-from-this-address"))
+                ));
             }
             client.map(|client| Extent::Scopes(client.scopes))
         }
@@ -152,7 +149,5 @@ pub(super) async fn extent(
 
 /// The answer to whoever lacks a scope.
 pub(super) fn missing(scope: Scope) -> Error {
-    Code::MissingScope.because(format!(
-        "This needs the scope {scope}, which the token does not have."
-    ))
+    Code::MissingScope.because(text!("this-needs-the-scope", scope = scope))
 }

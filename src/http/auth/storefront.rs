@@ -83,9 +83,7 @@ impl Found {
     fn buyer(&self) -> Result<Buyer, Error> {
         match &self.member {
             Some(found) => found.clone().map_err(Error::Problem),
-            None => {
-                Err(Code::TokenMissing.because("Send an access token: Authorization: Bearer …"))
-            }
+            None => Err(Code::TokenMissing.because(text!("send-an-access-token"))),
         }
     }
 
@@ -95,9 +93,10 @@ impl Found {
                 .clone()
                 .map(|store| Visitor { store })
                 .map_err(Error::Problem),
-            None => {
-                Err(Code::TokenMissing.because(format!("Name the store: {PUBLISHABLE_KEY}: pk_…")))
-            }
+            None => Err(Code::TokenMissing.because(text!(
+                "name-the-store-by-its-key",
+                publishable_key = PUBLISHABLE_KEY
+            ))),
         }
     }
 
@@ -145,9 +144,7 @@ async fn buyer(request: &HttpRequest) -> Result<Buyer, Error> {
     };
     let terms = terms.ok_or_else(bearer::invalid)?;
     if !terms.member.status.may_log_in() {
-        return Err(
-            Code::MemberNotActive.because("The store has shut this account out. Ask the store.")
-        );
+        return Err(Code::MemberNotActive.because(text!("store-has-shut-this-account-out")));
     }
     Ok(Buyer {
         store: claims.store,
@@ -157,7 +154,12 @@ async fn buyer(request: &HttpRequest) -> Result<Buyer, Error> {
 }
 
 async fn store(request: &HttpRequest) -> Result<Store, Error> {
-    let unknown = || Code::TokenInvalid.because(format!("No store has this {PUBLISHABLE_KEY}."));
+    let unknown = || {
+        Code::TokenInvalid.because(text!(
+            "no-store-has-this-key",
+            publishable_key = PUBLISHABLE_KEY
+        ))
+    };
     let header = request.headers().get(PUBLISHABLE_KEY).or_not_found()?;
     let key = header.to_str().map_err(|_| unknown())?;
     let conn = bearer::app(request)?.db().await?;

@@ -158,13 +158,13 @@ impl Account {
             store.len() <= MAX_SLUG,
             "/store",
             "too_long",
-            "The name of a store has at most 40 characters.",
+            text!("name-of-a-store-has-at-most-40"),
         );
         faults.check(
             email.len() <= MAX_EMAIL,
             "/email",
             "too_long",
-            "An e-mail address has at most 254 bytes.",
+            text!("e-mail-address-has-at-most-254-bytes"),
         );
         faults.into_result()?;
         Ok(Self {
@@ -510,7 +510,7 @@ pub const NAMES: [&str; 9] = [
 fn too_many(name: &'static str, limit: u32, wait: Duration) -> Error {
     debug_assert!(NAMES.contains(&name), "{name}");
     metrics::counter!(measures::LIMITED, "limit" => name).increment(1);
-    let problem = Code::RateLimited.problem("Too many calls of this kind. Wait and try again.");
+    let problem = Code::RateLimited.problem(text!("too-many-calls-of-this-kind"));
     Problem {
         retry_after: Some(seconds(wait)),
         rate_limit: Some(limit),

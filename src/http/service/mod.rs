@@ -49,22 +49,20 @@ async fn healthz() -> HttpResponse {
 /// Fit to get requests: the database is there, in the shape this program expects, and we are not about to stop.
 #[get("/readyz")]
 async fn readyz(app: Data<App>, stopping: Data<Stopping>) -> Result<HttpResponse, Error> {
-    let not_ready = |why: &str| Code::Unavailable.because(why);
+    let not_ready = |why| Code::Unavailable.because(why);
     if stopping.is_cancelled() {
-        return Err(not_ready("The process is about to stop."));
+        return Err(not_ready(text!("process-is-about-to-stop")));
     }
     let conn = app.db().await?;
     let applied = applied_migrations(&conn).await.map_err(|error| {
         tracing::warn!(%error, "not ready");
-        not_ready("The database cannot be read.")
+        not_ready(text!("database-cannot-be-read"))
     })?;
     if !db::migration_versions()
         .iter()
         .all(|version| applied.contains(version))
     {
-        return Err(not_ready(
-            "The database lacks migrations: run `kakeuri migrate`.",
-        ));
+        return Err(not_ready(text!("database-lacks-migrations")));
     }
     Ok(HttpResponse::Ok().json(json!({ "status": "ready" })))
 }

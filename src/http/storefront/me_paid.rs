@@ -2,18 +2,18 @@
 //! like one under way.
 
 use crate::http::operation::Registry;
+use actix_web::HttpResponse;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
 
 use crate::app::App;
 use crate::db::member::Member;
 use crate::db::paid_settings::{self, PaidSettings};
 use crate::domain::application::{ApplicationStatus, BuyerState};
 use crate::error::Error;
-use crate::http::asked::wants_japanese;
 use crate::http::auth::Buyer;
 use crate::http::once::{Begun, Once};
 use crate::http::operation::operations;
+use crate::texts::{self, Text};
 use crate::workflows::context::Context;
 use crate::workflows::{application, checkout, member};
 
@@ -36,7 +36,9 @@ struct MyPaidOut {
     banner: BannerOut,
     /// For the member, in the language asked for.
     #[schema(example = "Paid（掛け払い）はまだお申し込みいただいていません。")]
-    message: &'static str,
+    #[serde(serialize_with = "texts::for_the_reader")]
+    #[schema(value_type = String)]
+    message: Text,
 }
 
 /// The banner for buyers who are Paid members already.
@@ -52,7 +54,7 @@ struct BannerOut {
 }
 
 impl MyPaidOut {
-    fn new(app: &App, settings: &PaidSettings, member: &Member, japanese: bool) -> Self {
+    fn new(app: &App, settings: &PaidSettings, member: &Member) -> Self {
         let state = state(member);
         let status = member.application.status;
         let able = checkout::hindrances(settings, member, &[]).is_empty();
@@ -63,7 +65,7 @@ impl MyPaidOut {
             can_pay: able && status == ApplicationStatus::ApprovedActive,
             can_apply: settings.enabled && may_wish && member.may_tick_paid(),
             banner: banner(app, settings, member),
-            message: message(state, settings.enabled, japanese),
+            message: message(state, settings.enabled),
         }
     }
 }
@@ -103,40 +105,19 @@ fn banner(app: &App, settings: &PaidSettings, member: &Member) -> BannerOut {
     BannerOut { visible, url }
 }
 
-fn message(state: BuyerState, enabled: bool, japanese: bool) -> &'static str {
-    let (ja, en) = match state {
-        _ if !enabled => (
-            "現在、Paid（掛け払い）はご利用いただけません。",
-            "Paid is not offered at present.",
-        ),
-        BuyerState::None => (
-            "Paid（掛け払い）はまだお申し込みいただいていません。",
-            "You have not applied for Paid yet.",
-        ),
-        BuyerState::Applied => (
-            "Paid（掛け払い）のお申し込みを受け付けました。",
-            "Your application for Paid is under way.",
-        ),
-        BuyerState::Available => (
-            "Paid（掛け払い）をご利用いただけます。",
-            "You may pay with Paid.",
-        ),
-        BuyerState::Unavailable => (
-            "Paid（掛け払い）はご利用いただけません。",
-            "You cannot pay with Paid.",
-        ),
-    };
-    if japanese { ja } else { en }
+fn message(state: BuyerState, enabled: bool) -> Text {
+    match state {
+        _ if !enabled => text!("paid-is-not-offered-at-present"),
+        BuyerState::None => text!("you-have-not-applied-for-paid-yet"),
+        BuyerState::Applied => text!("your-application-for-paid-is-under-way"),
+        BuyerState::Available => text!("you-may-pay-with-paid"),
+        BuyerState::Unavailable => text!("you-cannot-pay-with-paid"),
+    }
 }
 
-async fn show(app: &App, member: &Member, request: &HttpRequest) -> Result<MyPaidOut, Error> {
+async fn show(app: &App, member: &Member) -> Result<MyPaidOut, Error> {
     let settings = paid_settings::find(member.store_id, &*app.db().await?).await?;
-    Ok(MyPaidOut::new(
-        app,
-        &settings,
-        member,
-        wants_japanese(request),
-    ))
+    Ok(MyPaidOut::new(app, &settings, member))
 }
 
 /// Read where one stands with Paid
@@ -146,12 +127,8 @@ async fn show(app: &App, member: &Member, request: &HttpRequest) -> Result<MyPai
     tag = "me",
     responses((status = 200, description = "State and possibilities", body = MyPaidOut))
 )]
-async fn get_my_paid(
-    buyer: Buyer,
-    request: HttpRequest,
-    app: Data<App>,
-) -> Result<HttpResponse, Error> {
-    Ok(HttpResponse::Ok().json(show(&app, buyer.member(), &request).await?))
+async fn get_my_paid(buyer: Buyer, app: Data<App>) -> Result<HttpResponse, Error> {
+    Ok(HttpResponse::Ok().json(show(&app, buyer.member()).await?))
 }
 
 /// Wish to pay with Paid
@@ -169,17 +146,12 @@ async fn get_my_paid(
         (status = 422, description = "`invalid`: `errors` names what Paid needs in the profile"),
     )
 )]
-async fn apply_for_paid(
-    buyer: Buyer,
-    request: HttpRequest,
-    once: Once,
-    app: Data<App>,
-) -> Result<HttpResponse, Error> {
+async fn apply_for_paid(buyer: Buyer, once: Once, app: Data<App>) -> Result<HttpResponse, Error> {
     let (ticket, ()) = match once
         .begin(async |made| member::resume(&app, buyer.store, made).await)
         .await?
     {
-        Begun::Resumed(member) => return noted(&app, &member, &request).await,
+        Begun::Resumed(member) => return noted(&app, &member).await,
         Begun::Fresh(fresh) => fresh,
     };
     let member = application::wish(
@@ -188,11 +160,11 @@ async fn apply_for_paid(
         &Context::unconditional(buyer.store, &buyer.actor(), &ticket),
     )
     .await?;
-    noted(&app, &member, &request).await
+    noted(&app, &member).await
 }
 
-async fn noted(app: &App, member: &Member, request: &HttpRequest) -> Result<HttpResponse, Error> {
-    Ok(HttpResponse::Ok().json(show(app, member, request).await?))
+async fn noted(app: &App, member: &Member) -> Result<HttpResponse, Error> {
+    Ok(HttpResponse::Ok().json(show(app, member).await?))
 }
 
 /// Use the banner for those who are Paid members already
@@ -207,17 +179,12 @@ async fn noted(app: &App, member: &Member, request: &HttpRequest) -> Result<Http
         (status = 409, description = "`banner_disabled`, `paid_disabled`, `paid_not_ticked`"),
     )
 )]
-async fn use_paid_link(
-    buyer: Buyer,
-    request: HttpRequest,
-    once: Once,
-    app: Data<App>,
-) -> Result<HttpResponse, Error> {
+async fn use_paid_link(buyer: Buyer, once: Once, app: Data<App>) -> Result<HttpResponse, Error> {
     let (ticket, ()) = match once
         .begin(async |made| member::resume(&app, buyer.store, made).await)
         .await?
     {
-        Begun::Resumed(member) => return go_on(&app, &member, &request).await,
+        Begun::Resumed(member) => return go_on(&app, &member).await,
         Begun::Fresh(fresh) => fresh,
     };
     let member = application::link(
@@ -226,12 +193,12 @@ async fn use_paid_link(
         &Context::unconditional(buyer.store, &buyer.actor(), &ticket),
     )
     .await?;
-    go_on(&app, &member, &request).await
+    go_on(&app, &member).await
 }
 
-async fn go_on(app: &App, member: &Member, request: &HttpRequest) -> Result<HttpResponse, Error> {
+async fn go_on(app: &App, member: &Member) -> Result<HttpResponse, Error> {
     let location = ("Location", "/v1/storefront/me/paid");
     Ok(HttpResponse::Accepted()
         .insert_header(location)
-        .json(show(app, member, request).await?))
+        .json(show(app, member).await?))
 }

@@ -74,8 +74,8 @@ async fn quote_order(
 
 async fn price(app: &App, buyer: &Buyer, lines: Vec<CartLine>) -> Result<Cart, Error> {
     if lines.len() > MAX_LINES {
-        let message = format!("An order has at most {MAX_LINES} lines.");
-        return Err(Error::invalid("/lines", "too_many", &message));
+        let message = text!("order-has-at-most-lines", max_lines = MAX_LINES);
+        return Err(Error::invalid("/lines", "too_many", message));
     }
     checkout::price(buyer.store, &lines, &*app.db().await?).await
 }

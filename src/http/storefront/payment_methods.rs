@@ -105,13 +105,13 @@ fn hindrances(buyer: &Buyer, method: PaymentMethod) -> Vec<Reason> {
     if buyer.member().status != MemberStatus::Active {
         reasons.push(Reason::new(
             "member_not_active",
-            "The store has not approved the account yet.",
+            text!("store-has-not-approved-the-account-yet"),
         ));
     }
     if !buyer.member().has(method) {
         reasons.push(Reason::new(
             "method_not_ticked",
-            "The store does not offer this method to the account.",
+            text!("store-does-not-offer-this-method"),
         ));
     }
     reasons

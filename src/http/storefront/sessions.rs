@@ -58,9 +58,7 @@ async fn create_session(
         .log_in(Realm::Buyers, &account, address, check)
         .await?;
     if !status.may_log_in() {
-        return Err(
-            Code::MemberNotActive.because("The store has shut this account out. Ask the store.")
-        );
+        return Err(Code::MemberNotActive.because(text!("store-has-shut-this-account-out")));
     }
     Ok(HttpResponse::Created().json(session::open_verified(&app, store, id, &hash).await?))
 }
@@ -76,9 +74,9 @@ async fn create_session(
     )
 )]
 async fn end_session(buyer: Buyer, app: Data<App>) -> Result<HttpResponse, Error> {
-    let session = buyer.session.ok_or_else(|| {
-        Code::ActionNotAllowed.because("The log-in is that of an issuer outside: log out there.")
-    })?;
+    let session = buyer
+        .session
+        .ok_or_else(|| Code::ActionNotAllowed.because(text!("log-out-at-the-issuer-outside")))?;
     session::end(&app, buyer.store, session).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -5,6 +5,7 @@ use paid_protocol::request::MemberData;
 use super::{key, profile};
 use crate::domain::member::Profile;
 use crate::paid::application::{data_of, faults_of, pointer_of};
+use crate::texts::Text;
 
 fn good() -> MemberData {
     data_of(&key("member-1"), &profile("buyer@minato.example"))
@@ -112,7 +113,7 @@ fn every_rule_of_paid_is_checked_before_any_call() {
             (pointer, code),
             "{paid_code}"
         );
-        assert!(!fault.message.is_empty());
+        assert_ne!(fault.message, Text::default());
     }
 }
 

@@ -194,7 +194,7 @@ async fn a_late_answer_is_unknown_and_the_work_is_done() {
         panic!("the answer was in time")
     };
     assert!(
-        unknown.may_have_arrived && unknown.reason.contains("in time"),
+        unknown.may_have_arrived && unknown.reason.to_string().contains("in time"),
         "{unknown:?}"
     );
     assert_eq!(shop.sale(&sale).await, found(SaleStatus::Registered, 700));

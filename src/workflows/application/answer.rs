@@ -9,6 +9,7 @@ use crate::domain::operation::OperationState;
 use crate::domain::{Fault, MemberId, OperationId, StoreId};
 use crate::error::{Code, Error, OrNotFound};
 use crate::paid::{Codes, application, meaning};
+use crate::texts::Text;
 use crate::workflows::durable::end;
 use crate::workflows::provider;
 
@@ -75,8 +76,7 @@ pub(super) async fn ended(
 }
 
 fn closed() -> Error {
-    Code::ActionNotAllowed
-        .because("A human has closed this submission. The application can be submitted again.")
+    Code::ActionNotAllowed.because(text!("submission-was-closed-by-hand"))
 }
 
 pub(super) async fn answer(
@@ -101,18 +101,11 @@ pub fn refusal(operation: &Operation) -> Error {
     let mut problem = if let Some(problem) = provider::unread(&codes) {
         problem
     } else if codes.is_already_linked() {
-        Code::PaidNumberTaken.problem(
-            "Paid has a link under this customer number that no submission of ours explains, so it was not taken over. \
-             Refresh the status if the link is this member's own, and otherwise ask Paid's support desk.",
-        )
+        Code::PaidNumberTaken.problem(text!("paid-has-a-link-under-this-customer"))
     } else if codes.is_email_taken() {
-        Code::PaidEmailTaken.problem(
-            "This e-mail address is already registered at Paid. Let the member use the banner for Paid members on the \
-             storefront to link himself, or ask Paid's support desk.",
-        )
+        Code::PaidEmailTaken.problem(text!("this-e-mail-address-is-already"))
     } else {
-        Code::ApplicationRefused
-            .problem("Paid refused the application; see errors. It stays pending.")
+        Code::ApplicationRefused.problem(text!("paid-refused-the-application-see-errors"))
     };
     problem.errors = codes.iter().map(fault_of).collect();
     problem.paid_codes = codes.into_vec();
@@ -123,8 +116,8 @@ pub fn refusal(operation: &Operation) -> Error {
 pub fn fault_of(code: &str) -> Fault {
     let pointer = application::pointer_of(code);
     let text = meaning::of(code).map_or_else(
-        || "Paid gives no reason that is known here.".to_owned(),
-        |(_, en)| en,
+        || text!("paid-gives-no-reason-that-is-known-here"),
+        Text::both,
     );
     Fault {
         paid_code: Some(code.to_owned()),

@@ -67,17 +67,18 @@ fn status_reason(member: &Member) -> Option<Reason> {
         member.application.status,
     ) {
         (Some(raw), _) => {
-            format!("Paid reports the status {raw:?}, whose meaning is not known here.")
+            text!("paid-reports-the-status", raw = raw.as_str())
         }
-        (None, ApplicationStatus::None) => "No application was made.".to_owned(),
+        (None, ApplicationStatus::None) => text!("no-application-was-made"),
         (None, ApplicationStatus::Pending) => {
-            "The application was not submitted yet, or Paid refused it.".to_owned()
+            text!("application-was-not-submitted-yet")
         }
-        (None, status) => format!("The application is {status} ({}).", status.label().0),
+        (None, status) => text!("application-is-in-the-status", status = status),
     };
     let age = match member.application.checked_at {
-        Some(at) => format!(" Last asked at {}.", at.format("%Y-%m-%dT%H:%M:%SZ")),
-        None => " Paid was never asked.".to_owned(),
+        Some(at) => text!("last-asked-at", at = at),
+        None => text!("paid-was-never-asked"),
     };
-    Some(Reason::new(&reason.code, text + &age))
+    let message = text!("status-and-its-age", status = text, age = age);
+    Some(Reason::new(&reason.code, message))
 }

@@ -78,7 +78,7 @@ impl SubmissionDrive<'_> {
             Answer::Unknown(unknown) => Undecided::unanswered(unknown).into(),
             Answer::Refused(codes) if codes.is_already_linked() => self.linked_already(codes).await,
             Answer::Refused(codes) => {
-                SubmissionFinding::Refused(outcome(codes, "Paid refused the application."))
+                SubmissionFinding::Refused(outcome(codes, text!("paid-refused-the-application")))
             }
         }
     }
@@ -101,12 +101,12 @@ impl SubmissionDrive<'_> {
             }
             Ok(false) => SubmissionFinding::Refused(outcome(
                 codes,
-                "The customer number is linked already, not by this application.",
+                text!("customer-number-is-linked-already"),
             )),
             // The link can still be asked for, so it is left open rather than decided without knowing.
             Err(error) => {
                 tracing::error!(operation = %self.operation.id, %error, "the member of a submission could not be read");
-                Undecided::refused_for_now(codes, "The member could not be read.").into()
+                Undecided::refused_for_now(codes, text!("member-could-not-be-read")).into()
             }
         }
     }
@@ -134,11 +134,10 @@ impl SubmissionDrive<'_> {
                 }
             }
             StatusAnswer::Refused(codes) => {
-                Undecided::asked(codes, "Paid did not say whether it has the member.").into()
+                Undecided::asked(codes, text!("paid-did-not-say-whether")).into()
             }
             StatusAnswer::Unclear => {
-                Undecided::asked(Codes::none(), "Paid did not say whether it has the member.")
-                    .into()
+                Undecided::asked(Codes::none(), text!("paid-did-not-say-whether")).into()
             }
         }
     }
@@ -172,11 +171,10 @@ impl SubmissionDrive<'_> {
             },
             Answer::Unknown(unknown) => Undecided::unanswered(unknown).into(),
             // An earlier send arrived between the question and this one, or refuses what the next question settles.
-            Answer::Refused(codes) => Undecided::refused_for_now(
-                codes,
-                "Paid refused a repeated send; an earlier one may have arrived.",
-            )
-            .into(),
+            Answer::Refused(codes) => {
+                Undecided::refused_for_now(codes, text!("paid-refused-a-repeat-earlier-may-stand"))
+                    .into()
+            }
         }
     }
 

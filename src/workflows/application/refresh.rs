@@ -69,11 +69,7 @@ pub async fn refresh(app: &App, id: MemberId, context: &Context<'_>) -> Result<M
         .customer_number
         .clone()
         .filter(|_| asked.is_known_to_paid())
-        .ok_or_else(|| {
-            Code::ActionNotAllowed.because(
-                "This member was never submitted or linked, so Paid cannot be asked about it.",
-            )
-        })?;
+        .ok_or_else(|| Code::ActionNotAllowed.because(text!("this-member-was-never-submitted")))?;
     let account = provider::account(app, &settings, settings.environment)?;
     let mut reader = PaidReader::new(app, account, Calls::new(app, store, About::member(id)));
     let read = reader.statuses(std::slice::from_ref(&key)).await;
@@ -86,8 +82,9 @@ pub async fn refresh(app: &App, id: MemberId, context: &Context<'_>) -> Result<M
         .await?;
     let Some(answer @ (StatusAnswer::Reported(_) | StatusAnswer::Refused(_))) = read?.remove(&key)
     else {
-        return Err(Code::ProviderUnavailable
-            .because("Paid did not say how the application stands. Try again."));
+        return Err(
+            Code::ProviderUnavailable.because(text!("paid-did-not-say-how-the-application"))
+        );
     };
     let (answered, now) = (
         Answered::from([(id, (asked.version, answer))]),
@@ -273,9 +270,9 @@ fn enter(
         }
         StatusAnswer::Refused(codes) => {
             let message = if codes.is_unknown_member() {
-                "Paid knows no customer with this number."
+                text!("paid-knows-no-customer-with-this-number")
             } else {
-                "Paid did not tell the status."
+                text!("paid-did-not-tell-the-status")
             };
             let error = LastError {
                 codes: codes.clone().into_vec(),

@@ -71,8 +71,7 @@ async fn decide(
         adopt,
     } = decision;
     if *adopt {
-        return Err(Code::ActionNotAllowed
-            .because("Paid shows nothing of a member that could be taken over here."));
+        return Err(Code::ActionNotAllowed.because(text!("paid-shows-nothing-of-a-member")));
     }
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
@@ -133,15 +132,14 @@ async fn close(
         return Err(not_allowed(Resolution::Close));
     }
     let last = open.last_outcome();
-    let message =
-        "A human closed the submission without knowing whether it reached Paid.".to_owned();
+    let message = text!("submission-was-closed-unknown");
     member.application.last_error = Some(Json(LastError {
         codes: last.codes.clone(),
         message,
         at: now,
     }));
     let outcome = Outcome {
-        message: format!("closed by a human: {reason}"),
+        message: text!("closed-by-a-human", reason = reason),
         ..last
     };
     end::close(&mut open, OperationState::Abandoned, Some(outcome), now);
@@ -151,7 +149,5 @@ async fn close(
 }
 
 fn not_allowed(action: Resolution) -> Error {
-    Code::ActionNotAllowed.because(format!(
-        "{action} is not among the allowed actions of this member now."
-    ))
+    Code::ActionNotAllowed.because(text!("action-not-allowed-for-this-member", action = action))
 }

@@ -11,16 +11,14 @@ use crate::paid::application;
 
 /// A submission is under way, and nothing else may be done to the application.
 pub fn in_progress() -> Error {
-    let problem = Code::ApplicationOperationInProgress.problem(
-        "A submission of this member is under way. Wait for its end; it goes on by itself.",
-    );
+    let problem = Code::ApplicationOperationInProgress
+        .problem(text!("submission-of-this-member-is-under-way"));
     problem.retry_after(5).into()
 }
 
 /// Paid is switched off: see *Off stops what is new and ends what is open* in docs/rules.md.
 pub fn paid_disabled() -> Error {
-    Code::PaidDisabled
-        .because("Paid is disabled in the payment settings, so nobody can apply at present.")
+    Code::PaidDisabled.because(text!("paid-is-disabled-in-the-payment-settings"))
 }
 
 /// May the application be submitted now?
@@ -32,15 +30,15 @@ pub(super) fn may_be_submitted(settings: &PaidSettings, member: &Member) -> Resu
         member.status,
         MemberStatus::Rejected | MemberStatus::Suspended
     ) {
-        return Err(Code::MemberStatusForbids.because(format!(
-            "The member is {}; only others can be submitted.",
-            member.status
+        return Err(Code::MemberStatusForbids.because(text!(
+            "members-in-this-status-are-not-submitted",
+            status = member.status
         )));
     }
     if member.application.status != ApplicationStatus::Pending {
-        return Err(Code::ApplicationNotPending.because(format!(
-            "The application is {}; only one that is pending (申請待ち) can be submitted.",
-            member.application.status
+        return Err(Code::ApplicationNotPending.because(text!(
+            "only-a-pending-application-is-submitted",
+            status = member.application.status
         )));
     }
     Ok(())
@@ -49,8 +47,7 @@ pub(super) fn may_be_submitted(settings: &PaidSettings, member: &Member) -> Resu
 /// See *The tick stays the shop's* in docs/rules.md.
 pub(super) fn tick_paid(member: &mut Member) -> Result<(), Error> {
     if !member.may_tick_paid() {
-        return Err(Code::PaidNotTicked
-            .because("The store does not offer Paid to you at present. Ask the store."));
+        return Err(Code::PaidNotTicked.because(text!("store-does-not-offer-paid-to-you")));
     }
     member.tick(PaymentMethod::Paid);
     Ok(())
@@ -74,9 +71,7 @@ pub fn precheck(profile: &Profile, key: Option<&PaidKey>) -> Vec<Fault> {
 
 /// What [`precheck`] found, for a caller who submits.
 pub(super) fn faulty(faults: Vec<Fault>) -> Error {
-    let mut problem = Code::ApplicationRefused.problem(
-        "Paid would refuse this application, so it was not sent. Correct the fields in errors.",
-    );
+    let mut problem = Code::ApplicationRefused.problem(text!("paid-would-refuse-this-application"));
     problem.paid_codes = faults
         .iter()
         .filter_map(|fault| fault.paid_code.clone())

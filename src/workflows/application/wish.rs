@@ -30,7 +30,9 @@ pub async fn wish(app: &App, id: MemberId, context: &Context<'_>) -> Result<Memb
             return Ok(member);
         }
         if !before.may_be_set_by_hand(ApplicationStatus::Pending) {
-            return Err(Code::ApplicationStatusOwnedByPaid.because("You have applied already."));
+            return Err(
+                Code::ApplicationStatusOwnedByPaid.because(text!("you-have-applied-already"))
+            );
         }
         if operation::open_on_member(store, id, conn).await?.is_some() {
             return Err(in_progress());
@@ -70,7 +72,7 @@ pub async fn link(app: &App, id: MemberId, context: &Context<'_>) -> Result<Memb
             return Err(paid_disabled());
         }
         if !settings.show_member_banner {
-            return Err(Code::BannerDisabled.because("The store does not offer this."));
+            return Err(Code::BannerDisabled.because(text!("store-does-not-offer-this")));
         }
         let mut member = member::lock(store, id, conn).await?.or_not_found()?;
         if member.link_used_at.is_some() && member.has(PaymentMethod::Paid) {

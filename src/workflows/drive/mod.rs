@@ -148,7 +148,7 @@ fn account(
     operation: &Operation,
 ) -> Result<Account, Undecided> {
     provider::account(app, settings, operation.environment)
-        .map_err(|error| Undecided::asked(Codes::none(), error.to_string()))
+        .map_err(|error| Undecided::asked(Codes::none(), error.text()))
 }
 
 fn calls(app: &App, operation: &Operation) -> Calls {

@@ -119,7 +119,7 @@ pub async fn put_off_unsettled(app: &App, operation: &Operation) -> Result<(), E
             return Ok(());
         };
         let outcome = Outcome {
-            message: "This service failed while it asked Paid, or while it wrote the outcome down.".into(),
+            message: text!("this-service-failed-while-it-asked-paid"),
             ..Outcome::default()
         };
         let sent = Sent::Unanswered { may_have_arrived: true };

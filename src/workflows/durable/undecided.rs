@@ -2,6 +2,7 @@
 
 use crate::domain::operation::{Outcome, Sent};
 use crate::paid::{Codes, Unknown};
+use crate::texts::Text;
 
 /// How far a drive came without an end.
 #[derive(Clone, Debug)]
@@ -14,7 +15,7 @@ pub struct Undecided {
 
 impl Undecided {
     /// Nothing was sent; the codes are those of a question.
-    pub fn asked(codes: Codes, message: impl Into<String>) -> Self {
+    pub fn asked(codes: Codes, message: Text) -> Self {
         Self {
             outcome: outcome(codes, message),
             sent: Sent::Nothing,
@@ -33,7 +34,7 @@ impl Undecided {
     }
 
     /// What was sent was refused, which proves nothing yet.
-    pub fn refused_for_now(codes: Codes, message: impl Into<String>) -> Self {
+    pub fn refused_for_now(codes: Codes, message: Text) -> Self {
         let outcome = outcome(codes, message);
         Self {
             sent: Sent::Refused(outcome.clone()),
@@ -43,18 +44,15 @@ impl Undecided {
 
     /// Nothing was sent, as the lease may be lost.
     pub fn not_ours() -> Self {
-        Self::asked(
-            Codes::none(),
-            "Nothing was sent, as another process may have taken this over.",
-        )
+        Self::asked(Codes::none(), text!("nothing-was-sent"))
     }
 }
 
 /// An outcome with these codes and words.
-pub fn outcome(codes: Codes, message: impl Into<String>) -> Outcome {
+pub fn outcome(codes: Codes, message: Text) -> Outcome {
     Outcome {
         codes: codes.into_vec(),
-        message: message.into(),
+        message,
         missing: false,
     }
 }

@@ -42,31 +42,30 @@ impl Terms {
         let mut faults = Faults::new();
         let issuer = check(app, "/issuer", &self.issuer, &mut faults);
         let is_bare = issuer.is_none_or(|url| url.query().is_none());
-        let message = "An issuer has no query.";
+        let message = text!("issuer-has-no-query");
         faults.check(is_bare, "/issuer", "invalid", message);
         if let Some(uri) = &self.jwks_uri {
             check(app, "/jwks_uri", uri, &mut faults);
         }
         let short = |text: &str, longest: usize| (1..=longest).contains(&text.chars().count());
-        let message = "1 to 200 characters.";
+        let message = text!("from-1-to-200-characters");
         let good = short(&self.audience, LONGEST_AUDIENCE);
         faults.check(good, "/audience", "out_of_range", message);
-        let message = "1 to 100 characters.";
+        let message = text!("from-1-to-100-characters");
         let good = short(&self.match_claim, LONGEST_CLAIM);
         faults.check(good, "/match/claim", "out_of_range", message);
         // What the issuer says of having verified is said of this claim alone.
         let is_verified = self.match_to != MatchTo::Email || self.match_claim == "email";
-        let message = "An address stands in the claim `email`.";
+        let message = text!("address-stands-in-the-claim-email");
         faults.check(is_verified, "/match/claim", "not_allowed", message);
         self.max_scopes.sort_unstable();
         self.max_scopes.dedup();
         match self.subjects {
             IssuerSubjects::Users => {
-                let message =
-                    "The staff have no numbers: compare the claim with the e-mail address.";
+                let message = text!("staff-have-no-numbers");
                 let by_email = self.match_to == MatchTo::Email;
                 faults.check(by_email, "/match/to", "not_allowed", message);
-                let message = "Name what the staff may do with such a token.";
+                let message = text!("name-what-the-staff-may-do");
                 faults.check(
                     !self.max_scopes.is_empty(),
                     "/max_scopes",
@@ -75,7 +74,7 @@ impl Terms {
                 );
             }
             IssuerSubjects::Members => {
-                let message = "Members have no scopes.";
+                let message = text!("members-have-no-scopes");
                 let none = self.max_scopes.is_empty();
                 faults.check(none, "/max_scopes", "not_allowed", message);
             }
@@ -148,7 +147,7 @@ pub async fn create(
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         if issuer::count(context.store, conn).await? >= MOST_ISSUERS {
-            let message = format!("A store has {MOST_ISSUERS} issuers at most.");
+            let message = text!("store-has-issuers-at-most", most_issuers = MOST_ISSUERS);
             return Err(Code::ActionNotAllowed.because(message));
         }
         let named = issuer::insert(&issuer, conn).await.map_err(taken)?;
@@ -166,7 +165,7 @@ pub async fn resume(app: &App, made: Uuid, context: &Context<'_>) -> Result<Opti
     let found = issuer::find(context.store, IssuerId(made), &conn).await?;
     found
         .map(Some)
-        .ok_or_else(|| Code::ActionNotAllowed.because("The first try's issuer was removed since."))
+        .ok_or_else(|| Code::ActionNotAllowed.because(text!("first-try-issuer-was-removed-since")))
 }
 
 /// Changes one. Where its keys are read elsewhere, those that were read before are forgotten.
@@ -223,15 +222,13 @@ pub async fn remove(app: &App, id: IssuerId, context: &Context<'_>) -> Result<()
 
 fn taken(error: diesel::result::Error) -> Error {
     if violated_key(&error) == Some("issuers_by_name") {
-        return Code::ActionNotAllowed.because("There is this issuer already for these subjects.");
+        return Code::ActionNotAllowed.because(text!("there-is-this-issuer-already-for-these"));
     }
     error.into()
 }
 
 fn of_another() -> Error {
-    Code::ActionNotAllowed.because(
-        "Tokens of this issuer for this audience are taken already. Choose an audience of your own.",
-    )
+    Code::ActionNotAllowed.because(text!("tokens-of-this-issuer-for-this-audience"))
 }
 
 async fn log(

@@ -29,8 +29,7 @@ struct Address {
 }
 
 fn invalid() -> Error {
-    Code::TokenInvalid
-        .because("The token is not one that this store takes, or nobody here is meant.")
+    Code::TokenInvalid.because(text!("token-is-not-one-that-this-store-takes"))
 }
 
 /// Whom a token is of, as claims of our own; `None` where it does not even say that it is of somebody else.
@@ -136,7 +135,7 @@ fn check(said: &Said, issuer: &Issuer, now: DateTime<Utc>) -> Result<(), Error> 
     if said.exp.is_finite() && said.exp > seconds(now) {
         return Ok(());
     }
-    Err(Code::TokenExpired.because("The token has expired. Get another from its issuer."))
+    Err(Code::TokenExpired.because(text!("token-has-expired")))
 }
 
 /// Whom it is of, by the claim that the store has named.

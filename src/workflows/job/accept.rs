@@ -73,9 +73,8 @@ pub async fn accept_import(
             job_portion::insert(&portion, conn).await?;
             (job.total, number) = (portion.last + 1, number + 1);
             if let Some(most) = task.most_rows().filter(|most| job.total > *most) {
-                let message =
-                    format!("A file that is taken over whole may have at most {most} rows.");
-                return Err(Error::invalid("", "too_many_records", &message));
+                let message = text!("file-that-is-taken-over-whole-may-have", most = most);
+                return Err(Error::invalid("", "too_many_records", message));
             }
         }
         if number == 0 {

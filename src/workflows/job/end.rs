@@ -23,7 +23,7 @@ pub async fn cancel(app: &App, id: JobId, context: &Context<'_>) -> Result<Job, 
         let mut job = job::lock(store, id, conn).await?.or_not_found()?;
         if !job.state.is_open() {
             return Err(
-                Code::ActionNotAllowed.because(format!("The job has ended: {}.", job.state))
+                Code::ActionNotAllowed.because(text!("job-has-ended-already", state = job.state))
             );
         }
         context.ticket.record(id.0, conn).await?;

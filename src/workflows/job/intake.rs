@@ -55,14 +55,10 @@ fn send<C: Columns>(file: File, encoding: Encoding, sender: &Sender<Result<Chunk
 
 fn refused(error: FileError) -> Error {
     match error {
-        FileError::Empty => Error::invalid(
-            "",
-            "empty_file",
-            "The file is empty. Its first line names the columns.",
-        ),
+        FileError::Empty => Error::invalid("", "empty_file", text!("file-is-empty")),
         FileError::TooManyRecords => {
-            let message = format!("A file may have at most {MOST_RECORDS} rows. Send it in parts.");
-            Error::invalid("", "too_many_records", &message)
+            let message = text!("file-may-have-at-most-rows", most_records = MOST_RECORDS);
+            Error::invalid("", "too_many_records", message)
         }
         FileError::Io(error) => anyhow::Error::from(error).into(),
     }

@@ -80,7 +80,7 @@ pub async fn change_own(
     let change_profile = |member: &Member| {
         let profile = edit(&member.profile.0)?;
         if !shown.password && fold_email(&profile.email) != member.email_key {
-            let needed = "Another e-mail address needs the present password.";
+            let needed = text!("another-e-mail-address-needs-the-present");
             return Err(Error::invalid("/current_password", "required", needed));
         }
         Ok(Change {
@@ -159,7 +159,7 @@ async fn save(
         if let Some(own) = kept_session {
             // Under the member's lock: whoever set a new password meanwhile has ended it.
             if !session::stands(member.store_id, own, conn).await? {
-                return Err(Code::TokenInvalid.because("The session has ended. Log in again."));
+                return Err(Code::TokenInvalid.because(text!("session-has-ended")));
             }
         }
         shut_out(
@@ -238,8 +238,11 @@ pub async fn act(
         context.check_version(member.version)?;
         let before = member.status;
         let after = before.after(action).ok_or_else(|| {
-            Code::MemberStatusForbids
-                .because(format!("The status {before} does not allow to {action}."))
+            Code::MemberStatusForbids.because(text!(
+                "member-status-does-not-allow-it",
+                before = before,
+                action = action
+            ))
         })?;
         member.status = after;
         let drops = action == MemberAction::Reject

@@ -28,6 +28,7 @@ use crate::domain::job;
 use crate::domain::member::{Profile, check_number, fold_email};
 use crate::domain::{Fault, Faults, MemberId, PaidKey, StoreId};
 use crate::error::Error;
+use crate::texts::Text;
 use crate::workflows::application;
 
 /// What a row comes to.
@@ -181,25 +182,25 @@ impl<'a> RowJudge<'a> {
             .as_deref()
             .and_then(|email| self.by_email.get(&fold_email(email)))
             .copied();
-        let fault = |column: Column, code: &str, message: &str| {
+        let fault = |column: Column, code: &str, message: Text| {
             Err(Fault::new(column.pointer(), code, message))
         };
         match (by_number, by_email) {
             (Some(number), Some(email)) if number != email => fault(
                 Column::Number,
                 "ambiguous",
-                "The number and the e-mail address belong to different members.",
+                text!("number-and-the-e-mail-address-belong"),
             ),
             (Some(place), None) if self.members[place].created_at > self.basis.handed_in => fault(
                 Column::Number,
                 "number_taken",
-                "This number was given to another member after the file was handed in.",
+                text!("this-number-was-given-to-another-member"),
             ),
             (Some(place), _) | (None, Some(place)) if self.members[place].deleted_at.is_some() => {
                 fault(
                     Column::Number,
                     "number_taken",
-                    "A deleted member had this number.",
+                    text!("deleted-member-had-this-number"),
                 )
             }
             (Some(place), _) | (None, Some(place)) if self.touched.contains(&place) => {
@@ -336,7 +337,7 @@ impl<'a> RowJudge<'a> {
             return;
         };
         if self.by_key.contains_key(key) {
-            let message = "Another member of this store has this customer number at Paid.";
+            let message = text!("another-member-has-this-customer-number");
             faults.push(Fault::new(
                 Column::PaidCustomerNumber.pointer(),
                 "number_taken",
@@ -355,7 +356,7 @@ fn spoken_for() -> Fault {
     Fault::new(
         Column::Number.pointer(),
         "duplicate_in_file",
-        "An earlier row is about the same member.",
+        text!("earlier-row-is-about-the-same-member"),
     )
 }
 

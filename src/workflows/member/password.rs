@@ -50,15 +50,30 @@ pub async fn make_password_token(
     };
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
-        let (has_password, asked_at) = password::lock_state(store, id, conn).await?.or_not_found()?;
+        let (has_password, asked_at) = password::lock_state(store, id, conn)
+            .await?
+            .or_not_found()?;
         let asked = asked_at.is_some_and(|at| at > now - AFTER_A_RESET);
         if has_password && !asked {
             return Err(Code::PasswordResetNotRequested
-                .because("The member has a password and has not asked for a new one within the last 24 hours."));
+                .because(text!("member-has-a-password-and-has-not-asked")));
         }
         password_token::replace(&row, conn).await?;
         let data = json!({ "token_id": row.id, "expires_at": row.expires_at });
-        Ok::<_, Error>(event::append(store, &[NewEvent::new(EventType::PasswordTokenCreated, Subject::Member(id), data)], actor, now, conn).await?)
+        Ok::<_, Error>(
+            event::append(
+                store,
+                &[NewEvent::new(
+                    EventType::PasswordTokenCreated,
+                    Subject::Member(id),
+                    data,
+                )],
+                actor,
+                now,
+                conn,
+            )
+            .await?,
+        )
     })
     .await?;
     Ok((token, row))
@@ -78,8 +93,7 @@ pub fn ask_for_new_password(app: &App, store: StoreId, email: String) -> Result<
     if noted.is_some() {
         return Ok(());
     }
-    let problem =
-        Code::Unavailable.problem("Too many ask for a new password right now. Try again.");
+    let problem = Code::Unavailable.problem(text!("too-many-ask-for-a-new-password-right"));
     Err(problem.retry_after(1).into())
 }
 
@@ -126,7 +140,7 @@ pub async fn set_password(
         Error::invalid(
             "/token",
             "bad_token",
-            "The token is not valid, was used, or has expired.",
+            text!("token-is-not-valid-used-or-expired"),
         )
     };
     let (id, secret_hash) = passwords::read_token(token).ok_or_else(bad_token)?;
@@ -168,6 +182,6 @@ pub async fn confirm_password(app: &App, member: &Member, given: String) -> Resu
     Err(Error::invalid(
         "/current_password",
         "wrong_password",
-        "This is not the present password.",
+        text!("this-is-not-the-present-password"),
     ))
 }

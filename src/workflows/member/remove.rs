@@ -20,8 +20,9 @@ pub async fn remove(app: &App, id: MemberId, context: &Context<'_>) -> Result<()
         let mut member = member::lock(store, id, conn).await?.or_not_found()?;
         context.check_version(member.version)?;
         if member::has_open_work(store, id, conn).await? {
-            return Err(Code::MemberHasOpenWork
-                .because("A payment or a submission of this member is still open. Settle or cancel it first."));
+            return Err(
+                Code::MemberHasOpenWork.because(text!("payment-or-a-submission-of-this-member"))
+            );
         }
         let kept = member.customer_number.is_some()
             || member::has_orders(store, id, conn).await?
@@ -33,7 +34,11 @@ pub async fn remove(app: &App, id: MemberId, context: &Context<'_>) -> Result<()
         } else {
             member::delete(store, id, conn).await?;
         }
-        let event = NewEvent::new(EventType::MemberDeleted, Subject::Member(id), json!({ "anonymised": kept }));
+        let event = NewEvent::new(
+            EventType::MemberDeleted,
+            Subject::Member(id),
+            json!({ "anonymised": kept }),
+        );
         Ok(context.log(&[event], now, conn).await?)
     })
     .await

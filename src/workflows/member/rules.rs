@@ -26,8 +26,9 @@ pub(super) fn set_status(member: &mut Member, status: ApplicationStatus) -> Resu
 /// submission is under way.
 pub(super) fn set_customer_number(member: &mut Member, number: &PaidKey) -> Result<(), Error> {
     if member.customer_number.is_some() {
-        return Err(Code::CustomerNumberSet
-            .because("The customer number at Paid is set already, and it stays."));
+        return Err(
+            Code::CustomerNumberSet.because(text!("customer-number-at-paid-is-set-already"))
+        );
     }
     member.customer_number = Some(number.clone());
     member.number_imported = true;
@@ -35,9 +36,10 @@ pub(super) fn set_customer_number(member: &mut Member, number: &PaidKey) -> Resu
 }
 
 pub(super) fn owned_by_paid(from: ApplicationStatus, to: ApplicationStatus) -> Error {
-    Code::ApplicationStatusOwnedByPaid.because(format!(
-        "An application that is {from} cannot be set to {to} by hand. By hand it moves between none and pending, and \
-         from declined to either."
+    Code::ApplicationStatusOwnedByPaid.because(text!(
+        "application-cannot-be-set-by-hand",
+        from = from,
+        to = to
     ))
 }
 
@@ -45,16 +47,17 @@ pub(super) fn owned_by_paid(from: ApplicationStatus, to: ApplicationStatus) -> E
 pub(super) fn taken(error: diesel::result::Error) -> Error {
     match db::violated_key(&error) {
         Some("members_store_id_email_key_key") => {
-            Code::EmailTaken.because("Another member of this store has this e-mail address.")
+            Code::EmailTaken.because(text!("another-member-has-this-e-mail-address"))
         }
         Some("members_store_id_number_key") => {
-            Code::NumberTaken.because("Another member of this store has this number.")
+            Code::NumberTaken.because(text!("another-member-has-this-number"))
         }
         Some("members_external_id") => {
-            Code::ExternalIdTaken.because("Another member of this store has this external id.")
+            Code::ExternalIdTaken.because(text!("another-member-has-this-external-id"))
         }
-        Some("members_customer_number") => Code::NumberTaken
-            .because("Another member of this store has this customer number at Paid."),
+        Some("members_customer_number") => {
+            Code::NumberTaken.because(text!("another-member-has-this-customer-number"))
+        }
         _ => error.into(),
     }
 }

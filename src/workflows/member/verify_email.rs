@@ -41,8 +41,7 @@ pub async fn make_email_token(
     conn.transaction(async |conn| {
         member::find(store, id, conn).await?.or_not_found()?;
         if !verifications::keep_token(store, id, &hash, expires_at, conn).await? {
-            return Err(Code::ActionNotAllowed
-                .because("The address of this member is verified, or nobody asked that it be."));
+            return Err(Code::ActionNotAllowed.because(text!("address-of-this-member-is-verified")));
         }
         let data = json!({ "expires_at": expires_at });
         let event = NewEvent::new(EventType::EmailTokenCreated, Subject::Member(id), data);
@@ -67,7 +66,7 @@ pub async fn verify_email(app: &App, store: &Store, token: &str) -> Result<(), E
 /// What is to be submitted then. The connection goes back before Paid is waited for.
 async fn redeem(app: &App, store: &Store, token: &str) -> Result<Option<Operation>, Error> {
     let bad = || {
-        let message = "The token is not valid, or has expired.";
+        let message = text!("token-is-not-valid-or-expired");
         Error::invalid("/token", "bad_token", message)
     };
     let (id, hash) = passwords::read_token::<MemberId>(token).ok_or_else(bad)?;

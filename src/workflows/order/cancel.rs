@@ -92,6 +92,6 @@ fn alone(case: &Case, wish: &CancelOrder, now: DateTime<Utc>) -> Decided {
 fn check_not_cancelled(order: &Order) -> Result<(), Error> {
     match order.cancelled_at {
         None => Ok(()),
-        Some(_) => Err(Code::OrderStateForbids.because("The order is cancelled already.")),
+        Some(_) => Err(Code::OrderStateForbids.because(text!("order-is-cancelled-already"))),
     }
 }

@@ -109,13 +109,13 @@ impl Editing<'_> {
     /// Both sides change or neither does, and what is attached is on neither.
     fn check_nothing_attached(&self) -> Result<(), Error> {
         let mut faults = Faults::new();
-        let message = "The amount at Paid is changed by this request: attach it by another one.";
+        let message = text!("amount-at-paid-is-changed");
         let AttachmentChange {
             external_id,
             metadata,
         } = &self.edit.attached;
         let code = "not_together";
-        faults.check(external_id.is_none(), "/external_id", code, message);
+        faults.check(external_id.is_none(), "/external_id", code, message.clone());
         faults.check(metadata.is_none(), "/metadata", code, message);
         Ok(faults.into_result()?)
     }
@@ -156,15 +156,14 @@ impl Editing<'_> {
             return Err(Error::invalid(
                 "/update_paid_amount",
                 "required",
-                "Say whether the amount at Paid shall follow: the payment is unconfirmed.",
+                text!("say-whether-the-amount-at-paid-shall"),
             ));
         }
         if self.edit.update_paid_amount != Some(true) {
             return Ok(None);
         }
         let payment = payment.ok_or_else(|| {
-            Code::PaymentNotUnconfirmed
-                .because("The order is not paid with Paid, so there is no amount to change.")
+            Code::PaymentNotUnconfirmed.because(text!("order-is-not-paid-with-paid"))
         })?;
         if self.case.view.operation.is_some() {
             return Err(in_progress());
@@ -174,8 +173,7 @@ impl Editing<'_> {
             .after(PaymentAction::Amend)
             .map_err(not_unconfirmed)?;
         if edited.totals.total < Yen(1) {
-            return Err(Code::ZeroTotal
-                .because("A sale at Paid is at least 1 yen. Cancel the payment instead."));
+            return Err(Code::ZeroTotal.because(text!("sale-is-at-least-1-yen-cancel-instead")));
         }
         let differs = payment.amount != edited.totals.total;
         Ok(differs.then_some((payment, edited.totals.total)))
@@ -202,10 +200,7 @@ impl Editing<'_> {
         let payment = self.case.view.payment.as_ref();
         let may_leave = payment.is_none_or(|payment| payment.status.came_to_nothing());
         if method == PaymentMethod::Paid || !may_leave {
-            return Err(Code::OrderStateForbids.because(
-                "The method can be changed only to one that is not Paid, and only after a payment at Paid was \
-                 cancelled or failed.",
-            ));
+            return Err(Code::OrderStateForbids.because(text!("method-can-be-changed-only-to-one")));
         }
         Ok(method)
     }

@@ -68,13 +68,13 @@ pub async fn place(
         .expected_total
         .is_some_and(|expected| expected != totals.total)
     {
-        return Err(Code::PriceChanged.because(format!("The order comes to {} now.", totals.total)));
+        return Err(Code::PriceChanged.because(text!("order-comes-to-now", total = totals.total)));
     }
     if new.payment_method != PaymentMethod::Paid {
         return place_without_paid(app, terms, new, totals, ticket).await;
     }
     if totals.total < Yen(1) {
-        return Err(Code::ZeroTotal.because("A sale at Paid is at least 1 yen."));
+        return Err(Code::ZeroTotal.because(text!("sale-is-at-least-1-yen")));
     }
     let placing = Placing { app, new, totals };
     placing.with_paid(terms, ticket).await
@@ -82,11 +82,11 @@ pub async fn place(
 
 fn check_method(member: &Member, method: PaymentMethod) -> Result<(), Error> {
     if member.status != MemberStatus::Active {
-        return Err(Code::MemberNotActive.because("Only an active member may order."));
+        return Err(Code::MemberNotActive.because(text!("only-an-active-member-may-order")));
     }
     if !member.has(method) {
         return Err(
-            Code::PaymentMethodNotAvailable.because(format!("The member cannot pay by {method}."))
+            Code::PaymentMethodNotAvailable.because(text!("member-cannot-pay-by", method = method))
         );
     }
     Ok(())
@@ -395,25 +395,20 @@ impl Placing<'_> {
 
 fn not_available(mut reasons: Vec<Reason>, member: &Member) -> Error {
     reasons.extend(checkout::status_hindrance(member.application.status));
-    let mut problem =
-        Code::PaidNotAvailable.problem("This order cannot be paid with Paid; see reasons.");
+    let mut problem = Code::PaidNotAvailable.problem(text!("this-order-cannot-be-paid-with-paid"));
     problem.reasons = reasons;
     problem.application_status = Some(member.application.status);
     problem.into()
 }
 
 fn credit_declined(member: &Member, credit: &CreditAnswer) -> Error {
-    let mut problem =
-        Code::CreditDeclined.problem("Paid does not cover this amount. Nothing was ordered.");
+    let mut problem = Code::CreditDeclined.problem(text!("paid-does-not-cover-this-amount"));
     let reason = if credit.codes.is_unknown_member() {
-        Reason::new(
-            "paid_not_linked",
-            "Paid does not know the member under its customer number.",
-        )
+        Reason::new("paid_not_linked", text!("paid-does-not-know-the-member"))
     } else {
         Reason::new(
             "credit_not_available",
-            "The amount is not within the member's credit.",
+            text!("amount-is-not-within-the-member-credit"),
         )
     };
     problem.reasons = vec![reason];
@@ -448,7 +443,7 @@ async fn sale_refused(
     let mut problem = if let Some(problem) = provider::unread(&codes) {
         problem
     } else {
-        Code::CreditDeclined.problem("Paid refused the sale. Nothing was ordered.")
+        Code::CreditDeclined.problem(text!("paid-refused-the-sale"))
     };
     problem.paid_codes = outcome.codes;
     let conn = &mut *app.db().await?;

@@ -110,8 +110,8 @@ pub(super) async fn look(
         Ok(Inquiry::Found(sale)) => Ok(Some(sale)),
         Ok(Inquiry::NotFound) => Ok(None),
         Ok(Inquiry::Unclear(codes)) => {
-            let mut problem = Code::ProviderUnavailable
-                .problem("Paid did not say how the sale stands. Try again.");
+            let mut problem =
+                Code::ProviderUnavailable.problem(text!("paid-did-not-say-how-the-sale-stands"));
             problem.paid_codes = codes.into_vec();
             Err(problem.into())
         }

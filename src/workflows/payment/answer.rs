@@ -141,12 +141,11 @@ fn refusal(operation: &Operation, view: &OrderView) -> Error {
     } else if outcome.missing {
         return missing();
     } else if !still_open {
-        Code::PaymentNotUnconfirmed
-            .problem("The sale is no longer open at Paid. Nothing was changed by this request.")
+        Code::PaymentNotUnconfirmed.problem(text!("sale-is-no-longer-open-at-paid"))
     } else if raised && !codes.is_not_found() && !codes.is_empty() {
-        Code::CreditDeclined.problem("Paid does not cover the higher amount. Nothing was changed.")
+        Code::CreditDeclined.problem(text!("paid-does-not-cover-the-higher-amount"))
     } else {
-        Code::RefusedByPaid.problem("Paid refused. Nothing was changed.")
+        Code::RefusedByPaid.problem(text!("paid-refused-nothing-was-changed"))
     };
     problem.paid_codes = outcome.codes;
     problem.into()
@@ -154,7 +153,5 @@ fn refusal(operation: &Operation, view: &OrderView) -> Error {
 
 /// A human closed the action before anybody knew what came of it.
 fn closed() -> Error {
-    Code::ActionNotAllowed.because(
-        "The action was closed by hand. Look at the order's timeline, and refresh the payment.",
-    )
+    Code::ActionNotAllowed.because(text!("action-was-closed-by-hand"))
 }

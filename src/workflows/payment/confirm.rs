@@ -243,7 +243,7 @@ pub fn check_fixed_on(app: &App, wished: Option<NaiveDate>) -> Result<NaiveDate,
         return Err(Error::invalid(
             "/fixed_on",
             "out_of_range",
-            "The date is today in Japan or a day of the ten years before it.",
+            text!("date-is-today-in-japan-or-a-day"),
         ));
     }
     Ok(fixed_on)
@@ -251,13 +251,17 @@ pub fn check_fixed_on(app: &App, wished: Option<NaiveDate>) -> Result<NaiveDate,
 
 fn check_amounts(wish: &Confirm, total: Yen, at_paid: Yen) -> Result<(), Error> {
     if let Some(expected) = wish.expected_amount.filter(|expected| *expected != at_paid) {
-        return Err(Code::AmountMismatch.because(format!(
-            "Paid holds {at_paid}, and {expected} was expected."
+        return Err(Code::AmountMismatch.because(text!(
+            "paid-holds-another-amount",
+            at_paid = at_paid,
+            expected = expected
         )));
     }
     if total != at_paid && !wish.accept_mismatch {
-        return Err(Code::AmountMismatch.because(format!(
-            "The order comes to {total}, and Paid holds {at_paid}. Send accept_mismatch to confirm what Paid holds."
+        return Err(Code::AmountMismatch.because(text!(
+            "order-and-paid-differ",
+            total = total,
+            at_paid = at_paid
         )));
     }
     Ok(())

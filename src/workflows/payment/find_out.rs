@@ -8,6 +8,7 @@ use crate::domain::operation::{Outcome, SalePlan};
 use crate::domain::settlement::{Sale, SaleStatus, Verdict, verdict};
 use crate::error::{Error, OrNotFound};
 use crate::paid::{self, Account, Answer, Codes, Inquiry};
+use crate::texts::Text;
 use crate::workflows::durable::lease::Hold;
 use crate::workflows::durable::undecided::{Undecided, outcome};
 use crate::workflows::provider::Calls;
@@ -46,7 +47,7 @@ pub enum Gone {
 }
 
 impl SaleFinding {
-    fn refused(codes: Codes, message: impl Into<String>, found: Option<Sale>) -> Self {
+    fn refused(codes: Codes, message: Text, found: Option<Sale>) -> Self {
         Self::Refused {
             outcome: outcome(codes, message),
             found,
@@ -56,7 +57,7 @@ impl SaleFinding {
     fn missing(codes: Codes) -> Self {
         let outcome = Outcome {
             missing: true,
-            ..outcome(codes, "Paid does not know the sale.")
+            ..outcome(codes, text!("paid-does-not-know-the-sale"))
         };
         Self::Refused {
             outcome,
@@ -103,13 +104,13 @@ pub async fn find_out(
 }
 
 /// An inquiry that says nothing of the sale.
-const UNCLEAR: &str = "Paid did not say what became of the sale.";
+const UNCLEAR: Text = text!("paid-did-not-say-what-became-of-the-sale");
 
 /// NOT_FOUND.
-const NOT_MOVED: &str = "Paid knows no open sale under this key.";
+const NOT_MOVED: Text = text!("paid-knows-no-open-sale-under-this-key");
 
 /// Paid does not cancel a sale that was given up.
-const NOT_CANCELLED: &str = "Paid refused to cancel the sale.";
+const NOT_CANCELLED: Text = text!("paid-refused-to-cancel-the-sale");
 
 struct SaleDrive<'a> {
     app: &'a App,
@@ -147,7 +148,7 @@ impl SaleDrive<'_> {
             Verdict::SendAgain => None,
             Verdict::RefusedAdopt => Some(SaleFinding::refused(
                 codes,
-                "Something else happened at Paid.",
+                text!("something-else-happened-at-paid"),
                 found,
             )),
             Verdict::RefusedMissing => Some(SaleFinding::missing(codes)),
@@ -177,7 +178,7 @@ impl SaleDrive<'_> {
             Answer::Refused(codes) if codes.is_not_found() => {
                 self.refused_as_not_found(codes).await
             }
-            Answer::Refused(codes) => SaleFinding::refused(codes, "Paid refused.", None),
+            Answer::Refused(codes) => SaleFinding::refused(codes, text!("paid-refused"), None),
         }
     }
 
@@ -192,13 +193,13 @@ impl SaleDrive<'_> {
         if config.capabilities.inquiry || codes.is_request_fault() {
             return Undecided::refused_for_now(
                 codes,
-                "Paid refused a repeated send; an earlier one may have arrived.",
+                text!("paid-refused-a-repeat-earlier-may-stand"),
             )
             .into();
         }
         SaleFinding::Stuck(outcome(
             codes,
-            "Paid refused a repeated send, and cannot be asked what became of the first.",
+            text!("paid-refused-a-repeat-and-cannot-be-asked"),
         ))
     }
 
@@ -236,7 +237,7 @@ impl SaleDrive<'_> {
             Answer::Done { .. } => SaleFinding::GivenUp(Gone::Cancelled),
             Answer::Unknown(unknown) => Undecided::unanswered(unknown).into(),
             Answer::Refused(codes) if codes.is_request_fault() => {
-                Undecided::refused_for_now(codes, "Paid refused.").into()
+                Undecided::refused_for_now(codes, text!("paid-refused")).into()
             }
             Answer::Refused(codes) if !self.app.config.paid.capabilities.inquiry => {
                 if codes.is_not_found() {
@@ -284,7 +285,7 @@ impl SaleDrive<'_> {
                 ..
             }) => return self.give_up().await,
             Inquiry::Unclear(codes) => {
-                Undecided::asked(codes, "Paid did not say whether the sale came about late.").into()
+                Undecided::asked(codes, text!("paid-did-not-say-whether-the-sale-came")).into()
             }
         })
     }

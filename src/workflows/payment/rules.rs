@@ -13,34 +13,33 @@ pub fn check_account(settings: &PaidSettings, payment: &Payment) -> Result<(), E
     {
         return Ok(());
     }
-    Err(Code::OrderStateForbids
-        .because("The sale was made at another account at Paid than the present one."))
+    Err(Code::OrderStateForbids.because(text!("sale-was-made-at-another-account-at-paid")))
 }
 
 /// An operation is open on the payment.
 pub fn in_progress() -> Error {
-    let problem = Code::PaymentOperationInProgress.problem(
-        "An action on this payment is under way. Wait for its end, or look at reconciliation.",
-    );
+    let problem =
+        Code::PaymentOperationInProgress.problem(text!("action-on-this-payment-is-under-way"));
     problem.retry_after(5).into()
 }
 
 /// The payment's state forbids the action.
 pub fn not_unconfirmed(illegal: IllegalTransition) -> Error {
-    Code::PaymentNotUnconfirmed.because(format!(
-        "The payment is {}, so it cannot be asked to {}.",
-        illegal.from, illegal.action
+    Code::PaymentNotUnconfirmed.because(text!(
+        "payment-in-this-status-cannot-be-moved",
+        status = illegal.from,
+        action = illegal.action
     ))
 }
 
 /// The order is not paid with Paid.
 pub fn no_payment() -> Error {
-    Code::PaymentNotUnconfirmed.because("The order has no payment at Paid.")
+    Code::PaymentNotUnconfirmed.because(text!("order-has-no-payment-at-paid"))
 }
 
 /// Paid does not know a sale that stands here.
 pub fn missing() -> Error {
-    Code::MissingAtPaid.because("Paid does not know the sale. The order stands in reconciliation.")
+    Code::MissingAtPaid.because(text!("sale-is-missing-see-reconciliation"))
 }
 
 /// Can Paid be asked how a sale stands?
@@ -57,7 +56,8 @@ fn require(capability: bool, name: &str) -> Result<(), Error> {
     if capability {
         return Ok(());
     }
-    Err(Code::NotSupportedByProvider.because(format!(
-        "The operator has switched the capability {name} off."
+    Err(Code::NotSupportedByProvider.because(text!(
+        "operator-has-switched-the-capability-off",
+        name = name
     )))
 }

@@ -17,6 +17,7 @@ use crate::domain::events::EventType;
 use crate::domain::job::RowVerdict;
 use crate::domain::{Attachment, ExternalId, Fault, ProductId, StoreId, Yen};
 use crate::error::Error;
+use crate::texts::Text;
 
 /// What rows do to products.
 #[derive(Debug, Default)]
@@ -134,7 +135,7 @@ impl RowJudge {
             .as_ref()
             .and_then(|code| self.by_code.get(code))
             .copied();
-        let fault = |column: ProductColumn, code: &str, message: &str| {
+        let fault = |column: ProductColumn, code: &str, message: Text| {
             Fault::new(column.pointer(), code, message)
         };
         let by_id = row
@@ -146,12 +147,12 @@ impl RowJudge {
             (Some(id), Some(code)) if id != code => Err(fault(
                 ProductColumn::Code,
                 "ambiguous",
-                "The code and the external id belong to different products.",
+                text!("code-and-the-external-id-belong"),
             )),
             (Some(place), _) | (None, Some(place)) if self.touched.contains(&place) => Err(fault(
                 ProductColumn::Code,
                 "duplicate_in_file",
-                "An earlier row of the file is about this product.",
+                text!("earlier-row-of-the-file-is-about"),
             )),
             (place, other) => Ok(place.or(other)),
         }
@@ -200,7 +201,7 @@ fn offer(row: &ProductRow, before: Option<&Product>) -> (Offer, Vec<Fault>) {
             missing.push(Fault::new(
                 column.pointer(),
                 "required",
-                "A new product needs it.",
+                text!("new-product-needs-it"),
             ));
         }
     };

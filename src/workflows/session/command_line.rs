@@ -14,6 +14,7 @@ use crate::domain::events::EventType;
 use crate::domain::permissions::Scope;
 use crate::domain::{MemberId, SessionId, StoreId};
 use crate::error::{Code, Error};
+use crate::texts::Text;
 use crate::tokens::{Audience, Claims, Holder};
 
 /// The longest life of a token of the command line.
@@ -93,7 +94,7 @@ pub async fn revoke(app: &App, token: &str) -> Result<SessionId, Error> {
     let claims = app
         .tokens
         .verify(token)
-        .map_err(|bad| Code::TokenInvalid.because(bad.to_string()))?;
+        .map_err(|bad| Code::TokenInvalid.because(Text::words(bad.to_string())))?;
     let (store, id, now) = (claims.store, SessionId(claims.jti), app.clock.now());
     let data = json!({ "session_id": id, "subject": claims.sub });
     let mut conn = app.db().await?;

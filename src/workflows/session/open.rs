@@ -25,7 +25,7 @@ pub(super) const LONGEST: TimeDelta = TimeDelta::days(90);
 
 /// The answer to every failed login, whatever was wrong.
 pub fn failed() -> Error {
-    Code::LoginFailed.because("The e-mail address or the password is wrong.")
+    Code::LoginFailed.because(text!("e-mail-address-or-the-password-is-wrong"))
 }
 
 /// Opens a session.

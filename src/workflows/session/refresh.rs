@@ -21,8 +21,7 @@ use crate::workflows::context::SOMEBODY;
 const REPEAT: TimeDelta = TimeDelta::seconds(10);
 
 fn refused() -> Error {
-    Code::TokenInvalid
-        .because("The refresh token is not valid, or its session has ended. Log in again.")
+    Code::TokenInvalid.because(text!("refresh-token-is-not-valid"))
 }
 
 /// The next tokens of a session, for a client at `from`.
@@ -132,8 +131,7 @@ async fn end_stolen(
         let event = NewEvent::new(EventType::SessionReuseDetected, subject, data);
         event::append(store, &[event], SOMEBODY, now, conn).await?;
     }
-    Ok(Code::InvalidRefreshToken
-        .because("This refresh token was used before, so its session has ended. Log in again."))
+    Ok(Code::InvalidRefreshToken.because(text!("this-refresh-token-was-used-before")))
 }
 
 /// Of a session that can be refreshed at all.

@@ -9,6 +9,7 @@ use crate::db::{admin_user, session};
 use crate::domain::{SessionId, StoreId, UserId};
 use crate::error::{Code, Error, OrNotFound as _};
 use crate::passwords;
+use crate::texts::Text;
 use crate::workflows::second_factor::{self, Proof, Shown};
 
 /// One of the staff who is logged in shows again who he is, by the password, a code of the app, or both.
@@ -23,7 +24,7 @@ pub async fn step_up(
     totp: Option<SecretString>,
 ) -> Result<(), Error> {
     if password.is_none() && totp.is_none() {
-        let message = "Send the password, or the code that your app shows as `totp`.";
+        let message = text!("send-the-password");
         return Err(Error::invalid("/password", "required", message));
     }
     let found = admin_user::find(store, user, &*app.db().await?).await?;
@@ -31,7 +32,7 @@ pub async fn step_up(
     if let Some(password) = password
         && !passwords::verify(password.expose_secret().to_owned(), hash.clone()).await?
     {
-        let message = "This is not the present password.";
+        let message = text!("this-is-not-the-present-password");
         return Err(Error::invalid("/password", "wrong_password", message));
     }
     let (hash, proof) = (hash.unwrap_or_default(), totp.map(Proof::Totp));
@@ -46,7 +47,7 @@ pub async fn step_up(
                 // A wrong code stays counted, whatever the answer is.
                 match second_factor::check(app, &user, proof.as_ref(), conn).await? {
                     Ok(Shown::Totp | Shown::RecoveryCode) => {}
-                    Ok(Shown::None) => return Ok(Err(wrong("There is no second factor."))),
+                    Ok(Shown::None) => return Ok(Err(wrong(text!("there-is-no-second-factor")))),
                     Err(refused) => return Ok(Err(refused)),
                 }
             }
@@ -62,6 +63,6 @@ pub async fn step_up(
     }
 }
 
-fn wrong(message: &'static str) -> Error {
+fn wrong(message: Text) -> Error {
     Error::invalid("/totp", "wrong_code", message)
 }

@@ -41,9 +41,7 @@ pub async fn resend(
                 .await?
                 .or_not_found()?;
             if webhook.status != WebhookStatus::Active {
-                return Err(Code::ActionNotAllowed.because(
-                    "The webhook is disabled. Set its status to active; it then goes on where it stopped.",
-                ));
+                return Err(Code::ActionNotAllowed.because(text!("webhook-is-disabled")));
             }
             let subjects = delivery::renew(&webhook, which, MOST_WAITING, conn).await?;
             delivery::release(&webhook, &subjects, now, conn).await?;
@@ -61,12 +59,14 @@ pub async fn resend(
 /// 429 while another test of it is under way; 409 where its client may have none.
 pub async fn test(app: &App, webhook: Webhook, actor: &str, tell: Tell) -> Result<Delivery, Error> {
     let Some(scopes) = rights::present(app, &webhook).await? else {
-        return Err(Code::ActionNotAllowed.because("The client of this webhook may have none now."));
+        return Err(
+            Code::ActionNotAllowed.because(text!("client-of-this-webhook-may-have-none-now"))
+        );
     };
     let now = app.clock.now();
     let until = now + TEST_LEASE;
     if !webhook::begin_test(&webhook, now, until, &mut *app.db().await?).await? {
-        let problem = Code::RateLimited.problem("A test of this webhook is under way.");
+        let problem = Code::RateLimited.problem(text!("test-of-this-webhook-is-under-way"));
         return Err(problem.retry_after(1).into());
     }
     let event = test_event(&webhook, actor, now);

@@ -61,15 +61,15 @@ impl Terms {
     fn checked(&self, app: &App) -> Result<(Url, Selection), Error> {
         let mut faults = Faults::new();
         let url = app.egress.check(&self.url);
-        if let Err((code, message)) = url {
-            faults.add("/url", code, message);
+        if let Err((code, message)) = &url {
+            faults.add("/url", code, message.clone());
         }
         let events = Selection::parse(&self.events);
         for place in events.as_ref().err().into_iter().flatten() {
-            let message = "A type of events, as order.placed; or * alone for all.";
+            let message = text!("type-of-events");
             faults.add(format!("/events/{place}"), "invalid", message);
         }
-        let message = "Name one type of events at least, or * for all.";
+        let message = text!("name-one-type-of-events-at-least");
         faults.check(!self.events.is_empty(), "/events", "required", message);
         match (url, events) {
             (Ok(url), Ok(events)) if faults.is_empty() => Ok((url, events)),
@@ -117,7 +117,7 @@ pub async fn create(
     let conn = &mut *app.db().await?;
     conn.transaction(async |conn| {
         if !webhook::insert(&webhook, conn).await? {
-            return Err(Code::ActionNotAllowed.because("A store has 20 webhooks at most."));
+            return Err(Code::ActionNotAllowed.because(text!("store-has-20-webhooks-at-most")));
         }
         context.ticket.record(webhook.secret_id, conn).await?;
         log(
@@ -146,10 +146,7 @@ pub async fn resume(
     let conn = app.db().await?;
     let found = webhook::find_by_secret(maker.among(store), made, &conn).await?;
     let webhook = found.ok_or_else(|| {
-        Code::ActionNotAllowed.because(
-            "The first request under this Idempotency-Key gave the webhook a secret that was replaced since. Make another \
-             under a key of its own.",
-        )
+        Code::ActionNotAllowed.because(text!("first-secret-of-the-webhook-was-replaced"))
     })?;
     may_grant(&webhook.scopes, &maker.scopes)?;
     let secret = open(app, &webhook, &webhook.secret_sealed)?;

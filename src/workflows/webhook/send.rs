@@ -80,7 +80,7 @@ pub async fn send(
     // The operator's to mend, and no fault of the receiver's.
     let secrets = secrets(app, webhook, now).map_err(|error| {
         tracing::error!(webhook = %webhook.id, %error, "the secret of a webhook cannot be read");
-        Code::Unavailable.because("The secret of the webhook cannot be read.")
+        Code::Unavailable.because(text!("secret-of-the-webhook-cannot-be-read"))
     })?;
     let Ok(url) = Url::parse(&webhook.url) else {
         return Ok(Attempt::unsent(DeliveryFailure::AddressNotAllowed));
@@ -109,7 +109,7 @@ pub async fn send(
         Err(NoAnswer::TimedOut) => Some(DeliveryFailure::TimedOut),
         Err(NoAnswer::Broken) => Some(DeliveryFailure::Broken),
         Err(NoAnswer::Busy) => {
-            let problem = Code::Unavailable.problem("Too many webhooks are being told. Try again.");
+            let problem = Code::Unavailable.problem(text!("too-many-webhooks-are-being-told"));
             return Err(problem.retry_after(5).into());
         }
     };

@@ -109,7 +109,11 @@ async fn a_drive_that_panics_counts_and_ends_before_a_human() {
         .unwrap()
         .unwrap();
     assert!(
-        stuck.last_outcome().message.contains("This service failed"),
+        stuck
+            .last_outcome()
+            .message
+            .to_string()
+            .contains("This service failed"),
         "{stuck:?}"
     );
     assert_eq!(

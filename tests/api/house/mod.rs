@@ -7,4 +7,5 @@ pub mod imports;
 mod migrations;
 mod plans;
 mod skew;
+mod texts;
 mod tour;

@@ -11,3 +11,4 @@ mod problems;
 mod service;
 mod streams;
 mod telemetry;
+mod texts;

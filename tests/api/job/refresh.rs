@@ -14,6 +14,7 @@ use kakeuri::domain::operation::LastError;
 use kakeuri::domain::payment::PaymentStatus;
 use kakeuri::domain::{MemberId, OrderId, PaidKey, Yen};
 use kakeuri::paid::ReadFailure;
+use kakeuri::texts::Text;
 use kakeuri::workflows;
 use kakeuri::workflows::application::RefreshedApplication;
 use kakeuri::workflows::payment::refresh::{self, RefreshedPayment};
@@ -156,7 +157,7 @@ impl TestApp {
 fn old_refusal(member: &mut Member, code: &str) {
     let (codes, message) = (
         vec![code.to_owned()],
-        "Paid knows no customer with this number.".to_owned(),
+        Text::of("paid-knows-no-customer-with-this-number"),
     );
     member.application.last_error = Some(Json(LastError {
         codes,

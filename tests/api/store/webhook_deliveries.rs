@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use diesel_async::RunQueryDsl as _;
 use kakeuri::domain::permissions::{Role, Scope};
 use kakeuri::error::Code;
+use kakeuri::texts::Text;
 use kakeuri::worker;
 use kakeuri::workflows::webhook::turn;
 use serde_json::{Value, json};
@@ -462,7 +463,7 @@ async fn a_try_for_which_nothing_was_sent_does_not_count() {
     product(&app, "TEA").await;
     for _ in 0..12 {
         turn::run_due(&app.app, |_, _, _, _| {
-            Box::pin(async { Err(Code::Unavailable.because("The database is busy.")) })
+            Box::pin(async { Err(Code::Unavailable.because(Text::words("The database is busy."))) })
         })
         .await
         .unwrap();

@@ -13,6 +13,10 @@ use kakeuri::workflows::session::{self, Who};
 pub async fn print(app: &App, address: SocketAddr, demo: Option<Demo>) {
     println!("Kakeuri answers at   http://{address}");
     println!("  documentation      http://{address}/docs/");
+    if app.config.examples_dir.is_some() {
+        println!("  example admin      http://{address}/examples/admin/");
+        println!("  example storefront http://{address}/examples/storefront/");
+    }
     if let Some(url) = &app.config.paid_sandbox_url {
         println!("  Paid sandbox       {url}");
     }

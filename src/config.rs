@@ -72,6 +72,8 @@ pub struct Config {
     pub connections_per_store: Option<NonZeroUsize>,
     /// `KAKEURI_SPOOL_DIR`: where files that arrive are kept until they are read; absent: the system's own folder.
     pub spool_dir: Option<PathBuf>,
+    /// `KAKEURI_EXAMPLES_DIR`: the folder with the built example front ends, to be served; absent: they are not.
+    pub examples_dir: Option<PathBuf>,
     /// `KAKEURI_DEMO`: create the demo store; absent: only with the embedded database.
     pub demo: Option<bool>,
 }
@@ -146,6 +148,7 @@ impl Config {
                 .unwrap_or(MetricsListen::IfFree(METRICS)),
             connections_per_store: get.maybe("KAKEURI_MAX_CONNECTIONS_PER_STORE", connections)?,
             spool_dir: get.maybe("KAKEURI_SPOOL_DIR", folder)?,
+            examples_dir: get.maybe("KAKEURI_EXAMPLES_DIR", folder)?,
             demo: get.maybe("KAKEURI_DEMO", switch)?,
         })
     }

@@ -15,6 +15,9 @@ pub const ADMIN: &str = "/v1/admin";
 /// Where the reference is.
 pub const DOCS: &str = "/docs";
 
+/// Where the example front ends are.
+pub const EXAMPLES: &str = "/examples";
+
 /// The header with the request's id.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -23,14 +26,25 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct Asked {
     /// Was the admin API asked?
     pub admin: bool,
-    /// Was a page of the reference asked for?
-    pub docs: bool,
+    /// What a browser shows of the answer.
+    pub page: Page,
     /// The language that is wanted.
     pub language: Language,
     /// The request's id.
     pub request_id: Rc<str>,
     /// The trace that it is in, where traces are sent.
     pub trace_id: Option<Rc<str>>,
+}
+
+/// What a browser shows of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// It is data.
+    Nothing,
+    /// A page of the documentation.
+    Docs,
+    /// An example front end.
+    Example,
 }
 
 impl Asked {
@@ -43,7 +57,11 @@ impl Asked {
         let below = |part| path_of(request).starts_with(part);
         Self {
             admin: below(ADMIN),
-            docs: below(DOCS),
+            page: match () {
+                () if below(DOCS) => Page::Docs,
+                () if below(EXAMPLES) => Page::Example,
+                () => Page::Nothing,
+            },
             language: language(request),
             request_id: request_id(request).into(),
             trace_id: None,

@@ -116,6 +116,7 @@ pub fn server(
         app.config.client_timeout,
         app.config.max_connections.div_ceil(workers),
     );
+    let examples = app.config.examples_dir.clone();
     let server = HttpServer::new(move || {
         let app = app.with_pool(
             db::pool_for(Purpose::Requests, &url, connections),
@@ -130,6 +131,11 @@ pub fn server(
             .app_data(stopping.clone())
             .app_data(streams.clone())
             .app_data(spools.clone())
+            .configure(|config| {
+                examples
+                    .iter()
+                    .for_each(|folder| service::examples::routes(config, folder))
+            })
             .configure(configure)
     });
     let server = server

@@ -17,7 +17,7 @@ use actix_web::{HttpMessage as _, HttpResponse, ResponseError};
 use futures_util::FutureExt as _;
 use tracing::{Instrument as _, Span};
 
-use super::asked::{Asked, X_REQUEST_ID};
+use super::asked::{Asked, Page, X_REQUEST_ID};
 use super::{error, fallback, limits};
 use crate::error::Code;
 use crate::holding;
@@ -171,6 +171,10 @@ impl ResponseError for Broken {
 const OF_THE_DOCS: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// What an example front end may load: what lies beside it, and the API.
+const OF_AN_EXAMPLE: &str = "default-src 'self'; img-src 'self' data:; base-uri 'none'; object-src 'none'; \
+    form-action 'self'; frame-ancestors 'none'";
+
 /// What any other answer may load.
 const OF_DATA: &str = "default-src 'none'; frame-ancestors 'none'";
 
@@ -188,7 +192,11 @@ fn guard(headers: &mut HeaderMap, asked: &Asked) {
         HeaderValue::from_static("Authorization, X-Publishable-Key"),
     );
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    let policy = if asked.docs { OF_THE_DOCS } else { OF_DATA };
+    let policy = match asked.page {
+        Page::Docs => OF_THE_DOCS,
+        Page::Example => OF_AN_EXAMPLE,
+        Page::Nothing => OF_DATA,
+    };
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
 }
 

@@ -1,6 +1,7 @@
 //! The service itself: is it alive, how does it do, how is it called.
 
 mod docs;
+pub mod examples;
 pub mod metrics;
 pub mod vocabulary;
 

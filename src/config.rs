@@ -233,7 +233,13 @@ fn paid_config(get: &EnvReader<'_>) -> Checked<paid::Config> {
                 paid::Config::parse_duplicate_code,
             )?
             .unwrap_or(default.duplicate_code),
-        missing_codes: default.missing_codes,
+        missing_codes: get
+            .maybe(
+                "KAKEURI_PAID_MISSING_CODES",
+                paid::Config::parse_missing_codes,
+            )?
+            .unwrap_or(default.missing_codes),
+        fix_date: get.or("KAKEURI_PAID_FIX_DATE", "on", switch)?,
     })
 }
 

@@ -12,7 +12,7 @@ use clap::Parser as _;
 #[tokio::main]
 async fn main() -> ExitCode {
     match cli::run(cli::Cli::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(ended) => ended,
         Err(error) => {
             // One line, with every cause.
             eprintln!(

@@ -2,6 +2,7 @@
 
 mod audit;
 mod keys;
+mod paid;
 mod store;
 mod token;
 mod user;
@@ -9,6 +10,7 @@ mod user;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
@@ -20,6 +22,7 @@ use crate::boot::{self, Booted};
 use crate::serve::{self, Serve};
 use audit::AuditCommand;
 use keys::KeysCommand;
+use paid::PaidCommand;
 use store::StoreCommand;
 use token::TokenCommand;
 use user::UserCommand;
@@ -69,6 +72,9 @@ enum Task {
     /// Tell whether the event log is what it was
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Try whether Paid is as it is assumed to be
+    #[command(subcommand)]
+    Paid(PaidCommand),
     /// Replace the keys that sign tokens, and encrypt secrets anew
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -85,25 +91,28 @@ struct SandboxArgs {
     /// The most items in one request
     #[arg(long, default_value_t = 100)]
     max_items: usize,
+    /// What it does otherwise than is assumed of Paid, as `no=search,status=2:20`
+    #[arg(long, default_value = "")]
+    differs: paid_sandbox::Differences,
 }
 
 /// Does what was asked for.
-pub async fn run(cli: Cli) -> anyhow::Result<()> {
+pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let command = cli.command.unwrap_or(Command::Serve(cli.serve));
     match command {
         Command::Serve(options) => {
             let config = Config::from_env()?;
             let log = log::start("info", config.otlp_endpoint.as_ref())?;
-            serve::serve(config, options, log).await
+            serve::serve(config, options, log).await.map(done)
         }
         Command::Work => {
             let config = Config::from_env()?;
             let _log = log::start("info", config.otlp_endpoint.as_ref())?;
-            serve::work(config).await
+            serve::work(config).await.map(done)
         }
         Command::Sandbox(args) => {
             let _log = log::start("info", None)?;
-            run_sandbox(args).await
+            run_sandbox(args).await.map(done)
         }
         Command::Task(task) => {
             let _log = log::start("warn", None)?;
@@ -112,19 +121,25 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
-async fn do_task(task: Task) -> anyhow::Result<()> {
-    match task {
+fn done((): ()) -> ExitCode {
+    ExitCode::SUCCESS
+}
+
+async fn do_task(task: Task) -> anyhow::Result<ExitCode> {
+    let ended = match task {
         Task::Openapi { check } => write_documents(check),
         Task::Migrate => migrate(&Config::from_env()?).await,
         Task::Store(command) => store::run(&booted().await?, command).await,
         Task::User(command) => user::run(&booted().await?, command).await,
         Task::Audit(command) => audit::run(&booted().await?, command).await,
         Task::Keys(command) => keys::run(&booted().await?.app, command).await,
+        Task::Paid(command) => return paid::run(&booted().await?, command).await,
         Task::Token(command) => {
             println!("{}", token::run(&booted().await?, command).await?);
             Ok(())
         }
-    }
+    };
+    ended.map(done)
 }
 
 async fn booted() -> anyhow::Result<Booted> {
@@ -145,6 +160,7 @@ async fn run_sandbox(args: SandboxArgs) -> anyhow::Result<()> {
         listen: args.listen,
         state: args.state,
         max_items: args.max_items,
+        differences: args.differs,
     };
     let sandbox = paid_sandbox::start(options).with_context(|| {
         format!(

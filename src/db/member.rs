@@ -193,6 +193,62 @@ pub async fn anonymise(
         .map(drop)
 }
 
+/// Customer numbers of some members that Paid was told of.
+pub async fn some_linked(
+    store: StoreId,
+    most: i64,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Vec<PaidKey>> {
+    let linked = members::table
+        .filter(members::store_id.eq(store))
+        .filter(members::deleted_at.is_null())
+        .filter(members::checked_at.is_not_null());
+    let keys: Vec<Option<PaidKey>> = linked
+        .select(members::customer_number)
+        .limit(most)
+        .load(&mut &*conn)
+        .await?;
+    Ok(keys.into_iter().flatten().collect())
+}
+
+/// A member whose application has this status.
+pub async fn any_with_status(
+    store: StoreId,
+    status: ApplicationStatus,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<Member>> {
+    let present = members::table
+        .filter(members::store_id.eq(store))
+        .filter(members::deleted_at.is_null())
+        .filter(members::application_status.eq(status));
+    present
+        .select(Member::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
+}
+
+/// The member with this number or e-mail address.
+pub async fn find_named(
+    store: StoreId,
+    named: &str,
+    conn: &AsyncPgConnection,
+) -> QueryResult<Option<Member>> {
+    let present = members::table
+        .filter(members::store_id.eq(store))
+        .filter(members::deleted_at.is_null());
+    let named = present.filter(
+        members::number
+            .eq(named)
+            .or(members::email_key.eq(crate::domain::member::fold_email(named))),
+    );
+    named
+        .select(Member::as_select())
+        .first(&mut &*conn)
+        .await
+        .optional()
+}
+
 /// Has the member an order?
 pub async fn has_orders(
     store: StoreId,

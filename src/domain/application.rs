@@ -146,6 +146,99 @@ pub fn beginning_of_registration(
     }
 }
 
+text_enum! {
+    /// How somebody comes to Paid.
+    WayIn {
+        /// Registers on the storefront, wishing to pay with Paid.
+        RegistrationWithWish = "registration_with_wish" ("会員登録（Paid希望あり）", "registers with the wish"),
+        /// Registers without the wish.
+        Registration = "registration" ("会員登録（Paid希望なし）", "registers without the wish"),
+        /// Is a member, and asks on "my page".
+        MyPage = "my_page" ("マイページからの申込", "asks on my page"),
+        /// Is made a member by an admin.
+        AdminCreates = "admin_creates" ("管理者による会員登録", "an admin creates the member"),
+        /// Is a member, and an admin adds Paid.
+        AdminAdds = "admin_adds" ("管理者によるPaid追加", "an admin adds Paid"),
+    }
+}
+
+text_enum! {
+    /// How an application gets to Paid.
+    ToPaid {
+        /// The registration submits it.
+        Automatic = "automatic" ("登録時に自動申請", "submitted by the registration"),
+        /// An admin ticks Paid and sets `pending` on the new member, then submits.
+        AdminAppliesForNew = "admin_applies_for_new" ("管理者が登録時に申請", "an admin applies for a new member"),
+        /// The wish is there as `pending`; an admin submits.
+        AdminSubmits = "admin_submits" ("管理者が申請", "an admin submits"),
+        /// An admin ticks Paid and sets `pending` on a member, then submits.
+        AdminAppliesLater = "admin_applies_later" ("管理者が後から申請", "an admin applies for a member later"),
+    }
+}
+
+/// What becomes of a way in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// How the application gets to Paid, if one is made.
+    pub operation: Option<ToPaid>,
+    /// Of a new member.
+    pub member_status: Option<MemberStatus>,
+    /// Of a new member; of a present one what is added.
+    pub payment_methods: Vec<PaymentMethod>,
+    /// Until the operation is done.
+    pub application_status: ApplicationStatus,
+}
+
+/// What becomes of a way in, see *Two switches make four patterns* in docs/rules.md. `paid` is the pattern in force, `None` where Paid is
+/// disabled. `None`: it is refused.
+pub fn way_to_paid(
+    approval: MemberApproval,
+    paid: Option<Pattern>,
+    way: WayIn,
+) -> Option<Expected> {
+    let registered = |wants_paid| {
+        let beginning = beginning_of_registration(approval, paid, wants_paid);
+        let operation = match beginning.application_status {
+            ApplicationStatus::Pending if beginning.submit_at_once => Some(ToPaid::Automatic),
+            ApplicationStatus::Pending => Some(ToPaid::AdminSubmits),
+            ApplicationStatus::None
+            | ApplicationStatus::Submitted
+            | ApplicationStatus::UnderReview
+            | ApplicationStatus::Declined
+            | ApplicationStatus::ApprovedInactive
+            | ApplicationStatus::ApprovedActive => None,
+        };
+        Expected {
+            operation,
+            member_status: Some(beginning.status),
+            payment_methods: beginning.payment_methods,
+            application_status: beginning.application_status,
+        }
+    };
+    let applied = |operation, member_status: Option<MemberStatus>, payment_methods| Expected {
+        operation: Some(operation),
+        member_status,
+        payment_methods,
+        application_status: ApplicationStatus::Pending,
+    };
+    let added = || vec![PaymentMethod::Paid];
+    match way {
+        WayIn::RegistrationWithWish => Some(registered(true)),
+        WayIn::Registration => Some(registered(false)),
+        _ if paid.is_none() => None,
+        WayIn::MyPage => Some(applied(ToPaid::AdminSubmits, None, added())),
+        WayIn::AdminAdds => Some(applied(ToPaid::AdminAppliesLater, None, added())),
+        WayIn::AdminCreates => {
+            let status = registered(false).member_status;
+            Some(applied(
+                ToPaid::AdminAppliesForNew,
+                status,
+                default_methods(true),
+            ))
+        }
+    }
+}
+
 /// The methods of a new member, in a fixed order.
 pub fn default_methods(paid: bool) -> Vec<PaymentMethod> {
     let paid = paid.then_some(PaymentMethod::Paid);

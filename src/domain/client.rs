@@ -10,7 +10,10 @@ use ipnet::IpNet;
 use super::{ClientId, StoreId};
 
 text_enum! {
-    /// How a client shows who it is.
+    /// How a client shows who it is (認証方式).
+    ///
+    /// - `client_secret`: クライアントシークレット (client secret)
+    /// - `private_key_jwt`: 秘密鍵による署名 (signature of a private key)
     AuthMethod {
         /// By a secret that both sides know.
         ClientSecret = "client_secret" ("クライアントシークレット", "client secret"),

@@ -6,20 +6,20 @@ use crate::texts::Text;
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(from = "KeptFault", into = "KeptFault")]
 pub struct Fault {
-    /// JSON pointer to the field, or the name of a query parameter.
+    /// Where: the JSON pointer of the field, or the name of a query parameter or of a column of a file.
     #[schema(example = "/lines/0/quantity")]
     pub pointer: String,
-    /// Stable, machine-readable.
+    /// What is wrong, as a stable word for programs.
     #[schema(example = "out_of_range")]
     pub code: String,
-    /// For people.
-    #[schema(value_type = String)]
+    /// What is wrong, as a sentence for people in the language asked for.
+    #[schema(value_type = String, example = "数量は0以上で入力してください。")]
     pub message: Text,
-    /// Paid's own code, where the rule is Paid's.
+    /// Paid's own error code (エラーコード), where the rule is Paid's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schema(nullable = false, example = "B16")]
     pub paid_code: Option<String>,
-    /// The header of the column, as the file of an import names it.
+    /// The header of the column (列名), as the file of an import names it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schema(nullable = false, example = "電話番号")]
     pub column: Option<String>,
@@ -107,12 +107,12 @@ impl Faults {
 /// Why something is not possible, for a machine and for people.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Reason {
-    /// Stable, machine-readable.
+    /// The reason, as a stable word for programs.
     #[schema(example = "not_approved")]
     pub code: String,
-    /// For people.
+    /// The reason, as a sentence for people in the language asked for.
     #[serde(serialize_with = "crate::texts::for_the_reader")]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "Paid（掛け払い）をご利用いただける状態ではありません。")]
     pub message: Text,
 }
 

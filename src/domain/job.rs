@@ -171,7 +171,7 @@ pub struct JobOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub atomic: Option<bool>,
-    /// The business date of the confirmations, in Japan.
+    /// 売上確定日: the business date of the confirmations, a day in Japan.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub fixed_on: Option<NaiveDate>,

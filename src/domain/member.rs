@@ -83,16 +83,16 @@ text_enum! {
 )]
 #[serde(deny_unknown_fields, default)]
 pub struct PersonName {
-    /// 姓.
+    /// 姓: the family name.
     #[schema(example = "佐藤", max_length = 200)]
     pub family_name: String,
-    /// 名.
+    /// 名: the given name.
     #[schema(example = "健一", max_length = 200)]
     pub given_name: String,
-    /// 姓カナ.
+    /// 姓カナ: the reading of the family name, in katakana.
     #[schema(example = "サトウ", max_length = 200)]
     pub family_name_kana: String,
-    /// 名カナ.
+    /// 名カナ: the reading of the given name, in katakana.
     #[schema(example = "ケンイチ", max_length = 200)]
     pub given_name_kana: String,
 }
@@ -105,17 +105,17 @@ pub struct PersonName {
 )]
 #[serde(deny_unknown_fields)]
 struct ContactName {
-    /// 姓.
+    /// 姓: the family name.
     #[schema(required, example = "佐藤", min_length = 1, max_length = 200)]
     family_name: String,
-    /// 名.
+    /// 名: the given name.
     #[schema(required, example = "健一", min_length = 1, max_length = 200)]
     given_name: String,
-    /// 姓カナ.
+    /// 姓カナ: the reading of the family name, in katakana.
     #[serde(default)]
     #[schema(example = "サトウ", max_length = 200)]
     family_name_kana: String,
-    /// 名カナ.
+    /// 名カナ: the reading of the given name, in katakana.
     #[serde(default)]
     #[schema(example = "ケンイチ", max_length = 200)]
     given_name_kana: String,
@@ -130,7 +130,7 @@ struct ContactName {
 )]
 #[serde(deny_unknown_fields, default)]
 pub struct Profile {
-    /// 会社名.
+    /// 会社名: the company's name with its legal form. Paid takes at most 50 characters.
     #[schema(
         required,
         min_length = 1,
@@ -138,30 +138,30 @@ pub struct Profile {
         example = "株式会社みなと商会"
     )]
     pub company_name: String,
-    /// 会社名カナ.
+    /// 会社名カナ: its reading, in katakana. Paid requires it.
     #[schema(max_length = 200, example = "カブシキガイシャミナトショウカイ")]
     pub company_name_kana: String,
-    /// 代表者.
+    /// 代表者: who represents the company. Paid requires the name and its reading.
     pub representative: PersonName,
-    /// 担当者.
+    /// 担当者: whom the shop speaks with.
     #[schema(required, value_type = ContactName)]
     pub contact: PersonName,
-    /// 郵便番号, as `999-9999`.
+    /// 郵便番号: seven digits, as `999-9999`.
     #[schema(max_length = 200, example = "231-0002")]
     pub postal_code: String,
-    /// 都道府県.
+    /// 都道府県: for Paid one of the 47 names, as 東京都.
     #[schema(max_length = 200, example = "神奈川県")]
     pub prefecture: String,
-    /// 市区町村.
+    /// 市区町村: city, ward, town or village.
     #[schema(max_length = 200, example = "横浜市中区")]
     pub city: String,
-    /// 町名番地.
+    /// 町名番地: the rest of the address, without the building.
     #[schema(max_length = 200, example = "海岸通4-1")]
     pub street: String,
-    /// 建物名.
-    #[schema(max_length = 200)]
+    /// 建物名: building, floor and room.
+    #[schema(max_length = 200, example = "みなとビル 3F")]
     pub building: String,
-    /// 電話番号, half width with hyphens.
+    /// 電話番号: half-width digits with hyphens.
     #[schema(
         required,
         min_length = 1,
@@ -170,21 +170,21 @@ pub struct Profile {
         example = "045-000-1234"
     )]
     pub phone: String,
-    /// 携帯電話番号, as `999-9999-9999`.
+    /// 携帯電話番号: as `999-9999-9999`.
     #[schema(
         max_length = 200,
         pattern = r"^([-+() ]*([0-9][-+() ]*){5,})?$",
         example = "090-0000-1234"
     )]
     pub mobile_phone: String,
-    /// FAX番号.
+    /// FAX番号: half-width digits with hyphens.
     #[schema(
         max_length = 200,
         pattern = r"^([-+() ]*([0-9][-+() ]*){5,})?$",
         example = "045-000-1235"
     )]
     pub fax: String,
-    /// メールアドレス; unique per store, compared trimmed and case-folded.
+    /// メールアドレス: what the member logs in with. Unique in the store, compared without case and outer white space.
     #[schema(
         required,
         min_length = 1,
@@ -193,41 +193,44 @@ pub struct Profile {
         example = "buyer@minato.example"
     )]
     pub email: String,
-    /// 設立年.
-    #[schema(minimum = 0, maximum = 9999)]
+    /// 設立年: the year in which the company was founded, of the Western calendar.
+    #[schema(minimum = 0, maximum = 9999, example = 1987)]
     #[serde(deserialize_with = "optional_number")]
     pub founded_year: Option<i64>,
-    /// 設立月, 1 to 12.
-    #[schema(minimum = 0, maximum = 12)]
+    /// 設立月: the month in which it was founded, 1 to 12.
+    #[schema(minimum = 0, maximum = 12, example = 4)]
     #[serde(deserialize_with = "optional_number")]
     pub founded_month: Option<i64>,
-    /// 年商.
-    #[schema(minimum = 0)]
+    /// 年商: sales of a year, in yen. Paid takes at most 9 digits.
+    #[schema(minimum = 0, example = 85_000_000)]
     #[serde(deserialize_with = "optional_number")]
     pub annual_sales: Option<i64>,
-    /// 業種番号: Paid's number of the industry.
-    #[schema(minimum = 0)]
+    /// 業種番号: the number of the industry in Paid's list.
+    #[schema(minimum = 0, example = 12)]
     #[serde(deserialize_with = "optional_number")]
     pub business_type: Option<i64>,
-    /// 取扱ブランド.
-    #[schema(max_length = 1000)]
+    /// 取扱ブランド: the brands that it deals in.
+    #[schema(max_length = 1000, example = "宇治茶、静岡茶")]
     pub brands: String,
-    /// 店舗数.
-    #[schema(minimum = 0)]
+    /// 店舗数: how many shops it has.
+    #[schema(minimum = 0, example = 2)]
     #[serde(deserialize_with = "optional_number")]
     pub shop_count: Option<i64>,
-    /// Up to three web sites.
-    #[schema(max_items = 3)]
+    /// URL1 to URL3: its web sites, with `https://` or `http://`.
+    #[schema(max_items = 3, example = json!(["https://minato.example"]))]
     pub urls: Vec<String>,
-    /// PR: free text.
-    #[schema(max_length = 4000)]
+    /// PR: what it says of itself, free text.
+    #[schema(
+        max_length = 4000,
+        example = "横浜で創業したお茶と和菓子の卸売店です。"
+    )]
     pub profile: String,
-    /// 締め日: 20, or 31 for the end of the month.
-    #[schema(minimum = 0, maximum = 31)]
+    /// 締め日: the day of the month on which the buyer's account is closed: 20, or 31 for the end of the month (月末).
+    #[schema(minimum = 0, maximum = 31, example = 31)]
     #[serde(deserialize_with = "optional_number")]
     pub closing_day: Option<i64>,
-    /// 支払方法: how the buyer pays Paid, 1 or 2.
-    #[schema(minimum = 0, maximum = 9)]
+    /// 支払方法: how the buyer pays Paid, by its number there, 1 or 2.
+    #[schema(minimum = 0, maximum = 9, example = 1)]
     #[serde(deserialize_with = "optional_number")]
     pub paid_payment_method: Option<i64>,
 }

@@ -179,13 +179,14 @@ pub enum Sent {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(from = "KeptError", into = "KeptError")]
 pub struct LastError {
-    /// Paid's codes.
+    /// Paid's error codes (エラーコード).
     #[schema(example = json!(["B16"]))]
     pub codes: Vec<String>,
-    /// In words.
-    #[schema(value_type = String)]
+    /// What Paid refused, as a sentence for people in the language asked for.
+    #[schema(value_type = String, example = "郵便番号を入力してください。")]
     pub message: Text,
-    /// When.
+    /// When Paid said so, in UTC.
+    #[schema(example = "2026-11-24T01:23:45Z")]
     pub at: DateTime<Utc>,
 }
 

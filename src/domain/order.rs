@@ -17,20 +17,20 @@ pub const MAX_LINES: usize = 500;
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OrderLine {
-    /// The product of the store's list, if the line is one.
+    /// 商品コード: the product of the store's list, if the line is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(extensions(("x-left-away" = json!(true))), example = "TEA-100")]
     pub product_code: Option<String>,
-    /// What the line is called on the order.
+    /// 商品名: what the line is called on the order.
     #[schema(example = "宇治煎茶 100g", min_length = 1, max_length = 200)]
     pub name: String,
-    /// Yen without tax; negative for a discount (値引き).
+    /// 単価: whole yen without tax; negative for a discount (値引き).
     pub unit_price: Yen,
-    /// How many; 0 is a return.
+    /// 数量: how many; 0 is a return (返品).
     #[serde(deserialize_with = "whole_number")]
     #[schema(minimum = 0, example = 3)]
     pub quantity: i64,
-    /// Percent: 10, 8 or 0.
+    /// 税率: percent of consumption tax, 10, 8 (軽減税率) or 0.
     #[schema(example = 8)]
     pub tax_rate: i16,
 }
@@ -38,10 +38,11 @@ pub struct OrderLine {
 /// A line names a product of the store's list and never a price.
 #[derive(Clone, Debug, serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it, and more would be published")]
 pub struct CartLine {
+    /// 商品コード: a product on sale in the store.
     #[schema(example = "TEA-100")]
     pub product_code: String,
+    /// 数量: how many, 1 or more.
     #[serde(deserialize_with = "whole_number")]
     #[schema(example = 3, minimum = 1)]
     pub quantity: i64,
@@ -63,16 +64,16 @@ pub struct OrderContent {
     Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
 )]
 pub struct RateTotal {
-    /// Percent.
+    /// 税率: percent of consumption tax.
     #[schema(example = 8)]
     pub tax_rate: i16,
-    /// Without tax.
+    /// 税抜金額: the lines and fees at this rate, whole yen without tax.
     #[schema(example = 3000)]
     pub net: Yen,
-    /// Computed once, on `net`.
+    /// 消費税: whole yen, computed and rounded once, on `net`.
     #[schema(example = 240)]
     pub tax: Yen,
-    /// `net` and `tax`.
+    /// 税込金額: `net` and `tax`, whole yen with tax.
     #[schema(example = 3240)]
     pub gross: Yen,
 }
@@ -80,15 +81,15 @@ pub struct RateTotal {
 /// What an order comes to.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Totals {
-    /// One entry per tax rate on the order, highest rate first.
+    /// 税率別: one entry for each tax rate on the order, highest rate first.
     pub by_rate: Vec<RateTotal>,
-    /// Without tax.
+    /// 税抜合計: whole yen without tax, fees included.
     #[schema(example = 3000)]
     pub net: Yen,
-    /// Consumption tax.
+    /// 消費税合計: consumption tax, whole yen.
     #[schema(example = 240)]
     pub tax: Yen,
-    /// What the buyer owes, and what is sent to Paid.
+    /// 税込合計: whole yen with tax. What the buyer owes, and what is sent to Paid.
     #[schema(example = 3240)]
     pub total: Yen,
 }

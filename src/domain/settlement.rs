@@ -15,6 +15,10 @@ pub struct Sale {
 
 text_enum! {
     /// The state of a sale at Paid (the words are assumed).
+    ///
+    /// - `REGISTERED`: 仮売上 (provisional)
+    /// - `FIXED`: 確定 (fixed)
+    /// - `CANCELED`: 取消 (cancelled)
     SaleStatus {
         /// Provisional.
         Registered = "REGISTERED" ("仮売上", "registered"),

@@ -24,7 +24,7 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 pub struct StorefrontProblem {
     #[serde(flatten)]
     common: ProblemBase,
-    /// Every field that is wrong.
+    /// Every field that is wrong, at once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldFault>,
 }
@@ -34,14 +34,14 @@ pub struct StorefrontProblem {
 pub struct AdminProblem {
     #[serde(flatten)]
     common: ProblemBase,
-    /// Every field that is wrong.
+    /// Every field that is wrong, at once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Fault>,
-    /// Paid's codes.
+    /// Paid's error codes (エラーコード).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["B16"]))]
     paid_codes: Vec<String>,
-    /// The member's application status, where it explains the problem.
+    /// Paid申請: the status of the application of the member, where it explains the problem.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     application_status: Option<ApplicationStatus>,
@@ -55,18 +55,19 @@ pub struct ProblemBase {
     #[schema(example = "/docs/problems#invalid")]
     kind: String,
     /// What the code means, in the language asked for.
-    #[schema(example = "The input is not valid")]
+    #[schema(example = "入力内容に誤りがあります")]
     title: &'static str,
     /// The HTTP status again.
     #[schema(example = 422)]
     status: u16,
-    /// What happened and what to do.
+    /// What happened and what to do, as a sentence for people in the language asked for.
     #[serde(serialize_with = "texts::for_the_reader")]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "入力内容に誤りがあります。errorsをご確認ください。")]
     detail: Text,
-    /// Stable, machine-readable.
+    /// What went wrong, as a stable word for programs.
     code: Code,
-    /// Names the request in the service's log.
+    /// Names the request in the service's log. Tell it when you ask for help.
+    #[schema(example = "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00")]
     request_id: String,
     /// Names the trace that the request is in, where the service sends traces.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,15 +81,15 @@ pub struct ProblemBase {
 /// One fault of one field, without what Paid said of it.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 pub struct FieldFault {
-    /// JSON pointer to the field, or the name of a query parameter.
+    /// Where: the JSON pointer of the field, or the name of a query parameter.
     #[schema(example = "/lines/0/quantity")]
     pointer: String,
-    /// Stable, machine-readable.
+    /// What is wrong, as a stable word for programs.
     #[schema(example = "out_of_range")]
     code: String,
-    /// For people.
+    /// What is wrong, as a sentence for people in the language asked for.
     #[serde(serialize_with = "texts::for_the_reader")]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "数量は1以上で入力してください。")]
     message: Text,
 }
 

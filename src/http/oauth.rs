@@ -52,21 +52,30 @@ fn routes(registry: &mut Registry<'_, '_>) {
 #[derive(utoipa::ToSchema)]
 #[allow(dead_code, reason = "stands for the form in the document")]
 struct TokenIn {
+    /// Always `client_credentials`.
     #[schema(example = "client_credentials")]
     grant_type: String,
     /// The scopes wanted, separated by spaces; all that the client has where it names none.
     #[schema(required = false, example = "orders:read")]
     scope: String,
-    #[schema(required = false)]
+    /// The client's `client_id`, unless it stands in `Authorization: Basic …`.
+    #[schema(
+        required = false,
+        example = "kc_AZPV7nwfe2qg8y0sG05fAAGT1e58H3tqoPMtLBtOXwA"
+    )]
     client_id: String,
-    #[schema(required = false)]
+    /// The client's secret, of one that does not sign, unless it stands in `Authorization: Basic …`.
+    #[schema(required = false, example = "kcs_2Q…")]
     client_secret: String,
-    /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
-    #[schema(required = false)]
+    /// Of a client that signs: `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
+    #[schema(
+        required = false,
+        example = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+    )]
     client_assertion_type: String,
     /// A JWT by one of the client's keys: `iss` and `sub` its name, `aud` this service or its token endpoint, `exp` within
     /// ten minutes, `jti` new each time (RFC 7523).
-    #[schema(required = false)]
+    #[schema(required = false, example = "eyJhbGciOiJFZERTQSJ9…")]
     client_assertion: String,
 }
 
@@ -75,13 +84,15 @@ struct TokenIn {
 #[schema(as = Token)]
 struct TokenOut {
     /// For `Authorization: Bearer …`.
+    #[schema(example = "eyJhbGciOiJFZERTQSJ9…")]
     access_token: String,
+    /// Always `Bearer`.
     #[schema(example = "Bearer")]
     token_type: &'static str,
     /// Seconds until it ends.
     #[schema(example = 900)]
     expires_in: i64,
-    /// What it allows.
+    /// What it allows: scopes, separated by spaces.
     #[schema(example = "orders:read")]
     scope: String,
 }
@@ -93,6 +104,8 @@ struct RefusedOut {
     /// `invalid_request`, `invalid_client`, `invalid_scope` or `unsupported_grant_type`.
     #[schema(example = "invalid_client")]
     error: &'static str,
+    /// What is wrong, as a sentence for people.
+    #[schema(example = "The client or its secret is not right.")]
     error_description: String,
 }
 
@@ -130,7 +143,7 @@ impl From<Error> for Refused {
     }
 }
 
-/// Get a token for a client
+/// Get a token for a client (アクセストークンの取得)
 ///
 /// The client credentials grant of OAuth 2.0 (RFC 6749, section 4.4). The store follows from the client. Where this is, and
 /// what it takes, is told at `/.well-known/oauth-authorization-server` as well.

@@ -41,6 +41,11 @@ impl<B> Once<B> {
             Begun::Fresh(ticket) => Begun::Fresh((ticket, self.body)),
         })
     }
+
+    /// The body for a dry run, which makes nothing that an earlier try could have made.
+    pub fn for_a_dry_run(self) -> B {
+        self.body
+    }
 }
 
 fn claimed(request: &HttpRequest) -> Claimed {

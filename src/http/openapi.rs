@@ -157,59 +157,72 @@ fn complete(
 const TAGS: [(&str, &str); 17] = [
     (
         "applications",
-        "Applications of members to Paid (Paid申請): submitted, read back, one by one or many at once.",
+        "Applications of members to Paid (Paid申請): submit them for screening (審査), read the answer back, find out why a \
+            member cannot pay; one by one or many at once.",
     ),
     (
         "clients",
-        "Partners' programs, and the tokens that they get without a log-in.",
+        "Programs of partners (連携クライアント), as an accounting or a stock system: what each may do, and its tokens.",
     ),
     (
         "config",
-        "What a front end needs to know before anybody logs in.",
+        "What the shop's pages need to know before anybody logs in (店舗情報).",
     ),
     (
         "events",
-        "The log of everything that happened, to read and to follow.",
+        "The log of everything that happened and who did it (イベントログ): to read, to export and to follow.",
     ),
     (
         "jobs",
-        "Bulk work: accepted at once, done by the workers, one outcome for each item.",
+        "Bulk work (一括処理): accepted at once, done in the background, with its progress and one outcome for each item.",
     ),
-    ("me", "The member who is logged in."),
-    ("members", "Members (会員): the companies that buy."),
+    (
+        "me",
+        "My page (マイページ): the profile of the member who is logged in, and where it stands with Paid.",
+    ),
+    (
+        "members",
+        "Members (会員): the companies that buy, from registration (会員登録) and approval (会員承認) on.",
+    ),
     (
         "orders",
-        "Orders (受注): quoted, placed, changed, cancelled.",
+        "Orders (受注): quoted, placed, changed, cancelled; on Paid as far as the credit line (与信枠) reaches.",
     ),
     (
         "password",
-        "A new password for a member who forgot the old one.",
+        "A new password for a member who forgot the old one (パスワードの再設定).",
     ),
     (
         "payments",
-        "Payments of orders at Paid (決済): confirmed, cancelled, read back.",
+        "Payments of orders at Paid (決済): confirmed when the goods are shipped (売上確定), cancelled, read back.",
     ),
-    ("products", "The store's price list."),
+    (
+        "products",
+        "The store's price list (商品): prices without tax, tax rates, and which may be bought on Paid.",
+    ),
     (
         "reconciliation",
-        "What needs a human, and the first screen's figures.",
+        "What needs a human (要確認リスト), as amounts that differ between the shop and Paid, and how it is resolved.",
     ),
-    ("sessions", "Logging in, staying logged in, logging out."),
+    (
+        "sessions",
+        "Logging in (ログイン), staying logged in, logging out; of the staff the second factor (二段階認証), too.",
+    ),
     (
         "settings",
-        "The payment settings (決済設定) and the store's own options.",
+        "The payment settings (決済設定), the store's own options, and the identity providers whose tokens it takes.",
     ),
     (
         "users",
-        "The staff: who works for the store, and how far each may go.",
+        "The staff (スタッフ): who works for the store, and how far each may go.",
     ),
     (
         "vocabulary",
-        "Every word that the API uses, with its Japanese and its English label.",
+        "Every word and code that the API uses, with its Japanese and its English label, to be shown on a screen (表示名).",
     ),
     (
         "webhooks",
-        "Addresses that are told what happens, signed as Standard Webhooks say.",
+        "Addresses of other systems that are told at once what happens (Webhook), signed as Standard Webhooks say.",
     ),
 ];
 

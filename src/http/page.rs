@@ -32,13 +32,13 @@ pub struct Page {
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "the field types speak for the document")]
 pub struct PageParams {
-    /// How many rows.
+    /// How many rows a page has.
     #[param(value_type = i64)]
     limit: Option<String>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the page before; the first page where absent.
     #[param(pattern = "^[A-Za-z0-9_-]{21}[AQgw]$")]
     cursor: Option<String>,
-    /// `true` adds `total`.
+    /// `true` adds `total` (全件数), how many rows there are in all.
     #[param(default = false, value_type = bool)]
     include_total: Option<String>,
 }

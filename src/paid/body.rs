@@ -33,6 +33,11 @@ pub fn amend(member: &PaidKey, sale: &PaidKey, price: Yen) -> Value {
     one(json!({ "b2bMemberId": member, "b2bCreditId": sale, "price": price }))
 }
 
+/// A sale fixed today, where a date is not said. The amount is not compared (assumed).
+pub fn confirm_today(member: &PaidKey, sale: &PaidKey, price: Yen) -> Value {
+    one(json!({ "b2bMemberId": member, "b2bCreditId": sale, "price": price }))
+}
+
 /// A sale fixed, on a day in Japan.
 pub fn confirm(member: &PaidKey, sale: &PaidKey, fixed_on: NaiveDate) -> Value {
     let fixed_at = fixed_on.format("%Y/%m/%d").to_string();

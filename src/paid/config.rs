@@ -72,6 +72,8 @@ pub struct Config {
     pub duplicate_code: String,
     /// Assumed: the codes with which `search` says that a sale does not exist.
     pub missing_codes: Vec<String>,
+    /// Does a confirmation say its date? Without one it means today (assumed), and the amount goes in its place.
+    pub fix_date: bool,
 }
 
 impl Default for Config {
@@ -99,6 +101,7 @@ impl Default for Config {
                 codes::NOT_FOUND.to_owned(),
                 codes::UNKNOWN_MEMBER.to_owned(),
             ],
+            fix_date: true,
         }
     }
 }
@@ -120,6 +123,11 @@ impl Config {
             .iter()
             .filter(|code| meaning::of(code).is_none() && !assumed(code))
             .collect()
+    }
+
+    /// Reads `NOT_FOUND,C02`.
+    pub fn parse_missing_codes(text: &str) -> Result<Vec<String>, String> {
+        words(text).map(Self::parse_duplicate_code).collect()
     }
 
     /// Reads `update=/Update/…,search=/Search/…`; operations not named keep their path.

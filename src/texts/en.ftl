@@ -341,6 +341,7 @@ call-to-paid-broke-off = The call to Paid broke off.
 closed-by-a-human = Closed by hand: { $reason }
 connection-to-paid-broke = The connection to Paid broke before the answer was complete.
 date-is-today-in-japan-or-a-day = The date is today in Japan or a day of the ten years before it.
+dry-run-looks-at-so-many-orders = A dry run looks at { $most } orders at most. Narrow the filter.
 no-connection-to-paid = No connection to Paid.
 no-connection-to-paid-in-time = No connection to Paid in time.
 no-time-was-left-to-ask-paid = There was no time left to ask Paid.

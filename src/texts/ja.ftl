@@ -340,6 +340,7 @@ call-to-paid-broke-off = Paidとの通信が中断されました。
 closed-by-a-human = 手動で終了しました：{ $reason }
 connection-to-paid-broke = Paidからの応答の途中で接続が切れました。
 date-is-today-in-japan-or-a-day = 日付は、日本時間の本日までの過去10年以内で指定してください。
+dry-run-looks-at-so-many-orders = dry_runで確認できる受注は{ $most }件までです。条件を絞り込んでください。
 no-connection-to-paid = Paidに接続できませんでした。
 no-connection-to-paid-in-time = Paidに時間内に接続できませんでした。
 no-time-was-left-to-ask-paid = Paidに問い合わせる時間が残っていませんでした。

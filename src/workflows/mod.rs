@@ -11,6 +11,7 @@
 //! | [`batches`] | asks Paid about many keys at once |
 //! | [`durable`] | how a call to Paid survives anything: intent, lease, end |
 //! | [`drive`] | one drive of an operation, from its lease to its settlement |
+//! | [`dry_run`](mod@dry_run) | what an action would do |
 //! | [`context`] | who acts, on which version, and with which right to do it once |
 //! | [`checkout`] | what an order may be paid with, and what it costs |
 //! | [`order`] | places, edits and cancels orders |
@@ -22,6 +23,7 @@
 //! | [`client`] | keeps partners' clients |
 //! | [`client_token`] | makes tokens for them |
 //! | [`issuer`], [`outside_tokens`] | keeps issuers of identities, and tells whom a token of theirs is of |
+//! | [`paid_check`] | tries what is assumed of Paid |
 //! | [`password`] | looks at a password given at a login |
 //! | [`second_factor`] | sets up and asks for the second factors of the staff |
 //! | [`failed_log_ins`] | how many of them the log is told of |
@@ -46,6 +48,7 @@ pub mod client;
 pub mod client_token;
 pub mod context;
 pub mod drive;
+pub mod dry_run;
 pub mod durable;
 pub mod event_log;
 pub mod failed_log_ins;
@@ -56,6 +59,7 @@ pub mod keys;
 pub mod member;
 pub mod order;
 pub mod outside_tokens;
+pub mod paid_check;
 pub mod password;
 pub mod payment;
 pub mod product;

@@ -30,6 +30,11 @@ impl TestApp {
     pub async fn with_paid_and(settings: &[(&str, &str)]) -> Self {
         Self(testkit::TestApp::with_paid_and(settings).await)
     }
+
+    /// The same beside a Paid that is otherwise than assumed.
+    pub async fn beside(differences: &str, settings: &[(&str, &str)]) -> Self {
+        Self(testkit::TestApp::beside(differences, settings).await)
+    }
 }
 
 impl Deref for TestApp {

@@ -6,15 +6,19 @@
 
 mod clock;
 mod control;
+mod differences;
 mod faults;
 mod journal;
 mod ledger;
+mod options;
 mod protocol;
 mod server;
 mod state;
 mod work;
 
-pub use server::{Options, Sandbox, start};
+pub use differences::Differences;
+pub use options::Options;
+pub use server::{Sandbox, start};
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
 
 use crate::clock::now;
+use crate::differences::Differences;
 use crate::faults::{self, Fault, Kind};
 use crate::state::{ReceivedCall, Shared, State, UnderWay, is_merchant};
 use crate::work::{Question, Refusal, Work, whole_refusal};
@@ -24,9 +25,12 @@ use paid_protocol::endpoint::{Endpoint, PREFIX};
 const SLOW: Duration = Duration::from_secs(5);
 
 /// A path for each operation.
-pub fn routes(config: &mut ServiceConfig) {
+pub fn routes(config: &mut ServiceConfig, differences: &Differences) {
     for operation in Endpoint::ALL {
-        let path = format!("{PREFIX}{}", operation.default_path());
+        let Some(path) = differences.path(operation) else {
+            continue;
+        };
+        let path = format!("{PREFIX}{path}");
         let handler = move |request, body, shared| call(operation, request, body, shared);
         config.service(web::resource(path).route(web::post().to(handler)));
     }
@@ -102,7 +106,7 @@ struct Received {
 }
 
 impl Received {
-    fn read(operation: Endpoint, body: &[u8], max_items: usize) -> Option<Self> {
+    fn read(operation: Endpoint, body: &[u8], shared: &Shared) -> Option<Self> {
         let Ok(Value::Object(request)) = serde_json::from_slice(body) else {
             return None;
         };
@@ -112,8 +116,18 @@ impl Received {
         let question = Question::read(
             operation,
             request.get("body").unwrap_or(&Value::Null),
-            max_items,
+            shared.max_items,
         );
+        let question = question.and_then(|question| match &question {
+            Question::Credits(items)
+                if items
+                    .iter()
+                    .any(|item| shared.differences.refuses(operation, item)) =>
+            {
+                Err(codes::UNREADABLE)
+            }
+            _ => Ok(question),
+        });
         Some(Self {
             operation,
             auth_code: auth_code
@@ -144,7 +158,7 @@ fn take(operation: Endpoint, body: &[u8], shared: &Shared) -> Taken {
         wait: Duration::ZERO,
         under_way: None,
     };
-    let Some(received) = Received::read(operation, body, shared.max_items) else {
+    let Some(received) = Received::read(operation, body, shared) else {
         return at_once(codes::UNREADABLE);
     };
     let mut state = shared.lock();
@@ -156,7 +170,10 @@ fn take(operation: Endpoint, body: &[u8], shared: &Shared) -> Taken {
         return at_once(codes::AUTH_FAILED);
     }
     let under_way = Some(state.begin(&received.auth_code));
-    let (ending, wait) = treat(&mut state, &received);
+    let (mut ending, wait) = treat(&mut state, &received);
+    if let Ending::Answer(answer) = &mut ending {
+        shared.differences.reword(operation, answer);
+    }
     Taken {
         ending,
         wait,

@@ -2,13 +2,13 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer};
 
+use crate::options::Options;
 use crate::state::Shared;
 use crate::{control, protocol};
 
@@ -16,27 +16,6 @@ use crate::{control, protocol};
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// The longest request taken.
 const LONGEST_BODY: usize = 4 * 1024 * 1024;
-
-/// How a sandbox is started.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Where it listens; port 0 takes any free one.
-    pub listen: SocketAddr,
-    /// Where its ledger is kept; without a file it is forgotten at the end.
-    pub state: Option<PathBuf>,
-    /// The most items in one request; more are answered with A04.
-    pub max_items: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
-            state: None,
-            max_items: 100,
-        }
-    }
-}
 
 /// A sandbox that listens. It answers once [`Sandbox::run`] is awaited, in this task or in one of its own.
 pub struct Sandbox {
@@ -48,7 +27,7 @@ pub struct Sandbox {
 
 /// Reads the ledger and opens the port. Must be called inside a tokio runtime.
 pub fn start(options: Options) -> io::Result<Sandbox> {
-    let shared = Data::new(Shared::open(options.state.as_deref(), options.max_items)?);
+    let shared = Data::new(Shared::open(&options)?);
     let listener = TcpListener::bind(options.listen)?;
     let address = listener.local_addr()?;
     let state = shared.clone();
@@ -56,7 +35,7 @@ pub fn start(options: Options) -> io::Result<Sandbox> {
         App::new()
             .app_data(state.clone())
             .app_data(web::PayloadConfig::new(LONGEST_BODY))
-            .configure(protocol::routes)
+            .configure(|config| protocol::routes(config, &state.differences))
             .configure(control::routes)
             .default_service(web::to(control::nothing_here))
     };

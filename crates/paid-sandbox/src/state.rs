@@ -3,16 +3,17 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::differences::Differences;
 use crate::faults::{Fault, Kind};
 use crate::journal::{self, Journal};
 use crate::ledger::{Change, Ledger, Merchant};
+use crate::options::Options;
 use paid_protocol::codes::Codes;
 use paid_protocol::endpoint::Endpoint;
 
@@ -127,19 +128,22 @@ pub struct Shared {
     state: Mutex<State>,
     /// The most items in one request.
     pub max_items: usize,
+    /// What it does otherwise than is assumed of Paid.
+    pub differences: Differences,
 }
 
 impl Shared {
     /// An empty ledger, or the one in the file.
-    pub fn open(file: Option<&Path>, max_items: usize) -> io::Result<Self> {
+    pub fn open(options: &Options) -> io::Result<Self> {
         let mut state = State::default();
-        if let Some(file) = file {
+        if let Some(file) = options.state.as_deref() {
             let (journal, ledger) = Journal::open(file)?;
             (state.journal, state.ledger) = (Some(journal), ledger);
         }
         Ok(Self {
             state: Mutex::new(state),
-            max_items,
+            max_items: options.max_items,
+            differences: options.differences.clone(),
         })
     }
 

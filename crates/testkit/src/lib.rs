@@ -87,18 +87,30 @@ impl TestApp {
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         let database = Database::create();
         let url = database.url.clone();
-        Self::start_on(database, &url, settings).await
+        Self::start_on(database, &url, Sandbox::new(), settings).await
+    }
+
+    /// The same beside a Paid that is otherwise than assumed.
+    pub async fn start_beside(differences: &str, settings: &[(&str, &str)]) -> Self {
+        let (database, paid) = (Database::create(), Sandbox::that_differs(differences));
+        let url = database.url.clone();
+        Self::start_on(database, &url, paid, settings).await
     }
 
     /// A service with the defaults, and the way on which what it asks of its database is counted.
     pub async fn start_counted() -> (Self, Wire) {
         let database = Database::create();
         let wire = Wire::to(&database.url).await;
-        (Self::start_on(database, &wire.url, &[]).await, wire)
+        let app = Self::start_on(database, &wire.url, Sandbox::new(), &[]).await;
+        (app, wire)
     }
 
-    async fn start_on(database: Database, url: &str, settings: &[(&str, &str)]) -> Self {
-        let sandbox = Sandbox::new();
+    async fn start_on(
+        database: Database,
+        url: &str,
+        sandbox: Sandbox,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let sandbox_url = sandbox.url();
         let defaults = [
             ("KAKEURI_RATE_LIMITS", "off"),

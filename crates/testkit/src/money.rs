@@ -26,6 +26,13 @@ impl TestApp {
         app
     }
 
+    /// A service whose store sells on a Paid that is otherwise than assumed.
+    pub async fn beside(differences: &str, settings: &[(&str, &str)]) -> Self {
+        let app = Self::start_beside(differences, settings).await;
+        app.enable_paid().await;
+        app
+    }
+
     /// Has the store sell on Paid.
     pub async fn enable_paid(&self) {
         let mut conn = self.app.db().await.unwrap();

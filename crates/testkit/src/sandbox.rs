@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 
+use paid_sandbox::Differences;
 use serde_json::{Value, json};
 
 /// Paid, as one merchant.
@@ -14,28 +15,41 @@ pub struct Sandbox {
     http: reqwest::Client,
 }
 
-fn address() -> SocketAddr {
-    static ADDRESS: OnceLock<SocketAddr> = OnceLock::new();
-    *ADDRESS.get_or_init(|| {
-        let (tell, told) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            actix_web::rt::System::new().block_on(async {
-                let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-                let options = paid_sandbox::Options {
-                    listen,
-                    ..Default::default()
-                };
-                let sandbox = paid_sandbox::start(options).unwrap();
-                tell.send(sandbox.address).unwrap();
-                sandbox.run().await.unwrap();
-            });
+/// Starts one for the rest of the process.
+fn start(differences: Differences) -> SocketAddr {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async {
+            let options = paid_sandbox::Options {
+                listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+                differences,
+                ..Default::default()
+            };
+            let sandbox = paid_sandbox::start(options).unwrap();
+            tell.send(sandbox.address).unwrap();
+            sandbox.run().await.unwrap();
         });
-        told.recv().unwrap()
-    })
+    });
+    told.recv().unwrap()
+}
+
+/// The one that the tests share.
+fn shared() -> SocketAddr {
+    static ADDRESS: OnceLock<SocketAddr> = OnceLock::new();
+    *ADDRESS.get_or_init(|| start(Differences::default()))
 }
 
 impl Sandbox {
     pub(crate) fn new() -> Self {
+        Self::at(shared())
+    }
+
+    /// A Paid of its own, which is otherwise than assumed.
+    pub(crate) fn that_differs(differences: &str) -> Self {
+        Self::at(start(differences.parse().unwrap()))
+    }
+
+    fn at(address: SocketAddr) -> Self {
         // Never one that begins with `bad`, which the sandbox refuses.
         let auth_code = uuid::Uuid::new_v4()
             .simple()
@@ -43,7 +57,7 @@ impl Sandbox {
             .replacen(|_| true, "s", 1);
         Self {
             auth_code,
-            address: address(),
+            address,
             http: reqwest::Client::new(),
         }
     }

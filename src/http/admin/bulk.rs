@@ -39,7 +39,7 @@ pub const MOST_IDS: usize = 10_000;
 struct SubmissionsIn {
     /// These members, each with an outcome of its own.
     member_ids: Option<Vec<MemberId>>,
-    /// Those of these members whose application is `pending`.
+    /// Those of the members found so whose application is `pending` (申請待ち).
     filter: Option<MemberFilter>,
 }
 
@@ -52,7 +52,7 @@ struct RefreshesIn {
     member_ids: Option<Vec<MemberId>>,
     /// Those of these members that Paid knows.
     filter: Option<MemberFilter>,
-    /// Only those about whom Paid was not asked for so long.
+    /// Only those about whom Paid was not asked for so many minutes.
     #[schema(example = 60, value_type = Option<i64>)]
     older_than_minutes: Option<Minutes>,
 }
@@ -174,7 +174,7 @@ async fn pending(app: &App, store: StoreId, filter: MemberFilter) -> Result<Vec<
         .collect())
 }
 
-/// Read the status of many applications back from Paid
+/// Read the status of many applications back from Paid (Paid状態の一括更新)
 #[utoipa::path(
     post,
     path = "/members/paid/refresh",

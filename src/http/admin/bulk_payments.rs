@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 use uuid::Uuid;
 
 use super::bulk::{both_or_neither, distinct};
+use super::dry_run::{self, DryRunIn, DryRunOut};
 use super::jobs::{JobOut, accepted};
 use super::orders::OrderFilter;
 use crate::app::App;
@@ -19,10 +20,12 @@ use crate::error::{Code, Error};
 use crate::http::auth::Admin;
 use crate::http::auth::scopes::PaymentsWrite;
 use crate::http::body::{Body, OF_MANY_IDS};
-use crate::http::once::{Begun, Once};
+use crate::http::once::{Begun, Once, Ticket};
 use crate::http::operation::operations;
+use crate::http::query::Params;
 use crate::workflows::job::{self, NewJob};
-use crate::workflows::payment;
+use crate::workflows::order as order_actions;
+use crate::workflows::payment::{self, Confirm};
 
 /// The routes.
 pub fn routes(registry: &mut Registry<'_, '_>) {
@@ -105,22 +108,28 @@ struct ConfirmationsIn {
 ///
 /// Each order is checked like a single confirmation: one whose amounts differ, whose payment is not `unconfirmed` or
 /// whose sale is missing at Paid is `refused` with that code, and stops none of the others. Nothing is confirmed twice,
-/// whatever breaks off meanwhile.
+/// whatever breaks off meanwhile. With `dry_run=true` it only tells what it would do, of 1000 orders at most.
 #[utoipa::path(
     post,
     path = "/orders/payments/confirm",
     tag = "payments",
+    params(DryRunIn),
     request_body = ConfirmationsIn,
     responses(
+        (status = 200, description = "What it would do", body = DryRunOut),
         (status = 202, description = "The job; ask for it under its `Location`", body = JobOut),
         (status = 409, description = "`count_mismatch`"),
     )
 )]
 async fn confirm_payments(
     admin: Admin<PaymentsWrite>,
+    options: Params<DryRunIn>,
     once: Once<Body<ConfirmationsIn, OF_MANY_IDS>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
+    if options.0.dry_run {
+        return would_confirm(&app, &admin, once.for_a_dry_run().0).await;
+    }
     let (ticket, Body(wanted)) = match once
         .begin(async |made| job::resume(&app, admin.store, made).await)
         .await?
@@ -128,22 +137,7 @@ async fn confirm_payments(
         Begun::Resumed(job) => return Ok(accepted(job)),
         Begun::Fresh(fresh) => fresh,
     };
-    let ConfirmationsIn {
-        order_ids,
-        filter,
-        expected_count,
-        fixed_on,
-    } = wanted;
-    let fixed_on = payment::check_fixed_on(&app, fixed_on)?;
-    let filter = filter.map(unconfirmed).transpose()?;
-    let subjects = chosen(&app, admin.store, order_ids, filter).await?;
-    if let Some(expected) = expected_count.filter(|expected| *expected != subjects.len()) {
-        return Err(Code::CountMismatch.because(text!(
-            "other-orders-than-expected",
-            found = subjects.len(),
-            expected = expected
-        )));
-    }
+    let (fixed_on, subjects) = wanted.checked(&app, admin.store).await?;
     let new = NewJob {
         task: Task::PaymentConfirm { fixed_on },
         subjects,
@@ -151,6 +145,49 @@ async fn confirm_payments(
     Ok(accepted(
         job::accept(&app, &new, &admin.unconditional(&ticket)).await?,
     ))
+}
+
+/// The most orders that a dry run looks at: a person waits for it.
+const MOST_OF_A_DRY_RUN: usize = 1000;
+
+async fn would_confirm(
+    app: &App,
+    admin: &Admin<PaymentsWrite>,
+    wanted: ConfirmationsIn,
+) -> Result<HttpResponse, Error> {
+    let (fixed_on, orders) = wanted.checked(app, admin.store).await?;
+    if orders.len() > MOST_OF_A_DRY_RUN {
+        let message = text!("dry-run-looks-at-so-many-orders", most = MOST_OF_A_DRY_RUN);
+        return Err(Error::invalid("", "too_many", message));
+    }
+    let wish = Confirm {
+        fixed_on: Some(fixed_on),
+        ..Confirm::default()
+    };
+    let ticket = Ticket::none();
+    let context = admin.unconditional(&ticket);
+    let many =
+        order_actions::dry_run_confirmations(app, orders.into_iter().map(OrderId), wish, &context);
+    Ok(dry_run::told_of_many(many.await?))
+}
+
+impl ConfirmationsIn {
+    /// The business date and the orders, if they are as many as the caller believes.
+    async fn checked(self, app: &App, store: StoreId) -> Result<(NaiveDate, Vec<Uuid>), Error> {
+        let fixed_on = payment::check_fixed_on(app, self.fixed_on)?;
+        let filter = self.filter.map(unconfirmed).transpose()?;
+        let subjects = chosen(app, store, self.order_ids, filter).await?;
+        match self.expected_count {
+            Some(expected) if expected != subjects.len() => {
+                Err(Code::CountMismatch.because(text!(
+                    "other-orders-than-expected",
+                    found = subjects.len(),
+                    expected = expected
+                )))
+            }
+            _ => Ok((fixed_on, subjects)),
+        }
+    }
 }
 
 fn unconfirmed(filter: OrderFilter) -> Result<order::Filter, Error> {

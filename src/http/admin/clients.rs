@@ -43,6 +43,7 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
 #[serde(deny_unknown_fields)]
 #[schema(as = ClientIn)]
 struct ClientIn {
+    /// What people call the program, as the partner or what it does.
     #[schema(example = "会計連携", min_length = 1, max_length = 100)]
     name: String,
     /// What it may do: scopes that you hold yourself.
@@ -69,17 +70,23 @@ fn by_secret() -> AuthMethod {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Client)]
 struct ClientOut {
+    /// The id of the client, as it stands in its address.
     id: ClientId,
     /// What it calls itself when it asks for a token.
     #[schema(example = "kc_AZPV7nwfe2qg8y0sG05fAAGT1e58H3tqoPMtLBtOXwA")]
     client_id: String,
     #[serde(flatten)]
     client: ClientIn,
-    /// Until when the secret before is good.
+    /// Until when the secret before is good too, in UTC; `null` where none is.
     former_secret_until: Option<DateTime<Utc>>,
-    /// When it last got a token, to the minute.
+    /// When it last got a token, in UTC, to the minute.
+    #[schema(example = "2026-11-24T01:23:45Z")]
     last_used_at: Option<DateTime<Utc>>,
+    /// When it was created (作成日時), in UTC.
+    #[schema(example = "2026-11-02T01:23:45Z")]
     created_at: DateTime<Utc>,
+    /// When it was last changed (更新日時), in UTC.
+    #[schema(example = "2026-11-02T01:23:45Z")]
     updated_at: DateTime<Utc>,
 }
 
@@ -98,10 +105,14 @@ struct ClientWithSecretOut {
 /// A page of clients.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 struct ClientList {
+    /// The clients of this page, newest first.
     data: Vec<ClientOut>,
+    /// `cursor` of the next page; `null` on the last one.
+    #[schema(example = "AZONXnwfe2qg8y0cW06fAA")]
     next_cursor: Option<String>,
+    /// How many there are in all, on every page (全件数); told with `include_total=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = 3)]
     total: Option<i64>,
 }
 
@@ -109,7 +120,7 @@ struct ClientList {
 #[derive(Debug, Default, serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 struct RotateIn {
-    /// How long it is good beside its successor. Without that it is useless at once, and so is every token that was made.
+    /// Minutes for which the secret before stays good. With 0 it and every token made with it are useless at once.
     #[schema(minimum = 0, maximum = 10080, default = 0, example = 60)]
     overlap_minutes: i64,
 }
@@ -163,7 +174,7 @@ fn with_secret(client: &Client, secret: Option<&SecretString>) -> ClientWithSecr
     }
 }
 
-/// List clients, newest first
+/// List clients, newest first (連携クライアント一覧)
 #[utoipa::path(
     get,
     path = "/clients",
@@ -188,7 +199,7 @@ async fn list_clients(
     }))
 }
 
-/// Create a client
+/// Create a client (連携クライアントの登録)
 ///
 /// For a partner's program, which then gets tokens at `POST /v1/oauth/token`. Its secret is in this answer and nowhere
 /// else.
@@ -228,7 +239,7 @@ async fn create_client(
         .versioned(client.version, with_secret(&client, secret.as_ref())))
 }
 
-/// Read a client
+/// Read a client (連携クライアント詳細)
 #[utoipa::path(get, path = "/clients/{id}", tag = "clients", responses((status = 200, description = "The client", body = ClientOut)))]
 async fn get_client(
     admin: Admin<ClientsWrite>,
@@ -241,7 +252,7 @@ async fn get_client(
     Ok(HttpResponse::Ok().versioned(client.version, ClientOut::from(&client)))
 }
 
-/// Change a client
+/// Change a client (連携クライアントの変更)
 ///
 /// Scopes and addresses hold from the next request on, for tokens that were made before too. With other keys all of them
 /// are useless.
@@ -270,7 +281,7 @@ async fn update_client(
     Ok(HttpResponse::Ok().versioned(client.version, ClientOut::from(&client)))
 }
 
-/// Remove a client
+/// Remove a client (連携クライアントの削除)
 ///
 /// Its tokens are refused from the next request on.
 #[utoipa::path(delete, path = "/clients/{id}", tag = "clients", responses((status = 204, description = "Removed")))]
@@ -285,7 +296,7 @@ async fn delete_client(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Give a client another secret
+/// Give a client another secret (シークレットの再発行)
 ///
 /// With an overlap both are good for that time, so that a partner can change over without a gap. Without one, as after a
 /// leak, the secret before and every token made with it are useless at once.

@@ -40,13 +40,15 @@ struct StreamQuery {
     /// either the stream begins now.
     #[param(pattern = "^e[0-9]{1,18}$")]
     cursor: Option<String>,
-    /// What happened.
+    /// The type of event, as `order.placed`.
     #[serde(rename = "type")]
     #[param(rename = "type")]
     kind: Option<EventType>,
-    /// The member, order, product or job it happened to.
+    /// The id of the member, order, product or job that it happened to.
+    #[param(example = "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00")]
     subject: Option<Uuid>,
-    /// Who did it, as `user:<id>`.
+    /// Who did it (操作者): `user:<id>`, `member:<id>`, `token:<subject>` or `system`.
+    #[param(example = "user:0199a1b2-0000-7000-8000-000000000001")]
     actor: Option<String>,
 }
 

@@ -49,13 +49,15 @@ impl Named for PlaceQuery {
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 struct EventFilter {
-    /// What happened.
+    /// The type of event, as `order.placed`.
     #[serde(rename = "type")]
     #[param(rename = "type")]
     kind: Option<EventType>,
-    /// The member, order, product or job it happened to.
+    /// The id of the member, order, product or job that it happened to.
+    #[param(example = "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00")]
     subject: Option<Uuid>,
-    /// Who did it, as `user:<id>`.
+    /// Who did it (操作者): `user:<id>`, `member:<id>`, `token:<subject>` or `system`.
+    #[param(example = "user:0199a1b2-0000-7000-8000-000000000001")]
     actor: Option<String>,
     /// Written on this day in Japan or later, or at this time or later.
     #[serde(deserialize_with = "crate::http::query::from")]
@@ -71,17 +73,22 @@ struct EventFilter {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Event)]
 pub(super) struct EventOut {
+    /// The id of the event; the same wherever it is told, also as `webhook-id`.
     id: EventId,
+    /// What happened.
     #[schema(value_type = EventType)]
     #[serde(rename = "type")]
     kind: String,
+    /// What it happened to.
     subject: SubjectOut,
-    /// `user:<id>`, `member:<id>`, `token:<subject>` or `system`.
+    /// Who did it (操作者): `user:<id>`, `member:<id>`, `token:<subject>` or `system`.
     #[schema(example = "user:0199a1b2-0000-7000-8000-000000000001")]
     actor: String,
     /// Ids, amounts, statuses and the names of changed fields; never a personal value.
     #[schema(value_type = Object, example = json!({ "amount": 4120 }))]
     data: Value,
+    /// When it happened (発生日時), in UTC.
+    #[schema(example = "2026-11-24T01:23:45Z")]
     created_at: DateTime<Utc>,
 }
 
@@ -89,17 +96,22 @@ pub(super) struct EventOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = EventSubject)]
 pub(super) struct SubjectOut {
+    /// What kind of thing it is: `order`, `member`, `product`, `job`, `store`, `client`, `user` or `webhook`.
     #[serde(rename = "type")]
     #[schema(example = "order")]
     pub(super) kind: String,
+    /// Its id, as its own address has it.
+    #[schema(example = "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00")]
     pub(super) id: Uuid,
 }
 
 /// A part of the event log, oldest first.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 struct EventList {
+    /// The events (イベントログ), oldest first.
     data: Vec<EventOut>,
-    /// Always given: go on from here, also when nothing more is there yet.
+    /// `cursor` to go on from. Always given, also when nothing more is there yet.
+    #[schema(example = "e1042")]
     next_cursor: String,
 }
 
@@ -119,7 +131,7 @@ impl From<Event> for EventOut {
     }
 }
 
-/// Read the event log, oldest first
+/// Read the event log, oldest first (イベントログ)
 ///
 /// Nothing ever appears behind a cursor that was passed.
 #[utoipa::path(
@@ -171,7 +183,7 @@ impl From<EventFilter> for Filter {
     }
 }
 
-/// Export the event log
+/// Export the event log (イベントログのダウンロード)
 ///
 /// One line of JSON for each line of the log, oldest first, up to what it holds when this is asked.
 #[utoipa::path(
@@ -267,25 +279,34 @@ enum TimelineEntry {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = ProviderCall)]
 struct ProviderCallOut {
+    /// The id of the call.
+    #[schema(example = "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00")]
     id: Uuid,
-    /// The operation it belongs to; `null` for a read.
+    /// The operation that it belongs to; `null` for a read.
     operation_id: Option<OperationId>,
-    /// Which call.
+    /// Which call to Paid, as `register`.
     #[schema(example = "register")]
     call: String,
-    /// `done`, `refused` or `unknown`.
+    /// `done`, `refused`, or `unknown` where no usable answer came.
     #[schema(example = "done")]
     outcome: String,
-    /// Paid's codes.
+    /// Paid's error codes (エラーコード).
     codes: Vec<String>,
+    /// The HTTP status that Paid answered with; `null` where no answer came.
+    #[schema(example = 200)]
     http_status: Option<i16>,
+    /// How long it took, in milliseconds.
+    #[schema(example = 412)]
     duration_ms: i32,
+    /// When it was made, in UTC.
+    #[schema(example = "2026-11-24T01:23:45Z")]
     created_at: DateTime<Utc>,
 }
 
 /// Everything that happened to an order, oldest first.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 struct Timeline {
+    /// Events and calls of the order.
     data: Vec<TimelineEntry>,
 }
 

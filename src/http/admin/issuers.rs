@@ -65,6 +65,7 @@ struct IssuerIn {
     audience: String,
     /// Whom it speaks of: of members at the storefront API, of users at the admin API.
     subjects: IssuerSubjects,
+    /// How one of its tokens names a member or a user of the store.
     r#match: Match,
     /// What users may do with such a token at most: scopes that you hold yourself. Beyond that, their role says. None for members.
     #[serde(default)]
@@ -76,21 +77,28 @@ struct IssuerIn {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Issuer)]
 struct IssuerOut {
+    /// The id of the issuer, as it stands in its address.
     id: IssuerId,
     #[serde(flatten)]
     issuer: IssuerIn,
-    /// When its public keys were last read. They are, when a token comes that names another.
+    /// When its public keys were last read, in UTC. They are read again when a token names a key that is not known.
+    #[schema(example = "2026-11-24T01:23:45Z")]
     keys_read_at: Option<DateTime<Utc>>,
     /// Why they could not be when that was last tried; those from before are good all the same.
     #[schema(example = json!(null))]
     keys_failure: Option<String>,
+    /// When it was created (作成日時), in UTC.
+    #[schema(example = "2026-11-02T01:23:45Z")]
     created_at: DateTime<Utc>,
+    /// When it was last changed (更新日時), in UTC.
+    #[schema(example = "2026-11-02T01:23:45Z")]
     updated_at: DateTime<Utc>,
 }
 
 /// The issuers, newest first.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 struct IssuerList {
+    /// All issuers of the store, newest first.
     data: Vec<IssuerOut>,
 }
 

@@ -30,29 +30,40 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Job)]
 pub struct JobOut {
+    /// The id of the job, as it stands in its address.
     id: JobId,
+    /// What it does with each item.
     kind: JobKind,
+    /// How far it is.
     state: JobState,
-    /// How many items there are; fixed when the job was accepted.
+    /// 件数: how many items there are; fixed when the job was accepted.
     #[schema(example = 120)]
     total: i32,
-    /// How many have an outcome.
+    /// 処理済み: how many have an outcome.
     #[schema(example = 80)]
     done: i32,
+    /// 成功: how many were done.
     #[schema(example = 75)]
     succeeded: i32,
+    /// 拒否: how many were refused, by Paid or by a rule.
     #[schema(example = 2)]
     refused: i32,
-    /// Not known when the job went on; what was sent is driven to its end by itself.
+    /// 未確定: how many were not known when the job went on; what was sent is driven to its end by itself.
     #[schema(example = 1)]
     unknown: i32,
+    /// 対象外: for how many there was nothing to do.
     #[schema(example = 2)]
     skipped: i32,
     #[serde(flatten)]
     #[schema(inline)]
     options: JobOptions,
+    /// When it was accepted (受付日時), in UTC.
+    #[schema(example = "2026-11-24T01:23:45Z")]
     created_at: DateTime<Utc>,
+    /// When it was begun (開始日時), in UTC; `null` before.
+    #[schema(example = "2026-11-24T01:23:47Z")]
     started_at: Option<DateTime<Utc>>,
+    /// When it ended (終了日時), in UTC; `null` before.
     finished_at: Option<DateTime<Utc>>,
 }
 
@@ -87,10 +98,14 @@ pub fn accepted(job: Job) -> HttpResponse {
 /// A page of jobs.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 struct JobList {
+    /// The jobs of this page, newest first.
     data: Vec<JobOut>,
+    /// `cursor` of the next page; `null` on the last one.
+    #[schema(example = "AZONXnwfe2qg8y0cW06fAA")]
     next_cursor: Option<String>,
+    /// How many there are in all, on every page (全件数); told with `include_total=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = 12)]
     total: Option<i64>,
 }
 
@@ -101,17 +116,20 @@ struct JobItemOut {
     /// Its place in the job, from 1.
     #[schema(example = 1)]
     id: i32,
-    /// The member or order it is about; `null` for a row of a file that is about nobody yet.
+    /// The id of the member, order or product it is about; `null` for a row of a file that is about nobody yet.
+    #[schema(example = "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00")]
     subject: Option<Uuid>,
-    /// The line of the file on which the row begins, from 1.
+    /// 行番号: the line of the file on which the row begins, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = 2)]
     line: Option<i32>,
+    /// What became of it.
     outcome: ItemOutcome,
-    /// Why.
+    /// Why, as a stable word for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "application_refused")]
     code: Option<String>,
+    /// Every fault of the item; none where it has none.
     errors: Vec<Fault>,
 }
 
@@ -131,10 +149,14 @@ impl From<Item> for JobItemOut {
 /// A page of a job's items, in their order.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 struct JobItemList {
+    /// The items of this page, in the job's order.
     data: Vec<JobItemOut>,
+    /// `cursor` of the next page; `null` on the last one.
+    #[schema(example = "AZONXnwfe2qg8y0cW06fAA")]
     next_cursor: Option<String>,
+    /// How many there are in all, on every page (全件数); told with `include_total=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = 120)]
     total: Option<i64>,
 }
 
@@ -156,7 +178,7 @@ pub(super) async fn find(admin: &Admin<AnyScope>, id: JobId, app: &App) -> Resul
     Ok(job)
 }
 
-/// List jobs, newest first
+/// List jobs, newest first (一括処理一覧)
 ///
 /// Those whose work the token allows: `members:write` or `payments:write`.
 #[utoipa::path(
@@ -198,7 +220,7 @@ async fn list_jobs(
     }))
 }
 
-/// Read a job
+/// Read a job (一括処理の進捗)
 #[utoipa::path(
     get,
     path = "/jobs/{id}",
@@ -214,7 +236,7 @@ async fn get_job(
     Ok(HttpResponse::Ok().json(JobOut::from(job)))
 }
 
-/// List the items of a job, in their order
+/// List the items of a job, in their order (一括処理の結果)
 #[utoipa::path(
     get,
     path = "/jobs/{id}/items",
@@ -266,7 +288,7 @@ async fn list_job_items(
     }))
 }
 
-/// Stop a job
+/// Stop a job (一括処理の中止)
 ///
 /// Items that are under way end; the others stay `not_started`.
 #[utoipa::path(

@@ -39,9 +39,10 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
 struct MeOut {
     #[serde(flatten)]
     user: UserOut,
-    /// How many recovery codes are left; of whoever has a second factor.
+    /// How many recovery codes are left; `null` without a second factor.
+    #[schema(example = 8)]
     recovery_codes_left: Option<usize>,
-    /// What the token allows, as far as the role does.
+    /// What the token allows, as far as the role does too.
     scopes: Vec<Scope>,
 }
 
@@ -49,22 +50,28 @@ struct MeOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Session)]
 struct SessionOut {
+    /// The id of the session, as it stands in its address.
     id: SessionId,
-    /// Is it the one that asks?
+    /// Is it the session that asks?
     current: bool,
+    /// When the log-in was (ログイン日時), in UTC.
+    #[schema(example = "2026-11-24T01:23:45Z")]
     created_at: DateTime<Utc>,
-    /// When it was last refreshed,
+    /// When it was last refreshed, in UTC; `null` before the first time.
+    #[schema(example = "2026-11-24T02:10:00Z")]
     refreshed_at: Option<DateTime<Utc>>,
-    /// and from which network.
+    /// The network from which it was last refreshed.
     #[schema(example = "203.0.113.7")]
     refreshed_from: Option<String>,
-    /// When it ends unless it is refreshed.
+    /// When it ends unless it is refreshed, in UTC.
+    #[schema(example = "2026-12-24T02:10:00Z")]
     expires_at: DateTime<Utc>,
 }
 
 /// The open sessions, newest first.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 struct SessionsOut {
+    /// One's open sessions.
     data: Vec<SessionOut>,
 }
 
@@ -73,13 +80,15 @@ struct SessionsOut {
 #[serde(deny_unknown_fields)]
 #[schema(as = OwnPasswordIn)]
 struct PasswordIn {
+    /// The password until now (現在のパスワード).
     #[schema(value_type = String, example = "correct horse battery")]
     current: SecretString,
+    /// The password from now on (新しいパスワード), 8 to 200 characters.
     #[schema(value_type = String, min_length = 8, max_length = 200, example = "staple correct horse")]
     new: SecretString,
 }
 
-/// Who is logged in
+/// Read who is logged in (ログイン中のスタッフ)
 #[utoipa::path(
     get,
     path = "/me",
@@ -105,7 +114,7 @@ async fn get_me(admin: Admin<AnyScope>, app: Data<App>) -> Result<HttpResponse, 
     }))
 }
 
-/// List one's open sessions
+/// List one's open sessions (ログイン中の端末)
 #[utoipa::path(
     get,
     path = "/me/sessions",
@@ -130,7 +139,7 @@ async fn list_my_sessions(admin: Admin<AnyScope>, app: Data<App>) -> Result<Http
     Ok(HttpResponse::Ok().json(SessionsOut { data }))
 }
 
-/// End one of one's sessions
+/// End one of one's sessions (端末のログアウト)
 #[utoipa::path(
     delete,
     path = "/me/sessions/{id}",
@@ -150,7 +159,7 @@ async fn end_my_session(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Change one's password
+/// Change one's password (パスワードの変更)
 ///
 /// All other sessions end.
 #[utoipa::path(

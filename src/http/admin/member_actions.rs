@@ -115,10 +115,12 @@ struct EmailTokenOut {
     /// `POST /v1/storefront/email-verifications`.
     #[schema(example = "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.Zk3…")]
     token: String,
+    /// Until when it is good (有効期限), in UTC.
+    #[schema(example = "2026-12-01T01:23:45Z")]
     expires_at: DateTime<Utc>,
 }
 
-/// Make a one-time token with which a member shows that its address is its own
+/// Make a one-time token with which a member shows that its address is its own (メールアドレスの確認)
 ///
 /// For members who registered while the store had `require_email_verification`: follow `member.email_verification_requested`, and
 /// `member.email_changed` after that. Older tokens of the member become useless.
@@ -149,10 +151,12 @@ struct PasswordTokenOut {
     /// Shown once. To be sent to the member, who gives it to `POST /v1/storefront/password`.
     #[schema(example = "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.Zk3…")]
     token: String,
+    /// Until when it is good (有効期限), in UTC.
+    #[schema(example = "2026-11-25T01:23:45Z")]
     expires_at: DateTime<Utc>,
 }
 
-/// Make a one-time token with which a member sets a password
+/// Make a one-time token with which a member sets a password (パスワード設定リンク)
 ///
 /// For members without a password, as those of an import, and within a day after a `member.password_reset_requested`.
 /// Older tokens of the member become useless. Whoever holds the token can act as the member, so this needs a scope of its

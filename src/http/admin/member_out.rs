@@ -14,22 +14,28 @@ use crate::domain::{ExternalId, MemberId, Metadata, PaidKey};
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Member)]
 pub struct MemberOut {
+    /// The id of the member, as it stands in its address.
     id: MemberId,
-    /// The number people use (会員番号).
+    /// 会員番号: the number that people use.
     #[schema(example = "M000007")]
     number: String,
-    /// 会員ステータス.
+    /// 会員ステータス: only an active member may order.
     status: MemberStatus,
     #[serde(flatten)]
     profile: Profile,
-    /// 決済方法: the ticked ones.
+    /// 決済方法: those that are ticked for the member.
     payment_methods: Vec<PaymentMethod>,
+    /// Where the member stands with Paid.
     paid: MemberPaidOut,
-    /// The id in another system.
+    /// 外部ID: the id in another system; `null` where none was given.
     external_id: Option<ExternalId>,
     /// Pairs that mean something to another system.
     metadata: Metadata,
+    /// 登録日時: when the member was created, in UTC.
+    #[schema(example = "2026-11-02T01:23:45Z")]
     created_at: DateTime<Utc>,
+    /// When it was last changed (更新日時), in UTC.
+    #[schema(example = "2026-11-24T02:10:00Z")]
     updated_at: DateTime<Utc>,
 }
 
@@ -37,16 +43,18 @@ pub struct MemberOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = MemberPaid)]
 pub struct MemberPaidOut {
-    /// Paid申請. A cache of what Paid last said, as old as `checked_at`.
+    /// Paid申請: where the application stands. What Paid last said of it, as old as `checked_at`.
     pub application_status: ApplicationStatus,
     /// The status as Paid wrote it, where its meaning is not known here; such a member cannot pay.
     #[schema(example = json!(null))]
     pub reported_status: Option<String>,
-    /// `b2bMemberId` (Paid顧客番号): the key Paid knows the member by.
+    /// Paid顧客番号 (`b2bMemberId`): the key that Paid knows the member by.
     pub customer_number: Option<PaidKey>,
-    /// When Paid was last asked.
+    /// Paid確認日時: when Paid was last asked, in UTC; `null` if never.
+    #[schema(example = "2026-11-24T02:10:00Z")]
     pub checked_at: Option<DateTime<Utc>>,
-    /// When a submission was accepted.
+    /// 申請日時: when Paid accepted a submission, in UTC; `null` if never.
+    #[schema(example = "2026-11-24T01:23:45Z")]
     pub submitted_at: Option<DateTime<Utc>>,
     /// Paid's own id of the member.
     #[schema(example = "1000001")]

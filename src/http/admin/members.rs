@@ -60,21 +60,23 @@ const OWN_FIELDS: [&str; 5] = [
 #[into_params(parameter_in = Query)]
 #[schema(as = MemberFilter)]
 pub struct MemberFilter {
-    /// 会員ステータス.
+    /// 会員ステータス: with this status.
     pub status: Option<MemberStatus>,
-    /// Paid申請.
+    /// Paid申請: with this status of the application.
     pub application_status: Option<ApplicationStatus>,
-    /// With this method ticked (決済方法).
+    /// 決済方法: with this method ticked.
     pub payment_method: Option<PaymentMethod>,
     /// With a submission that is under way, or that ran out of retries and waits for a human.
     pub open_operation: Option<OpenSubmission>,
-    /// In the company's name or its reading, the e-mail address or the number.
+    /// In the company's name or its reading (会社名, 会社名カナ), the e-mail address or the number (会員番号).
     /// Letters of any width and case are the same.
     #[param(value_type = Option<String>, min_length = 2, max_length = 100, example = "みなと")]
     #[schema(value_type = Option<String>, min_length = 2, max_length = 100, example = "みなと")]
     pub q: Option<Search>,
-    /// Those about whom Paid was not asked at or after this moment.
+    /// Those about whom Paid was not asked at or after this moment, in UTC.
     #[serde(deserialize_with = "crate::http::query::moment")]
+    #[param(example = "2026-11-23T15:00:00Z")]
+    #[schema(example = "2026-11-23T15:00:00Z")]
     pub checked_before: Option<DateTime<Utc>>,
     /// Created on this day in Japan or later, or at this time or later.
     #[serde(deserialize_with = "crate::http::query::from")]
@@ -86,7 +88,7 @@ pub struct MemberFilter {
     #[param(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$", example = "2026-11-24")]
     #[schema(value_type = Option<String>, pattern = r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$", example = "2026-11-24")]
     pub created_to: Option<DateTime<Utc>>,
-    /// The id in another system.
+    /// 外部ID: with this id in another system.
     pub external_id: Option<ExternalId>,
     /// Changed on this day in Japan or later, or at this time or later.
     #[serde(deserialize_with = "crate::http::query::from")]
@@ -96,6 +98,9 @@ pub struct MemberFilter {
 }
 
 /// How far a submission is that has not ended.
+///
+/// - `open`: 処理中 (it is driven on)
+/// - `stuck`: 要確認 (it waits for a human; see reconciliation)
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = OpenOperationState)]
@@ -136,10 +141,14 @@ impl From<MemberFilter> for Filter {
 /// A page of members.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 struct MemberList {
+    /// The members of this page, newest first.
     data: Vec<MemberOut>,
+    /// `cursor` of the next page; `null` on the last one.
+    #[schema(example = "AZONXnwfe2qg8y0cW06fAA")]
     next_cursor: Option<String>,
+    /// How many there are in all, on every page (全件数); told with `include_total=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = 120)]
     total: Option<i64>,
 }
 
@@ -147,13 +156,14 @@ struct MemberList {
 #[derive(Clone, Debug, Default, serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OwnIn {
-    /// 会員番号; drawn where absent.
+    /// 会員番号: unique in the store; drawn where absent.
     #[schema(example = "B-0042", max_length = 50)]
     number: Option<String>,
     /// 決済方法; where absent, a new member gets those of the store's pattern.
     payment_methods: Option<Vec<PaymentMethod>>,
+    /// What is set by hand of where the member stands with Paid.
     paid: Option<OwnPaidIn>,
-    /// The id in another system, unique in the store.
+    /// 外部ID: the id in another system, unique in the store.
     #[serde(default, deserialize_with = "attachment::named")]
     #[schema(value_type = Option<ExternalId>)]
     external_id: Option<Option<ExternalId>>,
@@ -185,9 +195,9 @@ impl Rules for OwnIn {
 #[serde(deny_unknown_fields)]
 #[schema(as = MemberPaidIn)]
 struct OwnPaidIn {
-    /// Paid申請, by hand: `none` to `pending` and back, `declined` to either.
+    /// Paid申請: set by hand, `none` to `pending` (申請待ち) and back, `declined` to either.
     application_status: Option<ApplicationStatus>,
-    /// Paid顧客番号 of a member that is linked at Paid already; can be set once.
+    /// Paid顧客番号: of a member that is linked at Paid already; can be set once.
     customer_number: Option<PaidKey>,
 }
 
@@ -226,7 +236,7 @@ pub(super) async fn answer(app: &App, member: Member) -> Result<HttpResponse, Er
     ))
 }
 
-/// List members, newest first
+/// List members, newest first (会員一覧)
 #[utoipa::path(
     get,
     path = "/members",
@@ -261,7 +271,7 @@ async fn list_members(
     }))
 }
 
-/// Create a member
+/// Create a member (会員登録)
 ///
 /// The member is active at once: what an admin enters needs no approval. To apply to Paid, tick `paid`, set
 /// `paid.application_status` to `pending` (申請待ち), then submit.
@@ -321,7 +331,7 @@ fn created(member: Member) -> HttpResponse {
         .versioned(version, out)
 }
 
-/// Read a member
+/// Read a member (会員詳細)
 #[utoipa::path(
     get,
     path = "/members/{id}",
@@ -337,7 +347,7 @@ async fn get_member(
     Ok(HttpResponse::Ok().versioned(view.member.version, MemberOut::from(view)))
 }
 
-/// Change a member
+/// Change a member (会員情報の変更)
 #[utoipa::path(
     patch,
     path = "/members/{id}",
@@ -385,7 +395,7 @@ fn change_to(profile: Profile, own: OwnIn) -> Change {
     }
 }
 
-/// Create or change the member that another system knows by an id
+/// Create or change the member that another system knows by an id (外部ID)
 ///
 /// The profile becomes the one that is sent; what else is absent stays. Asked again, it changes nothing more: no
 /// `Idempotency-Key` is needed.
@@ -426,7 +436,7 @@ async fn put_member(
     answer(&app, member).await
 }
 
-/// Remove a member
+/// Remove a member (会員の削除)
 ///
 /// A member with an order, or ever submitted or linked at Paid, is anonymised: personal data goes, the keys stay.
 #[utoipa::path(

@@ -3,6 +3,7 @@
 mod bulk;
 mod bulk_payments;
 mod clients;
+mod dry_run;
 mod event_stream;
 mod events;
 mod issuers;
@@ -18,6 +19,7 @@ mod order_files;
 mod order_out;
 mod orders;
 mod overlap;
+mod paid_options;
 mod payments;
 mod product_files;
 mod products;
@@ -79,6 +81,7 @@ fn resources(registry: &mut Registry<'_, '_>) {
     events::routes(registry);
     event_stream::routes(registry);
     settings::routes(registry);
+    paid_options::routes(registry);
     issuers::routes(registry);
     // Before the members, whose ids stand where the names of bulk calls stand.
     bulk::routes(registry);

@@ -16,41 +16,51 @@ use crate::domain::{ExternalId, MemberId, Metadata, OperationId, OrderId, PaidKe
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Order)]
 pub struct OrderOut {
+    /// The id of the order, as it stands in its address.
     id: OrderId,
-    /// The number people use; Paid's `code`.
+    /// 受注番号: the number that people use, and Paid's `code`.
     #[schema(example = "00000042", max_length = 15)]
     number: String,
+    /// The member whose order it is.
     member: OrderMemberOut,
+    /// 受注日時: when it was placed, in UTC.
+    #[schema(example = "2026-11-24T01:23:45Z")]
     placed_at: DateTime<Utc>,
+    /// 取消日時: when it was cancelled, in UTC; `null` if it was not.
     cancelled_at: Option<DateTime<Utc>>,
-    /// 対応状況; without effect on the payment.
+    /// 対応状況: the shop's label, without effect on the payment.
     handling_status: HandlingStatus,
-    /// 決済方法.
+    /// 決済方法: how it is paid.
     payment_method: PaymentMethod,
+    /// 受注明細: what was ordered.
     #[schema(value_type = Vec<OrderLine>)]
     lines: Raw<Vec<OrderLine>>,
-    /// 送料, yen without tax.
+    /// 送料: whole yen without tax, taxed at 10 %.
     #[schema(example = 800)]
     shipping_fee: Yen,
-    /// 決済手数料, yen without tax.
+    /// 決済手数料: whole yen without tax, taxed at 10 %.
     #[schema(example = 0)]
     payment_fee: Yen,
-    /// The store's rounding when the order was placed.
+    /// 消費税の端数処理: the store's rounding when the order was placed.
     tax_rounding: TaxRounding,
+    /// 合計: what it comes to.
     #[schema(value_type = Totals)]
     totals: Raw<Totals>,
     /// `null` for an order that is not paid with Paid.
     payment: Option<PaymentOut>,
-    /// The buyer's note.
+    /// 備考: what the buyer wrote.
+    #[schema(example = "納品書を同梱してください。")]
     note: String,
-    /// The shop's note; buyers never see it.
+    /// 社内メモ: the shop's own note; buyers never see it.
+    #[schema(example = "月末にまとめて出荷")]
     internal_note: String,
-    /// Its id in another system.
+    /// 外部ID: the id in another system; `null` where none was given.
     external_id: Option<ExternalId>,
     /// Pairs that mean something to another system.
     #[schema(value_type = Metadata)]
     metadata: Raw<Metadata>,
-    /// When it, its payment or what is open on that last changed.
+    /// When the order, its payment or what is open on that last changed (更新日時), in UTC.
+    #[schema(example = "2026-11-24T02:10:00Z")]
     updated_at: DateTime<Utc>,
     /// What a human should know before he goes on.
     warnings: Vec<Reason>,
@@ -60,9 +70,12 @@ pub struct OrderOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = OrderMember)]
 pub struct OrderMemberOut {
+    /// The id of the member.
     id: MemberId,
+    /// 会員番号: the number that people use.
     #[schema(example = "M000007")]
     number: String,
+    /// 会社名: the name of the company.
     #[schema(example = "株式会社みなと商会")]
     company_name: String,
 }
@@ -71,21 +84,27 @@ pub struct OrderMemberOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Payment)]
 pub struct PaymentOut {
+    /// 決済状況: where the payment stands.
     status: PaymentStatus,
-    /// What Paid holds, yen with tax.
+    /// Paid金額: what Paid holds, whole yen with tax.
     #[schema(example = 4120)]
     amount: Yen,
-    /// Do the order's total and the amount at Paid differ? Only for `unconfirmed` and `confirmed`.
+    /// 金額不一致: do the order's total and the amount at Paid differ? Only for `unconfirmed` and `confirmed`.
     amount_mismatch: bool,
-    /// `b2bCreditId`: the key Paid knows the sale by.
+    /// Paid決済キー (`b2bCreditId`): the key that Paid knows the sale by.
     provider_reference: PaidKey,
-    /// When Paid was last asked.
+    /// Paid確認日時: when Paid was last asked, in UTC; `null` if never.
+    #[schema(example = "2026-11-24T02:10:00Z")]
     checked_at: Option<DateTime<Utc>>,
+    /// 売上確定日時: when it was confirmed, in UTC; `null` if it was not.
     confirmed_at: Option<DateTime<Utc>>,
-    /// The business date of the confirmation, in Japan.
+    /// 売上確定日: the business date of the confirmation, a day in Japan.
     fixed_on: Option<NaiveDate>,
+    /// 決済取消日時: when it was cancelled, in UTC; `null` if it was not.
     cancelled_at: Option<DateTime<Utc>>,
+    /// The last thing that Paid refused; `null` where nothing stands.
     last_error: Option<LastError>,
+    /// What was asked of Paid and is not known yet; `null` where nothing is open.
     open_operation: Option<OpenOperationOut>,
 }
 
@@ -93,10 +112,17 @@ pub struct PaymentOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = OpenOperation)]
 pub struct OpenOperationOut {
+    /// The id of the operation, as the timeline shows it.
     id: OperationId,
+    /// What is asked of Paid.
     action: OperationKind,
+    /// Is it driven on, or does it wait for a human?
     state: OperationState,
+    /// When it was begun, in UTC.
+    #[schema(example = "2026-11-24T01:23:45Z")]
     started_at: DateTime<Utc>,
+    /// When it is tried again, in UTC.
+    #[schema(example = "2026-11-24T01:24:15Z")]
     next_try_at: DateTime<Utc>,
 }
 

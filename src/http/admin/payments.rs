@@ -5,8 +5,9 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use chrono::NaiveDate;
 
+use super::dry_run::DryRunIn;
 use super::order_out::OrderOut;
-use super::orders::{acted, check_reason};
+use super::orders::{OrderOrDryRun, acted, check_reason, would_do};
 use crate::app::App;
 use crate::domain::{OrderId, Yen};
 use crate::error::Error;
@@ -17,6 +18,8 @@ use crate::http::etag::IfMatch;
 use crate::http::once::{Begun, Once};
 use crate::http::operation::operations;
 use crate::http::path::Id;
+use crate::http::query::Params;
+use crate::workflows::order::Action;
 use crate::workflows::payment::{self, Confirm};
 
 /// The routes.
@@ -41,14 +44,15 @@ struct ConfirmIn {
 /// Confirm the payment of an order at Paid (売上確定)
 ///
 /// Where Paid can be asked, amount and state are read and adopted first. Answers 202 with the order unchanged when Paid
-/// has not said yes or no in time; the confirmation then goes on by itself.
+/// has not said yes or no in time; the confirmation then goes on by itself. With `dry_run=true` it only tells what it would do.
 #[utoipa::path(
     post,
     path = "/orders/{id}/payment/confirm",
     tag = "payments",
+    params(DryRunIn),
     request_body = ConfirmIn,
     responses(
-        (status = 200, description = "Confirmed", body = OrderOut),
+        (status = 200, description = "Confirmed; or what it would do", body = OrderOrDryRun),
         (status = 202, description = "Paid has not answered yet", body = OrderOut),
         (status = 409, description = "`payment_not_unconfirmed`, `amount_mismatch`, `payment_operation_in_progress`, \
             `missing_at_paid`, `refused_by_paid`"),
@@ -60,27 +64,33 @@ async fn confirm_payment(
     admin: Admin<PaymentsWrite>,
     id: Id<OrderId>,
     if_match: IfMatch,
+    options: Params<DryRunIn>,
     once: Once<OptionalBody<ConfirmIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
+    if options.0.dry_run {
+        let action = Action::Confirm(once.for_a_dry_run().0.into());
+        return would_do(&app, &admin, id.0, action, &if_match).await;
+    }
     let resume = async |made| payment::resume(&app, admin.store, id.0, made).await;
     let (ticket, body) = match once.begin(resume).await? {
         Begun::Resumed(progress) => return Ok(acted(progress)),
         Begun::Fresh(fresh) => fresh,
     };
-    let OptionalBody(ConfirmIn {
-        expected_amount,
-        accept_mismatch,
-        fixed_on,
-    }) = body;
-    let wish = Confirm {
-        expected_amount,
-        accept_mismatch,
-        fixed_on,
-    };
+    let context = admin.context(&if_match, &ticket);
     Ok(acted(
-        payment::confirm(&app, id.0, wish, &admin.context(&if_match, &ticket)).await?,
+        payment::confirm(&app, id.0, body.0.into(), &context).await?,
     ))
+}
+
+impl From<ConfirmIn> for Confirm {
+    fn from(wish: ConfirmIn) -> Self {
+        Self {
+            expected_amount: wish.expected_amount,
+            accept_mismatch: wish.accept_mismatch,
+            fixed_on: wish.fixed_on,
+        }
+    }
 }
 
 /// Why a payment is cancelled.
@@ -97,9 +107,10 @@ struct CancelPaymentIn {
     post,
     path = "/orders/{id}/payment/cancel",
     tag = "payments",
+    params(DryRunIn),
     request_body = CancelPaymentIn,
     responses(
-        (status = 200, description = "Cancelled", body = OrderOut),
+        (status = 200, description = "Cancelled; or what it would do", body = OrderOrDryRun),
         (status = 202, description = "Paid has not answered yet", body = OrderOut),
         (status = 409, description = "`payment_not_unconfirmed`, `payment_operation_in_progress`, `missing_at_paid`"),
         (status = 502, description = "`provider_auth_failed`, `provider_rejected_request`"),
@@ -109,9 +120,14 @@ async fn cancel_payment(
     admin: Admin<PaymentsWrite>,
     id: Id<OrderId>,
     if_match: IfMatch,
+    options: Params<DryRunIn>,
     once: Once<OptionalBody<CancelPaymentIn>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
+    if options.0.dry_run {
+        let action = Action::CancelPayment(once.for_a_dry_run().0.reason);
+        return would_do(&app, &admin, id.0, action, &if_match).await;
+    }
     let resume = async |made| payment::resume(&app, admin.store, id.0, made).await;
     let (ticket, body) = match once.begin(resume).await? {
         Begun::Resumed(progress) => return Ok(acted(progress)),

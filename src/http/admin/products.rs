@@ -40,26 +40,27 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
 #[serde(deny_unknown_fields)]
 #[schema(as = ProductIn)]
 pub struct ProductIn {
-    /// What an order names it by; unique in the store.
+    /// 商品コード: what an order names it by; unique in the store.
     #[schema(example = "TEA-100", min_length = 1, max_length = 50)]
     code: String,
+    /// 商品名: what it is called on orders.
     #[schema(example = "宇治煎茶 100g", min_length = 1, max_length = 200)]
     name: String,
-    /// Yen without tax.
+    /// 単価: whole yen without tax.
     #[schema(value_type = i64, example = 1200, minimum = 0)]
     unit_price: Yen,
-    /// Percent: 10, 8 or 0.
+    /// 税率: percent of consumption tax, 10, 8 (軽減税率) or 0.
     #[schema(example = 8)]
     tax_rate: i16,
-    /// On sale; `true` where absent.
+    /// 販売中: on sale; `true` where absent.
     #[serde(default = "yes")]
     #[schema(default = true)]
     active: bool,
-    /// May be bought on deferred payment; `true` where absent.
+    /// Paid利用可: may be bought on deferred payment (掛け払い); `true` where absent.
     #[serde(default = "yes")]
     #[schema(default = true)]
     paid_allowed: bool,
-    /// Its id in another system, unique in the store.
+    /// 外部ID: the id in another system, unique in the store.
     #[serde(default)]
     external_id: Option<ExternalId>,
     /// Pairs that mean something to another system.
@@ -75,20 +76,29 @@ fn yes() -> bool {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Product)]
 pub struct ProductOut {
+    /// The id of the product, as it stands in its address.
     id: ProductId,
     #[serde(flatten)]
     product: ProductIn,
+    /// When it was created (作成日時), in UTC.
+    #[schema(example = "2026-11-02T01:23:45Z")]
     created_at: DateTime<Utc>,
+    /// When it was last changed (更新日時), in UTC.
+    #[schema(example = "2026-11-02T01:23:45Z")]
     updated_at: DateTime<Utc>,
 }
 
 /// A page of products.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 struct ProductList {
+    /// The products of this page, newest first.
     data: Vec<ProductOut>,
+    /// `cursor` of the next page; `null` on the last one.
+    #[schema(example = "AZONXnwfe2qg8y0cW06fAA")]
     next_cursor: Option<String>,
+    /// How many there are in all, on every page (全件数); told with `include_total=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = 48)]
     total: Option<i64>,
 }
 
@@ -140,7 +150,7 @@ impl From<Product> for ProductOut {
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ProductFilter {
-    /// Its id in another system.
+    /// 外部ID: with this id in another system.
     external_id: Option<ExternalId>,
     /// Changed on this day in Japan or later, or at this time or later.
     #[serde(deserialize_with = "crate::http::query::from")]
@@ -158,7 +168,7 @@ impl From<ProductFilter> for Filter {
     }
 }
 
-/// List products, newest first
+/// List products, newest first (商品一覧)
 #[utoipa::path(
     get,
     path = "/products",
@@ -193,7 +203,7 @@ async fn list_products(
     }))
 }
 
-/// Create a product
+/// Create a product (商品登録)
 #[utoipa::path(
     post,
     path = "/products",
@@ -226,7 +236,7 @@ fn created(product: Product) -> HttpResponse {
         .versioned(product.version, ProductOut::from(product))
 }
 
-/// Read a product
+/// Read a product (商品詳細)
 #[utoipa::path(get, path = "/products/{id}", tag = "products", responses((status = 200, description = "The product", body = ProductOut)))]
 async fn get_product(
     admin: Admin<OrdersRead>,
@@ -239,7 +249,7 @@ async fn get_product(
     Ok(HttpResponse::Ok().versioned(product.version, ProductOut::from(product)))
 }
 
-/// Change a product
+/// Change a product (商品の変更)
 ///
 /// Orders that were placed keep what they were placed with.
 #[utoipa::path(
@@ -267,7 +277,7 @@ async fn update_product(
     Ok(HttpResponse::Ok().versioned(product.version, ProductOut::from(product)))
 }
 
-/// Create or change the product that another system knows by an id
+/// Create or change the product that another system knows by an id (外部ID)
 ///
 /// What is absent stays; a new product gets the defaults. Asked again, it changes nothing more: no `Idempotency-Key` is needed.
 #[utoipa::path(
@@ -318,7 +328,7 @@ pub(super) fn is_the_same(named: Option<&ExternalId>, of: &ExternalId) -> Result
     Err(Error::invalid("/external_id", "invalid_value", message))
 }
 
-/// Remove a product
+/// Remove a product (商品の削除)
 ///
 /// Orders that were placed keep their own copy of it.
 #[utoipa::path(delete, path = "/products/{id}", tag = "products", responses((status = 204, description = "Removed")))]

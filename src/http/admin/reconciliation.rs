@@ -39,6 +39,7 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = ReconciliationCause)]
 struct CauseOut {
+    /// What is the matter.
     code: Cause,
 }
 
@@ -46,7 +47,9 @@ struct CauseOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = SeenAtPaid)]
 struct SeenOut {
+    /// The state of the sale, in the words of Paid.
     status: SaleStatus,
+    /// Paid金額: whole yen with tax.
     #[schema(example = 3240)]
     amount: Yen,
 }
@@ -55,12 +58,17 @@ struct SeenOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = ReconciliationSubject)]
 struct SubjectOut {
+    /// Is it an order or a member?
     r#type: SubjectType,
-    /// What `resolve` takes.
+    /// The id of the order or the member: what `resolve` takes in its address.
+    #[schema(example = "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00")]
     id: Uuid,
 }
 
 /// The kind of a row.
+///
+/// - `order`: 受注 (an order, for its payment)
+/// - `member`: 会員 (a member, for its Paid application)
 #[derive(Clone, Copy, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = ReconciliationSubjectType)]
@@ -75,11 +83,15 @@ enum SubjectType {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = ReconciliationMember)]
 struct MemberRowOut {
+    /// The id of the member.
     id: MemberId,
+    /// 会員番号: the number that people use.
     #[schema(example = "M000007")]
     number: String,
+    /// 会社名: the name of the company.
     #[schema(example = "株式会社みなと商会")]
     company_name: String,
+    /// Where the member stands with Paid.
     paid: MemberPaidOut,
 }
 
@@ -87,13 +99,17 @@ struct MemberRowOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = ReconciliationItem)]
 struct ReconciliationOut {
+    /// What the row is about.
     subject: SubjectOut,
     /// The order; `null` in a member's row.
     order: Option<OrderOut>,
     /// The member; `null` in an order's row.
     member: Option<MemberRowOut>,
+    /// Everything that is the matter with it (要確認の理由).
     causes: Vec<CauseOut>,
+    /// What may be done about it (対応方法): the `action` that `resolve` takes.
     allowed_actions: Vec<Resolution>,
+    /// What Paid last showed of the sale; `null` where it showed nothing.
     seen: Option<SeenOut>,
     /// Codes and item statuses that Paid answered and that have no meaning here.
     #[schema(example = json!([]))]
@@ -103,14 +119,18 @@ struct ReconciliationOut {
 /// A page of what needs a human.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 struct ReconciliationList {
+    /// What needs a human (要確認リスト), newest first.
     data: Vec<ReconciliationOut>,
+    /// `cursor` of the next page; `null` on the last one.
+    #[schema(example = "AZONXnwfe2qg8y0cW06fAA")]
     next_cursor: Option<String>,
+    /// How many there are in all, on every page (全件数); told with `include_total=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = 3)]
     total: Option<i64>,
 }
 
-/// List what needs a human
+/// List what needs a human (要確認リスト)
 ///
 /// Orders and members in one list, newest first. Members are listed, and counted in `total`, only for a token that also
 /// has `members:read`.
@@ -238,8 +258,9 @@ fn causes(causes: Vec<Cause>) -> Vec<CauseOut> {
 #[serde(deny_unknown_fields)]
 #[schema(as = ResolveIn)]
 struct ResolveIn {
+    /// 対応方法: one of `allowed_actions`.
     action: Resolution,
-    /// Why; kept in the event log.
+    /// 対応理由: why; kept in the event log.
     #[schema(max_length = 2000, min_length = 1, example = "返品分を確認済み")]
     reason: String,
     /// With `accept` on an order: take over what Paid last showed instead of keeping ours.
@@ -290,7 +311,7 @@ enum ResolvedOut {
     Member(MemberOut),
 }
 
-/// Resolve what needs a human
+/// Resolve what needs a human (要確認の解決)
 ///
 /// `id` is that of the row's `subject`. An order needs `payments:write` and takes `push`, `accept`, `retry` and
 /// `abandon`; a member needs `members:write` and takes `retry` and `close` for a stuck submission, and `accept` for

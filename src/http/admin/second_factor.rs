@@ -35,6 +35,7 @@ struct SetupOut {
 #[derive(serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct TotpCodeIn {
+    /// 認証コード: the six digits that the app shows.
     #[schema(value_type = String, example = "287082")]
     code: SecretString,
 }
@@ -47,7 +48,7 @@ struct RecoveryCodesOut {
     recovery_codes: Vec<String>,
 }
 
-/// Begin to set up a second factor
+/// Begin to set up a second factor (二段階認証の設定)
 ///
 /// Nothing is asked for until a code of the app is shown to `…/totp/confirm`. Begun anew, what was begun before is forgotten.
 #[utoipa::path(
@@ -74,7 +75,7 @@ async fn start_totp(
     }))
 }
 
-/// Put a second factor in force
+/// Put a second factor in force (二段階認証の有効化)
 ///
 /// From the next log-in on a code is asked for beside the password. One that is shown here may be shown at a log-in as well.
 #[utoipa::path(
@@ -100,7 +101,7 @@ async fn confirm_totp(
     Ok(HttpResponse::Ok().json(RecoveryCodesOut { recovery_codes }))
 }
 
-/// Remove one's second factor
+/// Remove one's second factor (二段階認証の解除)
 #[utoipa::path(
     delete,
     path = "/me/totp",

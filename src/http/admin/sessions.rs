@@ -34,15 +34,17 @@ struct AdminLoginIn {
     /// The store's short name (slug).
     #[schema(example = "minato")]
     store: String,
+    /// メールアドレス: of the member of the staff.
     #[schema(example = "owner@minato.example")]
     email: String,
+    /// パスワード: of the member of the staff.
     #[schema(example = "correct horse battery")]
     password: String,
-    /// The code that the app shows, of whoever has a second factor.
+    /// 認証コード: the six digits that the app shows, of whoever has a second factor.
     #[serde(default)]
     #[schema(value_type = Option<String>, example = json!(null))]
     totp: Option<SecretString>,
-    /// In its place, a recovery code: of whoever has lost the app.
+    /// リカバリーコード: in the place of `totp`, of whoever has lost the app.
     #[serde(default)]
     #[schema(value_type = Option<String>, example = json!(null))]
     recovery_code: Option<SecretString>,
@@ -52,17 +54,17 @@ struct AdminLoginIn {
 #[derive(serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct StepUpIn {
-    /// The password.
+    /// パスワード: the password of whoever is logged in.
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "correct horse battery")]
     password: Option<SecretString>,
-    /// The code that the app shows.
+    /// 認証コード: the six digits that the app shows, of whoever has a second factor.
     #[serde(default)]
     #[schema(value_type = Option<String>, example = json!(null))]
     totp: Option<SecretString>,
 }
 
-/// Log in as a member of the staff
+/// Log in as a member of the staff (スタッフログイン)
 ///
 /// A wrong store, a wrong address and a wrong password get the same answer after the same time. Whoever has a second factor is
 /// asked for it once the password is right.
@@ -106,7 +108,7 @@ async fn create_session(
     Ok(HttpResponse::Created().json(opened))
 }
 
-/// Show again who one is
+/// Show again who one is (再認証)
 ///
 /// What bears on settings, staff or clients, `abandon` and a second factor asks for it when the log-in is more than ten minutes
 /// ago (403 `step_up_required`).
@@ -137,7 +139,7 @@ async fn step_up(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Log out
+/// Log out (ログアウト)
 #[utoipa::path(
     delete,
     path = "/sessions/current",

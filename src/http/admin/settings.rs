@@ -39,10 +39,12 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = PaidSettings)]
 struct PaidSettingsOut {
-    /// The store's id at Paid.
+    /// The store's id at Paid (加盟企業).
     #[schema(example = "10042")]
     merchant_id: Option<String>,
+    /// API認証コード: whether one is stored; it is never shown.
     api_auth_code: AuthCodeOut,
+    /// 環境: which Paid the store talks to.
     environment: Environment,
     /// Is Paid offered? Switched off, no new orders and applications; what is open still ends.
     #[schema(example = true)]
@@ -53,9 +55,12 @@ struct PaidSettingsOut {
     /// サイドメニューに表示する: the storefront shows a banner to buyers who are Paid members already.
     #[schema(example = true)]
     show_member_banner: bool,
-    /// The pattern that follows from these settings and the store's approval; `null` while Paid is disabled.
+    /// パターン: what follows from these settings and the store's approval (会員承認); `null` while Paid is disabled.
     pattern: Option<Pattern>,
+    /// 接続状態: what the last call to Paid said about the credentials.
     health: HealthOut,
+    /// When it was last changed (更新日時), in UTC.
+    #[schema(example = "2026-11-24T01:23:45Z")]
     updated_at: DateTime<Utc>,
 }
 
@@ -75,8 +80,10 @@ struct AuthCodeOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = PaidHealth)]
 struct HealthOut {
+    /// 接続状態: what was said about the credentials.
     status: Health,
-    /// Since when it says so.
+    /// Since when it says so, in UTC; `null` before the first call.
+    #[schema(example = "2026-11-24T01:23:45Z")]
     checked_at: Option<DateTime<Utc>>,
 }
 
@@ -85,14 +92,19 @@ struct HealthOut {
 #[serde(deny_unknown_fields)]
 #[schema(as = PaidSettingsIn)]
 struct PaidSettingsIn {
+    /// The store's id at Paid (加盟企業).
     #[schema(example = "10042", max_length = 50)]
     #[serde(default)]
     merchant_id: Option<String>,
+    /// 環境: which Paid the store talks to.
     environment: Environment,
+    /// Is Paid offered? Switched off, no new orders and applications; what is open still ends.
     #[schema(example = true)]
     enabled: bool,
+    /// 新規会員の決済を有効にする: Paid is ticked on every new member.
     #[schema(example = false)]
     enable_for_new_members: bool,
+    /// サイドメニューに表示する: the storefront shows a banner to buyers who are Paid members already.
     #[schema(example = true)]
     show_member_banner: bool,
 }
@@ -101,7 +113,7 @@ struct PaidSettingsIn {
 #[derive(serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AuthCodeIn {
-    /// A new auth code. Absent: the stored one stays.
+    /// API認証コード: a new one, from Paid. Absent: the stored one stays.
     #[serde(default)]
     #[schema(value_type = Option<String>, write_only, min_length = 8, max_length = 200, example = "0a1B2c3D4e5F6g7H")]
     api_auth_code: Option<SecretString>,
@@ -226,6 +238,8 @@ struct TestOut {
     /// Paid's codes; `C02` is the good answer to a question about a member who cannot exist.
     #[schema(example = json!(["C02"]))]
     codes: Vec<String>,
+    /// When Paid was asked, in UTC.
+    #[schema(example = "2026-11-24T01:23:45Z")]
     checked_at: DateTime<Utc>,
 }
 
@@ -262,7 +276,7 @@ async fn test_paid_settings(
 #[serde(deny_unknown_fields)]
 #[schema(as = StoreSettings)]
 struct StoreSettings {
-    /// The name people see.
+    /// 店舗名: the store's name as people see it.
     #[schema(example = "みなと商店")]
     name: String,
     /// 会員承認: does a new member become active by itself?

@@ -32,16 +32,22 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Summary)]
 struct SummaryOut {
+    /// 受注: what was placed.
     orders: PlacedOut,
-    /// Every payment status, with the amounts at Paid.
+    /// 決済状況: every payment status, with the amounts at Paid.
     payments: Vec<PaymentSumOut>,
+    /// 未確定: payments that nobody has confirmed yet.
     unconfirmed: UnconfirmedOut,
+    /// 金額不一致: orders whose total and amount at Paid differ.
     mismatches: MismatchesOut,
+    /// 要確認: what needs a human.
     reconciliation: ReconciliationSumOut,
+    /// 会員: how many there are, and where they stand with Paid.
     members: MemberCountsOut,
-    /// Bulk jobs that have not ended.
+    /// 一括処理: jobs that have not ended.
     #[schema(example = 1)]
     open_jobs: i64,
+    /// 接続状態: the connection to Paid.
     paid: PaidStandingOut,
 }
 
@@ -49,7 +55,9 @@ struct SummaryOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = SummaryOrders)]
 struct PlacedOut {
+    /// 本日: placed today, a day in Japan.
     today: PeriodOut,
+    /// 今月: placed since the first day of this month, in Japan.
     this_month: PeriodOut,
 }
 
@@ -57,11 +65,13 @@ struct PlacedOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = SummaryPeriod)]
 struct PeriodOut {
-    /// Its first day.
+    /// Its first day, in Japan.
+    #[schema(example = "2026-11-24")]
     from: NaiveDate,
+    /// 受注件数: how many orders were placed.
     #[schema(example = 12)]
     count: i64,
-    /// Their totals, tax included.
+    /// 受注金額: their totals, yen with tax.
     #[schema(example = 123_200)]
     total: YenSum,
 }
@@ -70,9 +80,12 @@ struct PeriodOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = SummaryPayments)]
 struct PaymentSumOut {
+    /// 決済状況: the payment status.
     status: PaymentStatus,
+    /// 件数: how many payments stand so.
     #[schema(example = 7)]
     count: i64,
+    /// 金額: what Paid holds of them, yen with tax.
     #[schema(example = 86_900)]
     amount: YenSum,
 }
@@ -81,10 +94,13 @@ struct PaymentSumOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = SummaryUnconfirmed)]
 struct UnconfirmedOut {
+    /// 件数: how many there are.
     #[schema(example = 7)]
     count: i64,
+    /// 金額: what Paid holds of them, yen with tax.
     #[schema(example = 86_900)]
     amount: YenSum,
+    /// The one that waits longest; `null` where there is none.
     oldest: Option<OldestOut>,
 }
 
@@ -92,9 +108,13 @@ struct UnconfirmedOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = SummaryOldest)]
 struct OldestOut {
+    /// The id of its order.
     order_id: OrderId,
+    /// 受注番号: the number of its order.
     #[schema(example = "00000042")]
     number: String,
+    /// Since when there is this payment, in UTC.
+    #[schema(example = "2026-11-24T01:23:45Z")]
     since: DateTime<Utc>,
 }
 
@@ -102,9 +122,10 @@ struct OldestOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = SummaryMismatches)]
 struct MismatchesOut {
+    /// 件数: how many orders.
     #[schema(example = 2)]
     count: i64,
-    /// By how much the amounts differ all in all, whichever is the larger.
+    /// 差額: by how much the amounts differ all in all, whichever is the larger, in yen.
     #[schema(example = 2_592)]
     difference: YenSum,
 }
@@ -124,7 +145,9 @@ struct ReconciliationSumOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = SummaryCause)]
 struct CauseCountOut {
+    /// What is the matter.
     code: Cause,
+    /// 件数: how many orders and members.
     #[schema(example = 2)]
     count: i64,
 }
@@ -133,12 +156,13 @@ struct CauseCountOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = SummaryMembers)]
 struct MemberCountsOut {
+    /// 会員数: how many members there are.
     #[schema(example = 120)]
     count: i64,
-    /// Awaiting the shop's approval (会員承認).
+    /// 承認待ち: how many await the shop's approval (会員承認).
     #[schema(example = 4)]
     pending_approval: i64,
-    /// Every status of the Paid application.
+    /// Paid申請: every status of the application.
     applications: Vec<ApplicationCountOut>,
 }
 
@@ -146,7 +170,9 @@ struct MemberCountsOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = SummaryApplications)]
 struct ApplicationCountOut {
+    /// Paid申請: the status of the application.
     status: ApplicationStatus,
+    /// 件数: how many members stand so.
     #[schema(example = 9)]
     count: i64,
 }
@@ -160,13 +186,15 @@ struct PaidStandingOut {
     enabled: bool,
     /// What the last call said about the credentials.
     health: Health,
+    /// When that was, in UTC; `null` before the first call.
+    #[schema(example = "2026-11-24T01:23:45Z")]
     checked_at: Option<DateTime<Utc>>,
-    /// How long ago that was.
+    /// How long ago that was, in seconds.
     #[schema(example = 84)]
     age_seconds: Option<i64>,
 }
 
-/// Read counts and sums for the first screen
+/// Read counts and sums for the first screen (ダッシュボード)
 ///
 /// Sums are whole yen without an upper bound.
 #[utoipa::path(

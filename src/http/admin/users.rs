@@ -45,13 +45,15 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
 #[derive(serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct UserIn {
+    /// メールアドレス: what they log in with; unique in the store.
     #[schema(example = "hanako@minato.example", max_length = 254)]
     email: String,
+    /// 氏名: as their colleagues see it.
     #[schema(example = "山田 花子", min_length = 1, max_length = 100)]
     name: String,
-    /// What they may do: none of it beyond what you may.
+    /// ロール: what they may do, none of it beyond what you may.
     role: Role,
-    /// Their first password. Without one they are invited: the answer has a link for them to set it.
+    /// 初期パスワード: their first password. Without one they are invited: the answer has a link for them to set it.
     #[serde(default)]
     #[schema(value_type = Option<String>, min_length = 8, max_length = 200, example = json!(null))]
     password: Option<SecretString>,
@@ -62,8 +64,10 @@ struct UserIn {
 #[serde(deny_unknown_fields)]
 #[schema(as = UserChangeIn)]
 struct ChangeIn {
+    /// 氏名: as their colleagues see it.
     #[schema(example = "山田 花子", min_length = 1, max_length = 100)]
     name: String,
+    /// ロール: what they may do, none of it beyond what you may.
     role: Role,
     /// `disabled` shuts them out at once, `active` lets them in again.
     status: UserStatus,
@@ -73,16 +77,25 @@ struct ChangeIn {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = User)]
 pub struct UserOut {
+    /// The id of the user, as it stands in its address.
     id: UserId,
+    /// メールアドレス: what they log in with; unique in the store.
     #[schema(example = "hanako@minato.example")]
     email: String,
+    /// 氏名: as their colleagues see it.
     #[schema(example = "山田 花子")]
     name: String,
+    /// ロール: what they may do.
     role: Role,
+    /// 状態: may they log in?
     status: UserStatus,
-    /// Does a log-in ask for a second factor?
+    /// 二段階認証: does a log-in ask for a second factor?
     second_factor: bool,
+    /// When it was created (作成日時), in UTC.
+    #[schema(example = "2026-11-02T01:23:45Z")]
     created_at: DateTime<Utc>,
+    /// When it was last changed (更新日時), in UTC.
+    #[schema(example = "2026-11-02T01:23:45Z")]
     updated_at: DateTime<Utc>,
 }
 
@@ -95,6 +108,8 @@ struct LinkOut {
         example = "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.01938d5e-7c20-7c11-9d3e-5a6b7c8d9e0f.Zk3…"
     )]
     token: String,
+    /// Until when it is good (有効期限), in UTC.
+    #[schema(example = "2026-12-01T01:23:45Z")]
     expires_at: DateTime<Utc>,
 }
 
@@ -104,6 +119,7 @@ struct LinkOut {
 struct UserWithLinkOut {
     #[serde(flatten)]
     user: UserOut,
+    /// 招待: the link for whoever was added without a password.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     invitation: Option<LinkOut>,
@@ -112,10 +128,14 @@ struct UserWithLinkOut {
 /// A page of the staff.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 struct UserList {
+    /// The staff of this page, newest first.
     data: Vec<UserOut>,
+    /// `cursor` of the next page; `null` on the last one.
+    #[schema(example = "AZONXnwfe2qg8y0cW06fAA")]
     next_cursor: Option<String>,
+    /// How many there are in all, on every page (全件数); told with `include_total=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = 8)]
     total: Option<i64>,
 }
 
@@ -141,7 +161,7 @@ fn with_link(user: AdminUser, link: Option<Link>) -> UserWithLinkOut {
     }
 }
 
-/// List the staff, newest first
+/// List the staff, newest first (スタッフ一覧)
 #[utoipa::path(
     get,
     path = "/users",
@@ -166,7 +186,7 @@ async fn list_users(
     }))
 }
 
-/// Add somebody to the staff
+/// Add somebody to the staff (スタッフの登録)
 ///
 /// With a password they may log in at once; without one they are invited.
 #[utoipa::path(
@@ -208,7 +228,7 @@ async fn create_user(
         .versioned(user.version, with_link(user, link)))
 }
 
-/// Read one of the staff
+/// Read one of the staff (スタッフ詳細)
 #[utoipa::path(get, path = "/users/{id}", tag = "users", responses((status = 200, description = "One of the staff", body = UserOut)))]
 async fn get_user(
     admin: Admin<UsersWrite>,
@@ -221,7 +241,7 @@ async fn get_user(
     Ok(HttpResponse::Ok().versioned(user.version, UserOut::from(user)))
 }
 
-/// Change one of the staff
+/// Change one of the staff (スタッフの変更)
 ///
 /// Another role holds from the next request on. With another role or status, links that were made before are useless.
 #[utoipa::path(
@@ -257,7 +277,7 @@ async fn update_user(
     Ok(HttpResponse::Ok().versioned(user.version, UserOut::from(user)))
 }
 
-/// Remove one of the staff
+/// Remove one of the staff (スタッフの削除)
 ///
 /// They are out at once. What they did stays in the log.
 #[utoipa::path(
@@ -278,7 +298,7 @@ async fn delete_user(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Make a link with which one of the staff sets a password
+/// Make a link with which one of the staff sets a password (招待リンク)
 ///
 /// As after having forgotten it, or when somebody else knows it: links before, the password and all sessions of the user are
 /// good no more. Whoever is disabled stays so.
@@ -306,7 +326,7 @@ async fn invite_user(
     Ok(HttpResponse::Ok().versioned(user.version, with_link(user, Some(link))))
 }
 
-/// End all sessions of one of the staff
+/// End all sessions of one of the staff (強制ログアウト)
 #[utoipa::path(
     post,
     path = "/users/{id}/end-sessions",
@@ -328,7 +348,7 @@ async fn end_user_sessions(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Take the second factor of one of the staff away
+/// Take the second factor of one of the staff away (二段階認証の解除)
 ///
 /// As for somebody who has lost the app and the recovery codes. The password is asked for as before.
 #[utoipa::path(
@@ -356,13 +376,17 @@ async fn remove_user_totp(
 #[derive(serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AcceptIn {
-    /// From the link.
+    /// From the link (招待リンク).
+    #[schema(
+        example = "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.01938d5e-7c20-7c11-9d3e-5a6b7c8d9e0f.Zk3…"
+    )]
     token: String,
+    /// パスワード: the new one, 8 to 200 characters.
     #[schema(value_type = String, example = "correct horse battery")]
     password: SecretString,
 }
 
-/// Set a password with a link
+/// Set a password with a link (招待の承諾)
 ///
 /// Uses the link up, ends every session of the user, and lets them log in.
 #[utoipa::path(

@@ -41,27 +41,36 @@ struct DeliveryOut {
     id: EventId,
     /// Also sent as `webhook-id`.
     event_id: EventId,
+    /// The type of event.
     #[serde(rename = "type")]
     #[schema(example = "order.placed")]
     kind: String,
+    /// 送信状態: how far the delivery is.
     state: DeliveryState,
-    /// How often it was tried.
+    /// 送信回数: how often it was tried.
     #[schema(example = 1)]
     attempt: i32,
-    /// When it is tried next; `null` where it is over, or waits for an earlier one about the same thing.
+    /// When it is tried next, in UTC; `null` where it is over, or waits for an earlier one about the same thing.
     next_try_at: Option<DateTime<Utc>>,
-    /// When it was last tried. What follows is of that try.
+    /// When it was last tried, in UTC. What follows is of that try.
+    #[schema(example = "2026-11-24T01:23:45Z")]
     attempted_at: Option<DateTime<Utc>>,
+    /// 送信先: where it was sent.
     #[schema(example = "https://erp.example/kakeuri")]
     url: Option<String>,
+    /// The HTTP status of the answer; `null` where none came.
     #[schema(example = 204)]
     status_code: Option<i16>,
+    /// How long that took, in milliseconds.
     #[schema(example = 84)]
     duration_ms: Option<i32>,
+    /// Why it failed; `null` where it did not.
     failure: Option<DeliveryFailure>,
     /// The beginning of the answer; `null` for those who may not read what is sent.
     #[schema(max_length = 1000, example = "")]
     response_excerpt: Option<String>,
+    /// When the delivery was made, in UTC.
+    #[schema(example = "2026-11-24T01:23:45Z")]
     created_at: DateTime<Utc>,
 }
 
@@ -90,10 +99,14 @@ impl DeliveryOut {
 /// A page of deliveries.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 struct WebhookDeliveryList {
+    /// The deliveries of this page, those of the newest events first.
     data: Vec<DeliveryOut>,
+    /// `cursor` of the next page; `null` on the last one.
+    #[schema(example = "AZONXnwfe2qg8y0cW06fAA")]
     next_cursor: Option<String>,
+    /// How many there are in all, on every page (全件数); told with `include_total=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = 42)]
     total: Option<i64>,
 }
 
@@ -112,7 +125,7 @@ struct DeliveryFilter {
 #[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ResendIn {
-    /// Those are tried again that were made at this time or later.
+    /// Those are tried again that were made at this time or later, in UTC.
     #[schema(example = "2026-11-24T00:00:00Z")]
     since: DateTime<Utc>,
 }
@@ -120,11 +133,12 @@ struct ResendIn {
 /// How many are tried again.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 struct Resent {
+    /// 件数: how many are tried again.
     #[schema(example = 12)]
     resent: usize,
 }
 
-/// List the deliveries to a webhook, those of the newest events first
+/// List the deliveries to a webhook, those of the newest events first (送信履歴)
 ///
 /// They are kept for 30 days.
 #[utoipa::path(
@@ -161,7 +175,7 @@ async fn list_webhook_deliveries(
     }))
 }
 
-/// Deliver an event once more
+/// Deliver an event once more (再送)
 ///
 /// From the first of ten tries on, whether it was delivered or failed; one that is on its way is left as it is.
 #[utoipa::path(
@@ -194,7 +208,7 @@ async fn resend_webhook_delivery(
     Ok(HttpResponse::Accepted().json(DeliveryOut::new(delivery, &webhook, &admin)))
 }
 
-/// Deliver once more whatever failed
+/// Deliver once more whatever failed (失敗分の一括再送)
 ///
 /// At most 10,000 at a time, the oldest first.
 #[utoipa::path(
@@ -225,7 +239,7 @@ async fn resend_failed_webhook_deliveries(
     Ok(HttpResponse::Accepted().json(Resent { resent }))
 }
 
-/// Try a webhook out
+/// Try a webhook out (Webhookのテスト送信)
 ///
 /// Sends an event of the type `webhook.test`, which stands in no log, and waits for the answer, 15 seconds at most. It is
 /// tried once.

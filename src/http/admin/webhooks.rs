@@ -66,6 +66,7 @@ fn active() -> WebhookStatus {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Webhook)]
 pub struct WebhookOut {
+    /// The id of the webhook, as it stands in its address.
     id: WebhookId,
     #[serde(flatten)]
     webhook: WebhookIn,
@@ -73,12 +74,18 @@ pub struct WebhookOut {
     disabled_reason: Option<DisabledReason>,
     /// The client whose own it is, and with which it goes; `null`: the shop's.
     client: Option<ClientId>,
-    /// The first failure after the last success. A week of failures disables it.
+    /// The first failure after the last success, in UTC; `null` where none is. A week of failures disables it.
     failing_since: Option<DateTime<Utc>>,
+    /// When something last arrived there, in UTC; `null` if never.
+    #[schema(example = "2026-11-24T01:23:45Z")]
     last_delivered_at: Option<DateTime<Utc>>,
-    /// Until when the secret before signs too.
+    /// Until when the secret before signs too, in UTC; `null` where none does.
     former_secret_until: Option<DateTime<Utc>>,
+    /// When it was created (作成日時), in UTC.
+    #[schema(example = "2026-11-02T01:23:45Z")]
     created_at: DateTime<Utc>,
+    /// When it was last changed (更新日時), in UTC.
+    #[schema(example = "2026-11-02T01:23:45Z")]
     updated_at: DateTime<Utc>,
 }
 
@@ -96,10 +103,14 @@ struct WebhookWithSecretOut {
 /// A page of webhooks.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 struct WebhookList {
+    /// The webhooks of this page, newest first.
     data: Vec<WebhookOut>,
+    /// `cursor` of the next page; `null` on the last one.
+    #[schema(example = "AZONXnwfe2qg8y0cW06fAA")]
     next_cursor: Option<String>,
+    /// How many there are in all, on every page (全件数); told with `include_total=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = 2)]
     total: Option<i64>,
 }
 
@@ -107,7 +118,8 @@ struct WebhookList {
 #[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 struct RotateWebhookSecretIn {
-    /// How long it signs beside its successor: a day where nothing is said, so that the receiver can change over.
+    /// Minutes for which the secret before signs too: a day where nothing is said, so that the receiver can change
+    /// over.
     #[schema(minimum = 0, maximum = 10080, default = 1440, example = 1440)]
     overlap_minutes: i64,
 }
@@ -183,7 +195,7 @@ pub(super) async fn find(
         .or_not_found()
 }
 
-/// List webhooks, newest first
+/// List webhooks, newest first (Webhook一覧)
 ///
 /// A client sees its own.
 #[utoipa::path(
@@ -211,7 +223,7 @@ async fn list_webhooks(
     }))
 }
 
-/// Create a webhook
+/// Create a webhook (Webhookの登録)
 ///
 /// From now on it is sent what happens, each event at least once and those about one member, order or other thing in their
 /// order, as `{type, timestamp, data}` where `data` is the event as `GET /v1/admin/events` shows it, with the member, order,
@@ -251,7 +263,7 @@ async fn create_webhook(
         .versioned(webhook.version, with_secret(&webhook, &secret)))
 }
 
-/// Read a webhook
+/// Read a webhook (Webhook詳細)
 #[utoipa::path(get, path = "/webhooks/{id}", tag = "webhooks", responses((status = 200, description = "The webhook", body = WebhookOut)))]
 async fn get_webhook(
     admin: Admin<WebhooksWrite>,
@@ -262,7 +274,7 @@ async fn get_webhook(
     Ok(HttpResponse::Ok().versioned(webhook.version, WebhookOut::from(&webhook)))
 }
 
-/// Change a webhook
+/// Change a webhook (Webhookの変更)
 #[utoipa::path(
     patch,
     path = "/webhooks/{id}",
@@ -288,7 +300,7 @@ async fn update_webhook(
     Ok(HttpResponse::Ok().versioned(webhook.version, WebhookOut::from(&webhook)))
 }
 
-/// Remove a webhook
+/// Remove a webhook (Webhookの削除)
 ///
 /// Nothing more is sent there.
 #[utoipa::path(delete, path = "/webhooks/{id}", tag = "webhooks", responses((status = 204, description = "Removed")))]
@@ -304,7 +316,7 @@ async fn delete_webhook(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Give a webhook another secret
+/// Give a webhook another secret (シークレットの再発行)
 ///
 /// For the overlap what is sent carries a signature with each of the two.
 #[utoipa::path(

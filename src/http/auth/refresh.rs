@@ -16,11 +16,14 @@ use crate::workflows::session::{self, SessionOut};
 #[derive(serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RefreshIn {
-    /// The refresh token of the last answer.
+    /// The refresh token of the last answer; good once.
+    #[schema(
+        example = "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.01938d5e-7c20-7c11-9d3e-5a6b7c8d9e0f.Zk3…"
+    )]
     pub refresh_token: String,
 }
 
-/// Refresh a session
+/// Refresh a session (セッションの更新)
 ///
 /// A refresh token is good once. Whoever missed the answer may ask again within ten seconds, from the same network, and gets
 /// the same next token. Used again otherwise it ends the session. A session ends after 30 days without a refresh, and after

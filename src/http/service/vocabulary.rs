@@ -5,7 +5,7 @@ use actix_web::dev::HttpServiceFactory;
 use utoipa_actix_web::OpenApiFactory;
 
 use crate::csv::{CsvEncoding, CsvLanguage};
-use crate::domain::application::{ApplicationStatus, BuyerState, Pattern};
+use crate::domain::application::{ApplicationStatus, BuyerState, Pattern, ToPaid, WayIn};
 use crate::domain::events::EventType;
 use crate::domain::issuer::{IssuerSubjects, MatchTo};
 use crate::domain::job::{ItemOutcome, JobKind, JobState};
@@ -96,7 +96,9 @@ pub fn enumerations() -> Vec<Enumeration> {
         Role,
         Scope,
         TaxRounding,
+        ToPaid,
         UserStatus,
+        WayIn,
         WebhookStatus,
         IssuerSubjects,
         MatchTo,

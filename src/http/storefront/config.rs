@@ -21,8 +21,10 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = StorefrontConfig)]
 struct ConfigOut {
+    /// 店舗名: the store's name as buyers see it.
     #[schema(example = "みなと商店")]
     store_name: String,
+    /// Paid（掛け払い）: what the store offers of it.
     paid: PaidConfigOut,
     /// 決済方法 that the store offers; which of them a member may use is told after the login.
     payment_methods: Vec<PaymentMethod>,
@@ -43,7 +45,7 @@ struct PaidConfigOut {
     application_at_registration: bool,
 }
 
-/// Read what the store offers
+/// Read what the store offers (店舗情報)
 #[utoipa::path(
     get,
     path = "/config",

@@ -25,12 +25,12 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
 #[derive(serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct EmailTokenIn {
-    /// From the link that the store sent.
-    #[schema(value_type = String)]
+    /// From the link that the store sent (確認メール).
+    #[schema(value_type = String, example = "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.Zk3…")]
     token: SecretString,
 }
 
-/// Show that an address is one's own
+/// Show that an address is one's own (メールアドレスの確認)
 ///
 /// An application to Paid that waited for that goes there then.
 #[utoipa::path(

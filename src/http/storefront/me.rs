@@ -31,17 +31,22 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Me)]
 pub struct MeOut {
+    /// The id of the member.
     id: MemberId,
-    /// 会員番号.
+    /// 会員番号: the number that the shop uses.
     #[schema(example = "M000007")]
     number: String,
-    /// Only `active` members may order.
+    /// 会員ステータス: only `active` members may order.
     status: MemberStatus,
     #[serde(flatten)]
     profile: Profile,
-    /// 決済方法 that the store offers to this member.
+    /// 決済方法: those that the store offers to this member.
     payment_methods: Vec<PaymentMethod>,
+    /// 登録日時: when the member registered, in UTC.
+    #[schema(example = "2026-11-02T01:23:45Z")]
     created_at: DateTime<Utc>,
+    /// When it was last changed (更新日時), in UTC.
+    #[schema(example = "2026-11-24T02:10:00Z")]
     updated_at: DateTime<Utc>,
 }
 
@@ -59,7 +64,7 @@ impl From<Member> for MeOut {
     }
 }
 
-/// Read the own profile
+/// Read the own profile (会員情報)
 #[utoipa::path(
     get,
     path = "/me",
@@ -74,7 +79,7 @@ async fn get_me(buyer: Buyer) -> Result<HttpResponse, Error> {
 #[derive(serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OwnIn {
-    /// Needed to change `email`.
+    /// 現在のパスワード: needed to change `email`.
     #[serde(default)]
     #[schema(value_type = Option<String>, write_only, example = "correct horse battery")]
     current_password: Option<SecretString>,
@@ -86,8 +91,9 @@ two_halves! {
     MePatch: Profile, OwnIn
 }
 
-/// Change the own profile; what is absent stays, and `null` empties a field
+/// Change the own profile (会員情報の変更)
 ///
+/// What is absent stays, and `null` empties a field.
 /// Another `email` needs `current_password`, as it is what one logs in with. It ends every other session of the member.
 #[utoipa::path(
     patch,

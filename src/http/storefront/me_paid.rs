@@ -26,6 +26,7 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = MyPaid)]
 struct MyPaidOut {
+    /// 利用状況: where the wish to buy on account stands.
     state: BuyerState,
     /// May the member buy on account now?
     #[schema(example = false)]
@@ -33,6 +34,7 @@ struct MyPaidOut {
     /// Would a wish to buy on account be taken?
     #[schema(example = true)]
     can_apply: bool,
+    /// バナー: for a member who has an account at Paid already.
     banner: BannerOut,
     /// For the member, in the language asked for.
     #[schema(example = "Paid（掛け払い）はまだお申し込みいただいていません。")]
@@ -45,6 +47,7 @@ struct MyPaidOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = PaidBanner)]
 struct BannerOut {
+    /// Is the banner to be shown?
     #[schema(example = true)]
     visible: bool,
     /// Where the member links himself on Paid's side; `null` until it is known, at the latest after
@@ -120,7 +123,7 @@ async fn show(app: &App, member: &Member) -> Result<MyPaidOut, Error> {
     Ok(MyPaidOut::new(app, &settings, member))
 }
 
-/// Read where one stands with Paid
+/// Read where one stands with Paid (Paid利用状況)
 #[utoipa::path(
     get,
     path = "/me/paid",
@@ -131,7 +134,7 @@ async fn get_my_paid(buyer: Buyer, app: Data<App>) -> Result<HttpResponse, Error
     Ok(HttpResponse::Ok().json(show(&app, buyer.member()).await?))
 }
 
-/// Wish to pay with Paid
+/// Wish to pay with Paid (Paid利用の申し込み)
 ///
 /// The store then submits the application. What Paid asks for must be in the profile; every field that is missing is
 /// named.
@@ -167,7 +170,7 @@ async fn noted(app: &App, member: &Member) -> Result<HttpResponse, Error> {
     Ok(HttpResponse::Ok().json(show(app, member).await?))
 }
 
-/// Use the banner for those who are Paid members already
+/// Use the banner for those who are Paid members already (Paid連携)
 ///
 /// Gives the address where the member links himself on Paid's side. The store sees the result at its next refresh.
 #[utoipa::path(

@@ -32,9 +32,10 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
 #[derive(serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OwnIn {
+    /// パスワード: what the member logs in with, 8 to 200 characters.
     #[schema(value_type = String, example = "correct horse battery", write_only)]
     password: SecretString,
-    /// Wishes to pay on account through Paid; then Paid's fields are needed too.
+    /// Paid申請: wishes to pay on account (掛け払い) through Paid; then Paid's fields are needed too.
     #[serde(default)]
     wants_paid: bool,
 }
@@ -54,7 +55,7 @@ two_halves! {
     RegistrationIn: Profile, OwnIn
 }
 
-/// Register
+/// Register as a member (会員登録)
 ///
 /// With `wants_paid` the profile must have all that Paid asks for. Where the store approves automatically the
 /// application goes to Paid at once; whatever Paid says, the registration stands.

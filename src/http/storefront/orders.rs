@@ -38,6 +38,7 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
 #[derive(serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct QuoteIn {
+    /// カート: what is in the cart.
     #[schema(min_items = 1)]
     lines: Vec<CartLine>,
 }
@@ -46,11 +47,13 @@ struct QuoteIn {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Quote)]
 struct QuoteOut {
+    /// 合計: what the cart comes to.
     totals: Totals,
+    /// 決済方法: how it may be paid, and why not.
     payment_methods: Vec<MethodOut>,
 }
 
-/// Quote an order without placing it
+/// Quote an order without placing it (見積もり)
 #[utoipa::path(
     post,
     path = "/orders/quote",
@@ -85,19 +88,22 @@ async fn price(app: &App, buyer: &Buyer, lines: Vec<CartLine>) -> Result<Cart, E
 #[serde(deny_unknown_fields)]
 #[schema(as = OrderIn)]
 struct OrderIn {
+    /// 決済方法: how it is paid.
     payment_method: PaymentMethod,
+    /// カート: what is in the cart.
     #[schema(min_items = 1)]
     lines: Vec<CartLine>,
+    /// 備考: a note to the shop.
     #[serde(default)]
-    #[schema(max_length = 2000)]
+    #[schema(max_length = 2000, example = "納品書を同梱してください。")]
     note: String,
-    /// The total the buyer was shown, yen with tax; another one is a 409 `price_changed`.
+    /// 税込合計: the total that the buyer was shown, whole yen with tax; another one is a 409 `price_changed`.
     #[serde(default)]
     #[schema(example = 3888)]
     expected_total: Option<Yen>,
 }
 
-/// Place an order
+/// Place an order (注文)
 ///
 /// Paid with Paid, it is placed only when Paid has covered the amount. While Paid has not answered, the answer is 202
 /// and the order is `processing`; ask for it under its `Location`.
@@ -166,25 +172,40 @@ fn placed(progress: Progress) -> HttpResponse {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Order)]
 struct OwnOrderOut {
+    /// The id of the order, as it stands in its address.
     id: OrderId,
+    /// 受注番号: the number that people use.
     #[schema(example = "00000042")]
     number: String,
+    /// The member whose order it is.
     member: OwnMemberOut,
+    /// 受注日時: when it was placed, in UTC.
+    #[schema(example = "2026-11-24T01:23:45Z")]
     placed_at: DateTime<Utc>,
+    /// 取消日時: when it was cancelled, in UTC; `null` if it was not.
     cancelled_at: Option<DateTime<Utc>>,
+    /// 対応状況: how far the shop is with it.
     handling_status: HandlingStatus,
+    /// 決済方法: how it is paid.
     payment_method: PaymentMethod,
+    /// 受注明細: what was ordered.
     #[schema(value_type = Vec<OrderLine>)]
     lines: Raw<Vec<OrderLine>>,
+    /// 送料: whole yen without tax, taxed at 10 %.
     #[schema(example = 0)]
     shipping_fee: Yen,
+    /// 決済手数料: whole yen without tax, taxed at 10 %.
     #[schema(example = 0)]
     payment_fee: Yen,
+    /// 消費税の端数処理: the store's rounding when the order was placed.
     tax_rounding: crate::domain::store::TaxRounding,
+    /// 合計: what it comes to.
     #[schema(value_type = Totals)]
     totals: Raw<Totals>,
     /// `null` for an order that is not paid with Paid.
     payment: Option<OwnPaymentOut>,
+    /// 備考: what the buyer wrote.
+    #[schema(example = "納品書を同梱してください。")]
     note: String,
 }
 
@@ -192,9 +213,12 @@ struct OwnOrderOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = OrderMember)]
 struct OwnMemberOut {
+    /// The id of the member.
     id: crate::domain::MemberId,
+    /// 会員番号: the number that the shop uses.
     #[schema(example = "M000007")]
     number: String,
+    /// 会社名: the name of the company.
     #[schema(example = "株式会社みなと商会")]
     company_name: String,
 }
@@ -203,6 +227,7 @@ struct OwnMemberOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Payment)]
 struct OwnPaymentOut {
+    /// 決済状況: where the payment stands.
     status: PaymentStatus,
 }
 
@@ -250,14 +275,18 @@ impl From<OrderShown> for OwnOrderOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = OrderList)]
 struct OwnOrderList {
+    /// The orders of this page, newest first.
     data: Vec<OwnOrderOut>,
+    /// `cursor` of the next page; `null` on the last one.
+    #[schema(example = "AZONXnwfe2qg8y0cW06fAA")]
     next_cursor: Option<String>,
+    /// How many there are in all, on every page (全件数); told with `include_total=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = 12)]
     total: Option<i64>,
 }
 
-/// List own orders, newest first
+/// List own orders, newest first (注文履歴)
 #[utoipa::path(
     get,
     path = "/orders",
@@ -295,7 +324,7 @@ async fn list_orders(
     }))
 }
 
-/// Read an own order
+/// Read an own order (注文詳細)
 #[utoipa::path(get, path = "/orders/{id}", tag = "orders", responses((status = 200, description = "The order", body = OwnOrderOut)))]
 async fn get_order(buyer: Buyer, id: Id<OrderId>, app: Data<App>) -> Result<HttpResponse, Error> {
     let view = order::show(buyer.store, id.0, &*app.db().await?).await?;

@@ -25,11 +25,12 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
 #[derive(serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PasswordResetIn {
+    /// メールアドレス: of the member who forgot the password.
     #[schema(example = "buyer@minato.example")]
     email: String,
 }
 
-/// Ask for a new password
+/// Ask for a new password (パスワードの再設定)
 ///
 /// The answer is the same whether there is such a member or not.
 #[utoipa::path(
@@ -61,13 +62,15 @@ async fn request_password_reset(
 #[derive(serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PasswordIn {
-    /// From the link that the store sent.
+    /// From the link that the store sent (パスワード再設定メール).
+    #[schema(example = "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.Zk3…")]
     token: String,
+    /// 新しいパスワード: 8 to 200 characters.
     #[schema(example = "correct horse battery")]
     password: String,
 }
 
-/// Set a password
+/// Set a password (パスワードの設定)
 ///
 /// Uses the token up and ends every session of the member.
 #[utoipa::path(

@@ -25,7 +25,8 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 struct CartQuery {
-    /// The products in the cart, separated by commas: one of them may exclude Paid.
+    /// 商品コード: the products in the cart, separated by commas; one of them may exclude Paid.
+    #[param(example = "TEA-100,TEA-200")]
     product_codes: Option<String>,
 }
 
@@ -33,17 +34,19 @@ struct CartQuery {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = PaymentMethodAvailability)]
 pub struct MethodOut {
+    /// 決済方法: the method.
     method: PaymentMethod,
+    /// 利用可: may this member pay so now?
     available: bool,
-    /// Why not.
+    /// Why not; none where the method is available.
     reasons: Vec<Reason>,
-    /// How old the knowledge about Paid is.
+    /// Paid確認日時: when Paid was last asked, in UTC; how old what is said here is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = "2026-11-24T01:23:45Z")]
     checked_at: Option<DateTime<Utc>>,
 }
 
-/// How the member may pay
+/// List how the member may pay (決済方法)
 #[utoipa::path(
     get,
     path = "/payment-methods",

@@ -22,19 +22,21 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Product)]
 struct OnSaleOut {
+    /// The id of the product.
     id: ProductId,
-    /// What an order names it by.
+    /// 商品コード: what an order names it by.
     #[schema(example = "TEA-100")]
     code: String,
+    /// 商品名: what it is called on orders.
     #[schema(example = "宇治煎茶 100g")]
     name: String,
-    /// Yen without tax.
+    /// 単価: whole yen without tax.
     #[schema(example = 1200)]
     unit_price: Yen,
-    /// Percent: 10, 8 or 0.
+    /// 税率: percent of consumption tax, 10, 8 (軽減税率) or 0.
     #[schema(example = 8)]
     tax_rate: i16,
-    /// May be bought on deferred payment.
+    /// Paid利用可: may be bought on deferred payment (掛け払い).
     paid_allowed: bool,
 }
 
@@ -42,10 +44,14 @@ struct OnSaleOut {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = ProductList)]
 struct OnSaleList {
+    /// The products of this page, newest first.
     data: Vec<OnSaleOut>,
+    /// `cursor` of the next page; `null` on the last one.
+    #[schema(example = "AZONXnwfe2qg8y0cW06fAA")]
     next_cursor: Option<String>,
+    /// How many there are in all, on every page (全件数); told with `include_total=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = 48)]
     total: Option<i64>,
 }
 
@@ -62,7 +68,7 @@ impl From<Product> for OnSaleOut {
     }
 }
 
-/// List the products on sale, newest first
+/// List the products on sale, newest first (商品一覧)
 #[utoipa::path(
     get,
     path = "/products",

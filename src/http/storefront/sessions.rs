@@ -23,13 +23,15 @@ pub fn routes(registry: &mut Registry<'_, '_>) {
 #[derive(serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct LoginIn {
+    /// メールアドレス: what the member registered with.
     #[schema(example = "buyer@minato.example")]
     email: String,
+    /// パスワード: of the member.
     #[schema(example = "correct horse battery")]
     password: String,
 }
 
-/// Log in as a member
+/// Log in as a member (会員ログイン)
 ///
 /// A wrong address and a wrong password get the same answer after the same time.
 #[utoipa::path(
@@ -63,7 +65,7 @@ async fn create_session(
     Ok(HttpResponse::Created().json(session::open_verified(&app, store, id, &hash).await?))
 }
 
-/// Log out
+/// Log out (ログアウト)
 #[utoipa::path(
     delete,
     path = "/sessions/current",

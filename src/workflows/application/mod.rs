@@ -31,5 +31,5 @@ pub use diagnosis::{Diagnosis, diagnose};
 pub use refresh::{RefreshedApplication, refresh, refresh_many};
 pub use resolve::{Resolved, resolve, resolved};
 pub use rules::{in_progress, paid_disabled, precheck};
-pub use submit::{submit, submit_registered, write_down};
+pub use submit::{dry_run, submit, submit_registered, write_down};
 pub use wish::{link, wish};

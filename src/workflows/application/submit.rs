@@ -1,7 +1,7 @@
 //! Submitting an application (申請する): by an admin, by a bulk job, or by a registration.
 
 use diesel_async::{AsyncConnection, AsyncPgConnection};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::answer::{Submission, SubmissionOutcome, answer, ended};
@@ -15,10 +15,11 @@ use crate::domain::MemberId;
 use crate::domain::application::ApplicationStatus;
 use crate::domain::events::EventType;
 use crate::domain::member::PaymentMethod;
-use crate::domain::operation::{ApplicationPlan, OperationState};
+use crate::domain::operation::{ApplicationPlan, OperationKind, OperationState};
 use crate::error::{Error, OrNotFound};
 use crate::paid::{self, application};
 use crate::workflows::context::Context;
+use crate::workflows::dry_run::{DryRun, WouldSend};
 use crate::workflows::durable::intent::{Asked, Target, intent, write_intent};
 use crate::workflows::durable::lease;
 use crate::workflows::{drive, provider};
@@ -77,6 +78,74 @@ async fn decide(
     operation.may_have_arrived = may_have_arrived;
     context.ticket.record(operation.id.0, conn).await?;
     Ok(Step::Drive(Box::new(operation)))
+}
+
+/// What submitting the application of a member would do. The key that Paid would know a new one by is drawn when it is
+/// written down, so that what would be sent lacks it.
+pub async fn dry_run(
+    app: &App,
+    id: MemberId,
+    context: &Context<'_>,
+) -> Result<DryRun<Member>, Error> {
+    let conn = &*app.db().await?;
+    let settings = paid_settings::find(context.store, conn).await?;
+    let before = member::find(context.store, id, conn)
+        .await?
+        .or_not_found()?;
+    context.check_version(before.version)?;
+    let open = operation::open_on_member(context.store, id, conn).await?;
+    match would_submit(app, &settings, &before, open) {
+        Ok((after, sent)) => Ok(DryRun {
+            before,
+            after,
+            sent,
+            refusal: None,
+        }),
+        Err(error) => DryRun::refused(before, error),
+    }
+}
+
+fn would_submit(
+    app: &App,
+    settings: &PaidSettings,
+    before: &Member,
+    open: Option<Operation>,
+) -> Result<(Member, Option<WouldSend>), Error> {
+    let mut after = before.clone();
+    match open {
+        // One that is stuck is driven on.
+        Some(open) if open.state == OperationState::Stuck => {
+            after.application.status = ApplicationStatus::Submitted;
+            return Ok((after, Some(would_send(app, open.body))));
+        }
+        Some(_) => return Err(in_progress()),
+        None => may_be_submitted(settings, before)?,
+    }
+    if !before.has(PaymentMethod::Paid) {
+        after.application.withdraw();
+        return Ok((after, None));
+    }
+    provider::account(app, settings, settings.environment)?;
+    let mut data = application::data_of(&key_of(&mut before.clone()), &before.profile.0);
+    let faults = application::faults_of(&data);
+    if !faults.is_empty() {
+        return Err(faulty(faults));
+    }
+    if before.customer_number.is_none() {
+        data.set("b2bMemberId", "");
+    }
+    after.application.status = ApplicationStatus::Submitted;
+    after.application.last_error = None;
+    Ok((after, Some(would_send(app, paid::body::apply(&data)))))
+}
+
+fn would_send(app: &App, body: Value) -> WouldSend {
+    WouldSend {
+        operation: OperationKind::Apply,
+        amount: None,
+        path: app.config.paid.path(paid::Endpoint::Apply).to_owned(),
+        body,
+    }
 }
 
 /// See *Without the tick the application is dropped* in docs/rules.md.

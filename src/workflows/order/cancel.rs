@@ -37,16 +37,26 @@ pub async fn cancel(
 ) -> Result<Progress, Error> {
     let deadline = provider::deadline(app);
     let carried = carry_out(app, id, None, None, context, |case| {
-        check_not_cancelled(&case.view.order)?;
-        // One that came to nothing is no sale to give up; one that is fixed must be refused by the table.
-        let sale = case.view.payment.as_ref();
-        match sale.filter(|sale| wish.cancel_payment && !sale.status.came_to_nothing()) {
-            Some(sale) => with_its_sale(case, sale, &wish, context),
-            None => Ok(alone(case, &wish, app.clock.now())),
-        }
+        decide(app, case, &wish, context)
     });
     let (case, intent) = carried.await?;
     finish(app, case, intent, deadline).await
+}
+
+/// What cancelling an order comes to.
+pub(super) fn decide(
+    app: &App,
+    case: &Case,
+    wish: &CancelOrder,
+    context: &Context<'_>,
+) -> Result<Decided, Error> {
+    check_not_cancelled(&case.view.order)?;
+    // One that came to nothing is no sale to give up; one that is fixed must be refused by the table.
+    let sale = case.view.payment.as_ref();
+    match sale.filter(|sale| wish.cancel_payment && !sale.status.came_to_nothing()) {
+        Some(sale) => with_its_sale(case, sale, wish, context),
+        None => Ok(alone(case, wish, app.clock.now())),
+    }
 }
 
 fn with_its_sale(

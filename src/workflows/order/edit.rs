@@ -55,16 +55,26 @@ pub async fn edit(
 ) -> Result<Progress, Error> {
     let deadline = provider::deadline(app);
     let carried = carry_out(app, id, None, None, context, |case| {
-        let editing = Editing {
-            app,
-            case,
-            edit: &edit,
-            context,
-        };
-        editing.decide()
+        decide(app, case, &edit, context)
     });
     let (case, intent) = carried.await?;
     finish(app, case, intent, deadline).await
+}
+
+/// What editing an order comes to.
+pub(super) fn decide(
+    app: &App,
+    case: &Case,
+    edit: &Edit,
+    context: &Context<'_>,
+) -> Result<Decided, Error> {
+    let editing = Editing {
+        app,
+        case,
+        edit,
+        context,
+    };
+    editing.decide()
 }
 
 struct Editing<'a> {

@@ -31,15 +31,20 @@ pub async fn cancel(
 ) -> Result<Progress, Error> {
     let deadline = provider::deadline(app);
     let carried = carry_out(app, id, None, None, context, |case| {
-        asked(app, case, PaymentAction::Cancel, None, |_, _| {
-            Ok(SalePlan::Cancel {
-                cancel_order: false,
-                reason: reason.to_owned(),
-            })
-        })
+        decide_cancellation(app, case, reason)
     });
     let (case, intent) = carried.await?;
     finish(app, case, intent, deadline).await
+}
+
+/// What cancelling a payment comes to.
+pub fn decide_cancellation(app: &App, case: &Case, reason: &str) -> Result<Decided, Error> {
+    asked(app, case, PaymentAction::Cancel, None, |_, _| {
+        Ok(SalePlan::Cancel {
+            cancel_order: false,
+            reason: reason.to_owned(),
+        })
+    })
 }
 
 /// Reads status and amount of one payment at Paid and adopts them. An open operation is driven on instead.

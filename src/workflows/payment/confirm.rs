@@ -14,6 +14,7 @@ use super::answer::{Progress, ended, finish};
 use super::case::Case;
 use super::decide::{Decided, Ready, Written, carry_out};
 use super::refresh::SaleAtPaid;
+use super::rules::require_fix_date;
 use super::writing;
 use crate::app::App;
 use crate::domain::operation::SalePlan;
@@ -53,6 +54,16 @@ pub async fn confirm(
     let (seen, confirmation) = Confirmation::look_into(app, id, wish, context, deadline).await?;
     let (case, intent) = confirmation.write(app, seen, context).await?;
     finish(app, case, intent, deadline).await
+}
+
+/// What confirming a payment comes to, with what stands here taken for what Paid would show.
+pub fn decide_confirmation(app: &App, case: &Case, wish: &Confirm) -> Result<Decided, Error> {
+    let confirmation = Confirmation {
+        fixed_on: check_fixed_on(app, wish.fixed_on)?,
+        wish: wish.clone(),
+        shown: None,
+    };
+    confirmation.decide(app, case)
 }
 
 /// Confirms a few payments of a store at once, each checked and sent like a single one; each has its own outcome, in their
@@ -245,6 +256,9 @@ pub fn check_fixed_on(app: &App, wished: Option<NaiveDate>) -> Result<NaiveDate,
             "out_of_range",
             text!("date-is-today-in-japan-or-a-day"),
         ));
+    }
+    if fixed_on != today {
+        require_fix_date(app)?;
     }
     Ok(fixed_on)
 }

@@ -1,5 +1,6 @@
 //! Finds out what became of an operation on a sale, by asking Paid, by sending it, or both.
 
+use super::intent;
 use crate::app::App;
 use crate::db::operation::Operation;
 use crate::db::payment::{self, Payment};
@@ -156,12 +157,7 @@ impl SaleDrive<'_> {
     }
 
     async fn send(mut self) -> SaleFinding {
-        let call = match self.plan {
-            SalePlan::Register { .. } => paid::Endpoint::Register,
-            SalePlan::Amend { .. } => paid::Endpoint::Update,
-            SalePlan::Confirm { .. } => paid::Endpoint::Fix,
-            SalePlan::Cancel { .. } => paid::Endpoint::Cancel,
-        };
+        let call = intent::endpoint(self.plan);
         let Some(answer) = self
             .hold
             .send(self.account, call, &self.operation.body, self.calls)

@@ -8,7 +8,7 @@ use crate::db::order::Order;
 use crate::db::payment::Payment;
 use crate::domain::operation::SalePlan;
 use crate::domain::order::OrderLine;
-use crate::paid::body;
+use crate::paid::{Endpoint, body};
 use crate::workflows::durable::intent::{Asked, Target, intent};
 
 /// The operation that carries `plan` out, not written down yet.
@@ -19,7 +19,7 @@ pub fn operation(
     plan: SalePlan,
     actor: &str,
 ) -> Operation {
-    let body = body(order, payment, &plan);
+    let body = body(app, order, payment, &plan);
     let target = Target {
         store: payment.store_id,
         asked: Asked::Sale(payment.order_id, plan),
@@ -29,7 +29,17 @@ pub fn operation(
     intent(app, target, body, actor)
 }
 
-fn body(order: &Order, payment: &Payment, plan: &SalePlan) -> Value {
+/// The call that carries a plan out.
+pub fn endpoint(plan: &SalePlan) -> Endpoint {
+    match plan {
+        SalePlan::Register { .. } => Endpoint::Register,
+        SalePlan::Amend { .. } => Endpoint::Update,
+        SalePlan::Confirm { .. } => Endpoint::Fix,
+        SalePlan::Cancel { .. } => Endpoint::Cancel,
+    }
+}
+
+fn body(app: &App, order: &Order, payment: &Payment, plan: &SalePlan) -> Value {
     let (buyer, sale) = (&payment.customer_number, &payment.credit_key);
     match plan {
         SalePlan::Register { amount } => body::register(
@@ -40,7 +50,10 @@ fn body(order: &Order, payment: &Payment, plan: &SalePlan) -> Value {
             sale,
         ),
         SalePlan::Amend { amount, .. } => body::amend(buyer, sale, *amount),
-        SalePlan::Confirm { fixed_on } => body::confirm(buyer, sale, *fixed_on),
+        SalePlan::Confirm { fixed_on } if app.config.paid.fix_date => {
+            body::confirm(buyer, sale, *fixed_on)
+        }
+        SalePlan::Confirm { .. } => body::confirm_today(buyer, sale, payment.amount),
         SalePlan::Cancel { .. } => body::cancel(buyer, sale),
     }
 }

@@ -30,7 +30,7 @@ pub mod rules;
 pub mod settle;
 pub mod writing;
 
-pub use act::{cancel, refresh_one};
+pub use act::{cancel, decide_cancellation, refresh_one};
 pub use answer::resume;
-pub use confirm::{Confirm, check_fixed_on, confirm, confirm_many};
+pub use confirm::{Confirm, check_fixed_on, confirm, confirm_many, decide_confirmation};
 pub use rules::require_inquiry;

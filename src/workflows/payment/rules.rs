@@ -52,6 +52,11 @@ pub fn require_change_amount(app: &App) -> Result<(), Error> {
     require(app.config.paid.capabilities.change_amount, "change_amount")
 }
 
+/// Can a sale be confirmed as of another day than today?
+pub fn require_fix_date(app: &App) -> Result<(), Error> {
+    require(app.config.paid.fix_date, "fixed_on")
+}
+
 fn require(capability: bool, name: &str) -> Result<(), Error> {
     if capability {
         return Ok(());

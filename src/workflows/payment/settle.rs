@@ -113,6 +113,13 @@ fn missing_row() -> Error {
     anyhow::anyhow!("an operation without its order or payment").into()
 }
 
+/// The order as it is once Paid has done what an operation asks.
+pub fn when_done(app: &App, operation: &Operation, seen: &Case) -> Result<OrderView, Error> {
+    let settlement = SaleSettlement::new(app, operation, plan_of(operation)?, seen)?;
+    let done = settlement.finish(app, SaleFinding::Done(None));
+    Ok(done.settled().after)
+}
+
 /// The plan of an operation on a sale.
 pub fn plan_of(operation: &Operation) -> Result<&SalePlan, Error> {
     match &operation.plan.0 {

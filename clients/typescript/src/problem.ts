@@ -21,12 +21,6 @@ export class KakeuriProblem<C extends Code = Code> extends Error {
         super(document.detail ?? `The answer is a ${status} without a problem document`);
     }
 
-    static async of(answer: Response): Promise<KakeuriProblem> {
-        const isDocument = answer.headers.get("Content-Type")?.includes("problem+json");
-        const document = isDocument ? ((await answer.json()) as AdminProblem) : {};
-        return new KakeuriProblem(document, answer.status, Number(answer.headers.get("Retry-After")) || undefined);
-    }
-
     /** What is wrong with each field, by its JSON pointer (`/email`) or the name of its query parameter. */
     fieldErrors(): Record<string, string[]> {
         const messages: Record<string, string[]> = {};
@@ -43,10 +37,4 @@ export class ConnectionError extends Error {
 /** Is it a problem, and one of these codes where any are named? */
 export function isProblem<C extends Code = Code>(error: unknown, ...codes: C[]): error is KakeuriProblem<C> {
     return error instanceof KakeuriProblem && (codes.length === 0 || codes.some((code) => code === error.code));
-}
-
-/** May the same call succeed a little later? */
-export function isTemporary(error: unknown): boolean {
-    if (!isProblem(error)) return error instanceof ConnectionError;
-    return /^(429|503|504|409 request_in_progress|502 unknown)/.test(`${error.status} ${error.code}`);
 }

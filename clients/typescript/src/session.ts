@@ -6,10 +6,9 @@ export type Session = { accessToken: string; refreshToken: string; expiresAt: nu
 
 /** Where the session is kept. It is read before every call, so that another tab's refresh is seen. */
 export type SessionStore = { get(): Session | undefined; set(session: Session | undefined): void };
-type WebStorage = { getItem(key: string): string | null; setItem(key: string, value: string): void };
 
 /** Keeps the session in `localStorage`, which a browser's tabs share, or in `sessionStorage`, which they do not. */
-export function inStorage(storage: WebStorage, key = "kakeuri.session"): SessionStore {
+export function inStorage(storage: Pick<Storage, "getItem" | "setItem">, key = "kakeuri.session"): SessionStore {
     return {
         get: () => (JSON.parse(storage.getItem(key) ?? "null") as Session | null) ?? undefined,
         set: (session) => storage.setItem(key, JSON.stringify(session ?? null)),
@@ -20,7 +19,7 @@ export function inStorage(storage: WebStorage, key = "kakeuri.session"): Session
 export function tokensOf(store: SessionStore, name: string, refresh: (token: string) => Promise<Session>): TokenSource {
     let renewal: Promise<void> | undefined;
     return async (refused) => {
-        const isGood = ({ accessToken, expiresAt }: Session) => accessToken !== refused && expiresAt > Date.now();
+        const isGood = (it?: Session) => !it || (it.accessToken !== refused && it.expiresAt > Date.now());
         const renew = async () => {
             const session = store.get();
             if (!session || isGood(session)) return;
@@ -28,16 +27,12 @@ export function tokensOf(store: SessionStore, name: string, refresh: (token: str
             // Unless somebody has logged in or out meanwhile.
             if (store.get()?.refreshToken === session.refreshToken) store.set(next);
         };
-        const session = store.get();
-        if (session && !isGood(session)) await (renewal ??= alone(name, renew).finally(() => (renewal = undefined)));
+        // Used twice a refresh token ends the session: of the tabs that share one, one refreshes while the others wait.
+        const locks = (globalThis.navigator as Partial<Navigator> | undefined)?.locks;
+        const alone = async () => (locks ? locks.request(name, renew) : renew());
+        if (!isGood(store.get())) await (renewal ??= alone().finally(() => (renewal = undefined)));
         return store.get()?.accessToken;
     };
-}
-
-// Used twice a refresh token ends the session: of the tabs that share one, one refreshes while the others wait.
-async function alone(name: string, work: () => Promise<void>): Promise<void> {
-    const locks = (globalThis.navigator as Partial<Navigator> | undefined)?.locks;
-    await (locks ? locks.request(name, work) : work());
 }
 
 /** That a session has ended is no failure of whoever refreshes or ends it: without one, one is a visitor. */

@@ -3,8 +3,7 @@
 export type Method = "get" | "post" | "put" | "patch" | "delete";
 type Operation<Api, P extends keyof Api, M extends Method> = Api[P] extends Record<M, infer Op> ? Op : never;
 type Success<Op> = Op extends { responses: infer R } ? R[keyof R & (200 | 201 | 202 | 204)] : never;
-type Value<C> = C extends { "application/json": infer Json } ? Json : Blob;
-type Data<R> = R extends { content: infer C } ? Value<C> : undefined;
+type Data<R> = R extends { content: infer C } ? (C extends { "application/json": infer J } ? J : Blob) : undefined;
 
 /** What a call answers: JSON as its type, a file as a `Blob`, nothing as `undefined`. */
 export type Answer<Api, P extends keyof Api, M extends Method> = Data<Success<Operation<Api, P, M>>>;
@@ -20,7 +19,7 @@ export type RowOf<Api, P extends keyof Api> = Answer<Api, P, "get"> extends Page
 export type CallOptions = { signal?: AbortSignal | undefined; headers?: Record<string, string> };
 type Places<Op> = Op extends { parameters: infer All } ? Pick<All, keyof All & ("path" | "query")> : unknown;
 type HeaderOf<Op> = Op extends { parameters: { header?: infer H } } ? ([H] extends [never] ? never : keyof H) : never;
-type Names = { "Idempotency-Key": "idempotencyKey"; "If-Match": "ifMatch"; "Last-Event-ID": "lastEventId" };
+export type Names = { "Idempotency-Key": "idempotencyKey"; "If-Match": "ifMatch"; "Last-Event-ID": "lastEventId" };
 type Headers<Op> = { [H in HeaderOf<Op> & keyof Names as Names[H]]?: string | undefined };
 type BodyOf<C> = { body: C extends { "text/csv": unknown } ? string | Blob : C[keyof C] };
 type Body<Op> = Op extends { requestBody: { content: infer C } } ? BodyOf<C> : unknown;

@@ -1,11 +1,8 @@
 import type { Event, EventType, Job, Member, Order, Product } from "./generated/admin.js";
 
-type Resource<Type> =
-    | (Type extends `${"order" | "payment" | "operation"}.${string}` ? Order : never)
-    | (Type extends `${"member" | "application" | "operation"}.${string}` ? Member : never)
-    | (Type extends `product.${string}` ? Product : never)
-    | (Type extends `job.${string}` ? Job : never)
-    | null;
+type OfOrders = { order: Order; payment: Order; operation: Order | Member };
+type Resources = OfOrders & { member: Member; application: Member; product: Product; job: Job };
+type Resource<Type> = Type extends `${infer Kind extends keyof Resources}.${string}` ? Resources[Kind] | null : null;
 type Told<Type> = Omit<Event, "type" | "actor" | "data"> & Partial<Pick<Event, "actor" | "data">> & { type: Type };
 type Sent<Type> = { type: Type; timestamp: string; data: Told<Type> & { resource: Resource<Type> } };
 /** What a webhook is sent, told apart by `type`. `data.resource` is what it is about, as that was when it was sent. */
@@ -17,13 +14,12 @@ export class WebhookVerificationError extends Error {
     override readonly name = "WebhookVerificationError";
 }
 
-/** Checks who sent a message (Standard Webhooks) and reads it. `body` is what came, not parsed and written again. */
+/**
+ * Checks who sent a message (Standard Webhooks) and reads it. `body` is what came, not parsed and written again. By up
+ * to `tolerance` seconds the clocks may differ.
+ */
 export async function verifyWebhook(
-    body: string | Uint8Array,
-    headers: Headers | Fields,
-    secrets: string | string[],
-    /** By how many seconds the clocks may differ. */
-    { tolerance = 300 } = {},
+    body: string | Uint8Array, headers: Headers | Fields, secrets: string | string[], { tolerance = 300 } = {},
 ): Promise<WebhookEvent> {
     const given = (name: string) => (typeof headers.get === "function" ? headers.get(name) : (headers as Fields)[name]);
     const header = (name: string) => given(`webhook-${name}`)?.toString() ?? "";
@@ -35,9 +31,8 @@ export async function verifyWebhook(
     for (const secret of [secrets].flat()) {
         const raw = bytesOf(secret.replace(/^whsec_/, ""));
         const key = await crypto.subtle.importKey("raw", raw, { name: "HMAC", hash: "SHA-256" }, false, ["verify"]);
-        for (const [, signature] of header("signature").matchAll(/v1,([\w+/]{43}=)/g))
-            if (await crypto.subtle.verify("HMAC", key, bytesOf(signature), signed))
-                return JSON.parse(text) as WebhookEvent;
+        for (const [, mac] of header("signature").matchAll(/v1,([\w+/]{43}=)/g))
+            if (await crypto.subtle.verify("HMAC", key, bytesOf(mac), signed)) return JSON.parse(text) as WebhookEvent;
     }
     throw new WebhookVerificationError("No signature is right");
 }

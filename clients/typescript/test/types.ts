@@ -98,3 +98,13 @@ export function aWebhook(event: Awaited<ReturnType<typeof verifyWebhook>>): void
     // @ts-expect-error a program that may not read the log is not told who it was
     holds<Same<typeof event.data.actor, string>>();
 }
+
+export async function aDryRun(shop: AdminClient, dry_run: boolean): Promise<void> {
+    const path = { id: "1" };
+    const order = await shop.post("/v1/admin/orders/{id}/payment/confirm", { path, body: {} });
+    holds<Same<typeof order, Admin.Order>>();
+    const told = await shop.post("/v1/admin/orders/{id}/payment/confirm", { path, body: {}, query: { dry_run: true } });
+    holds<Same<typeof told, Admin.DryRun>>();
+    const either = await shop.post("/v1/admin/orders/{id}/payment/confirm", { path, body: {}, query: { dry_run } });
+    holds<Same<typeof either, Admin.DryRun | Admin.Order>>();
+}

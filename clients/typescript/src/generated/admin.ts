@@ -11,11 +11,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List clients, newest first */
+        /** List clients, newest first (連携クライアント一覧) */
         get: operations["list_clients"];
         put?: never;
         /**
-         * Create a client
+         * Create a client (連携クライアントの登録)
          * @description For a partner's program, which then gets tokens at `POST /v1/oauth/token`. Its secret is in this answer and nowhere
          *     else.
          */
@@ -33,19 +33,19 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read a client */
+        /** Read a client (連携クライアント詳細) */
         get: operations["get_client"];
         put?: never;
         post?: never;
         /**
-         * Remove a client
+         * Remove a client (連携クライアントの削除)
          * @description Its tokens are refused from the next request on.
          */
         delete: operations["delete_client"];
         options?: never;
         head?: never;
         /**
-         * Change a client
+         * Change a client (連携クライアントの変更)
          * @description Scopes and addresses hold from the next request on, for tokens that were made before too. With other keys all of them
          *     are useless.
          */
@@ -62,7 +62,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Give a client another secret
+         * Give a client another secret (シークレットの再発行)
          * @description With an overlap both are good for that time, so that a partner can change over without a gap. Without one, as after a
          *     leak, the secret before and every token made with it are useless at once.
          */
@@ -81,7 +81,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read the event log, oldest first
+         * Read the event log, oldest first (イベントログ)
          * @description Nothing ever appears behind a cursor that was passed.
          */
         get: operations["list_events"];
@@ -101,7 +101,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Export the event log
+         * Export the event log (イベントログのダウンロード)
          * @description One line of JSON for each line of the log, oldest first, up to what it holds when this is asked.
          */
         get: operations["export_events"];
@@ -146,7 +146,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Set a password with a link
+         * Set a password with a link (招待の承諾)
          * @description Uses the link up, ends every session of the user, and lets them log in.
          */
         post: operations["accept_invitation"];
@@ -211,7 +211,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List jobs, newest first
+         * List jobs, newest first (一括処理一覧)
          * @description Those whose work the token allows: `members:write` or `payments:write`.
          */
         get: operations["list_jobs"];
@@ -230,7 +230,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read a job */
+        /** Read a job (一括処理の進捗) */
         get: operations["get_job"];
         put?: never;
         post?: never;
@@ -250,7 +250,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Stop a job
+         * Stop a job (一括処理の中止)
          * @description Items that are under way end; the others stay `not_started`.
          */
         post: operations["cancel_job"];
@@ -267,7 +267,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the items of a job, in their order */
+        /** List the items of a job, in their order (一括処理の結果) */
         get: operations["list_job_items"];
         put?: never;
         post?: never;
@@ -306,7 +306,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who is logged in */
+        /** Read who is logged in (ログイン中のスタッフ) */
         get: operations["get_me"];
         put?: never;
         post?: never;
@@ -326,7 +326,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Change one's password
+         * Change one's password (パスワードの変更)
          * @description All other sessions end.
          */
         post: operations["change_my_password"];
@@ -343,7 +343,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List one's open sessions */
+        /** List one's open sessions (ログイン中の端末) */
         get: operations["list_my_sessions"];
         put?: never;
         post?: never;
@@ -363,7 +363,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** End one of one's sessions */
+        /** End one of one's sessions (端末のログアウト) */
         delete: operations["end_my_session"];
         options?: never;
         head?: never;
@@ -380,11 +380,11 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Begin to set up a second factor
+         * Begin to set up a second factor (二段階認証の設定)
          * @description Nothing is asked for until a code of the app is shown to `…/totp/confirm`. Begun anew, what was begun before is forgotten.
          */
         post: operations["start_totp"];
-        /** Remove one's second factor */
+        /** Remove one's second factor (二段階認証の解除) */
         delete: operations["remove_totp"];
         options?: never;
         head?: never;
@@ -401,7 +401,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Put a second factor in force
+         * Put a second factor in force (二段階認証の有効化)
          * @description From the next log-in on a code is asked for beside the password. One that is shown here may be shown at a log-in as well.
          */
         post: operations["confirm_totp"];
@@ -418,11 +418,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List members, newest first */
+        /** List members, newest first (会員一覧) */
         get: operations["list_members"];
         put?: never;
         /**
-         * Create a member
+         * Create a member (会員登録)
          * @description The member is active at once: what an admin enters needs no approval. To apply to Paid, tick `paid`, set
          *     `paid.application_status` to `pending` (申請待ち), then submit.
          */
@@ -442,7 +442,7 @@ export interface paths {
         };
         get?: never;
         /**
-         * Create or change the member that another system knows by an id
+         * Create or change the member that another system knows by an id (外部ID)
          * @description The profile becomes the one that is sent; what else is absent stays. Asked again, it changes nothing more: no
          *     `Idempotency-Key` is needed.
          */
@@ -528,7 +528,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Read the status of many applications back from Paid */
+        /** Read the status of many applications back from Paid (Paid状態の一括更新) */
         post: operations["refresh_applications"];
         delete?: never;
         options?: never;
@@ -543,18 +543,18 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read a member */
+        /** Read a member (会員詳細) */
         get: operations["get_member"];
         put?: never;
         post?: never;
         /**
-         * Remove a member
+         * Remove a member (会員の削除)
          * @description A member with an order, or ever submitted or linked at Paid, is anonymised: personal data goes, the keys stay.
          */
         delete: operations["delete_member"];
         options?: never;
         head?: never;
-        /** Change a member */
+        /** Change a member (会員情報の変更) */
         patch: operations["update_member"];
         trace?: never;
     };
@@ -588,7 +588,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Make a one-time token with which a member shows that its address is its own
+         * Make a one-time token with which a member shows that its address is its own (メールアドレスの確認)
          * @description For members who registered while the store had `require_email_verification`: follow `member.email_verification_requested`, and
          *     `member.email_changed` after that. Older tokens of the member become useless.
          */
@@ -606,7 +606,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read where a member stands with Paid, and why it cannot pay */
+        /** Read where a member stands with Paid, and why it cannot pay (Paid利用状況) */
         get: operations["get_member_paid"];
         put?: never;
         post?: never;
@@ -629,6 +629,7 @@ export interface paths {
          * Submit the Paid application of a member (申請する)
          * @description The application must be `pending` (申請待ち). The profile is checked against Paid's rules first, and every fault is
          *     reported at once. A member without `paid` among the methods is not submitted: the application is dropped.
+         *     With `dry_run=true` it only tells what it would do.
          */
         post: operations["submit_application"];
         delete?: never;
@@ -647,7 +648,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Read the status of a member's application back from Paid
+         * Read the status of a member's application back from Paid (Paid状態更新)
          * @description Where Paid knows no such member, the answer is a 200 with `paid.last_error`. A submission that is still open is
          *     driven on instead.
          */
@@ -668,7 +669,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Make a one-time token with which a member sets a password
+         * Make a one-time token with which a member sets a password (パスワード設定リンク)
          * @description For members without a password, as those of an import, and within a day after a `member.password_reset_requested`.
          *     Older tokens of the member become useless. Whoever holds the token can act as the member, so this needs a scope of its
          *     own and leaves an event.
@@ -796,7 +797,7 @@ export interface paths {
          * Confirm many payments at Paid (一括売上確定)
          * @description Each order is checked like a single confirmation: one whose amounts differ, whose payment is not `unconfirmed` or
          *     whose sale is missing at Paid is `refused` with that code, and stops none of the others. Nothing is confirmed twice,
-         *     whatever breaks off meanwhile.
+         *     whatever breaks off meanwhile. With `dry_run=true` it only tells what it would do, of 1000 orders at most.
          */
         post: operations["confirm_payments"];
         delete?: never;
@@ -842,7 +843,7 @@ export interface paths {
         /**
          * Change an order
          * @description With `update_paid_amount: true` the amount at Paid changes too: both sides change or neither does, and the order
-         *     keeps its old lines until Paid has said yes.
+         *     keeps its old lines until Paid has said yes. With `dry_run=true` it only tells what it would do.
          */
         patch: operations["update_order"];
         trace?: never;
@@ -856,7 +857,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Cancel an order (受注取消) */
+        /**
+         * Cancel an order (受注取消)
+         * @description With `dry_run=true` it only tells what it would do.
+         */
         post: operations["cancel_order"];
         delete?: never;
         options?: never;
@@ -893,7 +897,7 @@ export interface paths {
         /**
          * Confirm the payment of an order at Paid (売上確定)
          * @description Where Paid can be asked, amount and state are read and adopted first. Answers 202 with the order unchanged when Paid
-         *     has not said yes or no in time; the confirmation then goes on by itself.
+         *     has not said yes or no in time; the confirmation then goes on by itself. With `dry_run=true` it only tells what it would do.
          */
         post: operations["confirm_payment"];
         delete?: never;
@@ -946,10 +950,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List products, newest first */
+        /** List products, newest first (商品一覧) */
         get: operations["list_products"];
         put?: never;
-        /** Create a product */
+        /** Create a product (商品登録) */
         post: operations["create_product"];
         delete?: never;
         options?: never;
@@ -966,7 +970,7 @@ export interface paths {
         };
         get?: never;
         /**
-         * Create or change the product that another system knows by an id
+         * Create or change the product that another system knows by an id (外部ID)
          * @description What is absent stays; a new product gets the defaults. Asked again, it changes nothing more: no `Idempotency-Key` is needed.
          */
         put: operations["put_product"];
@@ -1026,19 +1030,19 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read a product */
+        /** Read a product (商品詳細) */
         get: operations["get_product"];
         put?: never;
         post?: never;
         /**
-         * Remove a product
+         * Remove a product (商品の削除)
          * @description Orders that were placed keep their own copy of it.
          */
         delete: operations["delete_product"];
         options?: never;
         head?: never;
         /**
-         * Change a product
+         * Change a product (商品の変更)
          * @description Orders that were placed keep what they were placed with.
          */
         patch: operations["update_product"];
@@ -1052,7 +1056,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List what needs a human
+         * List what needs a human (要確認リスト)
          * @description Orders and members in one list, newest first. Members are listed, and counted in `total`, only for a token that also
          *     has `members:read`.
          */
@@ -1075,7 +1079,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Resolve what needs a human
+         * Resolve what needs a human (要確認の解決)
          * @description `id` is that of the row's `subject`. An order needs `payments:write` and takes `push`, `accept`, `retry` and
          *     `abandon`; a member needs `members:write` and takes `retry` and `close` for a stuck submission, and `accept` for
          *     codes that are not understood. A submission that was closed leaves the application as it is, `pending`; submitting
@@ -1098,7 +1102,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Log in as a member of the staff
+         * Log in as a member of the staff (スタッフログイン)
          * @description A wrong store, a wrong address and a wrong password get the same answer after the same time. Whoever has a second factor is
          *     asked for it once the password is right.
          */
@@ -1119,7 +1123,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Log out */
+        /** Log out (ログアウト) */
         delete: operations["end_session"];
         options?: never;
         head?: never;
@@ -1136,7 +1140,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Refresh a session
+         * Refresh a session (セッションの更新)
          * @description A refresh token is good once. Whoever missed the answer may ask again within ten seconds, from the same network, and gets
          *     the same next token. Used again otherwise it ends the session. A session ends after 30 days without a refresh, and after
          *     90 days in any case.
@@ -1158,7 +1162,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Show again who one is
+         * Show again who one is (再認証)
          * @description What bears on settings, staff or clients, `abandon` and a second factor asks for it when the log-in is more than ten minutes
          *     ago (403 `step_up_required`).
          */
@@ -1237,7 +1241,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read counts and sums for the first screen
+         * Read counts and sums for the first screen (ダッシュボード)
          * @description Sums are whole yen without an upper bound.
          */
         get: operations["get_summary"];
@@ -1256,11 +1260,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the staff, newest first */
+        /** List the staff, newest first (スタッフ一覧) */
         get: operations["list_users"];
         put?: never;
         /**
-         * Add somebody to the staff
+         * Add somebody to the staff (スタッフの登録)
          * @description With a password they may log in at once; without one they are invited.
          */
         post: operations["create_user"];
@@ -1277,19 +1281,19 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read one of the staff */
+        /** Read one of the staff (スタッフ詳細) */
         get: operations["get_user"];
         put?: never;
         post?: never;
         /**
-         * Remove one of the staff
+         * Remove one of the staff (スタッフの削除)
          * @description They are out at once. What they did stays in the log.
          */
         delete: operations["delete_user"];
         options?: never;
         head?: never;
         /**
-         * Change one of the staff
+         * Change one of the staff (スタッフの変更)
          * @description Another role holds from the next request on. With another role or status, links that were made before are useless.
          */
         patch: operations["update_user"];
@@ -1304,7 +1308,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** End all sessions of one of the staff */
+        /** End all sessions of one of the staff (強制ログアウト) */
         post: operations["end_user_sessions"];
         delete?: never;
         options?: never;
@@ -1322,7 +1326,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Make a link with which one of the staff sets a password
+         * Make a link with which one of the staff sets a password (招待リンク)
          * @description As after having forgotten it, or when somebody else knows it: links before, the password and all sessions of the user are
          *     good no more. Whoever is disabled stays so.
          */
@@ -1344,7 +1348,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Take the second factor of one of the staff away
+         * Take the second factor of one of the staff away (二段階認証の解除)
          * @description As for somebody who has lost the app and the recovery codes. The password is asked for as before.
          */
         delete: operations["remove_user_totp"];
@@ -1361,13 +1365,13 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List webhooks, newest first
+         * List webhooks, newest first (Webhook一覧)
          * @description A client sees its own.
          */
         get: operations["list_webhooks"];
         put?: never;
         /**
-         * Create a webhook
+         * Create a webhook (Webhookの登録)
          * @description From now on it is sent what happens, each event at least once and those about one member, order or other thing in their
          *     order, as `{type, timestamp, data}` where `data` is the event as `GET /v1/admin/events` shows it, with the member, order,
          *     product or job that it is about as `resource`, if you may read that. Without `events:read` it is told of these alone, and not
@@ -1388,18 +1392,18 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read a webhook */
+        /** Read a webhook (Webhook詳細) */
         get: operations["get_webhook"];
         put?: never;
         post?: never;
         /**
-         * Remove a webhook
+         * Remove a webhook (Webhookの削除)
          * @description Nothing more is sent there.
          */
         delete: operations["delete_webhook"];
         options?: never;
         head?: never;
-        /** Change a webhook */
+        /** Change a webhook (Webhookの変更) */
         patch: operations["update_webhook"];
         trace?: never;
     };
@@ -1411,7 +1415,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List the deliveries to a webhook, those of the newest events first
+         * List the deliveries to a webhook, those of the newest events first (送信履歴)
          * @description They are kept for 30 days.
          */
         get: operations["list_webhook_deliveries"];
@@ -1433,7 +1437,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Deliver an event once more
+         * Deliver an event once more (再送)
          * @description From the first of ten tries on, whether it was delivered or failed; one that is on its way is left as it is.
          */
         post: operations["resend_webhook_delivery"];
@@ -1453,7 +1457,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Deliver once more whatever failed
+         * Deliver once more whatever failed (失敗分の一括再送)
          * @description At most 10,000 at a time, the oldest first.
          */
         post: operations["resend_failed_webhook_deliveries"];
@@ -1473,7 +1477,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Give a webhook another secret
+         * Give a webhook another secret (シークレットの再発行)
          * @description For the overlap what is sent carries a signature with each of the two.
          */
         post: operations["rotate_webhook_secret"];
@@ -1493,7 +1497,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Try a webhook out
+         * Try a webhook out (Webhookのテスト送信)
          * @description Sends an event of the type `webhook.test`, which stands in no log, and waits for the answer, 15 seconds at most. It is
          *     tried once.
          */
@@ -1514,7 +1518,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Get a token for a client
+         * Get a token for a client (アクセストークンの取得)
          * @description The client credentials grant of OAuth 2.0 (RFC 6749, section 4.4). The store follows from the client. Where this is, and
          *     what it takes, is told at `/.well-known/oauth-authorization-server` as well.
          */
@@ -1548,19 +1552,31 @@ export interface components {
     schemas: {
         /** @description A link and the password. */
         AcceptIn: {
-            /** @example correct horse battery */
+            /**
+             * @description パスワード: the new one, 8 to 200 characters.
+             * @example correct horse battery
+             */
             password: string;
-            /** @description From the link. */
+            /**
+             * @description From the link (招待リンク).
+             * @example 01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.01938d5e-7c20-7c11-9d3e-5a6b7c8d9e0f.Zk3…
+             */
             token: string;
         };
         /** @description A login. */
         AdminLoginIn: {
-            /** @example owner@minato.example */
+            /**
+             * @description メールアドレス: of the member of the staff.
+             * @example owner@minato.example
+             */
             email: string;
-            /** @example correct horse battery */
+            /**
+             * @description パスワード: of the member of the staff.
+             * @example correct horse battery
+             */
             password: string;
             /**
-             * @description In its place, a recovery code: of whoever has lost the app.
+             * @description リカバリーコード: in the place of `totp`, of whoever has lost the app.
              * @example null
              */
             recovery_code?: string | null;
@@ -1570,23 +1586,26 @@ export interface components {
              */
             store: string;
             /**
-             * @description The code that the app shows, of whoever has a second factor.
+             * @description 認証コード: the six digits that the app shows, of whoever has a second factor.
              * @example null
              */
             totp?: string | null;
         };
         /** @description Something went wrong, as the admin API says it (RFC 9457). */
         AdminProblem: {
-            /** @description The member's application status, where it explains the problem. */
+            /** @description Paid申請: the status of the application of the member, where it explains the problem. */
             application_status?: components["schemas"]["ApplicationStatus"];
-            /** @description Stable, machine-readable. */
+            /** @description What went wrong, as a stable word for programs. */
             code: components["schemas"]["Code"];
-            /** @description What happened and what to do. */
+            /**
+             * @description What happened and what to do, as a sentence for people in the language asked for.
+             * @example 入力内容に誤りがあります。errorsをご確認ください。
+             */
             detail: string;
-            /** @description Every field that is wrong. */
+            /** @description Every field that is wrong, at once. */
             errors?: components["schemas"]["Fault"][];
             /**
-             * @description Paid's codes.
+             * @description Paid's error codes (エラーコード).
              * @example [
              *       "B16"
              *     ]
@@ -1594,7 +1613,10 @@ export interface components {
             paid_codes?: string[];
             /** @description Why not, where several reasons may hold at once. */
             reasons?: components["schemas"]["Reason"][];
-            /** @description Names the request in the service's log. */
+            /**
+             * @description Names the request in the service's log. Tell it when you ask for help.
+             * @example 01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00
+             */
             request_id: string;
             /**
              * Format: int32
@@ -1604,7 +1626,7 @@ export interface components {
             status: number;
             /**
              * @description What the code means, in the language asked for.
-             * @example The input is not valid
+             * @example 入力内容に誤りがあります
              */
             title: string;
             /**
@@ -1645,7 +1667,10 @@ export interface components {
             set: boolean;
         };
         /**
-         * @description How a client shows who it is.
+         * @description How a client shows who it is (認証方式).
+         *
+         *     - `client_secret`: クライアントシークレット (client secret)
+         *     - `private_key_jwt`: 秘密鍵による署名 (signature of a private key)
          * @enum {string}
          */
         AuthMethod: "client_secret" | "private_key_jwt";
@@ -1656,7 +1681,10 @@ export interface components {
              *     stays open.
              */
             cancel_payment?: boolean;
-            /** @example 在庫切れ */
+            /**
+             * @description 取消理由: why; kept in the event log, and may be empty.
+             * @example 在庫切れ
+             */
             reason?: string;
         };
         /** @description Why a payment is cancelled. */
@@ -1695,22 +1723,31 @@ export interface components {
              * @example kc_AZPV7nwfe2qg8y0sG05fAAGT1e58H3tqoPMtLBtOXwA
              */
             client_id: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was created (作成日時), in UTC.
+             * @example 2026-11-02T01:23:45Z
+             */
             created_at: string;
             /**
              * Format: date-time
-             * @description Until when the secret before is good.
+             * @description Until when the secret before is good too, in UTC; `null` where none is.
              */
             former_secret_until: string | null;
+            /** @description The id of the client, as it stands in its address. */
             id: components["schemas"]["ClientId"];
             /** @description The public keys of a client that signs (RFC 7517): RSA, P-256 or Ed25519. */
             jwks: Record<string, unknown> | null;
             /**
              * Format: date-time
-             * @description When it last got a token, to the minute.
+             * @description When it last got a token, in UTC, to the minute.
+             * @example 2026-11-24T01:23:45Z
              */
             last_used_at: string | null;
-            /** @example 会計連携 */
+            /**
+             * @description What people call the program, as the partner or what it does.
+             * @example 会計連携
+             */
             name: string;
             /**
              * @description What it may do: scopes that you hold yourself.
@@ -1720,7 +1757,11 @@ export interface components {
              *     ]
              */
             scopes: components["schemas"]["Scope"][];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was last changed (更新日時), in UTC.
+             * @example 2026-11-02T01:23:45Z
+             */
             updated_at: string;
         };
         /**
@@ -1741,7 +1782,10 @@ export interface components {
             auth_method?: components["schemas"]["AuthMethod"];
             /** @description The public keys of a client that signs (RFC 7517): RSA, P-256 or Ed25519. */
             jwks?: Record<string, unknown> | null;
-            /** @example 会計連携 */
+            /**
+             * @description What people call the program, as the partner or what it does.
+             * @example 会計連携
+             */
             name: string;
             /**
              * @description What it may do: scopes that you hold yourself.
@@ -1754,9 +1798,18 @@ export interface components {
         };
         /** @description A page of clients. */
         ClientList: {
+            /** @description The clients of this page, newest first. */
             data: components["schemas"]["Client"][];
+            /**
+             * @description `cursor` of the next page; `null` on the last one.
+             * @example AZONXnwfe2qg8y0cW06fAA
+             */
             next_cursor: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many there are in all, on every page (全件数); told with `include_total=true`.
+             * @example 3
+             */
             total?: number;
         };
         /** @description A partner's program, as it is sent. */
@@ -1772,7 +1825,10 @@ export interface components {
             auth_method?: components["schemas"]["AuthMethod"] | null;
             /** @description The public keys of a client that signs (RFC 7517): RSA, P-256 or Ed25519. */
             jwks?: Record<string, unknown> | null;
-            /** @example 会計連携 */
+            /**
+             * @description What people call the program, as the partner or what it does.
+             * @example 会計連携
+             */
             name?: string;
             /**
              * @description What it may do: scopes that you hold yourself.
@@ -1804,22 +1860,31 @@ export interface components {
              * @example kcs_2Q…
              */
             client_secret?: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was created (作成日時), in UTC.
+             * @example 2026-11-02T01:23:45Z
+             */
             created_at: string;
             /**
              * Format: date-time
-             * @description Until when the secret before is good.
+             * @description Until when the secret before is good too, in UTC; `null` where none is.
              */
             former_secret_until: string | null;
+            /** @description The id of the client, as it stands in its address. */
             id: components["schemas"]["ClientId"];
             /** @description The public keys of a client that signs (RFC 7517): RSA, P-256 or Ed25519. */
             jwks: Record<string, unknown> | null;
             /**
              * Format: date-time
-             * @description When it last got a token, to the minute.
+             * @description When it last got a token, in UTC, to the minute.
+             * @example 2026-11-24T01:23:45Z
              */
             last_used_at: string | null;
-            /** @example 会計連携 */
+            /**
+             * @description What people call the program, as the partner or what it does.
+             * @example 会計連携
+             */
             name: string;
             /**
              * @description What it may do: scopes that you hold yourself.
@@ -1829,7 +1894,11 @@ export interface components {
              *     ]
              */
             scopes: components["schemas"]["Scope"][];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was last changed (更新日時), in UTC.
+             * @example 2026-11-02T01:23:45Z
+             */
             updated_at: string;
         };
         /**
@@ -1941,7 +2010,11 @@ export interface components {
         };
         /** @description What a connection test found. */
         ConnectionTest: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When Paid was asked, in UTC.
+             * @example 2026-11-24T01:23:45Z
+             */
             checked_at: string;
             /**
              * @description Paid's codes; `C02` is the good answer to a question about a member who cannot exist.
@@ -1956,22 +2029,22 @@ export interface components {
         /** @description The name of a contact, of which more is needed. */
         ContactName: {
             /**
-             * @description 姓.
+             * @description 姓: the family name.
              * @example 佐藤
              */
             family_name: string;
             /**
-             * @description 姓カナ.
+             * @description 姓カナ: the reading of the family name, in katakana.
              * @example サトウ
              */
             family_name_kana?: string;
             /**
-             * @description 名.
+             * @description 名: the given name.
              * @example 健一
              */
             given_name: string;
             /**
-             * @description 名カナ.
+             * @description 名カナ: the reading of the given name, in katakana.
              * @example ケンイチ
              */
             given_name_kana?: string;
@@ -1979,22 +2052,22 @@ export interface components {
         /** @description The name of a contact, of which more is needed. */
         ContactNameIn: {
             /**
-             * @description 姓.
+             * @description 姓: the family name.
              * @example 佐藤
              */
             family_name: string;
             /**
-             * @description 姓カナ.
+             * @description 姓カナ: the reading of the family name, in katakana.
              * @example サトウ
              */
             family_name_kana?: string;
             /**
-             * @description 名.
+             * @description 名: the given name.
              * @example 健一
              */
             given_name: string;
             /**
-             * @description 名カナ.
+             * @description 名カナ: the reading of the given name, in katakana.
              * @example ケンイチ
              */
             given_name_kana?: string;
@@ -2002,22 +2075,22 @@ export interface components {
         /** @description The name of a contact, of which more is needed. */
         ContactNamePatch: {
             /**
-             * @description 姓.
+             * @description 姓: the family name.
              * @example 佐藤
              */
             family_name?: string;
             /**
-             * @description 姓カナ.
+             * @description 姓カナ: the reading of the family name, in katakana.
              * @example サトウ
              */
             family_name_kana?: string | null;
             /**
-             * @description 名.
+             * @description 名: the given name.
              * @example 健一
              */
             given_name?: string;
             /**
-             * @description 名カナ.
+             * @description 名カナ: the reading of the given name, in katakana.
              * @example ケンイチ
              */
             given_name_kana?: string | null;
@@ -2080,9 +2153,21 @@ export interface components {
          * @enum {string}
          */
         DisabledReason: "gone" | "failing";
+        /** @description What an action would do. Decided on what stands here: what Paid would say is not known. */
+        DryRun: {
+            /** @description Why it would be refused; empty where it would not. */
+            refusals: components["schemas"]["Refusal"][];
+            /** @description What would be different then, if Paid agrees; what would be counted and dated is not. */
+            would_change: components["schemas"]["WouldChange"][];
+            would_send: components["schemas"]["WouldSend"] | null;
+        };
         /** @description A one-time token to verify an address. */
         EmailToken: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Until when it is good (有効期限), in UTC.
+             * @example 2026-12-01T01:23:45Z
+             */
             expires_at: string;
             /**
              * @description Shown once. To be sent to the member's address; whoever reads it there gives it to
@@ -2102,16 +2187,23 @@ export interface components {
         /** @description A line of the event log. */
         Event: {
             /**
-             * @description `user:<id>`, `member:<id>`, `token:<subject>` or `system`.
+             * @description Who did it (操作者): `user:<id>`, `member:<id>`, `token:<subject>` or `system`.
              * @example user:0199a1b2-0000-7000-8000-000000000001
              */
             actor: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it happened (発生日時), in UTC.
+             * @example 2026-11-24T01:23:45Z
+             */
             created_at: string;
             /** @description Ids, amounts, statuses and the names of changed fields; never a personal value. */
             data: Record<string, unknown>;
+            /** @description The id of the event; the same wherever it is told, also as `webhook-id`. */
             id: components["schemas"]["EventId"];
+            /** @description What it happened to. */
             subject: components["schemas"]["EventSubject"];
+            /** @description What happened. */
             type: components["schemas"]["EventType"];
         };
         /**
@@ -2121,15 +2213,26 @@ export interface components {
         EventId: string;
         /** @description A part of the event log, oldest first. */
         EventList: {
+            /** @description The events (イベントログ), oldest first. */
             data: components["schemas"]["Event"][];
-            /** @description Always given: go on from here, also when nothing more is there yet. */
+            /**
+             * @description `cursor` to go on from. Always given, also when nothing more is there yet.
+             * @example e1042
+             */
             next_cursor: string;
         };
         /** @description What an event is about. */
         EventSubject: {
-            /** Format: uuid */
+            /**
+             * Format: uuid
+             * @description Its id, as its own address has it.
+             * @example 01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00
+             */
             id: string;
-            /** @example order */
+            /**
+             * @description What kind of thing it is: `order`, `member`, `product`, `job`, `store`, `client`, `user` or `webhook`.
+             * @example order
+             */
             type: string;
         };
         /**
@@ -2211,24 +2314,27 @@ export interface components {
         /** @description One fault of one field. */
         Fault: {
             /**
-             * @description Stable, machine-readable.
+             * @description What is wrong, as a stable word for programs.
              * @example out_of_range
              */
             code: string;
             /**
-             * @description The header of the column, as the file of an import names it.
+             * @description The header of the column (列名), as the file of an import names it.
              * @example 電話番号
              */
             column?: string;
-            /** @description For people. */
+            /**
+             * @description What is wrong, as a sentence for people in the language asked for.
+             * @example 数量は0以上で入力してください。
+             */
             message: string;
             /**
-             * @description Paid's own code, where the rule is Paid's.
+             * @description Paid's own error code (エラーコード), where the rule is Paid's.
              * @example B16
              */
             paid_code?: string;
             /**
-             * @description JSON pointer to the field, or the name of a query parameter.
+             * @description Where: the JSON pointer of the field, or the name of a query parameter or of a column of a file.
              * @example /lines/0/quantity
              */
             pointer: string;
@@ -2255,7 +2361,11 @@ export interface components {
         Health: "unknown" | "ok" | "auth_failed" | "unreachable";
         /** @description A link to set a password with. */
         Invitation: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Until when it is good (有効期限), in UTC.
+             * @example 2026-12-01T01:23:45Z
+             */
             expires_at: string;
             /**
              * @description Shown once. To be sent to whom it is for, who gives it to `POST /v1/admin/invitations/accept`.
@@ -2270,8 +2380,13 @@ export interface components {
              * @example https://minato.example/kakeuri
              */
             audience: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was created (作成日時), in UTC.
+             * @example 2026-11-02T01:23:45Z
+             */
             created_at: string;
+            /** @description The id of the issuer, as it stands in its address. */
             id: components["schemas"]["IssuerId"];
             /**
              * @description As its tokens name it (`iss`), to the letter.
@@ -2290,9 +2405,11 @@ export interface components {
             keys_failure: string | null;
             /**
              * Format: date-time
-             * @description When its public keys were last read. They are, when a token comes that names another.
+             * @description When its public keys were last read, in UTC. They are read again when a token names a key that is not known.
+             * @example 2026-11-24T01:23:45Z
              */
             keys_read_at: string | null;
+            /** @description How one of its tokens names a member or a user of the store. */
             match: components["schemas"]["Match"];
             /**
              * @description What users may do with such a token at most: scopes that you hold yourself. Beyond that, their role says. None for members.
@@ -2304,7 +2421,11 @@ export interface components {
             max_scopes?: components["schemas"]["Scope"][];
             /** @description Whom it speaks of: of members at the storefront API, of users at the admin API. */
             subjects: components["schemas"]["IssuerSubjects"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was last changed (更新日時), in UTC.
+             * @example 2026-11-02T01:23:45Z
+             */
             updated_at: string;
         };
         /**
@@ -2329,6 +2450,7 @@ export interface components {
              * @example null
              */
             jwks_uri?: string | null;
+            /** @description How one of its tokens names a member or a user of the store. */
             match: components["schemas"]["MatchIn"];
             /**
              * @description What users may do with such a token at most: scopes that you hold yourself. Beyond that, their role says. None for members.
@@ -2343,6 +2465,7 @@ export interface components {
         };
         /** @description The issuers, newest first. */
         IssuerList: {
+            /** @description All issuers of the store, newest first. */
             data: components["schemas"]["Issuer"][];
         };
         /** @description A provider of identities, as it is sent. */
@@ -2362,6 +2485,7 @@ export interface components {
              * @example null
              */
             jwks_uri?: string | null;
+            /** @description How one of its tokens names a member or a user of the store. */
             match?: components["schemas"]["MatchPatch"];
             /**
              * @description What users may do with such a token at most: scopes that you hold yourself. Beyond that, their role says. None for members.
@@ -2397,52 +2521,69 @@ export interface components {
         Job: {
             /** @description Either every row is taken over or none. */
             atomic?: boolean;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was accepted (受付日時), in UTC.
+             * @example 2026-11-24T01:23:45Z
+             */
             created_at: string;
             /**
              * Format: int32
-             * @description How many have an outcome.
+             * @description 処理済み: how many have an outcome.
              * @example 80
              */
             done: number;
             /** @description The file is only checked: an item says what would become of its row. */
             dry_run?: boolean;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it ended (終了日時), in UTC; `null` before.
+             */
             finished_at: string | null;
             /**
              * Format: date
-             * @description The business date of the confirmations, in Japan.
+             * @description 売上確定日: the business date of the confirmations, a day in Japan.
              */
             fixed_on?: string;
+            /** @description The id of the job, as it stands in its address. */
             id: components["schemas"]["JobId"];
+            /** @description What it does with each item. */
             kind: components["schemas"]["JobKind"];
             /**
              * Format: int32
+             * @description 拒否: how many were refused, by Paid or by a rule.
              * @example 2
              */
             refused: number;
             /**
              * Format: int32
+             * @description 対象外: for how many there was nothing to do.
              * @example 2
              */
             skipped: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was begun (開始日時), in UTC; `null` before.
+             * @example 2026-11-24T01:23:47Z
+             */
             started_at: string | null;
+            /** @description How far it is. */
             state: components["schemas"]["JobState"];
             /**
              * Format: int32
+             * @description 成功: how many were done.
              * @example 75
              */
             succeeded: number;
             /**
              * Format: int32
-             * @description How many items there are; fixed when the job was accepted.
+             * @description 件数: how many items there are; fixed when the job was accepted.
              * @example 120
              */
             total: number;
             /**
              * Format: int32
-             * @description Not known when the job went on; what was sent is driven to its end by itself.
+             * @description 未確定: how many were not known when the job went on; what was sent is driven to its end by itself.
              * @example 1
              */
             unknown: number;
@@ -2455,10 +2596,11 @@ export interface components {
         /** @description An item of a job. */
         JobItem: {
             /**
-             * @description Why.
+             * @description Why, as a stable word for programs.
              * @example application_refused
              */
             code?: string;
+            /** @description Every fault of the item; none where it has none. */
             errors: components["schemas"]["Fault"][];
             /**
              * Format: int32
@@ -2468,22 +2610,33 @@ export interface components {
             id: number;
             /**
              * Format: int32
-             * @description The line of the file on which the row begins, from 1.
+             * @description 行番号: the line of the file on which the row begins, from 1.
              * @example 2
              */
             line?: number;
+            /** @description What became of it. */
             outcome: components["schemas"]["ItemOutcome"];
             /**
              * Format: uuid
-             * @description The member or order it is about; `null` for a row of a file that is about nobody yet.
+             * @description The id of the member, order or product it is about; `null` for a row of a file that is about nobody yet.
+             * @example 01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00
              */
             subject: string | null;
         };
         /** @description A page of a job's items, in their order. */
         JobItemList: {
+            /** @description The items of this page, in the job's order. */
             data: components["schemas"]["JobItem"][];
+            /**
+             * @description `cursor` of the next page; `null` on the last one.
+             * @example AZONXnwfe2qg8y0cW06fAA
+             */
             next_cursor: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many there are in all, on every page (全件数); told with `include_total=true`.
+             * @example 120
+             */
             total?: number;
         };
         /**
@@ -2500,9 +2653,18 @@ export interface components {
         JobKind: "member_submission" | "member_refresh" | "payment_refresh" | "payment_confirm" | "member_import" | "product_import";
         /** @description A page of jobs. */
         JobList: {
+            /** @description The jobs of this page, newest first. */
             data: components["schemas"]["Job"][];
+            /**
+             * @description `cursor` of the next page; `null` on the last one.
+             * @example AZONXnwfe2qg8y0cW06fAA
+             */
             next_cursor: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many there are in all, on every page (全件数); told with `include_total=true`.
+             * @example 12
+             */
             total?: number;
         };
         /**
@@ -2521,17 +2683,21 @@ export interface components {
         LastError: {
             /**
              * Format: date-time
-             * @description When.
+             * @description When Paid said so, in UTC.
+             * @example 2026-11-24T01:23:45Z
              */
             at: string;
             /**
-             * @description Paid's codes.
+             * @description Paid's error codes (エラーコード).
              * @example [
              *       "B16"
              *     ]
              */
             codes: string[];
-            /** @description In words. */
+            /**
+             * @description What Paid refused, as a sentence for people in the language asked for.
+             * @example 郵便番号を入力してください。
+             */
             message: string;
         };
         /** @description Who it is. */
@@ -2574,140 +2740,191 @@ export interface components {
         MatchTo: "number" | "email";
         /** @description Who is logged in. */
         Me: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was created (作成日時), in UTC.
+             * @example 2026-11-02T01:23:45Z
+             */
             created_at: string;
-            /** @example hanako@minato.example */
+            /**
+             * @description メールアドレス: what they log in with; unique in the store.
+             * @example hanako@minato.example
+             */
             email: string;
+            /** @description The id of the user, as it stands in its address. */
             id: components["schemas"]["UserId"];
-            /** @example 山田 花子 */
+            /**
+             * @description 氏名: as their colleagues see it.
+             * @example 山田 花子
+             */
             name: string;
-            /** @description How many recovery codes are left; of whoever has a second factor. */
+            /**
+             * @description How many recovery codes are left; `null` without a second factor.
+             * @example 8
+             */
             recovery_codes_left: number | null;
+            /** @description ロール: what they may do. */
             role: components["schemas"]["Role"];
-            /** @description What the token allows, as far as the role does. */
+            /** @description What the token allows, as far as the role does too. */
             scopes: components["schemas"]["Scope"][];
-            /** @description Does a log-in ask for a second factor? */
+            /** @description 二段階認証: does a log-in ask for a second factor? */
             second_factor: boolean;
+            /** @description 状態: may they log in? */
             status: components["schemas"]["UserStatus"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was last changed (更新日時), in UTC.
+             * @example 2026-11-02T01:23:45Z
+             */
             updated_at: string;
         };
         /** @description A member (会員). */
         Member: {
             /**
              * Format: int64
-             * @description 年商.
+             * @description 年商: sales of a year, in yen. Paid takes at most 9 digits.
+             * @example 85000000
              */
             annual_sales: number | null;
-            /** @description 取扱ブランド. */
+            /**
+             * @description 取扱ブランド: the brands that it deals in.
+             * @example 宇治茶、静岡茶
+             */
             brands: string;
-            /** @description 建物名. */
+            /**
+             * @description 建物名: building, floor and room.
+             * @example みなとビル 3F
+             */
             building: string;
             /**
              * Format: int64
-             * @description 業種番号: Paid's number of the industry.
+             * @description 業種番号: the number of the industry in Paid's list.
+             * @example 12
              */
             business_type: number | null;
             /**
-             * @description 市区町村.
+             * @description 市区町村: city, ward, town or village.
              * @example 横浜市中区
              */
             city: string;
             /**
              * Format: int64
-             * @description 締め日: 20, or 31 for the end of the month.
+             * @description 締め日: the day of the month on which the buyer's account is closed: 20, or 31 for the end of the month (月末).
+             * @example 31
              */
             closing_day: number | null;
             /**
-             * @description 会社名.
+             * @description 会社名: the company's name with its legal form. Paid takes at most 50 characters.
              * @example 株式会社みなと商会
              */
             company_name: string;
             /**
-             * @description 会社名カナ.
+             * @description 会社名カナ: its reading, in katakana. Paid requires it.
              * @example カブシキガイシャミナトショウカイ
              */
             company_name_kana: string;
-            /** @description 担当者. */
+            /** @description 担当者: whom the shop speaks with. */
             contact: components["schemas"]["ContactName"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description 登録日時: when the member was created, in UTC.
+             * @example 2026-11-02T01:23:45Z
+             */
             created_at: string;
             /**
-             * @description メールアドレス; unique per store, compared trimmed and case-folded.
+             * @description メールアドレス: what the member logs in with. Unique in the store, compared without case and outer white space.
              * @example buyer@minato.example
              */
             email: string;
             external_id: components["schemas"]["ExternalId"] | null;
             /**
-             * @description FAX番号.
+             * @description FAX番号: half-width digits with hyphens.
              * @example 045-000-1235
              */
             fax: string;
             /**
              * Format: int64
-             * @description 設立月, 1 to 12.
+             * @description 設立月: the month in which it was founded, 1 to 12.
+             * @example 4
              */
             founded_month: number | null;
             /**
              * Format: int64
-             * @description 設立年.
+             * @description 設立年: the year in which the company was founded, of the Western calendar.
+             * @example 1987
              */
             founded_year: number | null;
+            /** @description The id of the member, as it stands in its address. */
             id: components["schemas"]["MemberId"];
             /** @description Pairs that mean something to another system. */
             metadata: components["schemas"]["Metadata"];
             /**
-             * @description 携帯電話番号, as `999-9999-9999`.
+             * @description 携帯電話番号: as `999-9999-9999`.
              * @example 090-0000-1234
              */
             mobile_phone: string;
             /**
-             * @description The number people use (会員番号).
+             * @description 会員番号: the number that people use.
              * @example M000007
              */
             number: string;
+            /** @description Where the member stands with Paid. */
             paid: components["schemas"]["MemberPaid"];
             /**
              * Format: int64
-             * @description 支払方法: how the buyer pays Paid, 1 or 2.
+             * @description 支払方法: how the buyer pays Paid, by its number there, 1 or 2.
+             * @example 1
              */
             paid_payment_method: number | null;
-            /** @description 決済方法: the ticked ones. */
+            /** @description 決済方法: those that are ticked for the member. */
             payment_methods: components["schemas"]["PaymentMethod"][];
             /**
-             * @description 電話番号, half width with hyphens.
+             * @description 電話番号: half-width digits with hyphens.
              * @example 045-000-1234
              */
             phone: string;
             /**
-             * @description 郵便番号, as `999-9999`.
+             * @description 郵便番号: seven digits, as `999-9999`.
              * @example 231-0002
              */
             postal_code: string;
             /**
-             * @description 都道府県.
+             * @description 都道府県: for Paid one of the 47 names, as 東京都.
              * @example 神奈川県
              */
             prefecture: string;
-            /** @description PR: free text. */
+            /**
+             * @description PR: what it says of itself, free text.
+             * @example 横浜で創業したお茶と和菓子の卸売店です。
+             */
             profile: string;
-            /** @description 代表者. */
+            /** @description 代表者: who represents the company. Paid requires the name and its reading. */
             representative: components["schemas"]["PersonName"];
             /**
              * Format: int64
-             * @description 店舗数.
+             * @description 店舗数: how many shops it has.
+             * @example 2
              */
             shop_count: number | null;
-            /** @description 会員ステータス. */
+            /** @description 会員ステータス: only an active member may order. */
             status: components["schemas"]["MemberStatus"];
             /**
-             * @description 町名番地.
+             * @description 町名番地: the rest of the address, without the building.
              * @example 海岸通4-1
              */
             street: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was last changed (更新日時), in UTC.
+             * @example 2026-11-24T02:10:00Z
+             */
             updated_at: string;
-            /** @description Up to three web sites. */
+            /**
+             * @description URL1 to URL3: its web sites, with `https://` or `http://`.
+             * @example [
+             *       "https://minato.example"
+             *     ]
+             */
             urls: string[];
         };
         /**
@@ -2723,7 +2940,8 @@ export interface components {
             application_status?: components["schemas"]["ApplicationStatus"] | null;
             /**
              * Format: date-time
-             * @description Those about whom Paid was not asked at or after this moment.
+             * @description Those about whom Paid was not asked at or after this moment, in UTC.
+             * @example 2026-11-23T15:00:00Z
              */
             checked_before?: string | null;
             /**
@@ -2740,7 +2958,7 @@ export interface components {
             open_operation?: components["schemas"]["OpenOperationState"] | null;
             payment_method?: components["schemas"]["PaymentMethod"] | null;
             /**
-             * @description In the company's name or its reading, the e-mail address or the number.
+             * @description In the company's name or its reading (会社名, 会社名カナ), the e-mail address or the number (会員番号).
              *     Letters of any width and case are the same.
              * @example みなと
              */
@@ -2779,126 +2997,157 @@ export interface components {
         MemberIn: {
             /**
              * Format: int64
-             * @description 年商.
+             * @description 年商: sales of a year, in yen. Paid takes at most 9 digits.
+             * @example 85000000
              */
             annual_sales?: number | null;
-            /** @description 取扱ブランド. */
+            /**
+             * @description 取扱ブランド: the brands that it deals in.
+             * @example 宇治茶、静岡茶
+             */
             brands?: string;
-            /** @description 建物名. */
+            /**
+             * @description 建物名: building, floor and room.
+             * @example みなとビル 3F
+             */
             building?: string;
             /**
              * Format: int64
-             * @description 業種番号: Paid's number of the industry.
+             * @description 業種番号: the number of the industry in Paid's list.
+             * @example 12
              */
             business_type?: number | null;
             /**
-             * @description 市区町村.
+             * @description 市区町村: city, ward, town or village.
              * @example 横浜市中区
              */
             city?: string;
             /**
              * Format: int64
-             * @description 締め日: 20, or 31 for the end of the month.
+             * @description 締め日: the day of the month on which the buyer's account is closed: 20, or 31 for the end of the month (月末).
+             * @example 31
              */
             closing_day?: number | null;
             /**
-             * @description 会社名.
+             * @description 会社名: the company's name with its legal form. Paid takes at most 50 characters.
              * @example 株式会社みなと商会
              */
             company_name: string;
             /**
-             * @description 会社名カナ.
+             * @description 会社名カナ: its reading, in katakana. Paid requires it.
              * @example カブシキガイシャミナトショウカイ
              */
             company_name_kana?: string;
-            /** @description 担当者. */
+            /** @description 担当者: whom the shop speaks with. */
             contact: components["schemas"]["ContactNameIn"];
             /**
-             * @description メールアドレス; unique per store, compared trimmed and case-folded.
+             * @description メールアドレス: what the member logs in with. Unique in the store, compared without case and outer white space.
              * @example buyer@minato.example
              */
             email: string;
             external_id?: components["schemas"]["ExternalId"] | null;
             /**
-             * @description FAX番号.
+             * @description FAX番号: half-width digits with hyphens.
              * @example 045-000-1235
              */
             fax?: string;
             /**
              * Format: int64
-             * @description 設立月, 1 to 12.
+             * @description 設立月: the month in which it was founded, 1 to 12.
+             * @example 4
              */
             founded_month?: number | null;
             /**
              * Format: int64
-             * @description 設立年.
+             * @description 設立年: the year in which the company was founded, of the Western calendar.
+             * @example 1987
              */
             founded_year?: number | null;
             metadata?: components["schemas"]["MetadataPatch"] | null;
             /**
-             * @description 携帯電話番号, as `999-9999-9999`.
+             * @description 携帯電話番号: as `999-9999-9999`.
              * @example 090-0000-1234
              */
             mobile_phone?: string;
             /**
-             * @description 会員番号; drawn where absent.
+             * @description 会員番号: unique in the store; drawn where absent.
              * @example B-0042
              */
             number?: string | null;
             paid?: components["schemas"]["MemberPaidIn"] | null;
             /**
              * Format: int64
-             * @description 支払方法: how the buyer pays Paid, 1 or 2.
+             * @description 支払方法: how the buyer pays Paid, by its number there, 1 or 2.
+             * @example 1
              */
             paid_payment_method?: number | null;
             /** @description 決済方法; where absent, a new member gets those of the store's pattern. */
             payment_methods?: components["schemas"]["PaymentMethod"][] | null;
             /**
-             * @description 電話番号, half width with hyphens.
+             * @description 電話番号: half-width digits with hyphens.
              * @example 045-000-1234
              */
             phone: string;
             /**
-             * @description 郵便番号, as `999-9999`.
+             * @description 郵便番号: seven digits, as `999-9999`.
              * @example 231-0002
              */
             postal_code?: string;
             /**
-             * @description 都道府県.
+             * @description 都道府県: for Paid one of the 47 names, as 東京都.
              * @example 神奈川県
              */
             prefecture?: string;
-            /** @description PR: free text. */
+            /**
+             * @description PR: what it says of itself, free text.
+             * @example 横浜で創業したお茶と和菓子の卸売店です。
+             */
             profile?: string;
-            /** @description 代表者. */
+            /** @description 代表者: who represents the company. Paid requires the name and its reading. */
             representative?: components["schemas"]["PersonNameIn"];
             /**
              * Format: int64
-             * @description 店舗数.
+             * @description 店舗数: how many shops it has.
+             * @example 2
              */
             shop_count?: number | null;
             /**
-             * @description 町名番地.
+             * @description 町名番地: the rest of the address, without the building.
              * @example 海岸通4-1
              */
             street?: string;
-            /** @description Up to three web sites. */
+            /**
+             * @description URL1 to URL3: its web sites, with `https://` or `http://`.
+             * @example [
+             *       "https://minato.example"
+             *     ]
+             */
             urls?: string[];
         };
         /** @description A page of members. */
         MemberList: {
+            /** @description The members of this page, newest first. */
             data: components["schemas"]["Member"][];
+            /**
+             * @description `cursor` of the next page; `null` on the last one.
+             * @example AZONXnwfe2qg8y0cW06fAA
+             */
             next_cursor: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many there are in all, on every page (全件数); told with `include_total=true`.
+             * @example 120
+             */
             total?: number;
         };
         /** @description Where the member stands with Paid. */
         MemberPaid: {
-            /** @description Paid申請. A cache of what Paid last said, as old as `checked_at`. */
+            /** @description Paid申請: where the application stands. What Paid last said of it, as old as `checked_at`. */
             application_status: components["schemas"]["ApplicationStatus"];
             /**
              * Format: date-time
-             * @description When Paid was last asked.
+             * @description Paid確認日時: when Paid was last asked, in UTC; `null` if never.
+             * @example 2026-11-24T02:10:00Z
              */
             checked_at: string | null;
             customer_number: components["schemas"]["PaidKey"] | null;
@@ -2916,7 +3165,8 @@ export interface components {
             reported_status: string | null;
             /**
              * Format: date-time
-             * @description When a submission was accepted.
+             * @description 申請日時: when Paid accepted a submission, in UTC; `null` if never.
+             * @example 2026-11-24T01:23:45Z
              */
             submitted_at: string | null;
         };
@@ -2924,18 +3174,20 @@ export interface components {
         MemberPaidDetails: {
             /**
              * Format: int64
-             * @description How old the status is; `null` if Paid was never asked.
+             * @description How old the status is, in minutes; `null` if Paid was never asked.
              * @example 42
              */
             age_minutes: number | null;
-            /** @description Paid申請. A cache of what Paid last said, as old as `checked_at`. */
+            /** @description Paid申請: where the application stands. What Paid last said of it, as old as `checked_at`. */
             application_status: components["schemas"]["ApplicationStatus"];
             /**
              * Format: date-time
-             * @description When Paid was last asked.
+             * @description Paid確認日時: when Paid was last asked, in UTC; `null` if never.
+             * @example 2026-11-24T02:10:00Z
              */
             checked_at: string | null;
             customer_number: components["schemas"]["PaidKey"] | null;
+            /** @description Can the member pay with Paid, and if not, why? */
             diagnosis: components["schemas"]["Diagnosis"];
             last_error: components["schemas"]["LastError"] | null;
             open_operation: components["schemas"]["OpenOperation"] | null;
@@ -2945,7 +3197,7 @@ export interface components {
              */
             paid_id: string | null;
             pattern: components["schemas"]["Pattern"] | null;
-            /** @description What Paid would refuse in the profile as it stands. */
+            /** @description What Paid would refuse in the profile as it stands (申請前チェック). */
             precheck: components["schemas"]["Fault"][];
             /**
              * @description The status as Paid wrote it, where its meaning is not known here; such a member cannot pay.
@@ -2954,7 +3206,8 @@ export interface components {
             reported_status: string | null;
             /**
              * Format: date-time
-             * @description When a submission was accepted.
+             * @description 申請日時: when Paid accepted a submission, in UTC; `null` if never.
+             * @example 2026-11-24T01:23:45Z
              */
             submitted_at: string | null;
         };
@@ -2984,110 +3237,131 @@ export interface components {
         MemberPatch: {
             /**
              * Format: int64
-             * @description 年商.
+             * @description 年商: sales of a year, in yen. Paid takes at most 9 digits.
+             * @example 85000000
              */
             annual_sales?: number | null;
-            /** @description 取扱ブランド. */
+            /**
+             * @description 取扱ブランド: the brands that it deals in.
+             * @example 宇治茶、静岡茶
+             */
             brands?: string | null;
-            /** @description 建物名. */
+            /**
+             * @description 建物名: building, floor and room.
+             * @example みなとビル 3F
+             */
             building?: string | null;
             /**
              * Format: int64
-             * @description 業種番号: Paid's number of the industry.
+             * @description 業種番号: the number of the industry in Paid's list.
+             * @example 12
              */
             business_type?: number | null;
             /**
-             * @description 市区町村.
+             * @description 市区町村: city, ward, town or village.
              * @example 横浜市中区
              */
             city?: string | null;
             /**
              * Format: int64
-             * @description 締め日: 20, or 31 for the end of the month.
+             * @description 締め日: the day of the month on which the buyer's account is closed: 20, or 31 for the end of the month (月末).
+             * @example 31
              */
             closing_day?: number | null;
             /**
-             * @description 会社名.
+             * @description 会社名: the company's name with its legal form. Paid takes at most 50 characters.
              * @example 株式会社みなと商会
              */
             company_name?: string;
             /**
-             * @description 会社名カナ.
+             * @description 会社名カナ: its reading, in katakana. Paid requires it.
              * @example カブシキガイシャミナトショウカイ
              */
             company_name_kana?: string | null;
-            /** @description 担当者. */
+            /** @description 担当者: whom the shop speaks with. */
             contact?: components["schemas"]["ContactNamePatch"];
             /**
-             * @description メールアドレス; unique per store, compared trimmed and case-folded.
+             * @description メールアドレス: what the member logs in with. Unique in the store, compared without case and outer white space.
              * @example buyer@minato.example
              */
             email?: string;
             external_id?: components["schemas"]["ExternalId"] | null;
             /**
-             * @description FAX番号.
+             * @description FAX番号: half-width digits with hyphens.
              * @example 045-000-1235
              */
             fax?: string | null;
             /**
              * Format: int64
-             * @description 設立月, 1 to 12.
+             * @description 設立月: the month in which it was founded, 1 to 12.
+             * @example 4
              */
             founded_month?: number | null;
             /**
              * Format: int64
-             * @description 設立年.
+             * @description 設立年: the year in which the company was founded, of the Western calendar.
+             * @example 1987
              */
             founded_year?: number | null;
             metadata?: components["schemas"]["MetadataPatch"] | null;
             /**
-             * @description 携帯電話番号, as `999-9999-9999`.
+             * @description 携帯電話番号: as `999-9999-9999`.
              * @example 090-0000-1234
              */
             mobile_phone?: string | null;
             /**
-             * @description 会員番号; drawn where absent.
+             * @description 会員番号: unique in the store; drawn where absent.
              * @example B-0042
              */
             number?: string | null;
             paid?: components["schemas"]["MemberPaidPatch"] | null;
             /**
              * Format: int64
-             * @description 支払方法: how the buyer pays Paid, 1 or 2.
+             * @description 支払方法: how the buyer pays Paid, by its number there, 1 or 2.
+             * @example 1
              */
             paid_payment_method?: number | null;
             /** @description 決済方法; where absent, a new member gets those of the store's pattern. */
             payment_methods?: components["schemas"]["PaymentMethod"][] | null;
             /**
-             * @description 電話番号, half width with hyphens.
+             * @description 電話番号: half-width digits with hyphens.
              * @example 045-000-1234
              */
             phone?: string;
             /**
-             * @description 郵便番号, as `999-9999`.
+             * @description 郵便番号: seven digits, as `999-9999`.
              * @example 231-0002
              */
             postal_code?: string | null;
             /**
-             * @description 都道府県.
+             * @description 都道府県: for Paid one of the 47 names, as 東京都.
              * @example 神奈川県
              */
             prefecture?: string | null;
-            /** @description PR: free text. */
+            /**
+             * @description PR: what it says of itself, free text.
+             * @example 横浜で創業したお茶と和菓子の卸売店です。
+             */
             profile?: string | null;
-            /** @description 代表者. */
+            /** @description 代表者: who represents the company. Paid requires the name and its reading. */
             representative?: components["schemas"]["PersonNamePatch"] | null;
             /**
              * Format: int64
-             * @description 店舗数.
+             * @description 店舗数: how many shops it has.
+             * @example 2
              */
             shop_count?: number | null;
             /**
-             * @description 町名番地.
+             * @description 町名番地: the rest of the address, without the building.
              * @example 海岸通4-1
              */
             street?: string | null;
-            /** @description Up to three web sites. */
+            /**
+             * @description URL1 to URL3: its web sites, with `https://` or `http://`.
+             * @example [
+             *       "https://minato.example"
+             *     ]
+             */
             urls?: string[] | null;
         };
         /**
@@ -3118,16 +3392,30 @@ export interface components {
         };
         /** @description A call to Paid whose outcome is not known yet. */
         OpenOperation: {
+            /** @description What is asked of Paid. */
             action: components["schemas"]["OperationKind"];
+            /** @description The id of the operation, as the timeline shows it. */
             id: components["schemas"]["OperationId"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it is tried again, in UTC.
+             * @example 2026-11-24T01:24:15Z
+             */
             next_try_at: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was begun, in UTC.
+             * @example 2026-11-24T01:23:45Z
+             */
             started_at: string;
+            /** @description Is it driven on, or does it wait for a human? */
             state: components["schemas"]["OperationState"];
         };
         /**
          * @description How far a submission is that has not ended.
+         *
+         *     - `open`: 処理中 (it is driven on)
+         *     - `stuck`: 要確認 (it waits for a human; see reconciliation)
          * @enum {string}
          */
         OpenOperationState: "open" | "stuck";
@@ -3160,40 +3448,58 @@ export interface components {
         OperationState: "open" | "stuck" | "done" | "refused" | "abandoned";
         /** @description An order (受注). */
         Order: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description 取消日時: when it was cancelled, in UTC; `null` if it was not.
+             */
             cancelled_at: string | null;
             external_id: components["schemas"]["ExternalId"] | null;
-            /** @description 対応状況; without effect on the payment. */
+            /** @description 対応状況: the shop's label, without effect on the payment. */
             handling_status: components["schemas"]["HandlingStatus"];
+            /** @description The id of the order, as it stands in its address. */
             id: components["schemas"]["OrderId"];
-            /** @description The shop's note; buyers never see it. */
+            /**
+             * @description 社内メモ: the shop's own note; buyers never see it.
+             * @example 月末にまとめて出荷
+             */
             internal_note: string;
+            /** @description 受注明細: what was ordered. */
             lines: components["schemas"]["OrderLine"][];
+            /** @description The member whose order it is. */
             member: components["schemas"]["OrderMember"];
             /** @description Pairs that mean something to another system. */
             metadata: components["schemas"]["Metadata"];
-            /** @description The buyer's note. */
+            /**
+             * @description 備考: what the buyer wrote.
+             * @example 納品書を同梱してください。
+             */
             note: string;
             /**
-             * @description The number people use; Paid's `code`.
+             * @description 受注番号: the number that people use, and Paid's `code`.
              * @example 00000042
              */
             number: string;
             payment: components["schemas"]["Payment"] | null;
-            /** @description 決済手数料, yen without tax. */
+            /** @description 決済手数料: whole yen without tax, taxed at 10 %. */
             payment_fee: components["schemas"]["Yen"];
-            /** @description 決済方法. */
+            /** @description 決済方法: how it is paid. */
             payment_method: components["schemas"]["PaymentMethod"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description 受注日時: when it was placed, in UTC.
+             * @example 2026-11-24T01:23:45Z
+             */
             placed_at: string;
-            /** @description 送料, yen without tax. */
+            /** @description 送料: whole yen without tax, taxed at 10 %. */
             shipping_fee: components["schemas"]["Yen"];
-            /** @description The store's rounding when the order was placed. */
+            /** @description 消費税の端数処理: the store's rounding when the order was placed. */
             tax_rounding: components["schemas"]["TaxRounding"];
+            /** @description 合計: what it comes to. */
             totals: components["schemas"]["Totals"];
             /**
              * Format: date-time
-             * @description When it, its payment or what is open on that last changed.
+             * @description When the order, its payment or what is open on that last changed (更新日時), in UTC.
+             * @example 2026-11-24T02:10:00Z
              */
             updated_at: string;
             /** @description What a human should know before he goes on. */
@@ -3201,7 +3507,7 @@ export interface components {
         };
         /** @description Which orders are wanted. */
         OrderFilter: {
-            /** @description Do the order's total and the amount at Paid differ? */
+            /** @description 金額不一致: do the order's total and the amount at Paid differ? */
             amount_mismatch?: boolean | null;
             external_id?: components["schemas"]["ExternalId"] | null;
             handling_status?: components["schemas"]["HandlingStatus"] | null;
@@ -3219,7 +3525,7 @@ export interface components {
              */
             placed_to?: string | null;
             /**
-             * @description In the order's number, or the member's company name, reading, number or e-mail.
+             * @description In the order's number (受注番号), or the member's company name, its reading, number or e-mail address.
              *     Letters of any width and case are the same.
              * @example みなと
              */
@@ -3238,23 +3544,33 @@ export interface components {
         /** @description An order with the shop's own lines and prices. */
         OrderIn: {
             external_id?: components["schemas"]["ExternalId"] | null;
+            /**
+             * @description 社内メモ: the shop's own note; buyers never see it.
+             * @example 月末にまとめて出荷
+             */
             internal_note?: string;
-            /** @description Unit prices are without tax; a negative one is a discount (値引き), quantity 0 a return. */
+            /** @description 受注明細: unit prices are without tax; a negative one is a discount (値引き), quantity 0 a return (返品). */
             lines: components["schemas"]["OrderLineIn"][];
+            /** @description The id of the member who orders. */
             member_id: components["schemas"]["MemberId"];
             /** @description Pairs that mean something to another system. */
             metadata?: components["schemas"]["Metadata"];
+            /**
+             * @description 備考: the buyer's note, which the buyer sees.
+             * @example 納品書を同梱してください。
+             */
             note?: string;
             /**
              * Format: int64
-             * @description 決済手数料, yen without tax.
+             * @description 決済手数料: whole yen without tax, taxed at 10 %.
              * @example 0
              */
             payment_fee?: number;
+            /** @description 決済方法: how it is paid. With `paid` it is placed only when Paid covers the amount. */
             payment_method: components["schemas"]["PaymentMethod"];
             /**
              * Format: int64
-             * @description 送料, yen without tax.
+             * @description 送料: whole yen without tax, taxed at 10 %.
              * @example 800
              */
             shipping_fee?: number;
@@ -3262,82 +3578,108 @@ export interface components {
         /** @description One line of an order. Prices are without tax. */
         OrderLine: {
             /**
-             * @description What the line is called on the order.
+             * @description 商品名: what the line is called on the order.
              * @example 宇治煎茶 100g
              */
             name: string;
             /**
-             * @description The product of the store's list, if the line is one.
+             * @description 商品コード: the product of the store's list, if the line is one.
              * @example TEA-100
              */
             product_code?: string;
             /**
              * Format: int64
-             * @description How many; 0 is a return.
+             * @description 数量: how many; 0 is a return (返品).
              * @example 3
              */
             quantity: number;
             /**
              * Format: int32
-             * @description Percent: 10, 8 or 0.
+             * @description 税率: percent of consumption tax, 10, 8 (軽減税率) or 0.
              * @example 8
              * @enum {integer}
              */
             tax_rate: 10 | 8 | 0;
-            /** @description Yen without tax; negative for a discount (値引き). */
+            /** @description 単価: whole yen without tax; negative for a discount (値引き). */
             unit_price: components["schemas"]["Yen"];
         };
         /** @description One line of an order. Prices are without tax. */
         OrderLineIn: {
             /**
-             * @description What the line is called on the order.
+             * @description 商品名: what the line is called on the order.
              * @example 宇治煎茶 100g
              */
             name: string;
             /**
-             * @description The product of the store's list, if the line is one.
+             * @description 商品コード: the product of the store's list, if the line is one.
              * @example TEA-100
              */
             product_code?: string | null;
             /**
              * Format: int64
-             * @description How many; 0 is a return.
+             * @description 数量: how many; 0 is a return (返品).
              * @example 3
              */
             quantity: number;
             /**
              * Format: int32
-             * @description Percent: 10, 8 or 0.
+             * @description 税率: percent of consumption tax, 10, 8 (軽減税率) or 0.
              * @example 8
              * @enum {integer}
              */
             tax_rate: 10 | 8 | 0;
-            /** @description Yen without tax; negative for a discount (値引き). */
+            /** @description 単価: whole yen without tax; negative for a discount (値引き). */
             unit_price: components["schemas"]["Yen"];
         };
         /** @description A page of orders. */
         OrderList: {
+            /** @description The orders of this page, newest first. */
             data: components["schemas"]["Order"][];
+            /**
+             * @description `cursor` of the next page; `null` on the last one.
+             * @example AZONXnwfe2qg8y0cW06fAA
+             */
             next_cursor: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many there are in all, on every page (全件数); told with `include_total=true`.
+             * @example 128
+             */
             total?: number;
         };
         /** @description Who bought. */
         OrderMember: {
-            /** @example 株式会社みなと商会 */
+            /**
+             * @description 会社名: the name of the company.
+             * @example 株式会社みなと商会
+             */
             company_name: string;
+            /** @description The id of the member. */
             id: components["schemas"]["MemberId"];
-            /** @example M000007 */
+            /**
+             * @description 会員番号: the number that people use.
+             * @example M000007
+             */
             number: string;
         };
+        /** @description The order, or with `dry_run=true` what would become of it. */
+        OrderOrDryRun: components["schemas"]["Order"] | components["schemas"]["DryRun"];
         /** @description What changes; absent fields stay. */
         OrderPatch: {
             external_id?: components["schemas"]["ExternalId"] | null;
             handling_status?: components["schemas"]["HandlingStatus"] | null;
+            /**
+             * @description 社内メモ: the shop's own note; buyers never see it.
+             * @example 月末にまとめて出荷
+             */
             internal_note?: string | null;
-            /** @description All lines anew. */
+            /** @description 受注明細: all lines anew. */
             lines?: components["schemas"]["OrderLineIn"][] | null;
             metadata?: components["schemas"]["MetadataPatch"] | null;
+            /**
+             * @description 備考: the buyer's note, which the buyer sees.
+             * @example 納品書を同梱してください。
+             */
             note?: string | null;
             payment_fee?: components["schemas"]["Yen"] | null;
             payment_method?: components["schemas"]["PaymentMethod"] | null;
@@ -3352,18 +3694,26 @@ export interface components {
         Outcome: "submitted" | "dropped" | "already_linked" | "processing";
         /** @description The present password and the next. */
         OwnPasswordIn: {
-            /** @example correct horse battery */
+            /**
+             * @description The password until now (現在のパスワード).
+             * @example correct horse battery
+             */
             current: string;
-            /** @example staple correct horse */
+            /**
+             * @description The password from now on (新しいパスワード), 8 to 200 characters.
+             * @example staple correct horse
+             */
             new: string;
         };
         /** @description What the last call said about the credentials. */
         PaidHealth: {
             /**
              * Format: date-time
-             * @description Since when it says so.
+             * @description Since when it says so, in UTC; `null` before the first call.
+             * @example 2026-11-24T01:23:45Z
              */
             checked_at: string | null;
+            /** @description 接続状態: what was said about the credentials. */
             status: components["schemas"]["Health"];
         };
         /**
@@ -3377,6 +3727,7 @@ export interface components {
         PaidKey: string;
         /** @description The payment settings. */
         PaidSettings: {
+            /** @description API認証コード: whether one is stored; it is never shown. */
             api_auth_code: components["schemas"]["AuthCode"];
             /**
              * @description 新規会員の決済を有効にする: Paid is ticked on every new member.
@@ -3388,10 +3739,12 @@ export interface components {
              * @example true
              */
             enabled: boolean;
+            /** @description 環境: which Paid the store talks to. */
             environment: components["schemas"]["Environment"];
+            /** @description 接続状態: what the last call to Paid said about the credentials. */
             health: components["schemas"]["PaidHealth"];
             /**
-             * @description The store's id at Paid.
+             * @description The store's id at Paid (加盟企業).
              * @example 10042
              */
             merchant_id: string | null;
@@ -3401,7 +3754,11 @@ export interface components {
              * @example true
              */
             show_member_banner: boolean;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was last changed (更新日時), in UTC.
+             * @example 2026-11-24T01:23:45Z
+             */
             updated_at: string;
         };
         /**
@@ -3417,23 +3774,40 @@ export interface components {
          */
         PaidSettingsPatch: {
             /**
-             * @description A new auth code. Absent: the stored one stays.
+             * @description API認証コード: a new one, from Paid. Absent: the stored one stays.
              * @example 0a1B2c3D4e5F6g7H
              */
             api_auth_code?: string | null;
-            /** @example false */
+            /**
+             * @description 新規会員の決済を有効にする: Paid is ticked on every new member.
+             * @example false
+             */
             enable_for_new_members?: boolean;
-            /** @example true */
+            /**
+             * @description Is Paid offered? Switched off, no new orders and applications; what is open still ends.
+             * @example true
+             */
             enabled?: boolean;
+            /** @description 環境: which Paid the store talks to. */
             environment?: components["schemas"]["Environment"];
-            /** @example 10042 */
+            /**
+             * @description The store's id at Paid (加盟企業).
+             * @example 10042
+             */
             merchant_id?: string | null;
-            /** @example true */
+            /**
+             * @description サイドメニューに表示する: the storefront shows a banner to buyers who are Paid members already.
+             * @example true
+             */
             show_member_banner?: boolean;
         };
         /** @description A one-time token to set a password. */
         PasswordToken: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Until when it is good (有効期限), in UTC.
+             * @example 2026-11-25T01:23:45Z
+             */
             expires_at: string;
             /**
              * @description Shown once. To be sent to the member, who gives it to `POST /v1/storefront/password`.
@@ -3453,28 +3827,36 @@ export interface components {
         Pattern: "pattern_1" | "pattern_2" | "pattern_3" | "pattern_4";
         /** @description The sale at Paid. */
         Payment: {
-            /** @description What Paid holds, yen with tax. */
+            /** @description Paid金額: what Paid holds, whole yen with tax. */
             amount: components["schemas"]["Yen"];
-            /** @description Do the order's total and the amount at Paid differ? Only for `unconfirmed` and `confirmed`. */
+            /** @description 金額不一致: do the order's total and the amount at Paid differ? Only for `unconfirmed` and `confirmed`. */
             amount_mismatch: boolean;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description 決済取消日時: when it was cancelled, in UTC; `null` if it was not.
+             */
             cancelled_at: string | null;
             /**
              * Format: date-time
-             * @description When Paid was last asked.
+             * @description Paid確認日時: when Paid was last asked, in UTC; `null` if never.
+             * @example 2026-11-24T02:10:00Z
              */
             checked_at: string | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description 売上確定日時: when it was confirmed, in UTC; `null` if it was not.
+             */
             confirmed_at: string | null;
             /**
              * Format: date
-             * @description The business date of the confirmation, in Japan.
+             * @description 売上確定日: the business date of the confirmation, a day in Japan.
              */
             fixed_on: string | null;
             last_error: components["schemas"]["LastError"] | null;
             open_operation: components["schemas"]["OpenOperation"] | null;
-            /** @description `b2bCreditId`: the key Paid knows the sale by. */
+            /** @description Paid決済キー (`b2bCreditId`): the key that Paid knows the sale by. */
             provider_reference: components["schemas"]["PaidKey"];
+            /** @description 決済状況: where the payment stands. */
             status: components["schemas"]["PaymentStatus"];
         };
         /**
@@ -3513,22 +3895,22 @@ export interface components {
         /** @description A person's name, with its reading. */
         PersonName: {
             /**
-             * @description 姓.
+             * @description 姓: the family name.
              * @example 佐藤
              */
             family_name: string;
             /**
-             * @description 姓カナ.
+             * @description 姓カナ: the reading of the family name, in katakana.
              * @example サトウ
              */
             family_name_kana: string;
             /**
-             * @description 名.
+             * @description 名: the given name.
              * @example 健一
              */
             given_name: string;
             /**
-             * @description 名カナ.
+             * @description 名カナ: the reading of the given name, in katakana.
              * @example ケンイチ
              */
             given_name_kana: string;
@@ -3536,22 +3918,22 @@ export interface components {
         /** @description A person's name, with its reading. */
         PersonNameIn: {
             /**
-             * @description 姓.
+             * @description 姓: the family name.
              * @example 佐藤
              */
             family_name?: string;
             /**
-             * @description 姓カナ.
+             * @description 姓カナ: the reading of the family name, in katakana.
              * @example サトウ
              */
             family_name_kana?: string;
             /**
-             * @description 名.
+             * @description 名: the given name.
              * @example 健一
              */
             given_name?: string;
             /**
-             * @description 名カナ.
+             * @description 名カナ: the reading of the given name, in katakana.
              * @example ケンイチ
              */
             given_name_kana?: string;
@@ -3559,59 +3941,71 @@ export interface components {
         /** @description A person's name, with its reading. */
         PersonNamePatch: {
             /**
-             * @description 姓.
+             * @description 姓: the family name.
              * @example 佐藤
              */
             family_name?: string | null;
             /**
-             * @description 姓カナ.
+             * @description 姓カナ: the reading of the family name, in katakana.
              * @example サトウ
              */
             family_name_kana?: string | null;
             /**
-             * @description 名.
+             * @description 名: the given name.
              * @example 健一
              */
             given_name?: string | null;
             /**
-             * @description 名カナ.
+             * @description 名カナ: the reading of the given name, in katakana.
              * @example ケンイチ
              */
             given_name_kana?: string | null;
         };
         /** @description A product. */
         Product: {
-            /** @description On sale; `true` where absent. */
+            /** @description 販売中: on sale; `true` where absent. */
             active: boolean;
             /**
-             * @description What an order names it by; unique in the store.
+             * @description 商品コード: what an order names it by; unique in the store.
              * @example TEA-100
              */
             code: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was created (作成日時), in UTC.
+             * @example 2026-11-02T01:23:45Z
+             */
             created_at: string;
             external_id: components["schemas"]["ExternalId"] | null;
+            /** @description The id of the product, as it stands in its address. */
             id: components["schemas"]["ProductId"];
             /** @description Pairs that mean something to another system. */
             metadata: components["schemas"]["Metadata"];
-            /** @example 宇治煎茶 100g */
+            /**
+             * @description 商品名: what it is called on orders.
+             * @example 宇治煎茶 100g
+             */
             name: string;
-            /** @description May be bought on deferred payment; `true` where absent. */
+            /** @description Paid利用可: may be bought on deferred payment (掛け払い); `true` where absent. */
             paid_allowed: boolean;
             /**
              * Format: int32
-             * @description Percent: 10, 8 or 0.
+             * @description 税率: percent of consumption tax, 10, 8 (軽減税率) or 0.
              * @example 8
              * @enum {integer}
              */
             tax_rate: 10 | 8 | 0;
             /**
              * Format: int64
-             * @description Yen without tax.
+             * @description 単価: whole yen without tax.
              * @example 1200
              */
             unit_price: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was last changed (更新日時), in UTC.
+             * @example 2026-11-02T01:23:45Z
+             */
             updated_at: string;
         };
         /**
@@ -3621,82 +4015,97 @@ export interface components {
         ProductId: string;
         /** @description A product, as it is sent. */
         ProductIn: {
-            /** @description On sale; `true` where absent. */
+            /** @description 販売中: on sale; `true` where absent. */
             active?: boolean;
             /**
-             * @description What an order names it by; unique in the store.
+             * @description 商品コード: what an order names it by; unique in the store.
              * @example TEA-100
              */
             code: string;
             external_id?: components["schemas"]["ExternalId"] | null;
             /** @description Pairs that mean something to another system. */
             metadata?: components["schemas"]["Metadata"];
-            /** @example 宇治煎茶 100g */
+            /**
+             * @description 商品名: what it is called on orders.
+             * @example 宇治煎茶 100g
+             */
             name: string;
-            /** @description May be bought on deferred payment; `true` where absent. */
+            /** @description Paid利用可: may be bought on deferred payment (掛け払い); `true` where absent. */
             paid_allowed?: boolean;
             /**
              * Format: int32
-             * @description Percent: 10, 8 or 0.
+             * @description 税率: percent of consumption tax, 10, 8 (軽減税率) or 0.
              * @example 8
              * @enum {integer}
              */
             tax_rate: 10 | 8 | 0;
             /**
              * Format: int64
-             * @description Yen without tax.
+             * @description 単価: whole yen without tax.
              * @example 1200
              */
             unit_price: number;
         };
         /** @description A page of products. */
         ProductList: {
+            /** @description The products of this page, newest first. */
             data: components["schemas"]["Product"][];
+            /**
+             * @description `cursor` of the next page; `null` on the last one.
+             * @example AZONXnwfe2qg8y0cW06fAA
+             */
             next_cursor: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many there are in all, on every page (全件数); told with `include_total=true`.
+             * @example 48
+             */
             total?: number;
         };
         /** @description A product, as it is sent. */
         ProductPatch: {
-            /** @description On sale; `true` where absent. */
+            /** @description 販売中: on sale; `true` where absent. */
             active?: boolean | null;
             /**
-             * @description What an order names it by; unique in the store.
+             * @description 商品コード: what an order names it by; unique in the store.
              * @example TEA-100
              */
             code?: string;
             external_id?: components["schemas"]["ExternalId"] | null;
             /** @description Pairs that mean something to another system. */
             metadata?: components["schemas"]["MetadataPatch"] | null;
-            /** @example 宇治煎茶 100g */
+            /**
+             * @description 商品名: what it is called on orders.
+             * @example 宇治煎茶 100g
+             */
             name?: string;
-            /** @description May be bought on deferred payment; `true` where absent. */
+            /** @description Paid利用可: may be bought on deferred payment (掛け払い); `true` where absent. */
             paid_allowed?: boolean | null;
             /**
              * Format: int32
-             * @description Percent: 10, 8 or 0.
+             * @description 税率: percent of consumption tax, 10, 8 (軽減税率) or 0.
              * @example 8
              * @enum {integer}
              */
             tax_rate?: 10 | 8 | 0;
             /**
              * Format: int64
-             * @description Yen without tax.
+             * @description 単価: whole yen without tax.
              * @example 1200
              */
             unit_price?: number;
         };
         /** @description The sums of one tax rate. */
         RateTotal: {
-            /** @description `net` and `tax`. */
+            /** @description 税込金額: `net` and `tax`, whole yen with tax. */
             gross: components["schemas"]["Yen"];
-            /** @description Without tax. */
+            /** @description 税抜金額: the lines and fees at this rate, whole yen without tax. */
             net: components["schemas"]["Yen"];
-            /** @description Computed once, on `net`. */
+            /** @description 消費税: whole yen, computed and rounded once, on `net`. */
             tax: components["schemas"]["Yen"];
             /**
              * Format: int32
-             * @description Percent.
+             * @description 税率: percent of consumption tax.
              * @example 8
              * @enum {integer}
              */
@@ -3705,24 +4114,31 @@ export interface components {
         /** @description Why something is not possible, for a machine and for people. */
         Reason: {
             /**
-             * @description Stable, machine-readable.
+             * @description The reason, as a stable word for programs.
              * @example not_approved
              */
             code: string;
-            /** @description For people. */
+            /**
+             * @description The reason, as a sentence for people in the language asked for.
+             * @example Paid（掛け払い）をご利用いただける状態ではありません。
+             */
             message: string;
         };
         /** @description Why a row is on the list. */
         ReconciliationCause: {
+            /** @description What is the matter. */
             code: components["schemas"]["Cause"];
         };
         /** @description An order or a member that needs a human. */
         ReconciliationItem: {
+            /** @description What may be done about it (対応方法): the `action` that `resolve` takes. */
             allowed_actions: components["schemas"]["Resolution"][];
+            /** @description Everything that is the matter with it (要確認の理由). */
             causes: components["schemas"]["ReconciliationCause"][];
             member: components["schemas"]["ReconciliationMember"] | null;
             order: components["schemas"]["Order"] | null;
             seen: components["schemas"]["SeenAtPaid"] | null;
+            /** @description What the row is about. */
             subject: components["schemas"]["ReconciliationSubject"];
             /**
              * @description Codes and item statuses that Paid answered and that have no meaning here.
@@ -3732,31 +4148,53 @@ export interface components {
         };
         /** @description A page of what needs a human. */
         ReconciliationList: {
+            /** @description What needs a human (要確認リスト), newest first. */
             data: components["schemas"]["ReconciliationItem"][];
+            /**
+             * @description `cursor` of the next page; `null` on the last one.
+             * @example AZONXnwfe2qg8y0cW06fAA
+             */
             next_cursor: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many there are in all, on every page (全件数); told with `include_total=true`.
+             * @example 3
+             */
             total?: number;
         };
         /** @description A member whose application needs a human. */
         ReconciliationMember: {
-            /** @example 株式会社みなと商会 */
+            /**
+             * @description 会社名: the name of the company.
+             * @example 株式会社みなと商会
+             */
             company_name: string;
+            /** @description The id of the member. */
             id: components["schemas"]["MemberId"];
-            /** @example M000007 */
+            /**
+             * @description 会員番号: the number that people use.
+             * @example M000007
+             */
             number: string;
+            /** @description Where the member stands with Paid. */
             paid: components["schemas"]["MemberPaid"];
         };
         /** @description What a row is about. */
         ReconciliationSubject: {
             /**
              * Format: uuid
-             * @description What `resolve` takes.
+             * @description The id of the order or the member: what `resolve` takes in its address.
+             * @example 01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00
              */
             id: string;
+            /** @description Is it an order or a member? */
             type: components["schemas"]["ReconciliationSubjectType"];
         };
         /**
          * @description The kind of a row.
+         *
+         *     - `order`: 受注 (an order, for its payment)
+         *     - `member`: 会員 (a member, for its Paid application)
          * @enum {string}
          */
         ReconciliationSubjectType: "order" | "member";
@@ -3772,7 +4210,10 @@ export interface components {
         };
         /** @description The body of a refresh. */
         RefreshIn: {
-            /** @description The refresh token of the last answer. */
+            /**
+             * @description The refresh token of the last answer; good once.
+             * @example 01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.01938d5e-7c20-7c11-9d3e-5a6b7c8d9e0f.Zk3…
+             */
             refresh_token: string;
         };
         /**
@@ -3787,23 +4228,43 @@ export interface components {
             member_ids?: components["schemas"]["MemberId"][] | null;
             /**
              * Format: int64
-             * @description Only those about whom Paid was not asked for so long.
+             * @description Only those about whom Paid was not asked for so many minutes.
              * @example 60
              */
             older_than_minutes?: number | null;
+        };
+        /** @description Why an action would be refused. */
+        Refusal: {
+            /**
+             * @description The code of the problem, of a reason or of a field.
+             * @example amount_mismatch
+             */
+            code: string;
+            /** @description For people. */
+            message: string;
+            /** @description Which of many. */
+            order_id?: components["schemas"]["OrderId"];
+            /**
+             * @description JSON pointer to the field that is at fault.
+             * @example /postal_code
+             */
+            pointer?: string;
         };
         /** @description From when on. */
         ResendIn: {
             /**
              * Format: date-time
-             * @description Those are tried again that were made at this time or later.
+             * @description Those are tried again that were made at this time or later, in UTC.
              * @example 2026-11-24T00:00:00Z
              */
             since: string;
         };
         /** @description How many are tried again. */
         Resent: {
-            /** @example 12 */
+            /**
+             * @description 件数: how many are tried again.
+             * @example 12
+             */
             resent: number;
         };
         /**
@@ -3819,11 +4280,12 @@ export interface components {
         Resolution: "push" | "accept" | "retry" | "abandon" | "close";
         /** @description What a human decided. */
         ResolveIn: {
+            /** @description 対応方法: one of `allowed_actions`. */
             action: components["schemas"]["Resolution"];
             /** @description With `accept` on an order: take over what Paid last showed instead of keeping ours. */
             adopt?: boolean;
             /**
-             * @description Why; kept in the event log.
+             * @description 対応理由: why; kept in the event log.
              * @example 返品分を確認済み
              */
             reason: string;
@@ -3843,7 +4305,7 @@ export interface components {
         RotateIn: {
             /**
              * Format: int64
-             * @description How long it is good beside its successor. Without that it is useless at once, and so is every token that was made.
+             * @description Minutes for which the secret before stays good. With 0 it and every token made with it are useless at once.
              * @example 60
              */
             overlap_minutes?: number;
@@ -3852,13 +4314,18 @@ export interface components {
         RotateWebhookSecretIn: {
             /**
              * Format: int64
-             * @description How long it signs beside its successor: a day where nothing is said, so that the receiver can change over.
+             * @description Minutes for which the secret before signs too: a day where nothing is said, so that the receiver can change
+             *     over.
              * @example 1440
              */
             overlap_minutes?: number;
         };
         /**
          * @description The state of a sale at Paid (the words are assumed).
+         *
+         *     - `REGISTERED`: 仮売上 (provisional)
+         *     - `FIXED`: 確定 (fixed)
+         *     - `CANCELED`: 取消 (cancelled)
          * @enum {string}
          */
         SaleStatus: "REGISTERED" | "FIXED" | "CANCELED";
@@ -3883,28 +4350,37 @@ export interface components {
         Scope: "settings:read" | "settings:write" | "members:read" | "members:write" | "products:write" | "orders:read" | "orders:write" | "payments:write" | "events:read" | "webhooks:write" | "clients:write" | "users:write" | "members:impersonate";
         /** @description What Paid last showed, where it was not adopted. */
         SeenAtPaid: {
+            /** @description Paid金額: whole yen with tax. */
             amount: components["schemas"]["Yen"];
+            /** @description The state of the sale, in the words of Paid. */
             status: components["schemas"]["SaleStatus"];
         };
         /** @description A login that can be refreshed. */
         Session: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When the log-in was (ログイン日時), in UTC.
+             * @example 2026-11-24T01:23:45Z
+             */
             created_at: string;
-            /** @description Is it the one that asks? */
+            /** @description Is it the session that asks? */
             current: boolean;
             /**
              * Format: date-time
-             * @description When it ends unless it is refreshed.
+             * @description When it ends unless it is refreshed, in UTC.
+             * @example 2026-12-24T02:10:00Z
              */
             expires_at: string;
+            /** @description The id of the session, as it stands in its address. */
             id: components["schemas"]["SessionId"];
             /**
              * Format: date-time
-             * @description When it was last refreshed,
+             * @description When it was last refreshed, in UTC; `null` before the first time.
+             * @example 2026-11-24T02:10:00Z
              */
             refreshed_at: string | null;
             /**
-             * @description and from which network.
+             * @description The network from which it was last refreshed.
              * @example 203.0.113.7
              */
             refreshed_from: string | null;
@@ -3934,17 +4410,18 @@ export interface components {
         };
         /** @description The open sessions, newest first. */
         SessionsOut: {
+            /** @description One's open sessions. */
             data: components["schemas"]["Session"][];
         };
         /** @description What one shows again; one of them is enough. */
         StepUpIn: {
             /**
-             * @description The password.
+             * @description パスワード: the password of whoever is logged in.
              * @example correct horse battery
              */
             password?: string | null;
             /**
-             * @description The code that the app shows.
+             * @description 認証コード: the six digits that the app shows, of whoever has a second factor.
              * @example null
              */
             totp?: string | null;
@@ -3965,7 +4442,7 @@ export interface components {
             /** @description 会員承認: does a new member become active by itself? */
             member_approval: components["schemas"]["MemberApproval"];
             /**
-             * @description The name people see.
+             * @description 店舗名: the store's name as people see it.
              * @example みなと商店
              */
             name: string;
@@ -4004,7 +4481,7 @@ export interface components {
             /** @description 会員承認: does a new member become active by itself? */
             member_approval?: components["schemas"]["MemberApproval"];
             /**
-             * @description The name people see.
+             * @description 店舗名: the store's name as people see it.
              * @example みなと商店
              */
             name?: string;
@@ -4029,9 +4506,13 @@ export interface components {
         };
         /** @description What became of a submission. */
         Submission: {
+            /** @description The member as it is now. */
             member: components["schemas"]["Member"];
+            /** @description What became of the submission. */
             outcome: components["schemas"]["Outcome"];
         };
+        /** @description The submission, or with `dry_run=true` what would become of it. */
+        SubmissionOrDryRun: components["schemas"]["Submission"] | components["schemas"]["DryRun"];
         /**
          * @description Which applications are submitted: one of the two.
          * @example {
@@ -4047,51 +4528,62 @@ export interface components {
         };
         /** @description What an admin sees first. */
         Summary: {
+            /** @description 会員: how many there are, and where they stand with Paid. */
             members: components["schemas"]["SummaryMembers"];
+            /** @description 金額不一致: orders whose total and amount at Paid differ. */
             mismatches: components["schemas"]["SummaryMismatches"];
             /**
              * Format: int64
-             * @description Bulk jobs that have not ended.
+             * @description 一括処理: jobs that have not ended.
              * @example 1
              */
             open_jobs: number;
+            /** @description 受注: what was placed. */
             orders: components["schemas"]["SummaryOrders"];
+            /** @description 接続状態: the connection to Paid. */
             paid: components["schemas"]["SummaryPaid"];
-            /** @description Every payment status, with the amounts at Paid. */
+            /** @description 決済状況: every payment status, with the amounts at Paid. */
             payments: components["schemas"]["SummaryPayments"][];
+            /** @description 要確認: what needs a human. */
             reconciliation: components["schemas"]["SummaryReconciliation"];
+            /** @description 未確定: payments that nobody has confirmed yet. */
             unconfirmed: components["schemas"]["SummaryUnconfirmed"];
         };
         /** @description Members whose application stands so. */
         SummaryApplications: {
             /**
              * Format: int64
+             * @description 件数: how many members stand so.
              * @example 9
              */
             count: number;
+            /** @description Paid申請: the status of the application. */
             status: components["schemas"]["ApplicationStatus"];
         };
         /** @description Orders and members on the reconciliation list for one cause. */
         SummaryCause: {
+            /** @description What is the matter. */
             code: components["schemas"]["Cause"];
             /**
              * Format: int64
+             * @description 件数: how many orders and members.
              * @example 2
              */
             count: number;
         };
         /** @description Members. */
         SummaryMembers: {
-            /** @description Every status of the Paid application. */
+            /** @description Paid申請: every status of the application. */
             applications: components["schemas"]["SummaryApplications"][];
             /**
              * Format: int64
+             * @description 会員数: how many members there are.
              * @example 120
              */
             count: number;
             /**
              * Format: int64
-             * @description Awaiting the shop's approval (会員承認).
+             * @description 承認待ち: how many await the shop's approval (会員承認).
              * @example 4
              */
             pending_approval: number;
@@ -4100,34 +4592,49 @@ export interface components {
         SummaryMismatches: {
             /**
              * Format: int64
+             * @description 件数: how many orders.
              * @example 2
              */
             count: number;
-            /** @description By how much the amounts differ all in all, whichever is the larger. */
+            /** @description 差額: by how much the amounts differ all in all, whichever is the larger, in yen. */
             difference: components["schemas"]["YenSum"];
         };
         /** @description The payment that has waited longest. */
         SummaryOldest: {
-            /** @example 00000042 */
+            /**
+             * @description 受注番号: the number of its order.
+             * @example 00000042
+             */
             number: string;
+            /** @description The id of its order. */
             order_id: components["schemas"]["OrderId"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Since when there is this payment, in UTC.
+             * @example 2026-11-24T01:23:45Z
+             */
             since: string;
         };
         /** @description Orders placed: sales that Paid accepted, and orders paid otherwise; without those the shop has cancelled since. */
         SummaryOrders: {
+            /** @description 今月: placed since the first day of this month, in Japan. */
             this_month: components["schemas"]["SummaryPeriod"];
+            /** @description 本日: placed today, a day in Japan. */
             today: components["schemas"]["SummaryPeriod"];
         };
         /** @description The connection to Paid. */
         SummaryPaid: {
             /**
              * Format: int64
-             * @description How long ago that was.
+             * @description How long ago that was, in seconds.
              * @example 84
              */
             age_seconds: number | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When that was, in UTC; `null` before the first call.
+             * @example 2026-11-24T01:23:45Z
+             */
             checked_at: string | null;
             /**
              * @description Is Paid offered?
@@ -4139,27 +4646,32 @@ export interface components {
         };
         /** @description Payments of one status. */
         SummaryPayments: {
+            /** @description 金額: what Paid holds of them, yen with tax. */
             amount: components["schemas"]["YenSum"];
             /**
              * Format: int64
+             * @description 件数: how many payments stand so.
              * @example 7
              */
             count: number;
+            /** @description 決済状況: the payment status. */
             status: components["schemas"]["PaymentStatus"];
         };
         /** @description Orders of a day or a month in Japan. */
         SummaryPeriod: {
             /**
              * Format: int64
+             * @description 受注件数: how many orders were placed.
              * @example 12
              */
             count: number;
             /**
              * Format: date
-             * @description Its first day.
+             * @description Its first day, in Japan.
+             * @example 2026-11-24
              */
             from: string;
-            /** @description Their totals, tax included. */
+            /** @description 受注金額: their totals, yen with tax. */
             total: components["schemas"]["YenSum"];
         };
         /** @description What needs a human, as the reconciliation list has it. */
@@ -4175,9 +4687,11 @@ export interface components {
         };
         /** @description Payments that await their confirmation (未確定). */
         SummaryUnconfirmed: {
+            /** @description 金額: what Paid holds of them, yen with tax. */
             amount: components["schemas"]["YenSum"];
             /**
              * Format: int64
+             * @description 件数: how many there are.
              * @example 7
              */
             count: number;
@@ -4194,52 +4708,79 @@ export interface components {
         TaxRounding: "floor" | "round" | "ceil";
         /** @description Everything that happened to an order, oldest first. */
         Timeline: {
+            /** @description Events and calls of the order. */
             data: components["schemas"]["TimelineEntry"][];
         };
         /** @description A line of an order's timeline: an event, or a call to Paid. */
         TimelineEntry: {
             /**
-             * @description `user:<id>`, `member:<id>`, `token:<subject>` or `system`.
+             * @description Who did it (操作者): `user:<id>`, `member:<id>`, `token:<subject>` or `system`.
              * @example user:0199a1b2-0000-7000-8000-000000000001
              */
             actor: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it happened (発生日時), in UTC.
+             * @example 2026-11-24T01:23:45Z
+             */
             created_at: string;
             /** @description Ids, amounts, statuses and the names of changed fields; never a personal value. */
             data: Record<string, unknown>;
+            /** @description The id of the event; the same wherever it is told, also as `webhook-id`. */
             id: components["schemas"]["EventId"];
             /** @enum {string} */
             kind: "event";
+            /** @description What it happened to. */
             subject: components["schemas"]["EventSubject"];
+            /** @description What happened. */
             type: components["schemas"]["EventType"];
         } | {
             /**
-             * @description Which call.
+             * @description Which call to Paid, as `register`.
              * @example register
              */
             call: string;
-            /** @description Paid's codes. */
+            /** @description Paid's error codes (エラーコード). */
             codes: string[];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was made, in UTC.
+             * @example 2026-11-24T01:23:45Z
+             */
             created_at: string;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description How long it took, in milliseconds.
+             * @example 412
+             */
             duration_ms: number;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description The HTTP status that Paid answered with; `null` where no answer came.
+             * @example 200
+             */
             http_status: number | null;
-            /** Format: uuid */
+            /**
+             * Format: uuid
+             * @description The id of the call.
+             * @example 01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00
+             */
             id: string;
             /** @enum {string} */
             kind: "provider_call";
             operation_id: components["schemas"]["OperationId"] | null;
             /**
-             * @description `done`, `refused` or `unknown`.
+             * @description `done`, `refused`, or `unknown` where no usable answer came.
              * @example done
              */
             outcome: string;
         };
         /** @description A token. */
         Token: {
-            /** @description For `Authorization: Bearer …`. */
+            /**
+             * @description For `Authorization: Bearer …`.
+             * @example eyJhbGciOiJFZERTQSJ9…
+             */
             access_token: string;
             /**
              * Format: int64
@@ -4248,11 +4789,14 @@ export interface components {
              */
             expires_in: number;
             /**
-             * @description What it allows.
+             * @description What it allows: scopes, separated by spaces.
              * @example orders:read
              */
             scope: string;
-            /** @example Bearer */
+            /**
+             * @description Always `Bearer`.
+             * @example Bearer
+             */
             token_type: string;
         };
         /**
@@ -4263,13 +4807,28 @@ export interface components {
             /**
              * @description A JWT by one of the client's keys: `iss` and `sub` its name, `aud` this service or its token endpoint, `exp` within
              *     ten minutes, `jti` new each time (RFC 7523).
+             * @example eyJhbGciOiJFZERTQSJ9…
              */
             client_assertion?: string;
-            /** @description `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`. */
+            /**
+             * @description Of a client that signs: `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
+             * @example urn:ietf:params:oauth:client-assertion-type:jwt-bearer
+             */
             client_assertion_type?: string;
+            /**
+             * @description The client's `client_id`, unless it stands in `Authorization: Basic …`.
+             * @example kc_AZPV7nwfe2qg8y0sG05fAAGT1e58H3tqoPMtLBtOXwA
+             */
             client_id?: string;
+            /**
+             * @description The client's secret, of one that does not sign, unless it stands in `Authorization: Basic …`.
+             * @example kcs_2Q…
+             */
             client_secret?: string;
-            /** @example client_credentials */
+            /**
+             * @description Always `client_credentials`.
+             * @example client_credentials
+             */
             grant_type: string;
             /**
              * @description The scopes wanted, separated by spaces; all that the client has where it names none.
@@ -4284,22 +4843,29 @@ export interface components {
              * @example invalid_client
              */
             error: string;
+            /**
+             * @description What is wrong, as a sentence for people.
+             * @example The client or its secret is not right.
+             */
             error_description: string;
         };
         /** @description What an order comes to. */
         Totals: {
-            /** @description One entry per tax rate on the order, highest rate first. */
+            /** @description 税率別: one entry for each tax rate on the order, highest rate first. */
             by_rate: components["schemas"]["RateTotal"][];
-            /** @description Without tax. */
+            /** @description 税抜合計: whole yen without tax, fees included. */
             net: components["schemas"]["Yen"];
-            /** @description Consumption tax. */
+            /** @description 消費税合計: consumption tax, whole yen. */
             tax: components["schemas"]["Yen"];
-            /** @description What the buyer owes, and what is sent to Paid. */
+            /** @description 税込合計: whole yen with tax. What the buyer owes, and what is sent to Paid. */
             total: components["schemas"]["Yen"];
         };
         /** @description A code of the app. */
         TotpCodeIn: {
-            /** @example 287082 */
+            /**
+             * @description 認証コード: the six digits that the app shows.
+             * @example 287082
+             */
             code: string;
         };
         /** @description What an app is set up with. */
@@ -4317,24 +4883,45 @@ export interface components {
         };
         /** @description One of the staff. */
         User: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was created (作成日時), in UTC.
+             * @example 2026-11-02T01:23:45Z
+             */
             created_at: string;
-            /** @example hanako@minato.example */
+            /**
+             * @description メールアドレス: what they log in with; unique in the store.
+             * @example hanako@minato.example
+             */
             email: string;
+            /** @description The id of the user, as it stands in its address. */
             id: components["schemas"]["UserId"];
-            /** @example 山田 花子 */
+            /**
+             * @description 氏名: as their colleagues see it.
+             * @example 山田 花子
+             */
             name: string;
+            /** @description ロール: what they may do. */
             role: components["schemas"]["Role"];
-            /** @description Does a log-in ask for a second factor? */
+            /** @description 二段階認証: does a log-in ask for a second factor? */
             second_factor: boolean;
+            /** @description 状態: may they log in? */
             status: components["schemas"]["UserStatus"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was last changed (更新日時), in UTC.
+             * @example 2026-11-02T01:23:45Z
+             */
             updated_at: string;
         };
         /** @description What may be changed of one of the staff. */
         UserChangePatch: {
-            /** @example 山田 花子 */
+            /**
+             * @description 氏名: as their colleagues see it.
+             * @example 山田 花子
+             */
             name?: string;
+            /** @description ロール: what they may do, none of it beyond what you may. */
             role?: components["schemas"]["Role"];
             /** @description `disabled` shuts them out at once, `active` lets them in again. */
             status?: components["schemas"]["UserStatus"];
@@ -4346,23 +4933,38 @@ export interface components {
         UserId: string;
         /** @description Somebody who is to work for the store. */
         UserIn: {
-            /** @example hanako@minato.example */
+            /**
+             * @description メールアドレス: what they log in with; unique in the store.
+             * @example hanako@minato.example
+             */
             email: string;
-            /** @example 山田 花子 */
+            /**
+             * @description 氏名: as their colleagues see it.
+             * @example 山田 花子
+             */
             name: string;
             /**
-             * @description Their first password. Without one they are invited: the answer has a link for them to set it.
+             * @description 初期パスワード: their first password. Without one they are invited: the answer has a link for them to set it.
              * @example null
              */
             password?: string | null;
-            /** @description What they may do: none of it beyond what you may. */
+            /** @description ロール: what they may do, none of it beyond what you may. */
             role: components["schemas"]["Role"];
         };
         /** @description A page of the staff. */
         UserList: {
+            /** @description The staff of this page, newest first. */
             data: components["schemas"]["User"][];
+            /**
+             * @description `cursor` of the next page; `null` on the last one.
+             * @example AZONXnwfe2qg8y0cW06fAA
+             */
             next_cursor: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many there are in all, on every page (全件数); told with `include_total=true`.
+             * @example 8
+             */
             total?: number;
         };
         /**
@@ -4376,19 +4978,37 @@ export interface components {
         UserStatus: "active" | "invited" | "disabled";
         /** @description One of the staff, with a link to set a password with where there is one. */
         UserWithInvitation: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was created (作成日時), in UTC.
+             * @example 2026-11-02T01:23:45Z
+             */
             created_at: string;
-            /** @example hanako@minato.example */
+            /**
+             * @description メールアドレス: what they log in with; unique in the store.
+             * @example hanako@minato.example
+             */
             email: string;
+            /** @description The id of the user, as it stands in its address. */
             id: components["schemas"]["UserId"];
+            /** @description 招待: the link for whoever was added without a password. */
             invitation?: components["schemas"]["Invitation"];
-            /** @example 山田 花子 */
+            /**
+             * @description 氏名: as their colleagues see it.
+             * @example 山田 花子
+             */
             name: string;
+            /** @description ロール: what they may do. */
             role: components["schemas"]["Role"];
-            /** @description Does a log-in ask for a second factor? */
+            /** @description 二段階認証: does a log-in ask for a second factor? */
             second_factor: boolean;
+            /** @description 状態: may they log in? */
             status: components["schemas"]["UserStatus"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was last changed (更新日時), in UTC.
+             * @example 2026-11-02T01:23:45Z
+             */
             updated_at: string;
         };
         /** @description Every word and code. */
@@ -4405,7 +5025,11 @@ export interface components {
         /** @description A webhook. */
         Webhook: {
             client: components["schemas"]["ClientId"] | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was created (作成日時), in UTC.
+             * @example 2026-11-02T01:23:45Z
+             */
             created_at: string;
             disabled_reason: components["schemas"]["DisabledReason"] | null;
             /**
@@ -4418,20 +5042,29 @@ export interface components {
             events: string[];
             /**
              * Format: date-time
-             * @description The first failure after the last success. A week of failures disables it.
+             * @description The first failure after the last success, in UTC; `null` where none is. A week of failures disables it.
              */
             failing_since: string | null;
             /**
              * Format: date-time
-             * @description Until when the secret before signs too.
+             * @description Until when the secret before signs too, in UTC; `null` where none does.
              */
             former_secret_until: string | null;
+            /** @description The id of the webhook, as it stands in its address. */
             id: components["schemas"]["WebhookId"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When something last arrived there, in UTC; `null` if never.
+             * @example 2026-11-24T01:23:45Z
+             */
             last_delivered_at: string | null;
             /** @description `disabled`: nothing is sent there. Once it is `active` again, it goes on where it stopped. */
             status?: components["schemas"]["WebhookStatus"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was last changed (更新日時), in UTC.
+             * @example 2026-11-02T01:23:45Z
+             */
             updated_at: string;
             /**
              * Format: uri
@@ -4444,19 +5077,25 @@ export interface components {
         WebhookDelivery: {
             /**
              * Format: int32
-             * @description How often it was tried.
+             * @description 送信回数: how often it was tried.
              * @example 1
              */
             attempt: number;
             /**
              * Format: date-time
-             * @description When it was last tried. What follows is of that try.
+             * @description When it was last tried, in UTC. What follows is of that try.
+             * @example 2026-11-24T01:23:45Z
              */
             attempted_at: string | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When the delivery was made, in UTC.
+             * @example 2026-11-24T01:23:45Z
+             */
             created_at: string;
             /**
              * Format: int32
+             * @description How long that took, in milliseconds.
              * @example 84
              */
             duration_ms: number | null;
@@ -4467,7 +5106,7 @@ export interface components {
             id: components["schemas"]["EventId"];
             /**
              * Format: date-time
-             * @description When it is tried next; `null` where it is over, or waits for an earlier one about the same thing.
+             * @description When it is tried next, in UTC; `null` where it is over, or waits for an earlier one about the same thing.
              */
             next_try_at: string | null;
             /**
@@ -4475,22 +5114,39 @@ export interface components {
              * @example
              */
             response_excerpt: string | null;
+            /** @description 送信状態: how far the delivery is. */
             state: components["schemas"]["DeliveryState"];
             /**
              * Format: int32
+             * @description The HTTP status of the answer; `null` where none came.
              * @example 204
              */
             status_code: number | null;
-            /** @example order.placed */
+            /**
+             * @description The type of event.
+             * @example order.placed
+             */
             type: string;
-            /** @example https://erp.example/kakeuri */
+            /**
+             * @description 送信先: where it was sent.
+             * @example https://erp.example/kakeuri
+             */
             url: string | null;
         };
         /** @description A page of deliveries. */
         WebhookDeliveryList: {
+            /** @description The deliveries of this page, those of the newest events first. */
             data: components["schemas"]["WebhookDelivery"][];
+            /**
+             * @description `cursor` of the next page; `null` on the last one.
+             * @example AZONXnwfe2qg8y0cW06fAA
+             */
             next_cursor: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many there are in all, on every page (全件数); told with `include_total=true`.
+             * @example 42
+             */
             total?: number;
         };
         /**
@@ -4519,9 +5175,18 @@ export interface components {
         };
         /** @description A page of webhooks. */
         WebhookList: {
+            /** @description The webhooks of this page, newest first. */
             data: components["schemas"]["Webhook"][];
+            /**
+             * @description `cursor` of the next page; `null` on the last one.
+             * @example AZONXnwfe2qg8y0cW06fAA
+             */
             next_cursor: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many there are in all, on every page (全件数); told with `include_total=true`.
+             * @example 2
+             */
             total?: number;
         };
         /** @description A webhook, as it is sent. */
@@ -4554,7 +5219,11 @@ export interface components {
         /** @description A webhook with its secret. */
         WebhookWithSecret: {
             client: components["schemas"]["ClientId"] | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was created (作成日時), in UTC.
+             * @example 2026-11-02T01:23:45Z
+             */
             created_at: string;
             disabled_reason: components["schemas"]["DisabledReason"] | null;
             /**
@@ -4567,16 +5236,21 @@ export interface components {
             events: string[];
             /**
              * Format: date-time
-             * @description The first failure after the last success. A week of failures disables it.
+             * @description The first failure after the last success, in UTC; `null` where none is. A week of failures disables it.
              */
             failing_since: string | null;
             /**
              * Format: date-time
-             * @description Until when the secret before signs too.
+             * @description Until when the secret before signs too, in UTC; `null` where none does.
              */
             former_secret_until: string | null;
+            /** @description The id of the webhook, as it stands in its address. */
             id: components["schemas"]["WebhookId"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When something last arrived there, in UTC; `null` if never.
+             * @example 2026-11-24T01:23:45Z
+             */
             last_delivered_at: string | null;
             /**
              * @description What signs; shown here and never again.
@@ -4585,7 +5259,11 @@ export interface components {
             secret: string;
             /** @description `disabled`: nothing is sent there. Once it is `active` again, it goes on where it stopped. */
             status?: components["schemas"]["WebhookStatus"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was last changed (更新日時), in UTC.
+             * @example 2026-11-02T01:23:45Z
+             */
             updated_at: string;
             /**
              * Format: uri
@@ -4611,6 +5289,36 @@ export interface components {
              * @example unconfirmed
              */
             value: string;
+        };
+        /** @description A value of the resource that would be another. */
+        WouldChange: {
+            /** @description As it is. */
+            from: unknown;
+            /**
+             * @description JSON pointer into the resource.
+             * @example /payment/status
+             */
+            pointer: string;
+            /** @description As it would be. */
+            to: unknown;
+        };
+        /** @description A call that would be sent to Paid. */
+        WouldSend: {
+            amount: components["schemas"]["Yen"] | null;
+            /** @description What it says, without the auth code; of one call only. */
+            body: Record<string, unknown> | null;
+            /**
+             * @description How many such calls would be sent.
+             * @example 1
+             */
+            count: number;
+            /** @description What it asks for. */
+            operation: components["schemas"]["OperationKind"];
+            /**
+             * @description Where it goes, after `/y/coop`; of one call only.
+             * @example /Fix/b2bCreditId/ver1.0/p.json
+             */
+            path: string | null;
         };
         /**
          * Format: int64
@@ -4912,6 +5620,7 @@ export type DeliveryFailure = components['schemas']['DeliveryFailure'];
 export type DeliveryState = components['schemas']['DeliveryState'];
 export type Diagnosis = components['schemas']['Diagnosis'];
 export type DisabledReason = components['schemas']['DisabledReason'];
+export type DryRun = components['schemas']['DryRun'];
 export type EmailToken = components['schemas']['EmailToken'];
 export type Environment = components['schemas']['Environment'];
 export type Event = components['schemas']['Event'];
@@ -4971,6 +5680,7 @@ export type OrderLine = components['schemas']['OrderLine'];
 export type OrderLineIn = components['schemas']['OrderLineIn'];
 export type OrderList = components['schemas']['OrderList'];
 export type OrderMember = components['schemas']['OrderMember'];
+export type OrderOrDryRun = components['schemas']['OrderOrDryRun'];
 export type OrderPatch = components['schemas']['OrderPatch'];
 export type Outcome = components['schemas']['Outcome'];
 export type OwnPasswordIn = components['schemas']['OwnPasswordIn'];
@@ -5003,6 +5713,7 @@ export type ReconciliationSubjectType = components['schemas']['ReconciliationSub
 export type RecoveryCodesOut = components['schemas']['RecoveryCodesOut'];
 export type RefreshIn = components['schemas']['RefreshIn'];
 export type RefreshesIn = components['schemas']['RefreshesIn'];
+export type Refusal = components['schemas']['Refusal'];
 export type ResendIn = components['schemas']['ResendIn'];
 export type Resent = components['schemas']['Resent'];
 export type Resolution = components['schemas']['Resolution'];
@@ -5022,6 +5733,7 @@ export type StepUpIn = components['schemas']['StepUpIn'];
 export type StoreSettings = components['schemas']['StoreSettings'];
 export type StoreSettingsPatch = components['schemas']['StoreSettingsPatch'];
 export type Submission = components['schemas']['Submission'];
+export type SubmissionOrDryRun = components['schemas']['SubmissionOrDryRun'];
 export type SubmissionsIn = components['schemas']['SubmissionsIn'];
 export type Summary = components['schemas']['Summary'];
 export type SummaryApplications = components['schemas']['SummaryApplications'];
@@ -5062,6 +5774,8 @@ export type WebhookPatch = components['schemas']['WebhookPatch'];
 export type WebhookStatus = components['schemas']['WebhookStatus'];
 export type WebhookWithSecret = components['schemas']['WebhookWithSecret'];
 export type Word = components['schemas']['Word'];
+export type WouldChange = components['schemas']['WouldChange'];
+export type WouldSend = components['schemas']['WouldSend'];
 export type Yen = components['schemas']['Yen'];
 export type YenSum = components['schemas']['YenSum'];
 export type ResponseConflict = components['responses']['Conflict'];
@@ -5082,11 +5796,11 @@ export interface operations {
     list_clients: {
         parameters: {
             query?: {
-                /** @description How many rows. */
+                /** @description How many rows a page has. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the page before; the first page where absent. */
                 cursor?: string;
-                /** @description `true` adds `total`. */
+                /** @description `true` adds `total` (全件数), how many rows there are in all. */
                 include_total?: boolean;
             };
             header?: never;
@@ -5114,7 +5828,7 @@ export interface operations {
                      *           "former_secret_until": null,
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *           "jwks": null,
-                     *           "last_used_at": null,
+                     *           "last_used_at": "2026-11-24T01:23:45Z",
                      *           "name": "会計連携",
                      *           "scopes": [
                      *             "orders:read",
@@ -5123,8 +5837,8 @@ export interface operations {
                      *           "updated_at": "2026-11-02T01:23:45Z"
                      *         }
                      *       ],
-                     *       "next_cursor": null,
-                     *       "total": 0
+                     *       "next_cursor": "AZONXnwfe2qg8y0cW06fAA",
+                     *       "total": 3
                      *     }
                      */
                     "application/json": components["schemas"]["ClientList"];
@@ -5184,7 +5898,7 @@ export interface operations {
                      *       "former_secret_until": null,
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *       "jwks": null,
-                     *       "last_used_at": null,
+                     *       "last_used_at": "2026-11-24T01:23:45Z",
                      *       "name": "会計連携",
                      *       "scopes": [
                      *         "orders:read",
@@ -5253,7 +5967,7 @@ export interface operations {
                      *       "former_secret_until": null,
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *       "jwks": null,
-                     *       "last_used_at": null,
+                     *       "last_used_at": "2026-11-24T01:23:45Z",
                      *       "name": "会計連携",
                      *       "scopes": [
                      *         "orders:read",
@@ -5350,7 +6064,7 @@ export interface operations {
                      *       "former_secret_until": null,
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *       "jwks": null,
-                     *       "last_used_at": null,
+                     *       "last_used_at": "2026-11-24T01:23:45Z",
                      *       "name": "会計連携",
                      *       "scopes": [
                      *         "orders:read",
@@ -5427,7 +6141,7 @@ export interface operations {
                      *       "former_secret_until": null,
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *       "jwks": null,
-                     *       "last_used_at": null,
+                     *       "last_used_at": "2026-11-24T01:23:45Z",
                      *       "name": "会計連携",
                      *       "scopes": [
                      *         "orders:read",
@@ -5477,11 +6191,17 @@ export interface operations {
                 limit?: number;
                 /** @description `next_cursor` of an earlier answer; without it the log is read from its beginning. */
                 cursor?: string;
-                /** @description What happened. */
+                /** @description The type of event, as `order.placed`. */
                 type?: components["schemas"]["EventType"];
-                /** @description The member, order, product or job it happened to. */
+                /**
+                 * @description The id of the member, order, product or job that it happened to.
+                 * @example 01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00
+                 */
                 subject?: string;
-                /** @description Who did it, as `user:<id>`. */
+                /**
+                 * @description Who did it (操作者): `user:<id>`, `member:<id>`, `token:<subject>` or `system`.
+                 * @example user:0199a1b2-0000-7000-8000-000000000001
+                 */
                 actor?: string;
                 /**
                  * @description Written on this day in Japan or later, or at this time or later.
@@ -5511,7 +6231,7 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "actor": "user:0199a1b2-0000-7000-8000-000000000001",
-                     *           "created_at": "2026-11-02T01:23:45Z",
+                     *           "created_at": "2026-11-24T01:23:45Z",
                      *           "data": {},
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *           "subject": {
@@ -5521,7 +6241,7 @@ export interface operations {
                      *           "type": "settings.paid_changed"
                      *         }
                      *       ],
-                     *       "next_cursor": "…"
+                     *       "next_cursor": "e1042"
                      *     }
                      */
                     "application/json": components["schemas"]["EventList"];
@@ -5538,11 +6258,17 @@ export interface operations {
     export_events: {
         parameters: {
             query?: {
-                /** @description What happened. */
+                /** @description The type of event, as `order.placed`. */
                 type?: components["schemas"]["EventType"];
-                /** @description The member, order, product or job it happened to. */
+                /**
+                 * @description The id of the member, order, product or job that it happened to.
+                 * @example 01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00
+                 */
                 subject?: string;
-                /** @description Who did it, as `user:<id>`. */
+                /**
+                 * @description Who did it (操作者): `user:<id>`, `member:<id>`, `token:<subject>` or `system`.
+                 * @example user:0199a1b2-0000-7000-8000-000000000001
+                 */
                 actor?: string;
                 /**
                  * @description Written on this day in Japan or later, or at this time or later.
@@ -5586,11 +6312,17 @@ export interface operations {
                  *     either the stream begins now.
                  */
                 cursor?: string;
-                /** @description What happened. */
+                /** @description The type of event, as `order.placed`. */
                 type?: components["schemas"]["EventType"];
-                /** @description The member, order, product or job it happened to. */
+                /**
+                 * @description The id of the member, order, product or job that it happened to.
+                 * @example 01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00
+                 */
                 subject?: string;
-                /** @description Who did it, as `user:<id>`. */
+                /**
+                 * @description Who did it (操作者): `user:<id>`, `member:<id>`, `token:<subject>` or `system`.
+                 * @example user:0199a1b2-0000-7000-8000-000000000001
+                 */
                 actor?: string;
             };
             header?: {
@@ -5639,7 +6371,7 @@ export interface operations {
                 /**
                  * @example {
                  *       "password": "correct horse battery",
-                 *       "token": "…"
+                 *       "token": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.01938d5e-7c20-7c11-9d3e-5a6b7c8d9e0f.Zk3…"
                  *     }
                  */
                 "application/json": components["schemas"]["AcceptIn"];
@@ -5688,7 +6420,7 @@ export interface operations {
                      *           "issuer": "https://login.minato.example",
                      *           "jwks_uri": null,
                      *           "keys_failure": null,
-                     *           "keys_read_at": null,
+                     *           "keys_read_at": "2026-11-24T01:23:45Z",
                      *           "match": {
                      *             "claim": "email",
                      *             "to": "number"
@@ -5759,7 +6491,7 @@ export interface operations {
                      *       "issuer": "https://login.minato.example",
                      *       "jwks_uri": null,
                      *       "keys_failure": null,
-                     *       "keys_read_at": null,
+                     *       "keys_read_at": "2026-11-24T01:23:45Z",
                      *       "match": {
                      *         "claim": "email",
                      *         "to": "number"
@@ -5829,7 +6561,7 @@ export interface operations {
                      *       "issuer": "https://login.minato.example",
                      *       "jwks_uri": null,
                      *       "keys_failure": null,
-                     *       "keys_read_at": null,
+                     *       "keys_read_at": "2026-11-24T01:23:45Z",
                      *       "match": {
                      *         "claim": "email",
                      *         "to": "number"
@@ -5926,7 +6658,7 @@ export interface operations {
                      *       "issuer": "https://login.minato.example",
                      *       "jwks_uri": null,
                      *       "keys_failure": null,
-                     *       "keys_read_at": null,
+                     *       "keys_read_at": "2026-11-24T01:23:45Z",
                      *       "match": {
                      *         "claim": "email",
                      *         "to": "number"
@@ -5976,11 +6708,11 @@ export interface operations {
     list_jobs: {
         parameters: {
             query?: {
-                /** @description How many rows. */
+                /** @description How many rows a page has. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the page before; the first page where absent. */
                 cursor?: string;
-                /** @description `true` adds `total`. */
+                /** @description `true` adds `total` (全件数), how many rows there are in all. */
                 include_total?: boolean;
             };
             header?: never;
@@ -6000,7 +6732,7 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "atomic": false,
-                     *           "created_at": "2026-11-02T01:23:45Z",
+                     *           "created_at": "2026-11-24T01:23:45Z",
                      *           "done": 80,
                      *           "dry_run": false,
                      *           "finished_at": null,
@@ -6009,15 +6741,15 @@ export interface operations {
                      *           "kind": "member_submission",
                      *           "refused": 2,
                      *           "skipped": 2,
-                     *           "started_at": null,
+                     *           "started_at": "2026-11-24T01:23:47Z",
                      *           "state": "queued",
                      *           "succeeded": 75,
                      *           "total": 120,
                      *           "unknown": 1
                      *         }
                      *       ],
-                     *       "next_cursor": null,
-                     *       "total": 0
+                     *       "next_cursor": "AZONXnwfe2qg8y0cW06fAA",
+                     *       "total": 12
                      *     }
                      */
                     "application/json": components["schemas"]["JobList"];
@@ -6051,7 +6783,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "atomic": false,
-                     *       "created_at": "2026-11-02T01:23:45Z",
+                     *       "created_at": "2026-11-24T01:23:45Z",
                      *       "done": 80,
                      *       "dry_run": false,
                      *       "finished_at": null,
@@ -6060,7 +6792,7 @@ export interface operations {
                      *       "kind": "member_submission",
                      *       "refused": 2,
                      *       "skipped": 2,
-                     *       "started_at": null,
+                     *       "started_at": "2026-11-24T01:23:47Z",
                      *       "state": "queued",
                      *       "succeeded": 75,
                      *       "total": 120,
@@ -6101,7 +6833,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "atomic": false,
-                     *       "created_at": "2026-11-02T01:23:45Z",
+                     *       "created_at": "2026-11-24T01:23:45Z",
                      *       "done": 80,
                      *       "dry_run": false,
                      *       "finished_at": null,
@@ -6110,7 +6842,7 @@ export interface operations {
                      *       "kind": "member_submission",
                      *       "refused": 2,
                      *       "skipped": 2,
-                     *       "started_at": null,
+                     *       "started_at": "2026-11-24T01:23:47Z",
                      *       "state": "queued",
                      *       "succeeded": 75,
                      *       "total": 120,
@@ -6142,11 +6874,11 @@ export interface operations {
     list_job_items: {
         parameters: {
             query?: {
-                /** @description How many rows. */
+                /** @description How many rows a page has. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the page before; the first page where absent. */
                 cursor?: string;
-                /** @description `true` adds `total`. */
+                /** @description `true` adds `total` (全件数), how many rows there are in all. */
                 include_total?: boolean;
                 /** @description With this outcome. */
                 outcome?: components["schemas"]["ItemOutcome"];
@@ -6174,7 +6906,7 @@ export interface operations {
                      *             {
                      *               "code": "out_of_range",
                      *               "column": "電話番号",
-                     *               "message": "…",
+                     *               "message": "数量は0以上で入力してください。",
                      *               "paid_code": "B16",
                      *               "pointer": "/lines/0/quantity"
                      *             }
@@ -6182,11 +6914,11 @@ export interface operations {
                      *           "id": 1,
                      *           "line": 2,
                      *           "outcome": "not_started",
-                     *           "subject": null
+                     *           "subject": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00"
                      *         }
                      *       ],
-                     *       "next_cursor": null,
-                     *       "total": 0
+                     *       "next_cursor": "AZONXnwfe2qg8y0cW06fAA",
+                     *       "total": 120
                      *     }
                      */
                     "application/json": components["schemas"]["JobItemList"];
@@ -6277,7 +7009,7 @@ export interface operations {
                      *       "email": "hanako@minato.example",
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *       "name": "山田 花子",
-                     *       "recovery_codes_left": null,
+                     *       "recovery_codes_left": 8,
                      *       "role": "owner",
                      *       "scopes": [
                      *         "settings:read"
@@ -6375,11 +7107,11 @@ export interface operations {
                      * @example {
                      *       "data": [
                      *         {
-                     *           "created_at": "2026-11-02T01:23:45Z",
+                     *           "created_at": "2026-11-24T01:23:45Z",
                      *           "current": false,
-                     *           "expires_at": "2026-11-02T01:23:45Z",
+                     *           "expires_at": "2026-12-24T02:10:00Z",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "refreshed_at": null,
+                     *           "refreshed_at": "2026-11-24T02:10:00Z",
                      *           "refreshed_from": "203.0.113.7"
                      *         }
                      *       ]
@@ -6601,27 +7333,30 @@ export interface operations {
     list_members: {
         parameters: {
             query?: {
-                /** @description How many rows. */
+                /** @description How many rows a page has. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the page before; the first page where absent. */
                 cursor?: string;
-                /** @description `true` adds `total`. */
+                /** @description `true` adds `total` (全件数), how many rows there are in all. */
                 include_total?: boolean;
-                /** @description 会員ステータス. */
+                /** @description 会員ステータス: with this status. */
                 status?: components["schemas"]["MemberStatus"];
-                /** @description Paid申請. */
+                /** @description Paid申請: with this status of the application. */
                 application_status?: components["schemas"]["ApplicationStatus"];
-                /** @description With this method ticked (決済方法). */
+                /** @description 決済方法: with this method ticked. */
                 payment_method?: components["schemas"]["PaymentMethod"];
                 /** @description With a submission that is under way, or that ran out of retries and waits for a human. */
                 open_operation?: components["schemas"]["OpenOperationState"];
                 /**
-                 * @description In the company's name or its reading, the e-mail address or the number.
+                 * @description In the company's name or its reading (会社名, 会社名カナ), the e-mail address or the number (会員番号).
                  *     Letters of any width and case are the same.
                  * @example みなと
                  */
                 q?: string;
-                /** @description Those about whom Paid was not asked at or after this moment. */
+                /**
+                 * @description Those about whom Paid was not asked at or after this moment, in UTC.
+                 * @example 2026-11-23T15:00:00Z
+                 */
                 checked_before?: string;
                 /**
                  * @description Created on this day in Japan or later, or at this time or later.
@@ -6633,7 +7368,7 @@ export interface operations {
                  * @example 2026-11-24
                  */
                 created_to?: string;
-                /** @description The id in another system. */
+                /** @description 外部ID: with this id in another system. */
                 external_id?: components["schemas"]["ExternalId"];
                 /**
                  * @description Changed on this day in Japan or later, or at this time or later.
@@ -6657,12 +7392,12 @@ export interface operations {
                      * @example {
                      *       "data": [
                      *         {
-                     *           "annual_sales": null,
-                     *           "brands": "…",
-                     *           "building": "…",
-                     *           "business_type": null,
+                     *           "annual_sales": 85000000,
+                     *           "brands": "宇治茶、静岡茶",
+                     *           "building": "みなとビル 3F",
+                     *           "business_type": 12,
                      *           "city": "横浜市中区",
-                     *           "closing_day": null,
+                     *           "closing_day": 31,
                      *           "company_name": "株式会社みなと商会",
                      *           "company_name_kana": "カブシキガイシャミナトショウカイ",
                      *           "contact": {
@@ -6675,8 +7410,8 @@ export interface operations {
                      *           "email": "buyer@minato.example",
                      *           "external_id": "ERP-1042",
                      *           "fax": "045-000-1235",
-                     *           "founded_month": null,
-                     *           "founded_year": null,
+                     *           "founded_month": 4,
+                     *           "founded_year": 1987,
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *           "metadata": {
                      *             "erp_branch": "tokyo"
@@ -6685,51 +7420,51 @@ export interface operations {
                      *           "number": "M000007",
                      *           "paid": {
                      *             "application_status": "none",
-                     *             "checked_at": null,
+                     *             "checked_at": "2026-11-24T02:10:00Z",
                      *             "customer_number": "k7m2q4x9a3b5c6d8e2f4",
                      *             "last_error": {
-                     *               "at": "2026-11-02T01:23:45Z",
+                     *               "at": "2026-11-24T01:23:45Z",
                      *               "codes": [
                      *                 "B16"
                      *               ],
-                     *               "message": "…"
+                     *               "message": "郵便番号を入力してください。"
                      *             },
                      *             "open_operation": {
                      *               "action": "register",
                      *               "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *               "next_try_at": "2026-11-02T01:23:45Z",
-                     *               "started_at": "2026-11-02T01:23:45Z",
+                     *               "next_try_at": "2026-11-24T01:24:15Z",
+                     *               "started_at": "2026-11-24T01:23:45Z",
                      *               "state": "open"
                      *             },
                      *             "paid_id": "1000001",
                      *             "reported_status": null,
-                     *             "submitted_at": null
+                     *             "submitted_at": "2026-11-24T01:23:45Z"
                      *           },
-                     *           "paid_payment_method": null,
+                     *           "paid_payment_method": 1,
                      *           "payment_methods": [
                      *             "paid"
                      *           ],
                      *           "phone": "045-000-1234",
                      *           "postal_code": "231-0002",
                      *           "prefecture": "神奈川県",
-                     *           "profile": "…",
+                     *           "profile": "横浜で創業したお茶と和菓子の卸売店です。",
                      *           "representative": {
                      *             "family_name": "佐藤",
                      *             "family_name_kana": "サトウ",
                      *             "given_name": "健一",
                      *             "given_name_kana": "ケンイチ"
                      *           },
-                     *           "shop_count": null,
+                     *           "shop_count": 2,
                      *           "status": "pending_approval",
                      *           "street": "海岸通4-1",
-                     *           "updated_at": "2026-11-02T01:23:45Z",
+                     *           "updated_at": "2026-11-24T02:10:00Z",
                      *           "urls": [
-                     *             "…"
+                     *             "https://minato.example"
                      *           ]
                      *         }
                      *       ],
-                     *       "next_cursor": null,
-                     *       "total": 0
+                     *       "next_cursor": "AZONXnwfe2qg8y0cW06fAA",
+                     *       "total": 120
                      *     }
                      */
                     "application/json": components["schemas"]["MemberList"];
@@ -6785,12 +7520,12 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "annual_sales": null,
-                     *       "brands": "…",
-                     *       "building": "…",
-                     *       "business_type": null,
+                     *       "annual_sales": 85000000,
+                     *       "brands": "宇治茶、静岡茶",
+                     *       "building": "みなとビル 3F",
+                     *       "business_type": 12,
                      *       "city": "横浜市中区",
-                     *       "closing_day": null,
+                     *       "closing_day": 31,
                      *       "company_name": "株式会社みなと商会",
                      *       "company_name_kana": "カブシキガイシャミナトショウカイ",
                      *       "contact": {
@@ -6803,8 +7538,8 @@ export interface operations {
                      *       "email": "buyer@minato.example",
                      *       "external_id": "ERP-1042",
                      *       "fax": "045-000-1235",
-                     *       "founded_month": null,
-                     *       "founded_year": null,
+                     *       "founded_month": 4,
+                     *       "founded_year": 1987,
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
@@ -6813,46 +7548,46 @@ export interface operations {
                      *       "number": "M000007",
                      *       "paid": {
                      *         "application_status": "none",
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "customer_number": "k7m2q4x9a3b5c6d8e2f4",
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "paid_id": "1000001",
                      *         "reported_status": null,
-                     *         "submitted_at": null
+                     *         "submitted_at": "2026-11-24T01:23:45Z"
                      *       },
-                     *       "paid_payment_method": null,
+                     *       "paid_payment_method": 1,
                      *       "payment_methods": [
                      *         "paid"
                      *       ],
                      *       "phone": "045-000-1234",
                      *       "postal_code": "231-0002",
                      *       "prefecture": "神奈川県",
-                     *       "profile": "…",
+                     *       "profile": "横浜で創業したお茶と和菓子の卸売店です。",
                      *       "representative": {
                      *         "family_name": "佐藤",
                      *         "family_name_kana": "サトウ",
                      *         "given_name": "健一",
                      *         "given_name_kana": "ケンイチ"
                      *       },
-                     *       "shop_count": null,
+                     *       "shop_count": 2,
                      *       "status": "pending_approval",
                      *       "street": "海岸通4-1",
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "urls": [
-                     *         "…"
+                     *         "https://minato.example"
                      *       ]
                      *     }
                      */
@@ -6925,12 +7660,12 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "annual_sales": null,
-                     *       "brands": "…",
-                     *       "building": "…",
-                     *       "business_type": null,
+                     *       "annual_sales": 85000000,
+                     *       "brands": "宇治茶、静岡茶",
+                     *       "building": "みなとビル 3F",
+                     *       "business_type": 12,
                      *       "city": "横浜市中区",
-                     *       "closing_day": null,
+                     *       "closing_day": 31,
                      *       "company_name": "株式会社みなと商会",
                      *       "company_name_kana": "カブシキガイシャミナトショウカイ",
                      *       "contact": {
@@ -6943,8 +7678,8 @@ export interface operations {
                      *       "email": "buyer@minato.example",
                      *       "external_id": "ERP-1042",
                      *       "fax": "045-000-1235",
-                     *       "founded_month": null,
-                     *       "founded_year": null,
+                     *       "founded_month": 4,
+                     *       "founded_year": 1987,
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
@@ -6953,46 +7688,46 @@ export interface operations {
                      *       "number": "M000007",
                      *       "paid": {
                      *         "application_status": "none",
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "customer_number": "k7m2q4x9a3b5c6d8e2f4",
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "paid_id": "1000001",
                      *         "reported_status": null,
-                     *         "submitted_at": null
+                     *         "submitted_at": "2026-11-24T01:23:45Z"
                      *       },
-                     *       "paid_payment_method": null,
+                     *       "paid_payment_method": 1,
                      *       "payment_methods": [
                      *         "paid"
                      *       ],
                      *       "phone": "045-000-1234",
                      *       "postal_code": "231-0002",
                      *       "prefecture": "神奈川県",
-                     *       "profile": "…",
+                     *       "profile": "横浜で創業したお茶と和菓子の卸売店です。",
                      *       "representative": {
                      *         "family_name": "佐藤",
                      *         "family_name_kana": "サトウ",
                      *         "given_name": "健一",
                      *         "given_name_kana": "ケンイチ"
                      *       },
-                     *       "shop_count": null,
+                     *       "shop_count": 2,
                      *       "status": "pending_approval",
                      *       "street": "海岸通4-1",
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "urls": [
-                     *         "…"
+                     *         "https://minato.example"
                      *       ]
                      *     }
                      */
@@ -7007,12 +7742,12 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "annual_sales": null,
-                     *       "brands": "…",
-                     *       "building": "…",
-                     *       "business_type": null,
+                     *       "annual_sales": 85000000,
+                     *       "brands": "宇治茶、静岡茶",
+                     *       "building": "みなとビル 3F",
+                     *       "business_type": 12,
                      *       "city": "横浜市中区",
-                     *       "closing_day": null,
+                     *       "closing_day": 31,
                      *       "company_name": "株式会社みなと商会",
                      *       "company_name_kana": "カブシキガイシャミナトショウカイ",
                      *       "contact": {
@@ -7025,8 +7760,8 @@ export interface operations {
                      *       "email": "buyer@minato.example",
                      *       "external_id": "ERP-1042",
                      *       "fax": "045-000-1235",
-                     *       "founded_month": null,
-                     *       "founded_year": null,
+                     *       "founded_month": 4,
+                     *       "founded_year": 1987,
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
@@ -7035,46 +7770,46 @@ export interface operations {
                      *       "number": "M000007",
                      *       "paid": {
                      *         "application_status": "none",
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "customer_number": "k7m2q4x9a3b5c6d8e2f4",
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "paid_id": "1000001",
                      *         "reported_status": null,
-                     *         "submitted_at": null
+                     *         "submitted_at": "2026-11-24T01:23:45Z"
                      *       },
-                     *       "paid_payment_method": null,
+                     *       "paid_payment_method": 1,
                      *       "payment_methods": [
                      *         "paid"
                      *       ],
                      *       "phone": "045-000-1234",
                      *       "postal_code": "231-0002",
                      *       "prefecture": "神奈川県",
-                     *       "profile": "…",
+                     *       "profile": "横浜で創業したお茶と和菓子の卸売店です。",
                      *       "representative": {
                      *         "family_name": "佐藤",
                      *         "family_name_kana": "サトウ",
                      *         "given_name": "健一",
                      *         "given_name_kana": "ケンイチ"
                      *       },
-                     *       "shop_count": null,
+                     *       "shop_count": 2,
                      *       "status": "pending_approval",
                      *       "street": "海岸通4-1",
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "urls": [
-                     *         "…"
+                     *         "https://minato.example"
                      *       ]
                      *     }
                      */
@@ -7111,21 +7846,24 @@ export interface operations {
                 encoding?: "utf-8" | "shift_jis";
                 /** @description What the first line and the words are written in; `en` where absent. */
                 lang?: "en" | "ja";
-                /** @description 会員ステータス. */
+                /** @description 会員ステータス: with this status. */
                 status?: components["schemas"]["MemberStatus"];
-                /** @description Paid申請. */
+                /** @description Paid申請: with this status of the application. */
                 application_status?: components["schemas"]["ApplicationStatus"];
-                /** @description With this method ticked (決済方法). */
+                /** @description 決済方法: with this method ticked. */
                 payment_method?: components["schemas"]["PaymentMethod"];
                 /** @description With a submission that is under way, or that ran out of retries and waits for a human. */
                 open_operation?: components["schemas"]["OpenOperationState"];
                 /**
-                 * @description In the company's name or its reading, the e-mail address or the number.
+                 * @description In the company's name or its reading (会社名, 会社名カナ), the e-mail address or the number (会員番号).
                  *     Letters of any width and case are the same.
                  * @example みなと
                  */
                 q?: string;
-                /** @description Those about whom Paid was not asked at or after this moment. */
+                /**
+                 * @description Those about whom Paid was not asked at or after this moment, in UTC.
+                 * @example 2026-11-23T15:00:00Z
+                 */
                 checked_before?: string;
                 /**
                  * @description Created on this day in Japan or later, or at this time or later.
@@ -7137,7 +7875,7 @@ export interface operations {
                  * @example 2026-11-24
                  */
                 created_to?: string;
-                /** @description The id in another system. */
+                /** @description 外部ID: with this id in another system. */
                 external_id?: components["schemas"]["ExternalId"];
                 /**
                  * @description Changed on this day in Japan or later, or at this time or later.
@@ -7202,7 +7940,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "atomic": false,
-                     *       "created_at": "2026-11-02T01:23:45Z",
+                     *       "created_at": "2026-11-24T01:23:45Z",
                      *       "done": 80,
                      *       "dry_run": false,
                      *       "finished_at": null,
@@ -7211,7 +7949,7 @@ export interface operations {
                      *       "kind": "member_submission",
                      *       "refused": 2,
                      *       "skipped": 2,
-                     *       "started_at": null,
+                     *       "started_at": "2026-11-24T01:23:47Z",
                      *       "state": "queued",
                      *       "succeeded": 75,
                      *       "total": 120,
@@ -7290,7 +8028,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "atomic": false,
-                     *       "created_at": "2026-11-02T01:23:45Z",
+                     *       "created_at": "2026-11-24T01:23:45Z",
                      *       "done": 80,
                      *       "dry_run": false,
                      *       "finished_at": null,
@@ -7299,7 +8037,7 @@ export interface operations {
                      *       "kind": "member_submission",
                      *       "refused": 2,
                      *       "skipped": 2,
-                     *       "started_at": null,
+                     *       "started_at": "2026-11-24T01:23:47Z",
                      *       "state": "queued",
                      *       "succeeded": 75,
                      *       "total": 120,
@@ -7360,7 +8098,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "atomic": false,
-                     *       "created_at": "2026-11-02T01:23:45Z",
+                     *       "created_at": "2026-11-24T01:23:45Z",
                      *       "done": 80,
                      *       "dry_run": false,
                      *       "finished_at": null,
@@ -7369,7 +8107,7 @@ export interface operations {
                      *       "kind": "member_submission",
                      *       "refused": 2,
                      *       "skipped": 2,
-                     *       "started_at": null,
+                     *       "started_at": "2026-11-24T01:23:47Z",
                      *       "state": "queued",
                      *       "succeeded": 75,
                      *       "total": 120,
@@ -7411,12 +8149,12 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "annual_sales": null,
-                     *       "brands": "…",
-                     *       "building": "…",
-                     *       "business_type": null,
+                     *       "annual_sales": 85000000,
+                     *       "brands": "宇治茶、静岡茶",
+                     *       "building": "みなとビル 3F",
+                     *       "business_type": 12,
                      *       "city": "横浜市中区",
-                     *       "closing_day": null,
+                     *       "closing_day": 31,
                      *       "company_name": "株式会社みなと商会",
                      *       "company_name_kana": "カブシキガイシャミナトショウカイ",
                      *       "contact": {
@@ -7429,8 +8167,8 @@ export interface operations {
                      *       "email": "buyer@minato.example",
                      *       "external_id": "ERP-1042",
                      *       "fax": "045-000-1235",
-                     *       "founded_month": null,
-                     *       "founded_year": null,
+                     *       "founded_month": 4,
+                     *       "founded_year": 1987,
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
@@ -7439,46 +8177,46 @@ export interface operations {
                      *       "number": "M000007",
                      *       "paid": {
                      *         "application_status": "none",
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "customer_number": "k7m2q4x9a3b5c6d8e2f4",
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "paid_id": "1000001",
                      *         "reported_status": null,
-                     *         "submitted_at": null
+                     *         "submitted_at": "2026-11-24T01:23:45Z"
                      *       },
-                     *       "paid_payment_method": null,
+                     *       "paid_payment_method": 1,
                      *       "payment_methods": [
                      *         "paid"
                      *       ],
                      *       "phone": "045-000-1234",
                      *       "postal_code": "231-0002",
                      *       "prefecture": "神奈川県",
-                     *       "profile": "…",
+                     *       "profile": "横浜で創業したお茶と和菓子の卸売店です。",
                      *       "representative": {
                      *         "family_name": "佐藤",
                      *         "family_name_kana": "サトウ",
                      *         "given_name": "健一",
                      *         "given_name_kana": "ケンイチ"
                      *       },
-                     *       "shop_count": null,
+                     *       "shop_count": 2,
                      *       "status": "pending_approval",
                      *       "street": "海岸通4-1",
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "urls": [
-                     *         "…"
+                     *         "https://minato.example"
                      *       ]
                      *     }
                      */
@@ -7570,12 +8308,12 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "annual_sales": null,
-                     *       "brands": "…",
-                     *       "building": "…",
-                     *       "business_type": null,
+                     *       "annual_sales": 85000000,
+                     *       "brands": "宇治茶、静岡茶",
+                     *       "building": "みなとビル 3F",
+                     *       "business_type": 12,
                      *       "city": "横浜市中区",
-                     *       "closing_day": null,
+                     *       "closing_day": 31,
                      *       "company_name": "株式会社みなと商会",
                      *       "company_name_kana": "カブシキガイシャミナトショウカイ",
                      *       "contact": {
@@ -7588,8 +8326,8 @@ export interface operations {
                      *       "email": "buyer@minato.example",
                      *       "external_id": "ERP-1042",
                      *       "fax": "045-000-1235",
-                     *       "founded_month": null,
-                     *       "founded_year": null,
+                     *       "founded_month": 4,
+                     *       "founded_year": 1987,
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
@@ -7598,46 +8336,46 @@ export interface operations {
                      *       "number": "M000007",
                      *       "paid": {
                      *         "application_status": "none",
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "customer_number": "k7m2q4x9a3b5c6d8e2f4",
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "paid_id": "1000001",
                      *         "reported_status": null,
-                     *         "submitted_at": null
+                     *         "submitted_at": "2026-11-24T01:23:45Z"
                      *       },
-                     *       "paid_payment_method": null,
+                     *       "paid_payment_method": 1,
                      *       "payment_methods": [
                      *         "paid"
                      *       ],
                      *       "phone": "045-000-1234",
                      *       "postal_code": "231-0002",
                      *       "prefecture": "神奈川県",
-                     *       "profile": "…",
+                     *       "profile": "横浜で創業したお茶と和菓子の卸売店です。",
                      *       "representative": {
                      *         "family_name": "佐藤",
                      *         "family_name_kana": "サトウ",
                      *         "given_name": "健一",
                      *         "given_name_kana": "ケンイチ"
                      *       },
-                     *       "shop_count": null,
+                     *       "shop_count": 2,
                      *       "status": "pending_approval",
                      *       "street": "海岸通4-1",
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "urls": [
-                     *         "…"
+                     *         "https://minato.example"
                      *       ]
                      *     }
                      */
@@ -7691,12 +8429,12 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "annual_sales": null,
-                     *       "brands": "…",
-                     *       "building": "…",
-                     *       "business_type": null,
+                     *       "annual_sales": 85000000,
+                     *       "brands": "宇治茶、静岡茶",
+                     *       "building": "みなとビル 3F",
+                     *       "business_type": 12,
                      *       "city": "横浜市中区",
-                     *       "closing_day": null,
+                     *       "closing_day": 31,
                      *       "company_name": "株式会社みなと商会",
                      *       "company_name_kana": "カブシキガイシャミナトショウカイ",
                      *       "contact": {
@@ -7709,8 +8447,8 @@ export interface operations {
                      *       "email": "buyer@minato.example",
                      *       "external_id": "ERP-1042",
                      *       "fax": "045-000-1235",
-                     *       "founded_month": null,
-                     *       "founded_year": null,
+                     *       "founded_month": 4,
+                     *       "founded_year": 1987,
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
@@ -7719,46 +8457,46 @@ export interface operations {
                      *       "number": "M000007",
                      *       "paid": {
                      *         "application_status": "none",
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "customer_number": "k7m2q4x9a3b5c6d8e2f4",
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "paid_id": "1000001",
                      *         "reported_status": null,
-                     *         "submitted_at": null
+                     *         "submitted_at": "2026-11-24T01:23:45Z"
                      *       },
-                     *       "paid_payment_method": null,
+                     *       "paid_payment_method": 1,
                      *       "payment_methods": [
                      *         "paid"
                      *       ],
                      *       "phone": "045-000-1234",
                      *       "postal_code": "231-0002",
                      *       "prefecture": "神奈川県",
-                     *       "profile": "…",
+                     *       "profile": "横浜で創業したお茶と和菓子の卸売店です。",
                      *       "representative": {
                      *         "family_name": "佐藤",
                      *         "family_name_kana": "サトウ",
                      *         "given_name": "健一",
                      *         "given_name_kana": "ケンイチ"
                      *       },
-                     *       "shop_count": null,
+                     *       "shop_count": 2,
                      *       "status": "pending_approval",
                      *       "street": "海岸通4-1",
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "urls": [
-                     *         "…"
+                     *         "https://minato.example"
                      *       ]
                      *     }
                      */
@@ -7807,7 +8545,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "expires_at": "2026-11-02T01:23:45Z",
+                     *       "expires_at": "2026-12-01T01:23:45Z",
                      *       "token": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.Zk3…"
                      *     }
                      */
@@ -7854,7 +8592,7 @@ export interface operations {
                      * @example {
                      *       "age_minutes": 42,
                      *       "application_status": "none",
-                     *       "checked_at": null,
+                     *       "checked_at": "2026-11-24T02:10:00Z",
                      *       "customer_number": "k7m2q4x9a3b5c6d8e2f4",
                      *       "diagnosis": {
                      *         "can_pay": false,
@@ -7871,22 +8609,22 @@ export interface operations {
                      *         "reasons": [
                      *           {
                      *             "code": "not_approved",
-                     *             "message": "…"
+                     *             "message": "Paid（掛け払い）をご利用いただける状態ではありません。"
                      *           }
                      *         ]
                      *       },
                      *       "last_error": {
-                     *         "at": "2026-11-02T01:23:45Z",
+                     *         "at": "2026-11-24T01:23:45Z",
                      *         "codes": [
                      *           "B16"
                      *         ],
-                     *         "message": "…"
+                     *         "message": "郵便番号を入力してください。"
                      *       },
                      *       "open_operation": {
                      *         "action": "register",
                      *         "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *         "next_try_at": "2026-11-02T01:23:45Z",
-                     *         "started_at": "2026-11-02T01:23:45Z",
+                     *         "next_try_at": "2026-11-24T01:24:15Z",
+                     *         "started_at": "2026-11-24T01:23:45Z",
                      *         "state": "open"
                      *       },
                      *       "paid_id": "1000001",
@@ -7895,13 +8633,13 @@ export interface operations {
                      *         {
                      *           "code": "out_of_range",
                      *           "column": "電話番号",
-                     *           "message": "…",
+                     *           "message": "数量は0以上で入力してください。",
                      *           "paid_code": "B16",
                      *           "pointer": "/lines/0/quantity"
                      *         }
                      *       ],
                      *       "reported_status": null,
-                     *       "submitted_at": null
+                     *       "submitted_at": "2026-11-24T01:23:45Z"
                      *     }
                      */
                     "application/json": components["schemas"]["MemberPaidDetails"];
@@ -7917,7 +8655,10 @@ export interface operations {
     };
     submit_application: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only tells what would be sent to Paid, what would change and why it would be refused; nothing is sent or written. */
+                dry_run?: boolean;
+            };
             header?: {
                 /** @description The `ETag` of the version to change; another version is a 412 `stale`. */
                 "If-Match"?: string;
@@ -7931,7 +8672,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Submitted, dropped, or linked already */
+            /** @description Submitted, dropped, or linked already; or what it would do */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7940,12 +8681,12 @@ export interface operations {
                     /**
                      * @example {
                      *       "member": {
-                     *         "annual_sales": null,
-                     *         "brands": "…",
-                     *         "building": "…",
-                     *         "business_type": null,
+                     *         "annual_sales": 85000000,
+                     *         "brands": "宇治茶、静岡茶",
+                     *         "building": "みなとビル 3F",
+                     *         "business_type": 12,
                      *         "city": "横浜市中区",
-                     *         "closing_day": null,
+                     *         "closing_day": 31,
                      *         "company_name": "株式会社みなと商会",
                      *         "company_name_kana": "カブシキガイシャミナトショウカイ",
                      *         "contact": {
@@ -7958,8 +8699,8 @@ export interface operations {
                      *         "email": "buyer@minato.example",
                      *         "external_id": "ERP-1042",
                      *         "fax": "045-000-1235",
-                     *         "founded_month": null,
-                     *         "founded_year": null,
+                     *         "founded_month": 4,
+                     *         "founded_year": 1987,
                      *         "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *         "metadata": {
                      *           "erp_branch": "tokyo"
@@ -7968,52 +8709,52 @@ export interface operations {
                      *         "number": "M000007",
                      *         "paid": {
                      *           "application_status": "none",
-                     *           "checked_at": null,
+                     *           "checked_at": "2026-11-24T02:10:00Z",
                      *           "customer_number": "k7m2q4x9a3b5c6d8e2f4",
                      *           "last_error": {
-                     *             "at": "2026-11-02T01:23:45Z",
+                     *             "at": "2026-11-24T01:23:45Z",
                      *             "codes": [
                      *               "B16"
                      *             ],
-                     *             "message": "…"
+                     *             "message": "郵便番号を入力してください。"
                      *           },
                      *           "open_operation": {
                      *             "action": "register",
                      *             "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *             "next_try_at": "2026-11-02T01:23:45Z",
-                     *             "started_at": "2026-11-02T01:23:45Z",
+                     *             "next_try_at": "2026-11-24T01:24:15Z",
+                     *             "started_at": "2026-11-24T01:23:45Z",
                      *             "state": "open"
                      *           },
                      *           "paid_id": "1000001",
                      *           "reported_status": null,
-                     *           "submitted_at": null
+                     *           "submitted_at": "2026-11-24T01:23:45Z"
                      *         },
-                     *         "paid_payment_method": null,
+                     *         "paid_payment_method": 1,
                      *         "payment_methods": [
                      *           "paid"
                      *         ],
                      *         "phone": "045-000-1234",
                      *         "postal_code": "231-0002",
                      *         "prefecture": "神奈川県",
-                     *         "profile": "…",
+                     *         "profile": "横浜で創業したお茶と和菓子の卸売店です。",
                      *         "representative": {
                      *           "family_name": "佐藤",
                      *           "family_name_kana": "サトウ",
                      *           "given_name": "健一",
                      *           "given_name_kana": "ケンイチ"
                      *         },
-                     *         "shop_count": null,
+                     *         "shop_count": 2,
                      *         "status": "pending_approval",
                      *         "street": "海岸通4-1",
-                     *         "updated_at": "2026-11-02T01:23:45Z",
+                     *         "updated_at": "2026-11-24T02:10:00Z",
                      *         "urls": [
-                     *           "…"
+                     *           "https://minato.example"
                      *         ]
                      *       },
                      *       "outcome": "submitted"
                      *     }
                      */
-                    "application/json": components["schemas"]["Submission"];
+                    "application/json": components["schemas"]["SubmissionOrDryRun"];
                 };
             };
             /** @description Paid has not answered yet; it goes on by itself */
@@ -8025,12 +8766,12 @@ export interface operations {
                     /**
                      * @example {
                      *       "member": {
-                     *         "annual_sales": null,
-                     *         "brands": "…",
-                     *         "building": "…",
-                     *         "business_type": null,
+                     *         "annual_sales": 85000000,
+                     *         "brands": "宇治茶、静岡茶",
+                     *         "building": "みなとビル 3F",
+                     *         "business_type": 12,
                      *         "city": "横浜市中区",
-                     *         "closing_day": null,
+                     *         "closing_day": 31,
                      *         "company_name": "株式会社みなと商会",
                      *         "company_name_kana": "カブシキガイシャミナトショウカイ",
                      *         "contact": {
@@ -8043,8 +8784,8 @@ export interface operations {
                      *         "email": "buyer@minato.example",
                      *         "external_id": "ERP-1042",
                      *         "fax": "045-000-1235",
-                     *         "founded_month": null,
-                     *         "founded_year": null,
+                     *         "founded_month": 4,
+                     *         "founded_year": 1987,
                      *         "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *         "metadata": {
                      *           "erp_branch": "tokyo"
@@ -8053,46 +8794,46 @@ export interface operations {
                      *         "number": "M000007",
                      *         "paid": {
                      *           "application_status": "none",
-                     *           "checked_at": null,
+                     *           "checked_at": "2026-11-24T02:10:00Z",
                      *           "customer_number": "k7m2q4x9a3b5c6d8e2f4",
                      *           "last_error": {
-                     *             "at": "2026-11-02T01:23:45Z",
+                     *             "at": "2026-11-24T01:23:45Z",
                      *             "codes": [
                      *               "B16"
                      *             ],
-                     *             "message": "…"
+                     *             "message": "郵便番号を入力してください。"
                      *           },
                      *           "open_operation": {
                      *             "action": "register",
                      *             "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *             "next_try_at": "2026-11-02T01:23:45Z",
-                     *             "started_at": "2026-11-02T01:23:45Z",
+                     *             "next_try_at": "2026-11-24T01:24:15Z",
+                     *             "started_at": "2026-11-24T01:23:45Z",
                      *             "state": "open"
                      *           },
                      *           "paid_id": "1000001",
                      *           "reported_status": null,
-                     *           "submitted_at": null
+                     *           "submitted_at": "2026-11-24T01:23:45Z"
                      *         },
-                     *         "paid_payment_method": null,
+                     *         "paid_payment_method": 1,
                      *         "payment_methods": [
                      *           "paid"
                      *         ],
                      *         "phone": "045-000-1234",
                      *         "postal_code": "231-0002",
                      *         "prefecture": "神奈川県",
-                     *         "profile": "…",
+                     *         "profile": "横浜で創業したお茶と和菓子の卸売店です。",
                      *         "representative": {
                      *           "family_name": "佐藤",
                      *           "family_name_kana": "サトウ",
                      *           "given_name": "健一",
                      *           "given_name_kana": "ケンイチ"
                      *         },
-                     *         "shop_count": null,
+                     *         "shop_count": 2,
                      *         "status": "pending_approval",
                      *         "street": "海岸通4-1",
-                     *         "updated_at": "2026-11-02T01:23:45Z",
+                     *         "updated_at": "2026-11-24T02:10:00Z",
                      *         "urls": [
-                     *           "…"
+                     *           "https://minato.example"
                      *         ]
                      *       },
                      *       "outcome": "submitted"
@@ -8162,12 +8903,12 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "annual_sales": null,
-                     *       "brands": "…",
-                     *       "building": "…",
-                     *       "business_type": null,
+                     *       "annual_sales": 85000000,
+                     *       "brands": "宇治茶、静岡茶",
+                     *       "building": "みなとビル 3F",
+                     *       "business_type": 12,
                      *       "city": "横浜市中区",
-                     *       "closing_day": null,
+                     *       "closing_day": 31,
                      *       "company_name": "株式会社みなと商会",
                      *       "company_name_kana": "カブシキガイシャミナトショウカイ",
                      *       "contact": {
@@ -8180,8 +8921,8 @@ export interface operations {
                      *       "email": "buyer@minato.example",
                      *       "external_id": "ERP-1042",
                      *       "fax": "045-000-1235",
-                     *       "founded_month": null,
-                     *       "founded_year": null,
+                     *       "founded_month": 4,
+                     *       "founded_year": 1987,
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
@@ -8190,46 +8931,46 @@ export interface operations {
                      *       "number": "M000007",
                      *       "paid": {
                      *         "application_status": "none",
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "customer_number": "k7m2q4x9a3b5c6d8e2f4",
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "paid_id": "1000001",
                      *         "reported_status": null,
-                     *         "submitted_at": null
+                     *         "submitted_at": "2026-11-24T01:23:45Z"
                      *       },
-                     *       "paid_payment_method": null,
+                     *       "paid_payment_method": 1,
                      *       "payment_methods": [
                      *         "paid"
                      *       ],
                      *       "phone": "045-000-1234",
                      *       "postal_code": "231-0002",
                      *       "prefecture": "神奈川県",
-                     *       "profile": "…",
+                     *       "profile": "横浜で創業したお茶と和菓子の卸売店です。",
                      *       "representative": {
                      *         "family_name": "佐藤",
                      *         "family_name_kana": "サトウ",
                      *         "given_name": "健一",
                      *         "given_name_kana": "ケンイチ"
                      *       },
-                     *       "shop_count": null,
+                     *       "shop_count": 2,
                      *       "status": "pending_approval",
                      *       "street": "海岸通4-1",
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "urls": [
-                     *         "…"
+                     *         "https://minato.example"
                      *       ]
                      *     }
                      */
@@ -8295,7 +9036,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "expires_at": "2026-11-02T01:23:45Z",
+                     *       "expires_at": "2026-11-25T01:23:45Z",
                      *       "token": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.Zk3…"
                      *     }
                      */
@@ -8345,12 +9086,12 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "annual_sales": null,
-                     *       "brands": "…",
-                     *       "building": "…",
-                     *       "business_type": null,
+                     *       "annual_sales": 85000000,
+                     *       "brands": "宇治茶、静岡茶",
+                     *       "building": "みなとビル 3F",
+                     *       "business_type": 12,
                      *       "city": "横浜市中区",
-                     *       "closing_day": null,
+                     *       "closing_day": 31,
                      *       "company_name": "株式会社みなと商会",
                      *       "company_name_kana": "カブシキガイシャミナトショウカイ",
                      *       "contact": {
@@ -8363,8 +9104,8 @@ export interface operations {
                      *       "email": "buyer@minato.example",
                      *       "external_id": "ERP-1042",
                      *       "fax": "045-000-1235",
-                     *       "founded_month": null,
-                     *       "founded_year": null,
+                     *       "founded_month": 4,
+                     *       "founded_year": 1987,
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
@@ -8373,46 +9114,46 @@ export interface operations {
                      *       "number": "M000007",
                      *       "paid": {
                      *         "application_status": "none",
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "customer_number": "k7m2q4x9a3b5c6d8e2f4",
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "paid_id": "1000001",
                      *         "reported_status": null,
-                     *         "submitted_at": null
+                     *         "submitted_at": "2026-11-24T01:23:45Z"
                      *       },
-                     *       "paid_payment_method": null,
+                     *       "paid_payment_method": 1,
                      *       "payment_methods": [
                      *         "paid"
                      *       ],
                      *       "phone": "045-000-1234",
                      *       "postal_code": "231-0002",
                      *       "prefecture": "神奈川県",
-                     *       "profile": "…",
+                     *       "profile": "横浜で創業したお茶と和菓子の卸売店です。",
                      *       "representative": {
                      *         "family_name": "佐藤",
                      *         "family_name_kana": "サトウ",
                      *         "given_name": "健一",
                      *         "given_name_kana": "ケンイチ"
                      *       },
-                     *       "shop_count": null,
+                     *       "shop_count": 2,
                      *       "status": "pending_approval",
                      *       "street": "海岸通4-1",
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "urls": [
-                     *         "…"
+                     *         "https://minato.example"
                      *       ]
                      *     }
                      */
@@ -8463,12 +9204,12 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "annual_sales": null,
-                     *       "brands": "…",
-                     *       "building": "…",
-                     *       "business_type": null,
+                     *       "annual_sales": 85000000,
+                     *       "brands": "宇治茶、静岡茶",
+                     *       "building": "みなとビル 3F",
+                     *       "business_type": 12,
                      *       "city": "横浜市中区",
-                     *       "closing_day": null,
+                     *       "closing_day": 31,
                      *       "company_name": "株式会社みなと商会",
                      *       "company_name_kana": "カブシキガイシャミナトショウカイ",
                      *       "contact": {
@@ -8481,8 +9222,8 @@ export interface operations {
                      *       "email": "buyer@minato.example",
                      *       "external_id": "ERP-1042",
                      *       "fax": "045-000-1235",
-                     *       "founded_month": null,
-                     *       "founded_year": null,
+                     *       "founded_month": 4,
+                     *       "founded_year": 1987,
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
@@ -8491,46 +9232,46 @@ export interface operations {
                      *       "number": "M000007",
                      *       "paid": {
                      *         "application_status": "none",
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "customer_number": "k7m2q4x9a3b5c6d8e2f4",
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "paid_id": "1000001",
                      *         "reported_status": null,
-                     *         "submitted_at": null
+                     *         "submitted_at": "2026-11-24T01:23:45Z"
                      *       },
-                     *       "paid_payment_method": null,
+                     *       "paid_payment_method": 1,
                      *       "payment_methods": [
                      *         "paid"
                      *       ],
                      *       "phone": "045-000-1234",
                      *       "postal_code": "231-0002",
                      *       "prefecture": "神奈川県",
-                     *       "profile": "…",
+                     *       "profile": "横浜で創業したお茶と和菓子の卸売店です。",
                      *       "representative": {
                      *         "family_name": "佐藤",
                      *         "family_name_kana": "サトウ",
                      *         "given_name": "健一",
                      *         "given_name_kana": "ケンイチ"
                      *       },
-                     *       "shop_count": null,
+                     *       "shop_count": 2,
                      *       "status": "pending_approval",
                      *       "street": "海岸通4-1",
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "urls": [
-                     *         "…"
+                     *         "https://minato.example"
                      *       ]
                      *     }
                      */
@@ -8581,12 +9322,12 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "annual_sales": null,
-                     *       "brands": "…",
-                     *       "building": "…",
-                     *       "business_type": null,
+                     *       "annual_sales": 85000000,
+                     *       "brands": "宇治茶、静岡茶",
+                     *       "building": "みなとビル 3F",
+                     *       "business_type": 12,
                      *       "city": "横浜市中区",
-                     *       "closing_day": null,
+                     *       "closing_day": 31,
                      *       "company_name": "株式会社みなと商会",
                      *       "company_name_kana": "カブシキガイシャミナトショウカイ",
                      *       "contact": {
@@ -8599,8 +9340,8 @@ export interface operations {
                      *       "email": "buyer@minato.example",
                      *       "external_id": "ERP-1042",
                      *       "fax": "045-000-1235",
-                     *       "founded_month": null,
-                     *       "founded_year": null,
+                     *       "founded_month": 4,
+                     *       "founded_year": 1987,
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
@@ -8609,46 +9350,46 @@ export interface operations {
                      *       "number": "M000007",
                      *       "paid": {
                      *         "application_status": "none",
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "customer_number": "k7m2q4x9a3b5c6d8e2f4",
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "paid_id": "1000001",
                      *         "reported_status": null,
-                     *         "submitted_at": null
+                     *         "submitted_at": "2026-11-24T01:23:45Z"
                      *       },
-                     *       "paid_payment_method": null,
+                     *       "paid_payment_method": 1,
                      *       "payment_methods": [
                      *         "paid"
                      *       ],
                      *       "phone": "045-000-1234",
                      *       "postal_code": "231-0002",
                      *       "prefecture": "神奈川県",
-                     *       "profile": "…",
+                     *       "profile": "横浜で創業したお茶と和菓子の卸売店です。",
                      *       "representative": {
                      *         "family_name": "佐藤",
                      *         "family_name_kana": "サトウ",
                      *         "given_name": "健一",
                      *         "given_name_kana": "ケンイチ"
                      *       },
-                     *       "shop_count": null,
+                     *       "shop_count": 2,
                      *       "status": "pending_approval",
                      *       "street": "海岸通4-1",
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "urls": [
-                     *         "…"
+                     *         "https://minato.example"
                      *       ]
                      *     }
                      */
@@ -8678,21 +9419,21 @@ export interface operations {
     list_orders: {
         parameters: {
             query?: {
-                /** @description How many rows. */
+                /** @description How many rows a page has. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the page before; the first page where absent. */
                 cursor?: string;
-                /** @description `true` adds `total`. */
+                /** @description `true` adds `total` (全件数), how many rows there are in all. */
                 include_total?: boolean;
-                /** @description 決済状況. */
+                /** @description 決済状況: whose payment stands so. */
                 payment_status?: components["schemas"]["PaymentStatus"];
-                /** @description 対応状況. */
+                /** @description 対応状況: with this label. */
                 handling_status?: components["schemas"]["HandlingStatus"];
-                /** @description 決済方法. */
+                /** @description 決済方法: paid so. */
                 payment_method?: components["schemas"]["PaymentMethod"];
-                /** @description Of this member. */
+                /** @description Of the member with this id. */
                 member_id?: components["schemas"]["MemberId"];
-                /** @description Do the order's total and the amount at Paid differ? */
+                /** @description 金額不一致: do the order's total and the amount at Paid differ? */
                 amount_mismatch?: boolean;
                 /**
                  * @description Placed on this day in Japan or later, or at this time or later.
@@ -8705,12 +9446,12 @@ export interface operations {
                  */
                 placed_to?: string;
                 /**
-                 * @description In the order's number, or the member's company name, reading, number or e-mail.
+                 * @description In the order's number (受注番号), or the member's company name, its reading, number or e-mail address.
                  *     Letters of any width and case are the same.
                  * @example みなと
                  */
                 q?: string;
-                /** @description The id in another system. */
+                /** @description 外部ID: with this id in another system. */
                 external_id?: components["schemas"]["ExternalId"];
                 /**
                  * @description It, its payment or what is open on that changed on this day in Japan or later, or at this time or later.
@@ -8738,7 +9479,7 @@ export interface operations {
                      *           "external_id": "ERP-1042",
                      *           "handling_status": "new",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "internal_note": "…",
+                     *           "internal_note": "月末にまとめて出荷",
                      *           "lines": [
                      *             {
                      *               "name": "宇治煎茶 100g",
@@ -8756,27 +9497,27 @@ export interface operations {
                      *           "metadata": {
                      *             "erp_branch": "tokyo"
                      *           },
-                     *           "note": "…",
+                     *           "note": "納品書を同梱してください。",
                      *           "number": "00000042",
                      *           "payment": {
                      *             "amount": 0,
                      *             "amount_mismatch": false,
                      *             "cancelled_at": null,
-                     *             "checked_at": null,
+                     *             "checked_at": "2026-11-24T02:10:00Z",
                      *             "confirmed_at": null,
                      *             "fixed_on": null,
                      *             "last_error": {
-                     *               "at": "2026-11-02T01:23:45Z",
+                     *               "at": "2026-11-24T01:23:45Z",
                      *               "codes": [
                      *                 "B16"
                      *               ],
-                     *               "message": "…"
+                     *               "message": "郵便番号を入力してください。"
                      *             },
                      *             "open_operation": {
                      *               "action": "register",
                      *               "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *               "next_try_at": "2026-11-02T01:23:45Z",
-                     *               "started_at": "2026-11-02T01:23:45Z",
+                     *               "next_try_at": "2026-11-24T01:24:15Z",
+                     *               "started_at": "2026-11-24T01:23:45Z",
                      *               "state": "open"
                      *             },
                      *             "provider_reference": "k7m2q4x9a3b5c6d8e2f4",
@@ -8784,7 +9525,7 @@ export interface operations {
                      *           },
                      *           "payment_fee": 0,
                      *           "payment_method": "paid",
-                     *           "placed_at": "2026-11-02T01:23:45Z",
+                     *           "placed_at": "2026-11-24T01:23:45Z",
                      *           "shipping_fee": 0,
                      *           "tax_rounding": "floor",
                      *           "totals": {
@@ -8800,17 +9541,17 @@ export interface operations {
                      *             "tax": 0,
                      *             "total": 0
                      *           },
-                     *           "updated_at": "2026-11-02T01:23:45Z",
+                     *           "updated_at": "2026-11-24T02:10:00Z",
                      *           "warnings": [
                      *             {
                      *               "code": "not_approved",
-                     *               "message": "…"
+                     *               "message": "Paid（掛け払い）をご利用いただける状態ではありません。"
                      *             }
                      *           ]
                      *         }
                      *       ],
-                     *       "next_cursor": null,
-                     *       "total": 0
+                     *       "next_cursor": "AZONXnwfe2qg8y0cW06fAA",
+                     *       "total": 128
                      *     }
                      */
                     "application/json": components["schemas"]["OrderList"];
@@ -8838,6 +9579,7 @@ export interface operations {
             content: {
                 /**
                  * @example {
+                 *       "internal_note": "月末にまとめて出荷",
                  *       "lines": [
                  *         {
                  *           "name": "宇治煎茶 100g",
@@ -8851,6 +9593,7 @@ export interface operations {
                  *       "metadata": {
                  *         "erp_branch": "tokyo"
                  *       },
+                 *       "note": "納品書を同梱してください。",
                  *       "payment_fee": 0,
                  *       "payment_method": "paid",
                  *       "shipping_fee": 800
@@ -8872,7 +9615,7 @@ export interface operations {
                      *       "external_id": "ERP-1042",
                      *       "handling_status": "new",
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *       "internal_note": "…",
+                     *       "internal_note": "月末にまとめて出荷",
                      *       "lines": [
                      *         {
                      *           "name": "宇治煎茶 100g",
@@ -8890,27 +9633,27 @@ export interface operations {
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
                      *       },
-                     *       "note": "…",
+                     *       "note": "納品書を同梱してください。",
                      *       "number": "00000042",
                      *       "payment": {
                      *         "amount": 0,
                      *         "amount_mismatch": false,
                      *         "cancelled_at": null,
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "confirmed_at": null,
                      *         "fixed_on": null,
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "provider_reference": "k7m2q4x9a3b5c6d8e2f4",
@@ -8918,7 +9661,7 @@ export interface operations {
                      *       },
                      *       "payment_fee": 0,
                      *       "payment_method": "paid",
-                     *       "placed_at": "2026-11-02T01:23:45Z",
+                     *       "placed_at": "2026-11-24T01:23:45Z",
                      *       "shipping_fee": 0,
                      *       "tax_rounding": "floor",
                      *       "totals": {
@@ -8934,11 +9677,11 @@ export interface operations {
                      *         "tax": 0,
                      *         "total": 0
                      *       },
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "warnings": [
                      *         {
                      *           "code": "not_approved",
-                     *           "message": "…"
+                     *           "message": "Paid（掛け払い）をご利用いただける状態ではありません。"
                      *         }
                      *       ]
                      *     }
@@ -8958,7 +9701,7 @@ export interface operations {
                      *       "external_id": "ERP-1042",
                      *       "handling_status": "new",
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *       "internal_note": "…",
+                     *       "internal_note": "月末にまとめて出荷",
                      *       "lines": [
                      *         {
                      *           "name": "宇治煎茶 100g",
@@ -8976,27 +9719,27 @@ export interface operations {
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
                      *       },
-                     *       "note": "…",
+                     *       "note": "納品書を同梱してください。",
                      *       "number": "00000042",
                      *       "payment": {
                      *         "amount": 0,
                      *         "amount_mismatch": false,
                      *         "cancelled_at": null,
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "confirmed_at": null,
                      *         "fixed_on": null,
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "provider_reference": "k7m2q4x9a3b5c6d8e2f4",
@@ -9004,7 +9747,7 @@ export interface operations {
                      *       },
                      *       "payment_fee": 0,
                      *       "payment_method": "paid",
-                     *       "placed_at": "2026-11-02T01:23:45Z",
+                     *       "placed_at": "2026-11-24T01:23:45Z",
                      *       "shipping_fee": 0,
                      *       "tax_rounding": "floor",
                      *       "totals": {
@@ -9020,11 +9763,11 @@ export interface operations {
                      *         "tax": 0,
                      *         "total": 0
                      *       },
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "warnings": [
                      *         {
                      *           "code": "not_approved",
-                     *           "message": "…"
+                     *           "message": "Paid（掛け払い）をご利用いただける状態ではありません。"
                      *         }
                      *       ]
                      *     }
@@ -9086,15 +9829,15 @@ export interface operations {
                 encoding?: "utf-8" | "shift_jis";
                 /** @description What the first line and the words are written in; `en` where absent. */
                 lang?: "en" | "ja";
-                /** @description 決済状況. */
+                /** @description 決済状況: whose payment stands so. */
                 payment_status?: components["schemas"]["PaymentStatus"];
-                /** @description 対応状況. */
+                /** @description 対応状況: with this label. */
                 handling_status?: components["schemas"]["HandlingStatus"];
-                /** @description 決済方法. */
+                /** @description 決済方法: paid so. */
                 payment_method?: components["schemas"]["PaymentMethod"];
-                /** @description Of this member. */
+                /** @description Of the member with this id. */
                 member_id?: components["schemas"]["MemberId"];
-                /** @description Do the order's total and the amount at Paid differ? */
+                /** @description 金額不一致: do the order's total and the amount at Paid differ? */
                 amount_mismatch?: boolean;
                 /**
                  * @description Placed on this day in Japan or later, or at this time or later.
@@ -9107,12 +9850,12 @@ export interface operations {
                  */
                 placed_to?: string;
                 /**
-                 * @description In the order's number, or the member's company name, reading, number or e-mail.
+                 * @description In the order's number (受注番号), or the member's company name, its reading, number or e-mail address.
                  *     Letters of any width and case are the same.
                  * @example みなと
                  */
                 q?: string;
-                /** @description The id in another system. */
+                /** @description 外部ID: with this id in another system. */
                 external_id?: components["schemas"]["ExternalId"];
                 /**
                  * @description It, its payment or what is open on that changed on this day in Japan or later, or at this time or later.
@@ -9145,7 +9888,10 @@ export interface operations {
     };
     confirm_payments: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only tells what would be sent to Paid, what would change and why it would be refused; nothing is sent or written. */
+                dry_run?: boolean;
+            };
             header?: {
                 /** @description The same key with the same request gets the same answer, and the work is done once. */
                 "Idempotency-Key"?: string;
@@ -9168,6 +9914,41 @@ export interface operations {
             };
         };
         responses: {
+            /** @description What it would do */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "refusals": [
+                     *         {
+                     *           "code": "amount_mismatch",
+                     *           "message": "…",
+                     *           "order_id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
+                     *           "pointer": "/postal_code"
+                     *         }
+                     *       ],
+                     *       "would_change": [
+                     *         {
+                     *           "from": {},
+                     *           "pointer": "/payment/status",
+                     *           "to": {}
+                     *         }
+                     *       ],
+                     *       "would_send": {
+                     *         "amount": 0,
+                     *         "body": null,
+                     *         "count": 1,
+                     *         "operation": "register",
+                     *         "path": "/Fix/b2bCreditId/ver1.0/p.json"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DryRun"];
+                };
+            };
             /** @description The job; ask for it under its `Location` */
             202: {
                 headers: {
@@ -9177,7 +9958,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "atomic": false,
-                     *       "created_at": "2026-11-02T01:23:45Z",
+                     *       "created_at": "2026-11-24T01:23:45Z",
                      *       "done": 80,
                      *       "dry_run": false,
                      *       "finished_at": null,
@@ -9186,7 +9967,7 @@ export interface operations {
                      *       "kind": "member_submission",
                      *       "refused": 2,
                      *       "skipped": 2,
-                     *       "started_at": null,
+                     *       "started_at": "2026-11-24T01:23:47Z",
                      *       "state": "queued",
                      *       "succeeded": 75,
                      *       "total": 120,
@@ -9249,7 +10030,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "atomic": false,
-                     *       "created_at": "2026-11-02T01:23:45Z",
+                     *       "created_at": "2026-11-24T01:23:45Z",
                      *       "done": 80,
                      *       "dry_run": false,
                      *       "finished_at": null,
@@ -9258,7 +10039,7 @@ export interface operations {
                      *       "kind": "member_submission",
                      *       "refused": 2,
                      *       "skipped": 2,
-                     *       "started_at": null,
+                     *       "started_at": "2026-11-24T01:23:47Z",
                      *       "state": "queued",
                      *       "succeeded": 75,
                      *       "total": 120,
@@ -9313,7 +10094,7 @@ export interface operations {
                      *       "external_id": "ERP-1042",
                      *       "handling_status": "new",
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *       "internal_note": "…",
+                     *       "internal_note": "月末にまとめて出荷",
                      *       "lines": [
                      *         {
                      *           "name": "宇治煎茶 100g",
@@ -9331,27 +10112,27 @@ export interface operations {
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
                      *       },
-                     *       "note": "…",
+                     *       "note": "納品書を同梱してください。",
                      *       "number": "00000042",
                      *       "payment": {
                      *         "amount": 0,
                      *         "amount_mismatch": false,
                      *         "cancelled_at": null,
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "confirmed_at": null,
                      *         "fixed_on": null,
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "provider_reference": "k7m2q4x9a3b5c6d8e2f4",
@@ -9359,7 +10140,7 @@ export interface operations {
                      *       },
                      *       "payment_fee": 0,
                      *       "payment_method": "paid",
-                     *       "placed_at": "2026-11-02T01:23:45Z",
+                     *       "placed_at": "2026-11-24T01:23:45Z",
                      *       "shipping_fee": 0,
                      *       "tax_rounding": "floor",
                      *       "totals": {
@@ -9375,11 +10156,11 @@ export interface operations {
                      *         "tax": 0,
                      *         "total": 0
                      *       },
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "warnings": [
                      *         {
                      *           "code": "not_approved",
-                     *           "message": "…"
+                     *           "message": "Paid（掛け払い）をご利用いただける状態ではありません。"
                      *         }
                      *       ]
                      *     }
@@ -9397,7 +10178,10 @@ export interface operations {
     };
     update_order: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only tells what would be sent to Paid, what would change and why it would be refused; nothing is sent or written. */
+                dry_run?: boolean;
+            };
             header?: {
                 /** @description The `ETag` of the version to change; another version is a 412 `stale`. */
                 "If-Match"?: string;
@@ -9409,12 +10193,17 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /** @example {} */
+                /**
+                 * @example {
+                 *       "internal_note": "月末にまとめて出荷",
+                 *       "note": "納品書を同梱してください。"
+                 *     }
+                 */
                 "application/json": components["schemas"]["OrderPatch"];
             };
         };
         responses: {
-            /** @description Changed */
+            /** @description Changed; or what it would do */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9426,7 +10215,7 @@ export interface operations {
                      *       "external_id": "ERP-1042",
                      *       "handling_status": "new",
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *       "internal_note": "…",
+                     *       "internal_note": "月末にまとめて出荷",
                      *       "lines": [
                      *         {
                      *           "name": "宇治煎茶 100g",
@@ -9444,27 +10233,27 @@ export interface operations {
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
                      *       },
-                     *       "note": "…",
+                     *       "note": "納品書を同梱してください。",
                      *       "number": "00000042",
                      *       "payment": {
                      *         "amount": 0,
                      *         "amount_mismatch": false,
                      *         "cancelled_at": null,
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "confirmed_at": null,
                      *         "fixed_on": null,
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "provider_reference": "k7m2q4x9a3b5c6d8e2f4",
@@ -9472,7 +10261,7 @@ export interface operations {
                      *       },
                      *       "payment_fee": 0,
                      *       "payment_method": "paid",
-                     *       "placed_at": "2026-11-02T01:23:45Z",
+                     *       "placed_at": "2026-11-24T01:23:45Z",
                      *       "shipping_fee": 0,
                      *       "tax_rounding": "floor",
                      *       "totals": {
@@ -9488,16 +10277,16 @@ export interface operations {
                      *         "tax": 0,
                      *         "total": 0
                      *       },
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "warnings": [
                      *         {
                      *           "code": "not_approved",
-                     *           "message": "…"
+                     *           "message": "Paid（掛け払い）をご利用いただける状態ではありません。"
                      *         }
                      *       ]
                      *     }
                      */
-                    "application/json": components["schemas"]["Order"];
+                    "application/json": components["schemas"]["OrderOrDryRun"];
                 };
             };
             /** @description Paid has not answered yet; the order is as before */
@@ -9512,7 +10301,7 @@ export interface operations {
                      *       "external_id": "ERP-1042",
                      *       "handling_status": "new",
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *       "internal_note": "…",
+                     *       "internal_note": "月末にまとめて出荷",
                      *       "lines": [
                      *         {
                      *           "name": "宇治煎茶 100g",
@@ -9530,27 +10319,27 @@ export interface operations {
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
                      *       },
-                     *       "note": "…",
+                     *       "note": "納品書を同梱してください。",
                      *       "number": "00000042",
                      *       "payment": {
                      *         "amount": 0,
                      *         "amount_mismatch": false,
                      *         "cancelled_at": null,
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "confirmed_at": null,
                      *         "fixed_on": null,
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "provider_reference": "k7m2q4x9a3b5c6d8e2f4",
@@ -9558,7 +10347,7 @@ export interface operations {
                      *       },
                      *       "payment_fee": 0,
                      *       "payment_method": "paid",
-                     *       "placed_at": "2026-11-02T01:23:45Z",
+                     *       "placed_at": "2026-11-24T01:23:45Z",
                      *       "shipping_fee": 0,
                      *       "tax_rounding": "floor",
                      *       "totals": {
@@ -9574,11 +10363,11 @@ export interface operations {
                      *         "tax": 0,
                      *         "total": 0
                      *       },
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "warnings": [
                      *         {
                      *           "code": "not_approved",
-                     *           "message": "…"
+                     *           "message": "Paid（掛け払い）をご利用いただける状態ではありません。"
                      *         }
                      *       ]
                      *     }
@@ -9638,7 +10427,10 @@ export interface operations {
     };
     cancel_order: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only tells what would be sent to Paid, what would change and why it would be refused; nothing is sent or written. */
+                dry_run?: boolean;
+            };
             header?: {
                 /** @description The `ETag` of the version to change; another version is a 412 `stale`. */
                 "If-Match"?: string;
@@ -9661,7 +10453,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Cancelled */
+            /** @description Cancelled; or what it would do */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9673,7 +10465,7 @@ export interface operations {
                      *       "external_id": "ERP-1042",
                      *       "handling_status": "new",
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *       "internal_note": "…",
+                     *       "internal_note": "月末にまとめて出荷",
                      *       "lines": [
                      *         {
                      *           "name": "宇治煎茶 100g",
@@ -9691,27 +10483,27 @@ export interface operations {
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
                      *       },
-                     *       "note": "…",
+                     *       "note": "納品書を同梱してください。",
                      *       "number": "00000042",
                      *       "payment": {
                      *         "amount": 0,
                      *         "amount_mismatch": false,
                      *         "cancelled_at": null,
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "confirmed_at": null,
                      *         "fixed_on": null,
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "provider_reference": "k7m2q4x9a3b5c6d8e2f4",
@@ -9719,7 +10511,7 @@ export interface operations {
                      *       },
                      *       "payment_fee": 0,
                      *       "payment_method": "paid",
-                     *       "placed_at": "2026-11-02T01:23:45Z",
+                     *       "placed_at": "2026-11-24T01:23:45Z",
                      *       "shipping_fee": 0,
                      *       "tax_rounding": "floor",
                      *       "totals": {
@@ -9735,16 +10527,16 @@ export interface operations {
                      *         "tax": 0,
                      *         "total": 0
                      *       },
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "warnings": [
                      *         {
                      *           "code": "not_approved",
-                     *           "message": "…"
+                     *           "message": "Paid（掛け払い）をご利用いただける状態ではありません。"
                      *         }
                      *       ]
                      *     }
                      */
-                    "application/json": components["schemas"]["Order"];
+                    "application/json": components["schemas"]["OrderOrDryRun"];
                 };
             };
             /** @description Paid has not answered yet; the order is as before */
@@ -9759,7 +10551,7 @@ export interface operations {
                      *       "external_id": "ERP-1042",
                      *       "handling_status": "new",
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *       "internal_note": "…",
+                     *       "internal_note": "月末にまとめて出荷",
                      *       "lines": [
                      *         {
                      *           "name": "宇治煎茶 100g",
@@ -9777,27 +10569,27 @@ export interface operations {
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
                      *       },
-                     *       "note": "…",
+                     *       "note": "納品書を同梱してください。",
                      *       "number": "00000042",
                      *       "payment": {
                      *         "amount": 0,
                      *         "amount_mismatch": false,
                      *         "cancelled_at": null,
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "confirmed_at": null,
                      *         "fixed_on": null,
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "provider_reference": "k7m2q4x9a3b5c6d8e2f4",
@@ -9805,7 +10597,7 @@ export interface operations {
                      *       },
                      *       "payment_fee": 0,
                      *       "payment_method": "paid",
-                     *       "placed_at": "2026-11-02T01:23:45Z",
+                     *       "placed_at": "2026-11-24T01:23:45Z",
                      *       "shipping_fee": 0,
                      *       "tax_rounding": "floor",
                      *       "totals": {
@@ -9821,11 +10613,11 @@ export interface operations {
                      *         "tax": 0,
                      *         "total": 0
                      *       },
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "warnings": [
                      *         {
                      *           "code": "not_approved",
-                     *           "message": "…"
+                     *           "message": "Paid（掛け払い）をご利用いただける状態ではありません。"
                      *         }
                      *       ]
                      *     }
@@ -9867,7 +10659,10 @@ export interface operations {
     };
     cancel_payment: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only tells what would be sent to Paid, what would change and why it would be refused; nothing is sent or written. */
+                dry_run?: boolean;
+            };
             header?: {
                 /** @description The `ETag` of the version to change; another version is a 412 `stale`. */
                 "If-Match"?: string;
@@ -9890,7 +10685,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Cancelled */
+            /** @description Cancelled; or what it would do */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9902,7 +10697,7 @@ export interface operations {
                      *       "external_id": "ERP-1042",
                      *       "handling_status": "new",
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *       "internal_note": "…",
+                     *       "internal_note": "月末にまとめて出荷",
                      *       "lines": [
                      *         {
                      *           "name": "宇治煎茶 100g",
@@ -9920,27 +10715,27 @@ export interface operations {
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
                      *       },
-                     *       "note": "…",
+                     *       "note": "納品書を同梱してください。",
                      *       "number": "00000042",
                      *       "payment": {
                      *         "amount": 0,
                      *         "amount_mismatch": false,
                      *         "cancelled_at": null,
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "confirmed_at": null,
                      *         "fixed_on": null,
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "provider_reference": "k7m2q4x9a3b5c6d8e2f4",
@@ -9948,7 +10743,7 @@ export interface operations {
                      *       },
                      *       "payment_fee": 0,
                      *       "payment_method": "paid",
-                     *       "placed_at": "2026-11-02T01:23:45Z",
+                     *       "placed_at": "2026-11-24T01:23:45Z",
                      *       "shipping_fee": 0,
                      *       "tax_rounding": "floor",
                      *       "totals": {
@@ -9964,16 +10759,16 @@ export interface operations {
                      *         "tax": 0,
                      *         "total": 0
                      *       },
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "warnings": [
                      *         {
                      *           "code": "not_approved",
-                     *           "message": "…"
+                     *           "message": "Paid（掛け払い）をご利用いただける状態ではありません。"
                      *         }
                      *       ]
                      *     }
                      */
-                    "application/json": components["schemas"]["Order"];
+                    "application/json": components["schemas"]["OrderOrDryRun"];
                 };
             };
             /** @description Paid has not answered yet */
@@ -9988,7 +10783,7 @@ export interface operations {
                      *       "external_id": "ERP-1042",
                      *       "handling_status": "new",
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *       "internal_note": "…",
+                     *       "internal_note": "月末にまとめて出荷",
                      *       "lines": [
                      *         {
                      *           "name": "宇治煎茶 100g",
@@ -10006,27 +10801,27 @@ export interface operations {
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
                      *       },
-                     *       "note": "…",
+                     *       "note": "納品書を同梱してください。",
                      *       "number": "00000042",
                      *       "payment": {
                      *         "amount": 0,
                      *         "amount_mismatch": false,
                      *         "cancelled_at": null,
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "confirmed_at": null,
                      *         "fixed_on": null,
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "provider_reference": "k7m2q4x9a3b5c6d8e2f4",
@@ -10034,7 +10829,7 @@ export interface operations {
                      *       },
                      *       "payment_fee": 0,
                      *       "payment_method": "paid",
-                     *       "placed_at": "2026-11-02T01:23:45Z",
+                     *       "placed_at": "2026-11-24T01:23:45Z",
                      *       "shipping_fee": 0,
                      *       "tax_rounding": "floor",
                      *       "totals": {
@@ -10050,11 +10845,11 @@ export interface operations {
                      *         "tax": 0,
                      *         "total": 0
                      *       },
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "warnings": [
                      *         {
                      *           "code": "not_approved",
-                     *           "message": "…"
+                     *           "message": "Paid（掛け払い）をご利用いただける状態ではありません。"
                      *         }
                      *       ]
                      *     }
@@ -10096,7 +10891,10 @@ export interface operations {
     };
     confirm_payment: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only tells what would be sent to Paid, what would change and why it would be refused; nothing is sent or written. */
+                dry_run?: boolean;
+            };
             header?: {
                 /** @description The `ETag` of the version to change; another version is a 412 `stale`. */
                 "If-Match"?: string;
@@ -10115,7 +10913,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Confirmed */
+            /** @description Confirmed; or what it would do */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10127,7 +10925,7 @@ export interface operations {
                      *       "external_id": "ERP-1042",
                      *       "handling_status": "new",
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *       "internal_note": "…",
+                     *       "internal_note": "月末にまとめて出荷",
                      *       "lines": [
                      *         {
                      *           "name": "宇治煎茶 100g",
@@ -10145,27 +10943,27 @@ export interface operations {
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
                      *       },
-                     *       "note": "…",
+                     *       "note": "納品書を同梱してください。",
                      *       "number": "00000042",
                      *       "payment": {
                      *         "amount": 0,
                      *         "amount_mismatch": false,
                      *         "cancelled_at": null,
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "confirmed_at": null,
                      *         "fixed_on": null,
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "provider_reference": "k7m2q4x9a3b5c6d8e2f4",
@@ -10173,7 +10971,7 @@ export interface operations {
                      *       },
                      *       "payment_fee": 0,
                      *       "payment_method": "paid",
-                     *       "placed_at": "2026-11-02T01:23:45Z",
+                     *       "placed_at": "2026-11-24T01:23:45Z",
                      *       "shipping_fee": 0,
                      *       "tax_rounding": "floor",
                      *       "totals": {
@@ -10189,16 +10987,16 @@ export interface operations {
                      *         "tax": 0,
                      *         "total": 0
                      *       },
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "warnings": [
                      *         {
                      *           "code": "not_approved",
-                     *           "message": "…"
+                     *           "message": "Paid（掛け払い）をご利用いただける状態ではありません。"
                      *         }
                      *       ]
                      *     }
                      */
-                    "application/json": components["schemas"]["Order"];
+                    "application/json": components["schemas"]["OrderOrDryRun"];
                 };
             };
             /** @description Paid has not answered yet */
@@ -10213,7 +11011,7 @@ export interface operations {
                      *       "external_id": "ERP-1042",
                      *       "handling_status": "new",
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *       "internal_note": "…",
+                     *       "internal_note": "月末にまとめて出荷",
                      *       "lines": [
                      *         {
                      *           "name": "宇治煎茶 100g",
@@ -10231,27 +11029,27 @@ export interface operations {
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
                      *       },
-                     *       "note": "…",
+                     *       "note": "納品書を同梱してください。",
                      *       "number": "00000042",
                      *       "payment": {
                      *         "amount": 0,
                      *         "amount_mismatch": false,
                      *         "cancelled_at": null,
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "confirmed_at": null,
                      *         "fixed_on": null,
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "provider_reference": "k7m2q4x9a3b5c6d8e2f4",
@@ -10259,7 +11057,7 @@ export interface operations {
                      *       },
                      *       "payment_fee": 0,
                      *       "payment_method": "paid",
-                     *       "placed_at": "2026-11-02T01:23:45Z",
+                     *       "placed_at": "2026-11-24T01:23:45Z",
                      *       "shipping_fee": 0,
                      *       "tax_rounding": "floor",
                      *       "totals": {
@@ -10275,11 +11073,11 @@ export interface operations {
                      *         "tax": 0,
                      *         "total": 0
                      *       },
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "warnings": [
                      *         {
                      *           "code": "not_approved",
-                     *           "message": "…"
+                     *           "message": "Paid（掛け払い）をご利用いただける状態ではありません。"
                      *         }
                      *       ]
                      *     }
@@ -10355,7 +11153,7 @@ export interface operations {
                      *       "external_id": "ERP-1042",
                      *       "handling_status": "new",
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *       "internal_note": "…",
+                     *       "internal_note": "月末にまとめて出荷",
                      *       "lines": [
                      *         {
                      *           "name": "宇治煎茶 100g",
@@ -10373,27 +11171,27 @@ export interface operations {
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
                      *       },
-                     *       "note": "…",
+                     *       "note": "納品書を同梱してください。",
                      *       "number": "00000042",
                      *       "payment": {
                      *         "amount": 0,
                      *         "amount_mismatch": false,
                      *         "cancelled_at": null,
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "confirmed_at": null,
                      *         "fixed_on": null,
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "provider_reference": "k7m2q4x9a3b5c6d8e2f4",
@@ -10401,7 +11199,7 @@ export interface operations {
                      *       },
                      *       "payment_fee": 0,
                      *       "payment_method": "paid",
-                     *       "placed_at": "2026-11-02T01:23:45Z",
+                     *       "placed_at": "2026-11-24T01:23:45Z",
                      *       "shipping_fee": 0,
                      *       "tax_rounding": "floor",
                      *       "totals": {
@@ -10417,11 +11215,11 @@ export interface operations {
                      *         "tax": 0,
                      *         "total": 0
                      *       },
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "warnings": [
                      *         {
                      *           "code": "not_approved",
-                     *           "message": "…"
+                     *           "message": "Paid（掛け払い）をご利用いただける状態ではありません。"
                      *         }
                      *       ]
                      *     }
@@ -10441,7 +11239,7 @@ export interface operations {
                      *       "external_id": "ERP-1042",
                      *       "handling_status": "new",
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *       "internal_note": "…",
+                     *       "internal_note": "月末にまとめて出荷",
                      *       "lines": [
                      *         {
                      *           "name": "宇治煎茶 100g",
@@ -10459,27 +11257,27 @@ export interface operations {
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
                      *       },
-                     *       "note": "…",
+                     *       "note": "納品書を同梱してください。",
                      *       "number": "00000042",
                      *       "payment": {
                      *         "amount": 0,
                      *         "amount_mismatch": false,
                      *         "cancelled_at": null,
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "confirmed_at": null,
                      *         "fixed_on": null,
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "provider_reference": "k7m2q4x9a3b5c6d8e2f4",
@@ -10487,7 +11285,7 @@ export interface operations {
                      *       },
                      *       "payment_fee": 0,
                      *       "payment_method": "paid",
-                     *       "placed_at": "2026-11-02T01:23:45Z",
+                     *       "placed_at": "2026-11-24T01:23:45Z",
                      *       "shipping_fee": 0,
                      *       "tax_rounding": "floor",
                      *       "totals": {
@@ -10503,11 +11301,11 @@ export interface operations {
                      *         "tax": 0,
                      *         "total": 0
                      *       },
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "warnings": [
                      *         {
                      *           "code": "not_approved",
-                     *           "message": "…"
+                     *           "message": "Paid（掛け払い）をご利用いただける状態ではありません。"
                      *         }
                      *       ]
                      *     }
@@ -10583,7 +11381,7 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "actor": "user:0199a1b2-0000-7000-8000-000000000001",
-                     *           "created_at": "2026-11-02T01:23:45Z",
+                     *           "created_at": "2026-11-24T01:23:45Z",
                      *           "data": {},
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *           "kind": "event",
@@ -10610,13 +11408,13 @@ export interface operations {
     list_products: {
         parameters: {
             query?: {
-                /** @description How many rows. */
+                /** @description How many rows a page has. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the page before; the first page where absent. */
                 cursor?: string;
-                /** @description `true` adds `total`. */
+                /** @description `true` adds `total` (全件数), how many rows there are in all. */
                 include_total?: boolean;
-                /** @description Its id in another system. */
+                /** @description 外部ID: with this id in another system. */
                 external_id?: components["schemas"]["ExternalId"];
                 /**
                  * @description Changed on this day in Japan or later, or at this time or later.
@@ -10655,8 +11453,8 @@ export interface operations {
                      *           "updated_at": "2026-11-02T01:23:45Z"
                      *         }
                      *       ],
-                     *       "next_cursor": null,
-                     *       "total": 0
+                     *       "next_cursor": "AZONXnwfe2qg8y0cW06fAA",
+                     *       "total": 48
                      *     }
                      */
                     "application/json": components["schemas"]["ProductList"];
@@ -10856,7 +11654,7 @@ export interface operations {
                 encoding?: "utf-8" | "shift_jis";
                 /** @description What the first line and the words are written in; `en` where absent. */
                 lang?: "en" | "ja";
-                /** @description Its id in another system. */
+                /** @description 外部ID: with this id in another system. */
                 external_id?: components["schemas"]["ExternalId"];
                 /**
                  * @description Changed on this day in Japan or later, or at this time or later.
@@ -10921,7 +11719,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "atomic": false,
-                     *       "created_at": "2026-11-02T01:23:45Z",
+                     *       "created_at": "2026-11-24T01:23:45Z",
                      *       "done": 80,
                      *       "dry_run": false,
                      *       "finished_at": null,
@@ -10930,7 +11728,7 @@ export interface operations {
                      *       "kind": "member_submission",
                      *       "refused": 2,
                      *       "skipped": 2,
-                     *       "started_at": null,
+                     *       "started_at": "2026-11-24T01:23:47Z",
                      *       "state": "queued",
                      *       "succeeded": 75,
                      *       "total": 120,
@@ -11130,11 +11928,11 @@ export interface operations {
     list_reconciliation: {
         parameters: {
             query?: {
-                /** @description How many rows. */
+                /** @description How many rows a page has. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the page before; the first page where absent. */
                 cursor?: string;
-                /** @description `true` adds `total`. */
+                /** @description `true` adds `total` (全件数), how many rows there are in all. */
                 include_total?: boolean;
             };
             header?: never;
@@ -11167,25 +11965,25 @@ export interface operations {
                      *             "number": "M000007",
                      *             "paid": {
                      *               "application_status": "none",
-                     *               "checked_at": null,
+                     *               "checked_at": "2026-11-24T02:10:00Z",
                      *               "customer_number": "k7m2q4x9a3b5c6d8e2f4",
                      *               "last_error": {
-                     *                 "at": "2026-11-02T01:23:45Z",
+                     *                 "at": "2026-11-24T01:23:45Z",
                      *                 "codes": [
                      *                   "B16"
                      *                 ],
-                     *                 "message": "…"
+                     *                 "message": "郵便番号を入力してください。"
                      *               },
                      *               "open_operation": {
                      *                 "action": "register",
                      *                 "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *                 "next_try_at": "2026-11-02T01:23:45Z",
-                     *                 "started_at": "2026-11-02T01:23:45Z",
+                     *                 "next_try_at": "2026-11-24T01:24:15Z",
+                     *                 "started_at": "2026-11-24T01:23:45Z",
                      *                 "state": "open"
                      *               },
                      *               "paid_id": "1000001",
                      *               "reported_status": null,
-                     *               "submitted_at": null
+                     *               "submitted_at": "2026-11-24T01:23:45Z"
                      *             }
                      *           },
                      *           "order": {
@@ -11193,7 +11991,7 @@ export interface operations {
                      *             "external_id": "ERP-1042",
                      *             "handling_status": "new",
                      *             "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *             "internal_note": "…",
+                     *             "internal_note": "月末にまとめて出荷",
                      *             "lines": [
                      *               {
                      *                 "name": "宇治煎茶 100g",
@@ -11211,27 +12009,27 @@ export interface operations {
                      *             "metadata": {
                      *               "erp_branch": "tokyo"
                      *             },
-                     *             "note": "…",
+                     *             "note": "納品書を同梱してください。",
                      *             "number": "00000042",
                      *             "payment": {
                      *               "amount": 0,
                      *               "amount_mismatch": false,
                      *               "cancelled_at": null,
-                     *               "checked_at": null,
+                     *               "checked_at": "2026-11-24T02:10:00Z",
                      *               "confirmed_at": null,
                      *               "fixed_on": null,
                      *               "last_error": {
-                     *                 "at": "2026-11-02T01:23:45Z",
+                     *                 "at": "2026-11-24T01:23:45Z",
                      *                 "codes": [
                      *                   "B16"
                      *                 ],
-                     *                 "message": "…"
+                     *                 "message": "郵便番号を入力してください。"
                      *               },
                      *               "open_operation": {
                      *                 "action": "register",
                      *                 "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *                 "next_try_at": "2026-11-02T01:23:45Z",
-                     *                 "started_at": "2026-11-02T01:23:45Z",
+                     *                 "next_try_at": "2026-11-24T01:24:15Z",
+                     *                 "started_at": "2026-11-24T01:23:45Z",
                      *                 "state": "open"
                      *               },
                      *               "provider_reference": "k7m2q4x9a3b5c6d8e2f4",
@@ -11239,7 +12037,7 @@ export interface operations {
                      *             },
                      *             "payment_fee": 0,
                      *             "payment_method": "paid",
-                     *             "placed_at": "2026-11-02T01:23:45Z",
+                     *             "placed_at": "2026-11-24T01:23:45Z",
                      *             "shipping_fee": 0,
                      *             "tax_rounding": "floor",
                      *             "totals": {
@@ -11255,11 +12053,11 @@ export interface operations {
                      *               "tax": 0,
                      *               "total": 0
                      *             },
-                     *             "updated_at": "2026-11-02T01:23:45Z",
+                     *             "updated_at": "2026-11-24T02:10:00Z",
                      *             "warnings": [
                      *               {
                      *                 "code": "not_approved",
-                     *                 "message": "…"
+                     *                 "message": "Paid（掛け払い）をご利用いただける状態ではありません。"
                      *               }
                      *             ]
                      *           },
@@ -11274,8 +12072,8 @@ export interface operations {
                      *           "unknown_codes": []
                      *         }
                      *       ],
-                     *       "next_cursor": null,
-                     *       "total": 0
+                     *       "next_cursor": "AZONXnwfe2qg8y0cW06fAA",
+                     *       "total": 3
                      *     }
                      */
                     "application/json": components["schemas"]["ReconciliationList"];
@@ -11327,7 +12125,7 @@ export interface operations {
                      *       "external_id": "ERP-1042",
                      *       "handling_status": "new",
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *       "internal_note": "…",
+                     *       "internal_note": "月末にまとめて出荷",
                      *       "lines": [
                      *         {
                      *           "name": "宇治煎茶 100g",
@@ -11345,27 +12143,27 @@ export interface operations {
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
                      *       },
-                     *       "note": "…",
+                     *       "note": "納品書を同梱してください。",
                      *       "number": "00000042",
                      *       "payment": {
                      *         "amount": 0,
                      *         "amount_mismatch": false,
                      *         "cancelled_at": null,
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "confirmed_at": null,
                      *         "fixed_on": null,
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "provider_reference": "k7m2q4x9a3b5c6d8e2f4",
@@ -11373,7 +12171,7 @@ export interface operations {
                      *       },
                      *       "payment_fee": 0,
                      *       "payment_method": "paid",
-                     *       "placed_at": "2026-11-02T01:23:45Z",
+                     *       "placed_at": "2026-11-24T01:23:45Z",
                      *       "shipping_fee": 0,
                      *       "tax_rounding": "floor",
                      *       "totals": {
@@ -11389,11 +12187,11 @@ export interface operations {
                      *         "tax": 0,
                      *         "total": 0
                      *       },
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "warnings": [
                      *         {
                      *           "code": "not_approved",
-                     *           "message": "…"
+                     *           "message": "Paid（掛け払い）をご利用いただける状態ではありません。"
                      *         }
                      *       ]
                      *     }
@@ -11413,7 +12211,7 @@ export interface operations {
                      *       "external_id": "ERP-1042",
                      *       "handling_status": "new",
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *       "internal_note": "…",
+                     *       "internal_note": "月末にまとめて出荷",
                      *       "lines": [
                      *         {
                      *           "name": "宇治煎茶 100g",
@@ -11431,27 +12229,27 @@ export interface operations {
                      *       "metadata": {
                      *         "erp_branch": "tokyo"
                      *       },
-                     *       "note": "…",
+                     *       "note": "納品書を同梱してください。",
                      *       "number": "00000042",
                      *       "payment": {
                      *         "amount": 0,
                      *         "amount_mismatch": false,
                      *         "cancelled_at": null,
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T02:10:00Z",
                      *         "confirmed_at": null,
                      *         "fixed_on": null,
                      *         "last_error": {
-                     *           "at": "2026-11-02T01:23:45Z",
+                     *           "at": "2026-11-24T01:23:45Z",
                      *           "codes": [
                      *             "B16"
                      *           ],
-                     *           "message": "…"
+                     *           "message": "郵便番号を入力してください。"
                      *         },
                      *         "open_operation": {
                      *           "action": "register",
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "next_try_at": "2026-11-02T01:23:45Z",
-                     *           "started_at": "2026-11-02T01:23:45Z",
+                     *           "next_try_at": "2026-11-24T01:24:15Z",
+                     *           "started_at": "2026-11-24T01:23:45Z",
                      *           "state": "open"
                      *         },
                      *         "provider_reference": "k7m2q4x9a3b5c6d8e2f4",
@@ -11459,7 +12257,7 @@ export interface operations {
                      *       },
                      *       "payment_fee": 0,
                      *       "payment_method": "paid",
-                     *       "placed_at": "2026-11-02T01:23:45Z",
+                     *       "placed_at": "2026-11-24T01:23:45Z",
                      *       "shipping_fee": 0,
                      *       "tax_rounding": "floor",
                      *       "totals": {
@@ -11475,11 +12273,11 @@ export interface operations {
                      *         "tax": 0,
                      *         "total": 0
                      *       },
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "warnings": [
                      *         {
                      *           "code": "not_approved",
-                     *           "message": "…"
+                     *           "message": "Paid（掛け払い）をご利用いただける状態ではありません。"
                      *         }
                      *       ]
                      *     }
@@ -11646,7 +12444,7 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "refresh_token": "…"
+                 *       "refresh_token": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.01938d5e-7c20-7c11-9d3e-5a6b7c8d9e0f.Zk3…"
                  *     }
                  */
                 "application/json": components["schemas"]["RefreshIn"];
@@ -11761,13 +12559,13 @@ export interface operations {
                      *       "enabled": true,
                      *       "environment": "sandbox",
                      *       "health": {
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T01:23:45Z",
                      *         "status": "unknown"
                      *       },
                      *       "merchant_id": "10042",
                      *       "pattern": "pattern_1",
                      *       "show_member_banner": true,
-                     *       "updated_at": "2026-11-02T01:23:45Z"
+                     *       "updated_at": "2026-11-24T01:23:45Z"
                      *     }
                      */
                     "application/json": components["schemas"]["PaidSettings"];
@@ -11822,13 +12620,13 @@ export interface operations {
                      *       "enabled": true,
                      *       "environment": "sandbox",
                      *       "health": {
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T01:23:45Z",
                      *         "status": "unknown"
                      *       },
                      *       "merchant_id": "10042",
                      *       "pattern": "pattern_1",
                      *       "show_member_banner": true,
-                     *       "updated_at": "2026-11-02T01:23:45Z"
+                     *       "updated_at": "2026-11-24T01:23:45Z"
                      *     }
                      */
                     "application/json": components["schemas"]["PaidSettings"];
@@ -11884,7 +12682,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "checked_at": "2026-11-02T01:23:45Z",
+                     *       "checked_at": "2026-11-24T01:23:45Z",
                      *       "codes": [
                      *         "C02"
                      *       ],
@@ -12053,18 +12851,18 @@ export interface operations {
                      *       "orders": {
                      *         "this_month": {
                      *           "count": 12,
-                     *           "from": "2026-11-02",
+                     *           "from": "2026-11-24",
                      *           "total": 0
                      *         },
                      *         "today": {
                      *           "count": 12,
-                     *           "from": "2026-11-02",
+                     *           "from": "2026-11-24",
                      *           "total": 0
                      *         }
                      *       },
                      *       "paid": {
                      *         "age_seconds": 84,
-                     *         "checked_at": null,
+                     *         "checked_at": "2026-11-24T01:23:45Z",
                      *         "enabled": true,
                      *         "health": "unknown"
                      *       },
@@ -12090,7 +12888,7 @@ export interface operations {
                      *         "oldest": {
                      *           "number": "00000042",
                      *           "order_id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "since": "2026-11-02T01:23:45Z"
+                     *           "since": "2026-11-24T01:23:45Z"
                      *         }
                      *       }
                      *     }
@@ -12108,11 +12906,11 @@ export interface operations {
     list_users: {
         parameters: {
             query?: {
-                /** @description How many rows. */
+                /** @description How many rows a page has. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the page before; the first page where absent. */
                 cursor?: string;
-                /** @description `true` adds `total`. */
+                /** @description `true` adds `total` (全件数), how many rows there are in all. */
                 include_total?: boolean;
             };
             header?: never;
@@ -12141,8 +12939,8 @@ export interface operations {
                      *           "updated_at": "2026-11-02T01:23:45Z"
                      *         }
                      *       ],
-                     *       "next_cursor": null,
-                     *       "total": 0
+                     *       "next_cursor": "AZONXnwfe2qg8y0cW06fAA",
+                     *       "total": 8
                      *     }
                      */
                     "application/json": components["schemas"]["UserList"];
@@ -12192,7 +12990,7 @@ export interface operations {
                      *       "email": "hanako@minato.example",
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *       "invitation": {
-                     *         "expires_at": "2026-11-02T01:23:45Z",
+                     *         "expires_at": "2026-12-01T01:23:45Z",
                      *         "token": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.01938d5e-7c20-7c11-9d3e-5a6b7c8d9e0f.Zk3…"
                      *       },
                      *       "name": "山田 花子",
@@ -12456,7 +13254,7 @@ export interface operations {
                      *       "email": "hanako@minato.example",
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *       "invitation": {
-                     *         "expires_at": "2026-11-02T01:23:45Z",
+                     *         "expires_at": "2026-12-01T01:23:45Z",
                      *         "token": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.01938d5e-7c20-7c11-9d3e-5a6b7c8d9e0f.Zk3…"
                      *       },
                      *       "name": "山田 花子",
@@ -12538,11 +13336,11 @@ export interface operations {
     list_webhooks: {
         parameters: {
             query?: {
-                /** @description How many rows. */
+                /** @description How many rows a page has. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the page before; the first page where absent. */
                 cursor?: string;
-                /** @description `true` adds `total`. */
+                /** @description `true` adds `total` (全件数), how many rows there are in all. */
                 include_total?: boolean;
             };
             header?: never;
@@ -12571,14 +13369,14 @@ export interface operations {
                      *           "failing_since": null,
                      *           "former_secret_until": null,
                      *           "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *           "last_delivered_at": null,
+                     *           "last_delivered_at": "2026-11-24T01:23:45Z",
                      *           "status": "active",
                      *           "updated_at": "2026-11-02T01:23:45Z",
                      *           "url": "https://erp.example/kakeuri"
                      *         }
                      *       ],
-                     *       "next_cursor": null,
-                     *       "total": 0
+                     *       "next_cursor": "AZONXnwfe2qg8y0cW06fAA",
+                     *       "total": 2
                      *     }
                      */
                     "application/json": components["schemas"]["WebhookList"];
@@ -12635,7 +13433,7 @@ export interface operations {
                      *       "failing_since": null,
                      *       "former_secret_until": null,
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *       "last_delivered_at": null,
+                     *       "last_delivered_at": "2026-11-24T01:23:45Z",
                      *       "secret": "whsec_2Q…",
                      *       "status": "active",
                      *       "updated_at": "2026-11-02T01:23:45Z",
@@ -12695,7 +13493,7 @@ export interface operations {
                      *       "failing_since": null,
                      *       "former_secret_until": null,
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *       "last_delivered_at": null,
+                     *       "last_delivered_at": "2026-11-24T01:23:45Z",
                      *       "status": "active",
                      *       "updated_at": "2026-11-02T01:23:45Z",
                      *       "url": "https://erp.example/kakeuri"
@@ -12787,7 +13585,7 @@ export interface operations {
                      *       "failing_since": null,
                      *       "former_secret_until": null,
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *       "last_delivered_at": null,
+                     *       "last_delivered_at": "2026-11-24T01:23:45Z",
                      *       "status": "active",
                      *       "updated_at": "2026-11-02T01:23:45Z",
                      *       "url": "https://erp.example/kakeuri"
@@ -12821,11 +13619,11 @@ export interface operations {
     list_webhook_deliveries: {
         parameters: {
             query?: {
-                /** @description How many rows. */
+                /** @description How many rows a page has. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the page before; the first page where absent. */
                 cursor?: string;
-                /** @description `true` adds `total`. */
+                /** @description `true` adds `total` (全件数), how many rows there are in all. */
                 include_total?: boolean;
                 /** @description In this state. */
                 state?: components["schemas"]["DeliveryState"];
@@ -12851,8 +13649,8 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "attempt": 1,
-                     *           "attempted_at": null,
-                     *           "created_at": "2026-11-02T01:23:45Z",
+                     *           "attempted_at": "2026-11-24T01:23:45Z",
+                     *           "created_at": "2026-11-24T01:23:45Z",
                      *           "duration_ms": 84,
                      *           "event_id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *           "failure": "address_not_allowed",
@@ -12865,8 +13663,8 @@ export interface operations {
                      *           "url": "https://erp.example/kakeuri"
                      *         }
                      *       ],
-                     *       "next_cursor": null,
-                     *       "total": 0
+                     *       "next_cursor": "AZONXnwfe2qg8y0cW06fAA",
+                     *       "total": 42
                      *     }
                      */
                     "application/json": components["schemas"]["WebhookDeliveryList"];
@@ -12905,8 +13703,8 @@ export interface operations {
                     /**
                      * @example {
                      *       "attempt": 1,
-                     *       "attempted_at": null,
-                     *       "created_at": "2026-11-02T01:23:45Z",
+                     *       "attempted_at": "2026-11-24T01:23:45Z",
+                     *       "created_at": "2026-11-24T01:23:45Z",
                      *       "duration_ms": 84,
                      *       "event_id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *       "failure": "address_not_allowed",
@@ -13043,7 +13841,7 @@ export interface operations {
                      *       "failing_since": null,
                      *       "former_secret_until": null,
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
-                     *       "last_delivered_at": null,
+                     *       "last_delivered_at": "2026-11-24T01:23:45Z",
                      *       "secret": "whsec_2Q…",
                      *       "status": "active",
                      *       "updated_at": "2026-11-02T01:23:45Z",
@@ -13107,8 +13905,8 @@ export interface operations {
                     /**
                      * @example {
                      *       "attempt": 1,
-                     *       "attempted_at": null,
-                     *       "created_at": "2026-11-02T01:23:45Z",
+                     *       "attempted_at": "2026-11-24T01:23:45Z",
+                     *       "created_at": "2026-11-24T01:23:45Z",
                      *       "duration_ms": 84,
                      *       "event_id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *       "failure": "address_not_allowed",
@@ -13164,7 +13962,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "access_token": "…",
+                     *       "access_token": "eyJhbGciOiJFZERTQSJ9…",
                      *       "expires_in": 900,
                      *       "scope": "orders:read",
                      *       "token_type": "Bearer"

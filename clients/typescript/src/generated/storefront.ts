@@ -11,7 +11,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read what the store offers */
+        /** Read what the store offers (店舗情報) */
         get: operations["get_config"];
         put?: never;
         post?: never;
@@ -31,7 +31,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Show that an address is one's own
+         * Show that an address is one's own (メールアドレスの確認)
          * @description An application to Paid that waited for that goes there then.
          */
         post: operations["verify_email"];
@@ -48,7 +48,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read the own profile */
+        /** Read the own profile (会員情報) */
         get: operations["get_me"];
         put?: never;
         post?: never;
@@ -56,8 +56,9 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change the own profile; what is absent stays, and `null` empties a field
-         * @description Another `email` needs `current_password`, as it is what one logs in with. It ends every other session of the member.
+         * Change the own profile (会員情報の変更)
+         * @description What is absent stays, and `null` empties a field.
+         *     Another `email` needs `current_password`, as it is what one logs in with. It ends every other session of the member.
          */
         patch: operations["update_me"];
         trace?: never;
@@ -69,7 +70,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read where one stands with Paid */
+        /** Read where one stands with Paid (Paid利用状況) */
         get: operations["get_my_paid"];
         put?: never;
         post?: never;
@@ -89,7 +90,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Wish to pay with Paid
+         * Wish to pay with Paid (Paid利用の申し込み)
          * @description The store then submits the application. What Paid asks for must be in the profile; every field that is missing is
          *     named.
          */
@@ -110,7 +111,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Use the banner for those who are Paid members already
+         * Use the banner for those who are Paid members already (Paid連携)
          * @description Gives the address where the member links himself on Paid's side. The store sees the result at its next refresh.
          */
         post: operations["use_paid_link"];
@@ -130,7 +131,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Register
+         * Register as a member (会員登録)
          * @description With `wants_paid` the profile must have all that Paid asks for. Where the store approves automatically the
          *     application goes to Paid at once; whatever Paid says, the registration stands.
          */
@@ -148,11 +149,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List own orders, newest first */
+        /** List own orders, newest first (注文履歴) */
         get: operations["list_orders"];
         put?: never;
         /**
-         * Place an order
+         * Place an order (注文)
          * @description Paid with Paid, it is placed only when Paid has covered the amount. While Paid has not answered, the answer is 202
          *     and the order is `processing`; ask for it under its `Location`.
          */
@@ -172,7 +173,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Quote an order without placing it */
+        /** Quote an order without placing it (見積もり) */
         post: operations["quote_order"];
         delete?: never;
         options?: never;
@@ -187,7 +188,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read an own order */
+        /** Read an own order (注文詳細) */
         get: operations["get_order"];
         put?: never;
         post?: never;
@@ -207,7 +208,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Set a password
+         * Set a password (パスワードの設定)
          * @description Uses the token up and ends every session of the member.
          */
         post: operations["set_password"];
@@ -227,7 +228,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ask for a new password
+         * Ask for a new password (パスワードの再設定)
          * @description The answer is the same whether there is such a member or not.
          */
         post: operations["request_password_reset"];
@@ -244,7 +245,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** How the member may pay */
+        /** List how the member may pay (決済方法) */
         get: operations["list_payment_methods"];
         put?: never;
         post?: never;
@@ -261,7 +262,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the products on sale, newest first */
+        /** List the products on sale, newest first (商品一覧) */
         get: operations["list_products"];
         put?: never;
         post?: never;
@@ -281,7 +282,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Log in as a member
+         * Log in as a member (会員ログイン)
          * @description A wrong address and a wrong password get the same answer after the same time.
          */
         post: operations["create_session"];
@@ -301,7 +302,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Log out */
+        /** Log out (ログアウト) */
         delete: operations["end_session"];
         options?: never;
         head?: never;
@@ -318,7 +319,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Refresh a session
+         * Refresh a session (セッションの更新)
          * @description A refresh token is good once. Whoever missed the answer may ask again within ten seconds, from the same network, and gets
          *     the same next token. Used again otherwise it ends the session. A session ends after 30 days without a refresh, and after
          *     90 days in any case.
@@ -363,10 +364,14 @@ export interface components {
         BuyerState: "none" | "applied" | "available" | "unavailable";
         /** @description A line names a product of the store's list and never a price. */
         CartLine: {
-            /** @example TEA-100 */
+            /**
+             * @description 商品コード: a product on sale in the store.
+             * @example TEA-100
+             */
             product_code: string;
             /**
              * Format: int64
+             * @description 数量: how many, 1 or more.
              * @example 3
              */
             quantity: number;
@@ -445,22 +450,22 @@ export interface components {
         /** @description The name of a contact, of which more is needed. */
         ContactName: {
             /**
-             * @description 姓.
+             * @description 姓: the family name.
              * @example 佐藤
              */
             family_name: string;
             /**
-             * @description 姓カナ.
+             * @description 姓カナ: the reading of the family name, in katakana.
              * @example サトウ
              */
             family_name_kana?: string;
             /**
-             * @description 名.
+             * @description 名: the given name.
              * @example 健一
              */
             given_name: string;
             /**
-             * @description 名カナ.
+             * @description 名カナ: the reading of the given name, in katakana.
              * @example ケンイチ
              */
             given_name_kana?: string;
@@ -468,22 +473,22 @@ export interface components {
         /** @description The name of a contact, of which more is needed. */
         ContactNameIn: {
             /**
-             * @description 姓.
+             * @description 姓: the family name.
              * @example 佐藤
              */
             family_name: string;
             /**
-             * @description 姓カナ.
+             * @description 姓カナ: the reading of the family name, in katakana.
              * @example サトウ
              */
             family_name_kana?: string;
             /**
-             * @description 名.
+             * @description 名: the given name.
              * @example 健一
              */
             given_name: string;
             /**
-             * @description 名カナ.
+             * @description 名カナ: the reading of the given name, in katakana.
              * @example ケンイチ
              */
             given_name_kana?: string;
@@ -491,42 +496,48 @@ export interface components {
         /** @description The name of a contact, of which more is needed. */
         ContactNamePatch: {
             /**
-             * @description 姓.
+             * @description 姓: the family name.
              * @example 佐藤
              */
             family_name?: string;
             /**
-             * @description 姓カナ.
+             * @description 姓カナ: the reading of the family name, in katakana.
              * @example サトウ
              */
             family_name_kana?: string | null;
             /**
-             * @description 名.
+             * @description 名: the given name.
              * @example 健一
              */
             given_name?: string;
             /**
-             * @description 名カナ.
+             * @description 名カナ: the reading of the given name, in katakana.
              * @example ケンイチ
              */
             given_name_kana?: string | null;
         };
         /** @description A one-time token. */
         EmailTokenIn: {
-            /** @description From the link that the store sent. */
+            /**
+             * @description From the link that the store sent (確認メール).
+             * @example 01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.Zk3…
+             */
             token: string;
         };
         /** @description One fault of one field, without what Paid said of it. */
         FieldFault: {
             /**
-             * @description Stable, machine-readable.
+             * @description What is wrong, as a stable word for programs.
              * @example out_of_range
              */
             code: string;
-            /** @description For people. */
+            /**
+             * @description What is wrong, as a sentence for people in the language asked for.
+             * @example 数量は1以上で入力してください。
+             */
             message: string;
             /**
-             * @description JSON pointer to the field, or the name of a query parameter.
+             * @description Where: the JSON pointer of the field, or the name of a query parameter.
              * @example /lines/0/quantity
              */
             pointer: string;
@@ -543,123 +554,159 @@ export interface components {
         HandlingStatus: "new" | "in_progress" | "completed" | "cancelled";
         /** @description A login. */
         LoginIn: {
-            /** @example buyer@minato.example */
+            /**
+             * @description メールアドレス: what the member registered with.
+             * @example buyer@minato.example
+             */
             email: string;
-            /** @example correct horse battery */
+            /**
+             * @description パスワード: of the member.
+             * @example correct horse battery
+             */
             password: string;
         };
         /** @description A member as the member may see it. */
         Me: {
             /**
              * Format: int64
-             * @description 年商.
+             * @description 年商: sales of a year, in yen. Paid takes at most 9 digits.
+             * @example 85000000
              */
             annual_sales: number | null;
-            /** @description 取扱ブランド. */
+            /**
+             * @description 取扱ブランド: the brands that it deals in.
+             * @example 宇治茶、静岡茶
+             */
             brands: string;
-            /** @description 建物名. */
+            /**
+             * @description 建物名: building, floor and room.
+             * @example みなとビル 3F
+             */
             building: string;
             /**
              * Format: int64
-             * @description 業種番号: Paid's number of the industry.
+             * @description 業種番号: the number of the industry in Paid's list.
+             * @example 12
              */
             business_type: number | null;
             /**
-             * @description 市区町村.
+             * @description 市区町村: city, ward, town or village.
              * @example 横浜市中区
              */
             city: string;
             /**
              * Format: int64
-             * @description 締め日: 20, or 31 for the end of the month.
+             * @description 締め日: the day of the month on which the buyer's account is closed: 20, or 31 for the end of the month (月末).
+             * @example 31
              */
             closing_day: number | null;
             /**
-             * @description 会社名.
+             * @description 会社名: the company's name with its legal form. Paid takes at most 50 characters.
              * @example 株式会社みなと商会
              */
             company_name: string;
             /**
-             * @description 会社名カナ.
+             * @description 会社名カナ: its reading, in katakana. Paid requires it.
              * @example カブシキガイシャミナトショウカイ
              */
             company_name_kana: string;
-            /** @description 担当者. */
+            /** @description 担当者: whom the shop speaks with. */
             contact: components["schemas"]["ContactName"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description 登録日時: when the member registered, in UTC.
+             * @example 2026-11-02T01:23:45Z
+             */
             created_at: string;
             /**
-             * @description メールアドレス; unique per store, compared trimmed and case-folded.
+             * @description メールアドレス: what the member logs in with. Unique in the store, compared without case and outer white space.
              * @example buyer@minato.example
              */
             email: string;
             /**
-             * @description FAX番号.
+             * @description FAX番号: half-width digits with hyphens.
              * @example 045-000-1235
              */
             fax: string;
             /**
              * Format: int64
-             * @description 設立月, 1 to 12.
+             * @description 設立月: the month in which it was founded, 1 to 12.
+             * @example 4
              */
             founded_month: number | null;
             /**
              * Format: int64
-             * @description 設立年.
+             * @description 設立年: the year in which the company was founded, of the Western calendar.
+             * @example 1987
              */
             founded_year: number | null;
+            /** @description The id of the member. */
             id: components["schemas"]["MemberId"];
             /**
-             * @description 携帯電話番号, as `999-9999-9999`.
+             * @description 携帯電話番号: as `999-9999-9999`.
              * @example 090-0000-1234
              */
             mobile_phone: string;
             /**
-             * @description 会員番号.
+             * @description 会員番号: the number that the shop uses.
              * @example M000007
              */
             number: string;
             /**
              * Format: int64
-             * @description 支払方法: how the buyer pays Paid, 1 or 2.
+             * @description 支払方法: how the buyer pays Paid, by its number there, 1 or 2.
+             * @example 1
              */
             paid_payment_method: number | null;
-            /** @description 決済方法 that the store offers to this member. */
+            /** @description 決済方法: those that the store offers to this member. */
             payment_methods: components["schemas"]["PaymentMethod"][];
             /**
-             * @description 電話番号, half width with hyphens.
+             * @description 電話番号: half-width digits with hyphens.
              * @example 045-000-1234
              */
             phone: string;
             /**
-             * @description 郵便番号, as `999-9999`.
+             * @description 郵便番号: seven digits, as `999-9999`.
              * @example 231-0002
              */
             postal_code: string;
             /**
-             * @description 都道府県.
+             * @description 都道府県: for Paid one of the 47 names, as 東京都.
              * @example 神奈川県
              */
             prefecture: string;
-            /** @description PR: free text. */
+            /**
+             * @description PR: what it says of itself, free text.
+             * @example 横浜で創業したお茶と和菓子の卸売店です。
+             */
             profile: string;
-            /** @description 代表者. */
+            /** @description 代表者: who represents the company. Paid requires the name and its reading. */
             representative: components["schemas"]["PersonName"];
             /**
              * Format: int64
-             * @description 店舗数.
+             * @description 店舗数: how many shops it has.
+             * @example 2
              */
             shop_count: number | null;
-            /** @description Only `active` members may order. */
+            /** @description 会員ステータス: only `active` members may order. */
             status: components["schemas"]["MemberStatus"];
             /**
-             * @description 町名番地.
+             * @description 町名番地: the rest of the address, without the building.
              * @example 海岸通4-1
              */
             street: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was last changed (更新日時), in UTC.
+             * @example 2026-11-24T02:10:00Z
+             */
             updated_at: string;
-            /** @description Up to three web sites. */
+            /**
+             * @description URL1 to URL3: its web sites, with `https://` or `http://`.
+             * @example [
+             *       "https://minato.example"
+             *     ]
+             */
             urls: string[];
         };
         /**
@@ -671,105 +718,126 @@ export interface components {
         MePatch: {
             /**
              * Format: int64
-             * @description 年商.
+             * @description 年商: sales of a year, in yen. Paid takes at most 9 digits.
+             * @example 85000000
              */
             annual_sales?: number | null;
-            /** @description 取扱ブランド. */
+            /**
+             * @description 取扱ブランド: the brands that it deals in.
+             * @example 宇治茶、静岡茶
+             */
             brands?: string | null;
-            /** @description 建物名. */
+            /**
+             * @description 建物名: building, floor and room.
+             * @example みなとビル 3F
+             */
             building?: string | null;
             /**
              * Format: int64
-             * @description 業種番号: Paid's number of the industry.
+             * @description 業種番号: the number of the industry in Paid's list.
+             * @example 12
              */
             business_type?: number | null;
             /**
-             * @description 市区町村.
+             * @description 市区町村: city, ward, town or village.
              * @example 横浜市中区
              */
             city?: string | null;
             /**
              * Format: int64
-             * @description 締め日: 20, or 31 for the end of the month.
+             * @description 締め日: the day of the month on which the buyer's account is closed: 20, or 31 for the end of the month (月末).
+             * @example 31
              */
             closing_day?: number | null;
             /**
-             * @description 会社名.
+             * @description 会社名: the company's name with its legal form. Paid takes at most 50 characters.
              * @example 株式会社みなと商会
              */
             company_name?: string;
             /**
-             * @description 会社名カナ.
+             * @description 会社名カナ: its reading, in katakana. Paid requires it.
              * @example カブシキガイシャミナトショウカイ
              */
             company_name_kana?: string | null;
-            /** @description 担当者. */
+            /** @description 担当者: whom the shop speaks with. */
             contact?: components["schemas"]["ContactNamePatch"];
             /**
-             * @description Needed to change `email`.
+             * @description 現在のパスワード: needed to change `email`.
              * @example correct horse battery
              */
             current_password?: string | null;
             /**
-             * @description メールアドレス; unique per store, compared trimmed and case-folded.
+             * @description メールアドレス: what the member logs in with. Unique in the store, compared without case and outer white space.
              * @example buyer@minato.example
              */
             email?: string;
             /**
-             * @description FAX番号.
+             * @description FAX番号: half-width digits with hyphens.
              * @example 045-000-1235
              */
             fax?: string | null;
             /**
              * Format: int64
-             * @description 設立月, 1 to 12.
+             * @description 設立月: the month in which it was founded, 1 to 12.
+             * @example 4
              */
             founded_month?: number | null;
             /**
              * Format: int64
-             * @description 設立年.
+             * @description 設立年: the year in which the company was founded, of the Western calendar.
+             * @example 1987
              */
             founded_year?: number | null;
             /**
-             * @description 携帯電話番号, as `999-9999-9999`.
+             * @description 携帯電話番号: as `999-9999-9999`.
              * @example 090-0000-1234
              */
             mobile_phone?: string | null;
             /**
              * Format: int64
-             * @description 支払方法: how the buyer pays Paid, 1 or 2.
+             * @description 支払方法: how the buyer pays Paid, by its number there, 1 or 2.
+             * @example 1
              */
             paid_payment_method?: number | null;
             /**
-             * @description 電話番号, half width with hyphens.
+             * @description 電話番号: half-width digits with hyphens.
              * @example 045-000-1234
              */
             phone?: string;
             /**
-             * @description 郵便番号, as `999-9999`.
+             * @description 郵便番号: seven digits, as `999-9999`.
              * @example 231-0002
              */
             postal_code?: string | null;
             /**
-             * @description 都道府県.
+             * @description 都道府県: for Paid one of the 47 names, as 東京都.
              * @example 神奈川県
              */
             prefecture?: string | null;
-            /** @description PR: free text. */
+            /**
+             * @description PR: what it says of itself, free text.
+             * @example 横浜で創業したお茶と和菓子の卸売店です。
+             */
             profile?: string | null;
-            /** @description 代表者. */
+            /** @description 代表者: who represents the company. Paid requires the name and its reading. */
             representative?: components["schemas"]["PersonNamePatch"] | null;
             /**
              * Format: int64
-             * @description 店舗数.
+             * @description 店舗数: how many shops it has.
+             * @example 2
              */
             shop_count?: number | null;
             /**
-             * @description 町名番地.
+             * @description 町名番地: the rest of the address, without the building.
              * @example 海岸通4-1
              */
             street?: string | null;
-            /** @description Up to three web sites. */
+            /**
+             * @description URL1 to URL3: its web sites, with `https://` or `http://`.
+             * @example [
+             *       "https://minato.example"
+             *     ]
+             */
             urls?: string[] | null;
         };
         /**
@@ -789,6 +857,7 @@ export interface components {
         MemberStatus: "pending_approval" | "active" | "rejected" | "suspended";
         /** @description Where the member stands with Paid. */
         MyPaid: {
+            /** @description バナー: for a member who has an account at Paid already. */
             banner: components["schemas"]["PaidBanner"];
             /**
              * @description Would a wish to buy on account be taken?
@@ -805,26 +874,50 @@ export interface components {
              * @example Paid（掛け払い）はまだお申し込みいただいていません。
              */
             message: string;
+            /** @description 利用状況: where the wish to buy on account stands. */
             state: components["schemas"]["BuyerState"];
         };
         /** @description An order as its buyer sees it. */
         Order: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description 取消日時: when it was cancelled, in UTC; `null` if it was not.
+             */
             cancelled_at: string | null;
+            /** @description 対応状況: how far the shop is with it. */
             handling_status: components["schemas"]["HandlingStatus"];
+            /** @description The id of the order, as it stands in its address. */
             id: components["schemas"]["OrderId"];
+            /** @description 受注明細: what was ordered. */
             lines: components["schemas"]["OrderLine"][];
+            /** @description The member whose order it is. */
             member: components["schemas"]["OrderMember"];
+            /**
+             * @description 備考: what the buyer wrote.
+             * @example 納品書を同梱してください。
+             */
             note: string;
-            /** @example 00000042 */
+            /**
+             * @description 受注番号: the number that people use.
+             * @example 00000042
+             */
             number: string;
             payment: components["schemas"]["Payment"] | null;
+            /** @description 決済手数料: whole yen without tax, taxed at 10 %. */
             payment_fee: components["schemas"]["Yen"];
+            /** @description 決済方法: how it is paid. */
             payment_method: components["schemas"]["PaymentMethod"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description 受注日時: when it was placed, in UTC.
+             * @example 2026-11-24T01:23:45Z
+             */
             placed_at: string;
+            /** @description 送料: whole yen without tax, taxed at 10 %. */
             shipping_fee: components["schemas"]["Yen"];
+            /** @description 消費税の端数処理: the store's rounding when the order was placed. */
             tax_rounding: components["schemas"]["TaxRounding"];
+            /** @description 合計: what it comes to. */
             totals: components["schemas"]["Totals"];
         };
         /**
@@ -835,51 +928,73 @@ export interface components {
         /** @description An order. */
         OrderIn: {
             expected_total?: components["schemas"]["Yen"] | null;
+            /** @description カート: what is in the cart. */
             lines: components["schemas"]["CartLine"][];
+            /**
+             * @description 備考: a note to the shop.
+             * @example 納品書を同梱してください。
+             */
             note?: string;
+            /** @description 決済方法: how it is paid. */
             payment_method: components["schemas"]["PaymentMethod"];
         };
         /** @description One line of an order. Prices are without tax. */
         OrderLine: {
             /**
-             * @description What the line is called on the order.
+             * @description 商品名: what the line is called on the order.
              * @example 宇治煎茶 100g
              */
             name: string;
             /**
-             * @description The product of the store's list, if the line is one.
+             * @description 商品コード: the product of the store's list, if the line is one.
              * @example TEA-100
              */
             product_code?: string;
             /**
              * Format: int64
-             * @description How many; 0 is a return.
+             * @description 数量: how many; 0 is a return (返品).
              * @example 3
              */
             quantity: number;
             /**
              * Format: int32
-             * @description Percent: 10, 8 or 0.
+             * @description 税率: percent of consumption tax, 10, 8 (軽減税率) or 0.
              * @example 8
              * @enum {integer}
              */
             tax_rate: 10 | 8 | 0;
-            /** @description Yen without tax; negative for a discount (値引き). */
+            /** @description 単価: whole yen without tax; negative for a discount (値引き). */
             unit_price: components["schemas"]["Yen"];
         };
         /** @description A page of the member's own orders. */
         OrderList: {
+            /** @description The orders of this page, newest first. */
             data: components["schemas"]["Order"][];
+            /**
+             * @description `cursor` of the next page; `null` on the last one.
+             * @example AZONXnwfe2qg8y0cW06fAA
+             */
             next_cursor: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many there are in all, on every page (全件数); told with `include_total=true`.
+             * @example 12
+             */
             total?: number;
         };
         /** @description The buyer himself. */
         OrderMember: {
-            /** @example 株式会社みなと商会 */
+            /**
+             * @description 会社名: the name of the company.
+             * @example 株式会社みなと商会
+             */
             company_name: string;
+            /** @description The id of the member. */
             id: components["schemas"]["MemberId"];
-            /** @example M000007 */
+            /**
+             * @description 会員番号: the number that the shop uses.
+             * @example M000007
+             */
             number: string;
         };
         /** @description The banner for buyers who are Paid members already. */
@@ -890,23 +1005,36 @@ export interface components {
              * @example null
              */
             url: string | null;
-            /** @example true */
+            /**
+             * @description Is the banner to be shown?
+             * @example true
+             */
             visible: boolean;
         };
         /** @description A one-time token and the new password. */
         PasswordIn: {
-            /** @example correct horse battery */
+            /**
+             * @description 新しいパスワード: 8 to 200 characters.
+             * @example correct horse battery
+             */
             password: string;
-            /** @description From the link that the store sent. */
+            /**
+             * @description From the link that the store sent (パスワード再設定メール).
+             * @example 01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.Zk3…
+             */
             token: string;
         };
         /** @description Whose password is to be set anew. */
         PasswordResetIn: {
-            /** @example buyer@minato.example */
+            /**
+             * @description メールアドレス: of the member who forgot the password.
+             * @example buyer@minato.example
+             */
             email: string;
         };
         /** @description How the payment stands. */
         Payment: {
+            /** @description 決済状況: where the payment stands. */
             status: components["schemas"]["PaymentStatus"];
         };
         /**
@@ -920,14 +1048,17 @@ export interface components {
         PaymentMethod: "paid" | "bank_transfer" | "cash_on_delivery";
         /** @description A payment method. */
         PaymentMethodAvailability: {
+            /** @description 利用可: may this member pay so now? */
             available: boolean;
             /**
              * Format: date-time
-             * @description How old the knowledge about Paid is.
+             * @description Paid確認日時: when Paid was last asked, in UTC; how old what is said here is.
+             * @example 2026-11-24T01:23:45Z
              */
             checked_at?: string;
+            /** @description 決済方法: the method. */
             method: components["schemas"]["PaymentMethod"];
-            /** @description Why not. */
+            /** @description Why not; none where the method is available. */
             reasons: components["schemas"]["Reason"][];
         };
         /**
@@ -944,22 +1075,22 @@ export interface components {
         /** @description A person's name, with its reading. */
         PersonName: {
             /**
-             * @description 姓.
+             * @description 姓: the family name.
              * @example 佐藤
              */
             family_name: string;
             /**
-             * @description 姓カナ.
+             * @description 姓カナ: the reading of the family name, in katakana.
              * @example サトウ
              */
             family_name_kana: string;
             /**
-             * @description 名.
+             * @description 名: the given name.
              * @example 健一
              */
             given_name: string;
             /**
-             * @description 名カナ.
+             * @description 名カナ: the reading of the given name, in katakana.
              * @example ケンイチ
              */
             given_name_kana: string;
@@ -967,22 +1098,22 @@ export interface components {
         /** @description A person's name, with its reading. */
         PersonNameIn: {
             /**
-             * @description 姓.
+             * @description 姓: the family name.
              * @example 佐藤
              */
             family_name?: string;
             /**
-             * @description 姓カナ.
+             * @description 姓カナ: the reading of the family name, in katakana.
              * @example サトウ
              */
             family_name_kana?: string;
             /**
-             * @description 名.
+             * @description 名: the given name.
              * @example 健一
              */
             given_name?: string;
             /**
-             * @description 名カナ.
+             * @description 名カナ: the reading of the given name, in katakana.
              * @example ケンイチ
              */
             given_name_kana?: string;
@@ -990,37 +1121,43 @@ export interface components {
         /** @description A person's name, with its reading. */
         PersonNamePatch: {
             /**
-             * @description 姓.
+             * @description 姓: the family name.
              * @example 佐藤
              */
             family_name?: string | null;
             /**
-             * @description 姓カナ.
+             * @description 姓カナ: the reading of the family name, in katakana.
              * @example サトウ
              */
             family_name_kana?: string | null;
             /**
-             * @description 名.
+             * @description 名: the given name.
              * @example 健一
              */
             given_name?: string | null;
             /**
-             * @description 名カナ.
+             * @description 名カナ: the reading of the given name, in katakana.
              * @example ケンイチ
              */
             given_name_kana?: string | null;
         };
         /** @description Something went wrong (RFC 9457). */
         Problem: {
-            /** @description Stable, machine-readable. */
+            /** @description What went wrong, as a stable word for programs. */
             code: components["schemas"]["Code"];
-            /** @description What happened and what to do. */
+            /**
+             * @description What happened and what to do, as a sentence for people in the language asked for.
+             * @example 入力内容に誤りがあります。errorsをご確認ください。
+             */
             detail: string;
-            /** @description Every field that is wrong. */
+            /** @description Every field that is wrong, at once. */
             errors?: components["schemas"]["FieldFault"][];
             /** @description Why not, where several reasons may hold at once. */
             reasons?: components["schemas"]["Reason"][];
-            /** @description Names the request in the service's log. */
+            /**
+             * @description Names the request in the service's log. Tell it when you ask for help.
+             * @example 01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00
+             */
             request_id: string;
             /**
              * Format: int32
@@ -1030,7 +1167,7 @@ export interface components {
             status: number;
             /**
              * @description What the code means, in the language asked for.
-             * @example The input is not valid
+             * @example 入力内容に誤りがあります
              */
             title: string;
             /**
@@ -1047,23 +1184,27 @@ export interface components {
         /** @description A product on sale. */
         Product: {
             /**
-             * @description What an order names it by.
+             * @description 商品コード: what an order names it by.
              * @example TEA-100
              */
             code: string;
+            /** @description The id of the product. */
             id: components["schemas"]["ProductId"];
-            /** @example 宇治煎茶 100g */
+            /**
+             * @description 商品名: what it is called on orders.
+             * @example 宇治煎茶 100g
+             */
             name: string;
-            /** @description May be bought on deferred payment. */
+            /** @description Paid利用可: may be bought on deferred payment (掛け払い). */
             paid_allowed: boolean;
             /**
              * Format: int32
-             * @description Percent: 10, 8 or 0.
+             * @description 税率: percent of consumption tax, 10, 8 (軽減税率) or 0.
              * @example 8
              * @enum {integer}
              */
             tax_rate: 10 | 8 | 0;
-            /** @description Yen without tax. */
+            /** @description 単価: whole yen without tax. */
             unit_price: components["schemas"]["Yen"];
         };
         /**
@@ -1073,31 +1214,43 @@ export interface components {
         ProductId: string;
         /** @description A page of products on sale. */
         ProductList: {
+            /** @description The products of this page, newest first. */
             data: components["schemas"]["Product"][];
+            /**
+             * @description `cursor` of the next page; `null` on the last one.
+             * @example AZONXnwfe2qg8y0cW06fAA
+             */
             next_cursor: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many there are in all, on every page (全件数); told with `include_total=true`.
+             * @example 48
+             */
             total?: number;
         };
         /** @description What it comes to, and how it may be paid. */
         Quote: {
+            /** @description 決済方法: how it may be paid, and why not. */
             payment_methods: components["schemas"]["PaymentMethodAvailability"][];
+            /** @description 合計: what the cart comes to. */
             totals: components["schemas"]["Totals"];
         };
         /** @description What a buyer wants to know the price of. */
         QuoteIn: {
+            /** @description カート: what is in the cart. */
             lines: components["schemas"]["CartLine"][];
         };
         /** @description The sums of one tax rate. */
         RateTotal: {
-            /** @description `net` and `tax`. */
+            /** @description 税込金額: `net` and `tax`, whole yen with tax. */
             gross: components["schemas"]["Yen"];
-            /** @description Without tax. */
+            /** @description 税抜金額: the lines and fees at this rate, whole yen without tax. */
             net: components["schemas"]["Yen"];
-            /** @description Computed once, on `net`. */
+            /** @description 消費税: whole yen, computed and rounded once, on `net`. */
             tax: components["schemas"]["Yen"];
             /**
              * Format: int32
-             * @description Percent.
+             * @description 税率: percent of consumption tax.
              * @example 8
              * @enum {integer}
              */
@@ -1106,16 +1259,22 @@ export interface components {
         /** @description Why something is not possible, for a machine and for people. */
         Reason: {
             /**
-             * @description Stable, machine-readable.
+             * @description The reason, as a stable word for programs.
              * @example not_approved
              */
             code: string;
-            /** @description For people. */
+            /**
+             * @description The reason, as a sentence for people in the language asked for.
+             * @example Paid（掛け払い）をご利用いただける状態ではありません。
+             */
             message: string;
         };
         /** @description The body of a refresh. */
         RefreshIn: {
-            /** @description The refresh token of the last answer. */
+            /**
+             * @description The refresh token of the last answer; good once.
+             * @example 01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.01938d5e-7c20-7c11-9d3e-5a6b7c8d9e0f.Zk3…
+             */
             refresh_token: string;
         };
         /**
@@ -1135,104 +1294,128 @@ export interface components {
         RegistrationIn: {
             /**
              * Format: int64
-             * @description 年商.
+             * @description 年商: sales of a year, in yen. Paid takes at most 9 digits.
+             * @example 85000000
              */
             annual_sales?: number | null;
-            /** @description 取扱ブランド. */
+            /**
+             * @description 取扱ブランド: the brands that it deals in.
+             * @example 宇治茶、静岡茶
+             */
             brands?: string;
-            /** @description 建物名. */
+            /**
+             * @description 建物名: building, floor and room.
+             * @example みなとビル 3F
+             */
             building?: string;
             /**
              * Format: int64
-             * @description 業種番号: Paid's number of the industry.
+             * @description 業種番号: the number of the industry in Paid's list.
+             * @example 12
              */
             business_type?: number | null;
             /**
-             * @description 市区町村.
+             * @description 市区町村: city, ward, town or village.
              * @example 横浜市中区
              */
             city?: string;
             /**
              * Format: int64
-             * @description 締め日: 20, or 31 for the end of the month.
+             * @description 締め日: the day of the month on which the buyer's account is closed: 20, or 31 for the end of the month (月末).
+             * @example 31
              */
             closing_day?: number | null;
             /**
-             * @description 会社名.
+             * @description 会社名: the company's name with its legal form. Paid takes at most 50 characters.
              * @example 株式会社みなと商会
              */
             company_name: string;
             /**
-             * @description 会社名カナ.
+             * @description 会社名カナ: its reading, in katakana. Paid requires it.
              * @example カブシキガイシャミナトショウカイ
              */
             company_name_kana?: string;
-            /** @description 担当者. */
+            /** @description 担当者: whom the shop speaks with. */
             contact: components["schemas"]["ContactNameIn"];
             /**
-             * @description メールアドレス; unique per store, compared trimmed and case-folded.
+             * @description メールアドレス: what the member logs in with. Unique in the store, compared without case and outer white space.
              * @example buyer@minato.example
              */
             email: string;
             /**
-             * @description FAX番号.
+             * @description FAX番号: half-width digits with hyphens.
              * @example 045-000-1235
              */
             fax?: string;
             /**
              * Format: int64
-             * @description 設立月, 1 to 12.
+             * @description 設立月: the month in which it was founded, 1 to 12.
+             * @example 4
              */
             founded_month?: number | null;
             /**
              * Format: int64
-             * @description 設立年.
+             * @description 設立年: the year in which the company was founded, of the Western calendar.
+             * @example 1987
              */
             founded_year?: number | null;
             /**
-             * @description 携帯電話番号, as `999-9999-9999`.
+             * @description 携帯電話番号: as `999-9999-9999`.
              * @example 090-0000-1234
              */
             mobile_phone?: string;
             /**
              * Format: int64
-             * @description 支払方法: how the buyer pays Paid, 1 or 2.
+             * @description 支払方法: how the buyer pays Paid, by its number there, 1 or 2.
+             * @example 1
              */
             paid_payment_method?: number | null;
-            /** @example correct horse battery */
+            /**
+             * @description パスワード: what the member logs in with, 8 to 200 characters.
+             * @example correct horse battery
+             */
             password: string;
             /**
-             * @description 電話番号, half width with hyphens.
+             * @description 電話番号: half-width digits with hyphens.
              * @example 045-000-1234
              */
             phone: string;
             /**
-             * @description 郵便番号, as `999-9999`.
+             * @description 郵便番号: seven digits, as `999-9999`.
              * @example 231-0002
              */
             postal_code?: string;
             /**
-             * @description 都道府県.
+             * @description 都道府県: for Paid one of the 47 names, as 東京都.
              * @example 神奈川県
              */
             prefecture?: string;
-            /** @description PR: free text. */
+            /**
+             * @description PR: what it says of itself, free text.
+             * @example 横浜で創業したお茶と和菓子の卸売店です。
+             */
             profile?: string;
-            /** @description 代表者. */
+            /** @description 代表者: who represents the company. Paid requires the name and its reading. */
             representative?: components["schemas"]["PersonNameIn"];
             /**
              * Format: int64
-             * @description 店舗数.
+             * @description 店舗数: how many shops it has.
+             * @example 2
              */
             shop_count?: number | null;
             /**
-             * @description 町名番地.
+             * @description 町名番地: the rest of the address, without the building.
              * @example 海岸通4-1
              */
             street?: string;
-            /** @description Up to three web sites. */
+            /**
+             * @description URL1 to URL3: its web sites, with `https://` or `http://`.
+             * @example [
+             *       "https://minato.example"
+             *     ]
+             */
             urls?: string[];
-            /** @description Wishes to pay on account through Paid; then Paid's fields are needed too. */
+            /** @description Paid申請: wishes to pay on account (掛け払い) through Paid; then Paid's fields are needed too. */
             wants_paid?: boolean;
         };
         /** @description The tokens of a session. */
@@ -1255,10 +1438,14 @@ export interface components {
         };
         /** @description What the store offers. */
         StorefrontConfig: {
+            /** @description Paid（掛け払い）: what the store offers of it. */
             paid: components["schemas"]["StorefrontPaidConfig"];
             /** @description 決済方法 that the store offers; which of them a member may use is told after the login. */
             payment_methods: components["schemas"]["PaymentMethod"][];
-            /** @example みなと商店 */
+            /**
+             * @description 店舗名: the store's name as buyers see it.
+             * @example みなと商店
+             */
             store_name: string;
         };
         /** @description What the store offers with Paid. */
@@ -1290,13 +1477,13 @@ export interface components {
         TaxRounding: "floor" | "round" | "ceil";
         /** @description What an order comes to. */
         Totals: {
-            /** @description One entry per tax rate on the order, highest rate first. */
+            /** @description 税率別: one entry for each tax rate on the order, highest rate first. */
             by_rate: components["schemas"]["RateTotal"][];
-            /** @description Without tax. */
+            /** @description 税抜合計: whole yen without tax, fees included. */
             net: components["schemas"]["Yen"];
-            /** @description Consumption tax. */
+            /** @description 消費税合計: consumption tax, whole yen. */
             tax: components["schemas"]["Yen"];
-            /** @description What the buyer owes, and what is sent to Paid. */
+            /** @description 税込合計: whole yen with tax. What the buyer owes, and what is sent to Paid. */
             total: components["schemas"]["Yen"];
         };
         /** @description Every word and code. */
@@ -1709,7 +1896,7 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "token": "…"
+                 *       "token": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.Zk3…"
                  *     }
                  */
                 "application/json": components["schemas"]["EmailTokenIn"];
@@ -1752,12 +1939,12 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "annual_sales": null,
-                     *       "brands": "…",
-                     *       "building": "…",
-                     *       "business_type": null,
+                     *       "annual_sales": 85000000,
+                     *       "brands": "宇治茶、静岡茶",
+                     *       "building": "みなとビル 3F",
+                     *       "business_type": 12,
                      *       "city": "横浜市中区",
-                     *       "closing_day": null,
+                     *       "closing_day": 31,
                      *       "company_name": "株式会社みなと商会",
                      *       "company_name_kana": "カブシキガイシャミナトショウカイ",
                      *       "contact": {
@@ -1769,31 +1956,31 @@ export interface operations {
                      *       "created_at": "2026-11-02T01:23:45Z",
                      *       "email": "buyer@minato.example",
                      *       "fax": "045-000-1235",
-                     *       "founded_month": null,
-                     *       "founded_year": null,
+                     *       "founded_month": 4,
+                     *       "founded_year": 1987,
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *       "mobile_phone": "090-0000-1234",
                      *       "number": "M000007",
-                     *       "paid_payment_method": null,
+                     *       "paid_payment_method": 1,
                      *       "payment_methods": [
                      *         "paid"
                      *       ],
                      *       "phone": "045-000-1234",
                      *       "postal_code": "231-0002",
                      *       "prefecture": "神奈川県",
-                     *       "profile": "…",
+                     *       "profile": "横浜で創業したお茶と和菓子の卸売店です。",
                      *       "representative": {
                      *         "family_name": "佐藤",
                      *         "family_name_kana": "サトウ",
                      *         "given_name": "健一",
                      *         "given_name_kana": "ケンイチ"
                      *       },
-                     *       "shop_count": null,
+                     *       "shop_count": 2,
                      *       "status": "pending_approval",
                      *       "street": "海岸通4-1",
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "urls": [
-                     *         "…"
+                     *         "https://minato.example"
                      *       ]
                      *     }
                      */
@@ -1836,12 +2023,12 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "annual_sales": null,
-                     *       "brands": "…",
-                     *       "building": "…",
-                     *       "business_type": null,
+                     *       "annual_sales": 85000000,
+                     *       "brands": "宇治茶、静岡茶",
+                     *       "building": "みなとビル 3F",
+                     *       "business_type": 12,
                      *       "city": "横浜市中区",
-                     *       "closing_day": null,
+                     *       "closing_day": 31,
                      *       "company_name": "株式会社みなと商会",
                      *       "company_name_kana": "カブシキガイシャミナトショウカイ",
                      *       "contact": {
@@ -1853,31 +2040,31 @@ export interface operations {
                      *       "created_at": "2026-11-02T01:23:45Z",
                      *       "email": "buyer@minato.example",
                      *       "fax": "045-000-1235",
-                     *       "founded_month": null,
-                     *       "founded_year": null,
+                     *       "founded_month": 4,
+                     *       "founded_year": 1987,
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *       "mobile_phone": "090-0000-1234",
                      *       "number": "M000007",
-                     *       "paid_payment_method": null,
+                     *       "paid_payment_method": 1,
                      *       "payment_methods": [
                      *         "paid"
                      *       ],
                      *       "phone": "045-000-1234",
                      *       "postal_code": "231-0002",
                      *       "prefecture": "神奈川県",
-                     *       "profile": "…",
+                     *       "profile": "横浜で創業したお茶と和菓子の卸売店です。",
                      *       "representative": {
                      *         "family_name": "佐藤",
                      *         "family_name_kana": "サトウ",
                      *         "given_name": "健一",
                      *         "given_name_kana": "ケンイチ"
                      *       },
-                     *       "shop_count": null,
+                     *       "shop_count": 2,
                      *       "status": "pending_approval",
                      *       "street": "海岸通4-1",
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "urls": [
-                     *         "…"
+                     *         "https://minato.example"
                      *       ]
                      *     }
                      */
@@ -2090,12 +2277,12 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "annual_sales": null,
-                     *       "brands": "…",
-                     *       "building": "…",
-                     *       "business_type": null,
+                     *       "annual_sales": 85000000,
+                     *       "brands": "宇治茶、静岡茶",
+                     *       "building": "みなとビル 3F",
+                     *       "business_type": 12,
                      *       "city": "横浜市中区",
-                     *       "closing_day": null,
+                     *       "closing_day": 31,
                      *       "company_name": "株式会社みなと商会",
                      *       "company_name_kana": "カブシキガイシャミナトショウカイ",
                      *       "contact": {
@@ -2107,31 +2294,31 @@ export interface operations {
                      *       "created_at": "2026-11-02T01:23:45Z",
                      *       "email": "buyer@minato.example",
                      *       "fax": "045-000-1235",
-                     *       "founded_month": null,
-                     *       "founded_year": null,
+                     *       "founded_month": 4,
+                     *       "founded_year": 1987,
                      *       "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *       "mobile_phone": "090-0000-1234",
                      *       "number": "M000007",
-                     *       "paid_payment_method": null,
+                     *       "paid_payment_method": 1,
                      *       "payment_methods": [
                      *         "paid"
                      *       ],
                      *       "phone": "045-000-1234",
                      *       "postal_code": "231-0002",
                      *       "prefecture": "神奈川県",
-                     *       "profile": "…",
+                     *       "profile": "横浜で創業したお茶と和菓子の卸売店です。",
                      *       "representative": {
                      *         "family_name": "佐藤",
                      *         "family_name_kana": "サトウ",
                      *         "given_name": "健一",
                      *         "given_name_kana": "ケンイチ"
                      *       },
-                     *       "shop_count": null,
+                     *       "shop_count": 2,
                      *       "status": "pending_approval",
                      *       "street": "海岸通4-1",
-                     *       "updated_at": "2026-11-02T01:23:45Z",
+                     *       "updated_at": "2026-11-24T02:10:00Z",
                      *       "urls": [
-                     *         "…"
+                     *         "https://minato.example"
                      *       ]
                      *     }
                      */
@@ -2161,11 +2348,11 @@ export interface operations {
     list_orders: {
         parameters: {
             query?: {
-                /** @description How many rows. */
+                /** @description How many rows a page has. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the page before; the first page where absent. */
                 cursor?: string;
-                /** @description `true` adds `total`. */
+                /** @description `true` adds `total` (全件数), how many rows there are in all. */
                 include_total?: boolean;
             };
             header?: never;
@@ -2201,14 +2388,14 @@ export interface operations {
                      *             "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *             "number": "M000007"
                      *           },
-                     *           "note": "…",
+                     *           "note": "納品書を同梱してください。",
                      *           "number": "00000042",
                      *           "payment": {
                      *             "status": "processing"
                      *           },
                      *           "payment_fee": 0,
                      *           "payment_method": "paid",
-                     *           "placed_at": "2026-11-02T01:23:45Z",
+                     *           "placed_at": "2026-11-24T01:23:45Z",
                      *           "shipping_fee": 0,
                      *           "tax_rounding": "floor",
                      *           "totals": {
@@ -2226,8 +2413,8 @@ export interface operations {
                      *           }
                      *         }
                      *       ],
-                     *       "next_cursor": null,
-                     *       "total": 0
+                     *       "next_cursor": "AZONXnwfe2qg8y0cW06fAA",
+                     *       "total": 12
                      *     }
                      */
                     "application/json": components["schemas"]["OrderList"];
@@ -2261,6 +2448,7 @@ export interface operations {
                  *           "quantity": 3
                  *         }
                  *       ],
+                 *       "note": "納品書を同梱してください。",
                  *       "payment_method": "paid"
                  *     }
                  */
@@ -2293,14 +2481,14 @@ export interface operations {
                      *         "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *         "number": "M000007"
                      *       },
-                     *       "note": "…",
+                     *       "note": "納品書を同梱してください。",
                      *       "number": "00000042",
                      *       "payment": {
                      *         "status": "processing"
                      *       },
                      *       "payment_fee": 0,
                      *       "payment_method": "paid",
-                     *       "placed_at": "2026-11-02T01:23:45Z",
+                     *       "placed_at": "2026-11-24T01:23:45Z",
                      *       "shipping_fee": 0,
                      *       "tax_rounding": "floor",
                      *       "totals": {
@@ -2346,14 +2534,14 @@ export interface operations {
                      *         "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *         "number": "M000007"
                      *       },
-                     *       "note": "…",
+                     *       "note": "納品書を同梱してください。",
                      *       "number": "00000042",
                      *       "payment": {
                      *         "status": "processing"
                      *       },
                      *       "payment_fee": 0,
                      *       "payment_method": "paid",
-                     *       "placed_at": "2026-11-02T01:23:45Z",
+                     *       "placed_at": "2026-11-24T01:23:45Z",
                      *       "shipping_fee": 0,
                      *       "tax_rounding": "floor",
                      *       "totals": {
@@ -2458,12 +2646,12 @@ export interface operations {
                      *       "payment_methods": [
                      *         {
                      *           "available": false,
-                     *           "checked_at": "2026-11-02T01:23:45Z",
+                     *           "checked_at": "2026-11-24T01:23:45Z",
                      *           "method": "paid",
                      *           "reasons": [
                      *             {
                      *               "code": "not_approved",
-                     *               "message": "…"
+                     *               "message": "Paid（掛け払い）をご利用いただける状態ではありません。"
                      *             }
                      *           ]
                      *         }
@@ -2535,14 +2723,14 @@ export interface operations {
                      *         "id": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00",
                      *         "number": "M000007"
                      *       },
-                     *       "note": "…",
+                     *       "note": "納品書を同梱してください。",
                      *       "number": "00000042",
                      *       "payment": {
                      *         "status": "processing"
                      *       },
                      *       "payment_fee": 0,
                      *       "payment_method": "paid",
-                     *       "placed_at": "2026-11-02T01:23:45Z",
+                     *       "placed_at": "2026-11-24T01:23:45Z",
                      *       "shipping_fee": 0,
                      *       "tax_rounding": "floor",
                      *       "totals": {
@@ -2586,7 +2774,7 @@ export interface operations {
                 /**
                  * @example {
                  *       "password": "correct horse battery",
-                 *       "token": "…"
+                 *       "token": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.Zk3…"
                  *     }
                  */
                 "application/json": components["schemas"]["PasswordIn"];
@@ -2655,7 +2843,10 @@ export interface operations {
     list_payment_methods: {
         parameters: {
             query?: {
-                /** @description The products in the cart, separated by commas: one of them may exclude Paid. */
+                /**
+                 * @description 商品コード: the products in the cart, separated by commas; one of them may exclude Paid.
+                 * @example TEA-100,TEA-200
+                 */
                 product_codes?: string;
             };
             header?: never;
@@ -2674,12 +2865,12 @@ export interface operations {
                      * @example [
                      *       {
                      *         "available": false,
-                     *         "checked_at": "2026-11-02T01:23:45Z",
+                     *         "checked_at": "2026-11-24T01:23:45Z",
                      *         "method": "paid",
                      *         "reasons": [
                      *           {
                      *             "code": "not_approved",
-                     *             "message": "…"
+                     *             "message": "Paid（掛け払い）をご利用いただける状態ではありません。"
                      *           }
                      *         ]
                      *       }
@@ -2699,11 +2890,11 @@ export interface operations {
     list_products: {
         parameters: {
             query?: {
-                /** @description How many rows. */
+                /** @description How many rows a page has. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the page before; the first page where absent. */
                 cursor?: string;
-                /** @description `true` adds `total`. */
+                /** @description `true` adds `total` (全件数), how many rows there are in all. */
                 include_total?: boolean;
             };
             header?: never;
@@ -2730,8 +2921,8 @@ export interface operations {
                      *           "unit_price": 0
                      *         }
                      *       ],
-                     *       "next_cursor": null,
-                     *       "total": 0
+                     *       "next_cursor": "AZONXnwfe2qg8y0cW06fAA",
+                     *       "total": 48
                      *     }
                      */
                     "application/json": components["schemas"]["ProductList"];
@@ -2852,7 +3043,7 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "refresh_token": "…"
+                 *       "refresh_token": "01938d5e-7c1f-7b6a-a0f3-2d1c5b4e9f00.01938d5e-7c20-7c11-9d3e-5a6b7c8d9e0f.Zk3…"
                  *     }
                  */
                 "application/json": components["schemas"]["RefreshIn"];

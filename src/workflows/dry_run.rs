@@ -48,7 +48,7 @@ impl<T: Clone> DryRun<T> {
                     refusal: Some(*problem),
                 })
             }
-            error => Err(error),
+            error @ (Error::Problem(_) | Error::Internal(_)) => Err(error),
         }
     }
 }

@@ -306,7 +306,7 @@ impl<T: Told> Trial<'_, T> {
         let sale = body::register(&member, &code, "接続確認", Yen(1), &key);
         match self.send(Endpoint::Register, &key, sale.clone()).await {
             Answer::Done { .. } => self.holds(REGISTER, format!("the sale {key} stands")),
-            refused => {
+            refused @ (Answer::Refused(_) | Answer::Unknown(_)) => {
                 let setting =
                     "another --member, or his credit at Paid; KAKEURI_PAID_PATHS=register=/…";
                 self.differs(REGISTER, worded(&refused), setting);
@@ -336,7 +336,9 @@ impl<T: Told> Trial<'_, T> {
                     "with a date, a sale that cannot exist is not found",
                 );
             }
-            other => self.differs(FIX_DATE, worded(&other), "KAKEURI_PAID_FIX_DATE=off"),
+            other @ (Answer::Done { .. } | Answer::Refused(_) | Answer::Unknown(_)) => {
+                self.differs(FIX_DATE, worded(&other), "KAKEURI_PAID_FIX_DATE=off")
+            }
         }
     }
 
@@ -388,7 +390,7 @@ impl<T: Told> Trial<'_, T> {
                 let setting = format!("KAKEURI_PAID_DUPLICATE_CODE={other}");
                 self.differs(DUPLICATE, format!("it is refused with {codes}"), setting);
             }
-            other => self.differs(
+            other @ (Answer::Done { .. } | Answer::Unknown(_)) => self.differs(
                 DUPLICATE,
                 worded(&other),
                 "none: a lost answer could make a sale twice. Do not go live; ask Paid",
@@ -403,7 +405,7 @@ impl<T: Told> Trial<'_, T> {
         let update = body::amend(member, key, Yen(2));
         match self.send(Endpoint::Update, key, update).await {
             Answer::Done { .. } => self.shown(key, SaleStatus::Registered, Yen(2), UPDATE).await,
-            other => self.differs(
+            other @ (Answer::Refused(_) | Answer::Unknown(_)) => self.differs(
                 UPDATE,
                 worded(&other),
                 "KAKEURI_PAID_PATHS=update=/…; without such a call KAKEURI_PAID_CAPABILITIES without change_amount",
@@ -417,7 +419,7 @@ impl<T: Told> Trial<'_, T> {
             .await
         {
             Answer::Done { .. } => self.holds(CANCEL, format!("the sale {key} is cancelled")),
-            other => {
+            other @ (Answer::Refused(_) | Answer::Unknown(_)) => {
                 let said = format!(
                     "{}: cancel the sale {key} in Paid's console",
                     worded(&other)

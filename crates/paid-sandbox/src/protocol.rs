@@ -118,15 +118,14 @@ impl Received {
             request.get("body").unwrap_or(&Value::Null),
             shared.max_items,
         );
-        let question = question.and_then(|question| match &question {
-            Question::Credits(items)
-                if items
-                    .iter()
-                    .any(|item| shared.differences.refuses(operation, item)) =>
+        let question = question.and_then(|question| {
+            let refuses = |item| shared.differences.refuses(operation, item);
+            if let Question::Credits(items) = &question
+                && items.iter().any(refuses)
             {
-                Err(codes::UNREADABLE)
+                return Err(codes::UNREADABLE);
             }
-            _ => Ok(question),
+            Ok(question)
         });
         Some(Self {
             operation,

@@ -17,7 +17,7 @@ use crate::error::{Code, Error};
 use crate::http::oauth;
 
 /// The routes and their methods, for the answer to a wrong method.
-pub const PATHS: [&str; 10] = [
+pub const PATHS: [&str; 12] = [
     "/healthz",
     "/readyz",
     "/.well-known/jwks.json",
@@ -27,6 +27,8 @@ pub const PATHS: [&str; 10] = [
     "/docs",
     "/docs/",
     "/docs/problems",
+    "/docs/reference/",
+    "/docs/search",
     "/v1/vocabulary",
 ];
 

@@ -7,5 +7,6 @@ pub mod imports;
 mod migrations;
 mod plans;
 mod skew;
+mod states;
 mod texts;
 mod tour;

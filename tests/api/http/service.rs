@@ -87,7 +87,7 @@ async fn a_taken_port_for_metrics_stops_the_start_only_where_the_operator_chose_
 #[actix_web::test]
 async fn the_reference_pages_work_without_the_network() {
     let app = TestApp::start().await;
-    for path in ["/docs", "/docs/"] {
+    for path in ["/docs/reference/"] {
         let page = app.stranger().get(path).await.expect(200).text;
         assert!(
             page.contains("swagger-ui") && !page.contains("https://"),
@@ -106,7 +106,6 @@ async fn the_reference_pages_work_without_the_network() {
                 .expect(200);
         }
     }
-    app.stranger().get("/docs/problems").await.expect(200);
     let keys = app
         .stranger()
         .get("/.well-known/jwks.json")
@@ -114,6 +113,62 @@ async fn the_reference_pages_work_without_the_network() {
         .expect(200)
         .body;
     assert_eq!(keys["keys"][0]["crv"], "Ed25519");
+}
+
+#[actix_web::test]
+async fn the_documentation_is_found_read_and_searched_without_the_network_and_without_scripts() {
+    let app = TestApp::start().await;
+    let start = app.stranger().get("/docs").await.expect(200).text;
+    assert!(
+        start.contains("<html lang=\"en\">") && start.contains("href=\"/docs/guides/webhooks\"")
+    );
+    let japanese = app
+        .stranger()
+        .with("Accept-Language", "ja")
+        .get("/docs/")
+        .await;
+    let japanese = japanese.expect(200).text;
+    assert!(japanese.contains("<html lang=\"ja\">") && japanese.contains("hreflang=\"en\""));
+    for page in [&start, &japanese] {
+        assert!(
+            !page.contains("<script") && !page.contains("src=\"http"),
+            "{page}"
+        );
+        let links = page
+            .split("href=\"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next());
+        for link in links.filter(|link| link.starts_with('/')) {
+            let path = link.split('#').next().unwrap();
+            app.stranger().get(path).await.expect(200);
+        }
+    }
+    let found = app
+        .stranger()
+        .get("/docs/search?q=credit_declined")
+        .await
+        .expect(200)
+        .text;
+    assert!(found.contains("/docs/problems#credit_declined"), "{found}");
+    let hostile = app
+        .stranger()
+        .get("/docs/search?q=%3Cscript%3E%22")
+        .await
+        .expect(200)
+        .text;
+    assert!(!hostile.contains("<script>"), "{hostile}");
+    let states = app.stranger().get("/docs/states").await.expect(200).text;
+    assert!(states.contains("/docs/states/payment.svg"), "{states}");
+    let picture = app
+        .stranger()
+        .get("/docs/states/payment.svg")
+        .await
+        .expect(200);
+    assert_eq!(picture.header("content-type"), Some("image/svg+xml"));
+    app.stranger()
+        .get("/docs/guides/nothing")
+        .await
+        .problem(404, "not_found");
 }
 
 #[actix_web::test]
@@ -168,7 +223,7 @@ async fn every_answer_is_kept_by_nobody_taken_as_it_is_and_framed_nowhere() {
     assert!(!page.text.contains("<script>"), "{}", page.text);
     let setup = app
         .stranger()
-        .get("/docs/swagger-initializer.js")
+        .get("/docs/reference/swagger-initializer.js")
         .await
         .expect(200)
         .text;

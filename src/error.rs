@@ -228,7 +228,10 @@ impl Error {
     pub fn text(&self) -> Text {
         match self {
             Self::Problem(problem) => problem.detail.clone(),
-            Self::Internal(cause) => Text::words(cause.to_string()),
+            Self::Internal(cause) => {
+                tracing::error!(error = format!("{cause:#}"), "internal error");
+                text!("something-went-wrong-on-our-side")
+            }
         }
     }
 

@@ -133,7 +133,7 @@ async fn do_task(task: Task) -> anyhow::Result<ExitCode> {
         Task::User(command) => user::run(&booted().await?, command).await,
         Task::Audit(command) => audit::run(&booted().await?, command).await,
         Task::Keys(command) => keys::run(&booted().await?.app, command).await,
-        Task::Paid(command) => return paid::run(&booted().await?, command).await,
+        Task::Paid(command) => return Ok(paid::run(booted().await, command).await),
         Task::Token(command) => {
             println!("{}", token::run(&booted().await?, command).await?);
             Ok(())

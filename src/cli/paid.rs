@@ -1,5 +1,6 @@
 //! `kakeuri paid`: whether Paid is as it is assumed to be.
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -11,6 +12,7 @@ use serde_json::json;
 
 use super::store::find_store;
 use crate::boot::Booted;
+use crate::serve;
 
 /// What is asked of Paid.
 #[derive(Subcommand)]
@@ -37,98 +39,103 @@ pub enum PaidCommand {
 const COULD_NOT_BE_ASKED: u8 = 2;
 
 /// Does it, and tells how the process ends.
-pub async fn run(booted: &Booted, command: PaidCommand) -> anyhow::Result<ExitCode> {
+pub async fn run(booted: anyhow::Result<Booted>, command: PaidCommand) -> ExitCode {
+    let checked = async move { check(booted?, command).await };
+    // A signal does not come between a sale and its cancellation: it is heard, and the check goes on to its end.
+    let checked = tokio::spawn(checked);
+    let heard = tokio::spawn(serve::stop_signal());
+    let ended = checked.await;
+    heard.abort();
+    match ended.map_err(anyhow::Error::from).flatten() {
+        Ok(printed) => printed.ending(),
+        Err(error) => {
+            eprintln!("kakeuri: {error:#}");
+            ExitCode::from(COULD_NOT_BE_ASKED)
+        }
+    }
+}
+
+async fn check(booted: Booted, command: PaidCommand) -> anyhow::Result<Printed> {
     let PaidCommand::Check {
         store,
         with_money,
         member,
         json,
     } = command;
-    let (app, store) = (&booted.app, find_store(booted, &store).await?.store_id);
+    let (app, store) = (&booted.app, find_store(&booted, &store).await?.store_id);
     let buyer = match with_money {
         true => paid_check::buyer(app, store, member.as_deref()).await?,
         false => None,
     };
     if with_money && buyer.is_none() {
-        bail!("--member: there is no such member, or none whom Paid has approved");
+        bail!("--member: name a member whom Paid has approved, by number or e-mail address");
     }
-    let mut printed = Printed::new(json);
-    let tried = paid_check::check(app, store, buyer.as_ref(), &mut printed).await;
-    if let Err(error) = tried {
-        eprintln!("kakeuri: {error}");
-        return Ok(ExitCode::from(COULD_NOT_BE_ASKED));
-    }
-    Ok(printed.ending())
+    let mut printed = Printed {
+        json,
+        differs: false,
+        unanswered: false,
+    };
+    paid_check::check(app, store, buyer.as_ref(), &mut printed).await?;
+    Ok(printed)
 }
 
 /// Prints what it is told, and remembers the worst of it.
 struct Printed {
     json: bool,
     differs: bool,
-    unreachable: bool,
-    asked: bool,
+    unanswered: bool,
 }
 
 impl Printed {
-    fn new(json: bool) -> Self {
-        Self {
-            json,
-            differs: false,
-            unreachable: false,
-            asked: false,
-        }
-    }
-
     fn ending(&self) -> ExitCode {
         match self {
-            Self {
-                unreachable: true, ..
-            } => ExitCode::from(COULD_NOT_BE_ASKED),
             Self { differs: true, .. } => ExitCode::from(1),
+            Self {
+                unanswered: true, ..
+            } => ExitCode::from(COULD_NOT_BE_ASKED),
             _ => ExitCode::SUCCESS,
         }
     }
 }
 
+/// Whoever does not read on any more must not keep a sale from being cancelled.
+fn print(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
 impl Told for Printed {
     fn found(&mut self, finding: Finding) {
-        // The first question is whether there is anybody to ask.
-        let is_first = !std::mem::replace(&mut self.asked, true);
-        if finding.verdict == Verdict::Differs {
-            self.unreachable |= is_first;
-            self.differs = true;
-        }
+        let Finding {
+            assumption,
+            verdict,
+            said,
+            setting,
+        } = finding;
+        self.differs |= verdict == Verdict::Differs;
+        self.unanswered |= verdict == Verdict::Unanswered;
         if self.json {
-            let Finding {
-                assumption,
-                verdict,
-                said,
-                setting,
-            } = finding;
             let line = json!({ "assumption": assumption, "verdict": verdict, "said": said, "setting": setting });
-            println!("{line}");
-            return;
+            return print(&line.to_string());
         }
-        let verdict = match finding.verdict {
-            Verdict::Holds => "holds     ",
-            Verdict::Differs => "DIFFERS   ",
-            Verdict::NotTried => "not tried ",
+        let word = match verdict {
+            Verdict::Holds => "holds",
+            Verdict::Differs => "DIFFERS",
+            Verdict::NotTried => "not tried",
+            Verdict::Unanswered => "no answer",
         };
-        println!("{verdict} {}: {}", finding.assumption, finding.said);
-        if let Some(setting) = finding.setting {
-            println!("           set {setting}");
+        print(&format!("{word:10} {assumption}: {said}"));
+        if let Some(setting) = setting {
+            print(&format!("           set {setting}"));
         }
     }
 
     fn sending(&mut self, key: &PaidKey, member: &Member) {
         let number = &member.number;
-        if self.json {
-            println!(
-                "{}",
-                json!({ "sending": { "sale": key, "member": number, "yen": 1 } })
-            );
-        } else {
-            println!("           a sale of 1 yen to member {number} goes out under the key {key}");
-        }
+        print(&match self.json {
+            true => json!({ "sending": { "sale": key, "member": number, "yen": 1 } }).to_string(),
+            false => format!(
+                "           a sale of 1 yen to member {number} goes out under the key {key}"
+            ),
+        });
     }
 }

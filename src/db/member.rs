@@ -220,7 +220,9 @@ pub async fn any_with_status(
     let present = members::table
         .filter(members::store_id.eq(store))
         .filter(members::deleted_at.is_null())
-        .filter(members::application_status.eq(status));
+        .filter(members::customer_number.is_not_null())
+        .filter(members::application_status.eq(status))
+        .order(members::number);
     present
         .select(Member::as_select())
         .first(&mut &*conn)

@@ -9,7 +9,7 @@ use actix_web::body::{BoxBody, MessageBody, to_bytes};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION,
+    AUTHORIZATION, CONTENT_LANGUAGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION,
 };
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data};
@@ -368,7 +368,7 @@ fn is_kept(head: &HttpResponse<()>, body: &[u8], strangers: bool) -> bool {
 }
 
 fn headers(head: &HttpResponse<()>) -> Vec<(String, String)> {
-    let kept = [CONTENT_TYPE, ETAG, LOCATION];
+    let kept = [CONTENT_TYPE, CONTENT_LANGUAGE, ETAG, LOCATION];
     let pair = |name: HeaderName| {
         Some((
             name.to_string(),

@@ -168,6 +168,8 @@ fn cors(config: &Config) -> Cors {
     let exposed = [
         "ETag",
         "Location",
+        "Content-Language",
+        "Content-Disposition",
         "Retry-After",
         "RateLimit-Limit",
         "RateLimit-Remaining",

@@ -169,7 +169,7 @@ impl ResponseError for Broken {
 
 /// What a page of the reference may load: its own scripts, styles and documents.
 const OF_THE_DOCS: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-    img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// What an example front end may load: what lies beside it, and the API.
 const OF_AN_EXAMPLE: &str = "default-src 'self'; img-src 'self' data:; base-uri 'none'; object-src 'none'; \
@@ -189,7 +189,7 @@ fn guard(headers: &mut HeaderMap, asked: &Asked) {
     }
     headers.append(
         VARY,
-        HeaderValue::from_static("Authorization, X-Publishable-Key"),
+        HeaderValue::from_static("Authorization, X-Publishable-Key, Accept-Language"),
     );
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let policy = match asked.page {

@@ -10,7 +10,12 @@ use super::{About, Form, Language, Text, catalogue, of_the_reader};
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Kept {
     message: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// One that cannot be read, as a later release may have written it, is none: the words are there.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient"
+    )]
     text: Option<Named>,
 }
 
@@ -20,6 +25,11 @@ pub struct Kept {
 enum Named {
     Entry(String, About),
     Japanese(String),
+}
+
+fn lenient<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Named>, D::Error> {
+    let named = serde_json::Value::deserialize(from)?;
+    Ok(Named::deserialize(named).ok())
 }
 
 thread_local! {

@@ -455,7 +455,9 @@ async fn cancel_order(
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     if options.0.dry_run {
-        let action = Action::Cancel(once.for_a_dry_run().0.into());
+        let wish = CancelOrder::from(once.for_a_dry_run().0);
+        check_reason(&wish.reason)?;
+        let action = Action::Cancel(wish);
         return would_do(&app, &admin, id.0, action, &if_match).await;
     }
     let resume = async |made| payment::resume(&app, admin.store, id.0, made).await;

@@ -125,7 +125,9 @@ async fn cancel_payment(
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     if options.0.dry_run {
-        let action = Action::CancelPayment(once.for_a_dry_run().0.reason);
+        let reason = once.for_a_dry_run().0.reason;
+        check_reason(&reason)?;
+        let action = Action::CancelPayment(reason);
         return would_do(&app, &admin, id.0, action, &if_match).await;
     }
     let resume = async |made| payment::resume(&app, admin.store, id.0, made).await;

@@ -77,7 +77,8 @@ async fn confirm_some(app: &App, job: &Job, fixed_on: NaiveDate, items: Vec<Item
         }
     }
     let wish = Confirm {
-        fixed_on: Some(fixed_on),
+        // Where Paid takes no date, it is that of the day on which it is done.
+        fixed_on: Some(fixed_on).filter(|_| app.config.paid.fix_date),
         ..Confirm::default()
     };
     let context = |ticket| Context::unconditional(job.store_id, &job.actor, ticket);

@@ -5,7 +5,7 @@ use super::edit::{self, Edit};
 use crate::app::App;
 use crate::db::order::OrderView;
 use crate::domain::{OrderId, Yen};
-use crate::error::{Error, Problem};
+use crate::error::{Code, Error, Problem};
 use crate::workflows::context::Context;
 use crate::workflows::dry_run::{DryRun, WouldSend};
 use crate::workflows::payment::case::Case;
@@ -110,10 +110,11 @@ pub async fn dry_run_confirmations(
     for id in ids {
         let looked = match dry_run(app, id, &action, context).await {
             Ok(looked) => looked,
-            Err(Error::Problem(problem)) => {
+            Err(Error::Problem(problem)) if problem.code == Code::NotFound => {
                 many.refused.push((id, *problem));
                 continue;
             }
+            // What keeps it from being looked at is no refusal of the order.
             Err(error) => return Err(error),
         };
         if let Some(sent) = looked.sent {

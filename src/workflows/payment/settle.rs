@@ -1,7 +1,7 @@
 //! Writes down how a drive of an operation on a sale ended: changes that are made together, provided that the operation is
 //! still open under its own lease.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use serde_json::{Value, json};
 
@@ -191,6 +191,8 @@ struct SaleSettlement<'a> {
     now: DateTime<Utc>,
     /// There is a further drive, before which nothing changes for the order.
     is_put_off: bool,
+    /// The day on which Paid fixes a sale that was sent without its date.
+    undated_on: Option<NaiveDate>,
 }
 
 impl<'a> SaleSettlement<'a> {
@@ -211,6 +213,7 @@ impl<'a> SaleSettlement<'a> {
             events: Vec::new(),
             now: app.clock.now(),
             is_put_off: false,
+            undated_on: (!app.config.paid.fix_date).then(|| app.clock.today()),
         })
     }
 
@@ -279,7 +282,10 @@ impl<'a> SaleSettlement<'a> {
                 }
                 self.event(EventType::PaymentAmended, json!({ "amount": amount }));
             }
-            SalePlan::Confirm { fixed_on } => self.confirmed(fixed_on, found),
+            SalePlan::Confirm { fixed_on } => {
+                let fixed_on = self.undated_on.unwrap_or(fixed_on);
+                self.confirmed(fixed_on, found);
+            }
             SalePlan::Cancel {
                 cancel_order,
                 reason,

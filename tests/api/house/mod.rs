@@ -1,5 +1,6 @@
 //! What holds for the code, the schema and the documents as such.
 
+mod breaking;
 mod circles;
 mod costs;
 mod database_limits;

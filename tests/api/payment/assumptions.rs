@@ -94,7 +94,13 @@ async fn without_money_paid_is_only_read() {
 
 #[actix_web::test]
 async fn where_paid_differs_the_setting_that_is_named_mends_it() {
-    let cases: [(&str, &str, &[(&str, &str)]); 8] = [
+    // How Paid differs, the setting that is named, and the settings that mend it.
+    type Case = (
+        &'static str,
+        &'static str,
+        &'static [(&'static str, &'static str)],
+    );
+    let cases: [Case; 8] = [
         (
             "status=2:20",
             "KAKEURI_PAID_STATUS_MAP=20:",

@@ -26,6 +26,8 @@ pub struct Section {
     pub anchor: String,
     /// The words below it.
     pub words: String,
+    /// Heading and words in small letters, made once for all that is looked for.
+    pub sought: (String, String),
 }
 
 /// Renders the text of a page.
@@ -38,6 +40,7 @@ pub fn render(page: &Page) -> Body {
         events: Vec::new(),
         heading: None,
         leads_nowhere: false,
+        is_not_served: false,
     };
     Parser::new_ext(page.markdown, options).for_each(|event| reading.take(event));
     let mut html = String::new();
@@ -46,6 +49,9 @@ pub fn render(page: &Page) -> Body {
     let html = html
         .replace("<table>", "<div class=\"wide\"><table>")
         .replace("</table>", "</table></div>");
+    for section in &mut reading.sections {
+        section.sought = (section.title.to_lowercase(), section.words.to_lowercase());
+    }
     let title = reading.sections.first();
     Body {
         title: title.map_or_else(String::new, |first| first.title.clone()),
@@ -63,6 +69,8 @@ struct Reading<'a> {
     heading: Option<(HeadingLevel, Vec<Event<'a>>)>,
     /// In a link to a file that is no page, of which the words are kept.
     leads_nowhere: bool,
+    /// In a picture that is not among the pages, of which the words are kept.
+    is_not_served: bool,
 }
 
 impl<'a> Reading<'a> {
@@ -94,15 +102,16 @@ impl<'a> Reading<'a> {
                 dest_url,
                 title,
                 id,
-            }) => {
-                let dest_url = target(self.page, &dest_url).unwrap_or_default().into();
-                self.put(Event::Start(Tag::Image {
+            }) => match target(self.page, &dest_url) {
+                Some(dest_url) => self.put(Event::Start(Tag::Image {
                     link_type,
-                    dest_url,
+                    dest_url: dest_url.into(),
                     title,
                     id,
-                }));
-            }
+                })),
+                None => self.is_not_served = true,
+            },
+            Event::End(TagEnd::Image) if self.is_not_served => self.is_not_served = false,
             event => self.put(event),
         }
     }
@@ -156,6 +165,7 @@ fn section(inner: &[Event<'_>], before: &[Section]) -> Section {
         title,
         anchor,
         words: String::new(),
+        sought: (String::new(), String::new()),
     }
 }
 
@@ -312,7 +322,8 @@ mod tests {
             .collect();
         let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
         let (mut sorted, mut known) = (explained.clone(), codes);
-        (sorted.sort_unstable(), known.sort_unstable());
+        sorted.sort_unstable();
+        known.sort_unstable();
         assert_eq!(sorted, known, "docs/problems.md");
     }
 

@@ -32,7 +32,7 @@ pub fn answer(query: &str, language: Language) -> String {
             section.anchor,
             escaped(&section.title),
             escaped(page.title()),
-            escaped(&excerpt(&section.words, &query)),
+            escaped(&excerpt(section, &query)),
         );
     }
     frame(language, None, title, "", &query, &body)
@@ -47,7 +47,7 @@ fn found(query: &str) -> Vec<(&'static Page, &'static Section)> {
     let mut found: Vec<(usize, &Page, &Section)> = Vec::new();
     for page in &PAGES {
         for section in page.sections() {
-            let (title, text) = (section.title.to_lowercase(), section.words.to_lowercase());
+            let (title, text) = &section.sought;
             if words
                 .iter()
                 .all(|word| title.contains(word) || text.contains(word))
@@ -63,14 +63,12 @@ fn found(query: &str) -> Vec<(&'static Page, &'static Section)> {
 }
 
 /// Some words around the first that was looked for.
-fn excerpt(words: &str, query: &str) -> String {
+fn excerpt(section: &Section, query: &str) -> String {
     let first = query.split_whitespace().next().unwrap_or_default();
-    let at = words
-        .to_lowercase()
-        .find(&first.to_lowercase())
-        .unwrap_or(0);
-    let before = words.get(..at).map_or(0, |before| before.chars().count());
+    let sought = &section.sought.1;
+    let at = sought.find(&first.to_lowercase()).unwrap_or(0);
+    let before = sought.get(..at).map_or(0, |before| before.chars().count());
     let from = before.saturating_sub(SHOWN / 2);
-    let shown: String = words.chars().skip(from).take(SHOWN).collect();
+    let shown: String = section.words.chars().skip(from).take(SHOWN).collect();
     format!("… {} …", shown.trim())
 }

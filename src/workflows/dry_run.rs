@@ -37,10 +37,12 @@ impl<T: Clone> DryRun<T> {
     /// That it would be refused, and why.
     ///
     /// # Errors
-    /// What is no refusal of the action: a version that is stale, and what is not there.
+    /// What is no refusal of the action: input that is not valid, a version that is stale, and what is not there.
     pub fn refused(before: T, error: Error) -> Result<Self, Error> {
         match error {
-            Error::Problem(problem) if !matches!(problem.code, Code::NotFound | Code::Stale) => {
+            Error::Problem(problem)
+                if !matches!(problem.code, Code::Invalid | Code::NotFound | Code::Stale) =>
+            {
                 Ok(Self {
                     after: before.clone(),
                     before,

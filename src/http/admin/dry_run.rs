@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::domain::operation::OperationKind;
 use crate::domain::{OrderId, Yen};
-use crate::error::{Code, Error, Problem};
+use crate::error::{Error, Problem};
 use crate::texts::{self, Text};
 use crate::workflows::dry_run::{DryRun, WouldSend};
 use crate::workflows::order::ManyConfirmed;
@@ -142,7 +142,7 @@ impl From<WouldSend> for WouldSendOut {
     }
 }
 
-/// The fields and reasons where the problem names some, else the problem itself.
+/// The problem, and the fields and reasons that it names.
 fn refusals(problem: Problem, order_id: Option<OrderId>) -> Vec<RefusalOut> {
     let Problem {
         code,
@@ -157,15 +157,14 @@ fn refusals(problem: Problem, order_id: Option<OrderId>) -> Vec<RefusalOut> {
         pointer,
         order_id,
     };
-    let own =
-        (code != Code::Invalid || errors.is_empty()).then(|| one(code.to_string(), detail, None));
+    let own = one(code.to_string(), detail, None);
     let fields = errors
         .into_iter()
         .map(|fault| one(fault.code, fault.message, Some(fault.pointer)));
     let reasons = reasons
         .into_iter()
         .map(|reason| one(reason.code, reason.message, None));
-    own.into_iter().chain(fields).chain(reasons).collect()
+    std::iter::once(own).chain(fields).chain(reasons).collect()
 }
 
 /// What counts and dates a change, rather than being one.

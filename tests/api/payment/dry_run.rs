@@ -112,8 +112,17 @@ async fn a_change_with_the_amount_at_paid_tells_of_both_sides() {
         told["would_change"],
         json!([{ "pointer": "/internal_note", "from": "", "to": "急ぎ" }])
     );
-    let silent = self::told(&app, Method::PATCH, &path, json!({ "lines": lines(3000) })).await;
-    assert_eq!(silent["refusals"][0]["pointer"], "/update_paid_amount");
+    let silent = app
+        .admin()
+        .patch(
+            &format!("{path}?dry_run=true"),
+            json!({ "lines": lines(3000) }),
+        )
+        .await;
+    assert_eq!(
+        silent.problem(422, "invalid").pointers(),
+        ["/update_paid_amount"]
+    );
 }
 
 #[actix_web::test]

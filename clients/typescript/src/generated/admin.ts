@@ -1195,6 +1195,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/settings/paid/capabilities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read what can be offered around Paid (Paidの対応機能)
+         * @description These are the operator's choices for the whole service. What is assumed about Paid may be switched off there.
+         */
+        get: operations["get_capabilities"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/settings/paid/simulate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try what settings would mean (パターンシミュレーション)
+         * @description Nothing is changed. Four patterns follow from two settings; with the way in they tell who submits the application, and
+         *     how the member stands until then.
+         */
+        post: operations["simulate_pattern"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/settings/paid/test": {
         parameters: {
             query?: never;
@@ -3390,6 +3431,16 @@ export interface components {
         MetadataPatch: {
             [key: string]: string | null;
         };
+        /** @description A member right afterwards. */
+        NextState: {
+            /** @description Paid申請. */
+            application_status: components["schemas"]["ApplicationStatus"];
+            member_status: components["schemas"]["MemberStatus"] | null;
+            /** @description Paid申請, once the operation was done and Paid has taken the application. */
+            once_submitted: components["schemas"]["ApplicationStatus"];
+            /** @description 決済方法: those of a new member; of a present one `paid` is added to its own. */
+            payment_methods: components["schemas"]["PaymentMethod"][];
+        };
         /** @description A call to Paid whose outcome is not known yet. */
         OpenOperation: {
             /** @description What is asked of Paid. */
@@ -3704,6 +3755,19 @@ export interface components {
              * @example staple correct horse
              */
             new: string;
+        };
+        /** @description What the operator has set up, so what a screen can offer. */
+        PaidCapabilities: {
+            /** @description Is there an address behind the banner for members of Paid (Paid会員向けバナー)? */
+            banner: boolean;
+            /** @description Can the amount of a sale be changed at Paid (金額変更)? Without it `update_paid_amount: true` is a 501. */
+            change_amount: boolean;
+            /** @description Which of Paid's environments a store may be set to (環境). */
+            environments: components["schemas"]["Environment"][];
+            /** @description May a payment be confirmed with another date than today (売上確定日)? Without it such a `fixed_on` is a 501. */
+            fixed_on: boolean;
+            /** @description Can Paid be asked how a sale stands (決済状態更新)? Without it refreshing a payment is a 501. */
+            inquiry: boolean;
         };
         /** @description What the last call said about the credentials. */
         PaidHealth: {
@@ -4413,6 +4477,22 @@ export interface components {
             /** @description One's open sessions. */
             data: components["schemas"]["Session"][];
         };
+        /** @description What would happen. */
+        Simulation: {
+            /** @description How the member is right afterwards. */
+            next_state: components["schemas"]["NextState"];
+            operation: components["schemas"]["ToPaid"] | null;
+            pattern: components["schemas"]["Pattern"] | null;
+        };
+        /** @description Settings to be tried, and how somebody comes to Paid. What is absent is as the store has it. */
+        SimulationIn: {
+            /** @description Is Paid ticked on every new member (新規会員の初期設定)? */
+            enable_for_new_members?: boolean | null;
+            /** @description Is Paid enabled (Paid決済の利用)? */
+            enabled?: boolean | null;
+            member_approval?: components["schemas"]["MemberApproval"] | null;
+            way_in: components["schemas"]["WayIn"];
+        };
         /** @description What one shows again; one of them is enough. */
         StepUpIn: {
             /**
@@ -4775,6 +4855,16 @@ export interface components {
              */
             outcome: string;
         };
+        /**
+         * @description How an application gets to Paid.
+         *
+         *     - `automatic`: 登録時に自動申請 (submitted by the registration)
+         *     - `admin_applies_for_new`: 管理者が登録時に申請 (an admin applies for a new member)
+         *     - `admin_submits`: 管理者が申請 (an admin submits)
+         *     - `admin_applies_later`: 管理者が後から申請 (an admin applies for a member later)
+         * @enum {string}
+         */
+        ToPaid: "automatic" | "admin_applies_for_new" | "admin_submits" | "admin_applies_later";
         /** @description A token. */
         Token: {
             /**
@@ -5022,6 +5112,17 @@ export interface components {
             /** @description Paid's codes, as far as their meaning is known. */
             paid_codes: components["schemas"]["Word"][];
         };
+        /**
+         * @description How somebody comes to Paid.
+         *
+         *     - `registration_with_wish`: 会員登録（Paid希望あり） (registers with the wish)
+         *     - `registration`: 会員登録（Paid希望なし） (registers without the wish)
+         *     - `my_page`: マイページからの申込 (asks on my page)
+         *     - `admin_creates`: 管理者による会員登録 (an admin creates the member)
+         *     - `admin_adds`: 管理者によるPaid追加 (an admin adds Paid)
+         * @enum {string}
+         */
+        WayIn: "registration_with_wish" | "registration" | "my_page" | "admin_creates" | "admin_adds";
         /** @description A webhook. */
         Webhook: {
             client: components["schemas"]["ClientId"] | null;
@@ -5667,6 +5768,7 @@ export type MemberPatch = components['schemas']['MemberPatch'];
 export type MemberStatus = components['schemas']['MemberStatus'];
 export type Metadata = components['schemas']['Metadata'];
 export type MetadataPatch = components['schemas']['MetadataPatch'];
+export type NextState = components['schemas']['NextState'];
 export type OpenOperation = components['schemas']['OpenOperation'];
 export type OpenOperationState = components['schemas']['OpenOperationState'];
 export type OperationId = components['schemas']['OperationId'];
@@ -5684,6 +5786,7 @@ export type OrderOrDryRun = components['schemas']['OrderOrDryRun'];
 export type OrderPatch = components['schemas']['OrderPatch'];
 export type Outcome = components['schemas']['Outcome'];
 export type OwnPasswordIn = components['schemas']['OwnPasswordIn'];
+export type PaidCapabilities = components['schemas']['PaidCapabilities'];
 export type PaidHealth = components['schemas']['PaidHealth'];
 export type PaidKey = components['schemas']['PaidKey'];
 export type PaidSettings = components['schemas']['PaidSettings'];
@@ -5729,6 +5832,8 @@ export type Session = components['schemas']['Session'];
 export type SessionId = components['schemas']['SessionId'];
 export type SessionOut = components['schemas']['SessionOut'];
 export type SessionsOut = components['schemas']['SessionsOut'];
+export type Simulation = components['schemas']['Simulation'];
+export type SimulationIn = components['schemas']['SimulationIn'];
 export type StepUpIn = components['schemas']['StepUpIn'];
 export type StoreSettings = components['schemas']['StoreSettings'];
 export type StoreSettingsPatch = components['schemas']['StoreSettingsPatch'];
@@ -5750,6 +5855,7 @@ export type SummaryUnconfirmed = components['schemas']['SummaryUnconfirmed'];
 export type TaxRounding = components['schemas']['TaxRounding'];
 export type Timeline = components['schemas']['Timeline'];
 export type TimelineEntry = components['schemas']['TimelineEntry'];
+export type ToPaid = components['schemas']['ToPaid'];
 export type Token = components['schemas']['Token'];
 export type TokenIn = components['schemas']['TokenIn'];
 export type TokenRefused = components['schemas']['TokenRefused'];
@@ -5764,6 +5870,7 @@ export type UserList = components['schemas']['UserList'];
 export type UserStatus = components['schemas']['UserStatus'];
 export type UserWithInvitation = components['schemas']['UserWithInvitation'];
 export type Vocabulary = components['schemas']['Vocabulary'];
+export type WayIn = components['schemas']['WayIn'];
 export type Webhook = components['schemas']['Webhook'];
 export type WebhookDelivery = components['schemas']['WebhookDelivery'];
 export type WebhookDeliveryList = components['schemas']['WebhookDeliveryList'];
@@ -12657,6 +12764,107 @@ export interface operations {
                     "application/problem+json": components["schemas"]["AdminProblem"];
                 };
             };
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    get_capabilities: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What can be offered */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "banner": false,
+                     *       "change_amount": false,
+                     *       "environments": [
+                     *         "sandbox"
+                     *       ],
+                     *       "fixed_on": false,
+                     *       "inquiry": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PaidCapabilities"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    simulate_pattern: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gets the same answer, and the work is done once. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "way_in": "registration_with_wish"
+                 *     }
+                 */
+                "application/json": components["schemas"]["SimulationIn"];
+            };
+        };
+        responses: {
+            /** @description What would happen */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "next_state": {
+                     *         "application_status": "none",
+                     *         "member_status": "pending_approval",
+                     *         "once_submitted": "none",
+                     *         "payment_methods": [
+                     *           "paid"
+                     *         ]
+                     *       },
+                     *       "operation": "automatic",
+                     *       "pattern": "pattern_1"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Simulation"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["TooSlow"];
+            /** @description `paid_disabled`: a wish of a member is refused then; `request_in_progress` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AdminProblem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];

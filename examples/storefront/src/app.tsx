@@ -77,9 +77,11 @@ function Menu({ page }: { page: string }) {
 function LogOut() {
     const { t, api } = useShop();
     const logOut = () => {
-        // It ends here even where the service cannot be reached.
-        void api.logOut().catch(() => undefined).then(() => announce(t("loggedOut")));
-        go("/");
+        // It ends here even where the service cannot be reached; what is shown next is asked for without it.
+        void api.logOut().catch(() => undefined).then(() => {
+            go("/");
+            announce(t("loggedOut"));
+        });
     };
     return <button type="button" className="bare" onClick={logOut}>{t("logOut")}</button>;
 }

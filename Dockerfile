@@ -9,7 +9,10 @@ COPY crates crates
 COPY src src
 COPY migrations migrations
 COPY openapi openapi
-COPY docs/problems.md docs/problems.md
+# The pages of the documentation are in the program.
+COPY README.md README.md
+COPY docs docs
+COPY clients/typescript/README.md clients/typescript/README.md
 RUN cargo build --release --locked --package kakeuri
 
 FROM debian:trixie-slim

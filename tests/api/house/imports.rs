@@ -434,3 +434,29 @@ fn no_measure_is_named_but_in_the_list_of_them() {
         .collect();
     assert!(wrong.is_empty(), "{wrong:?}");
 }
+
+#[test]
+fn whatever_is_in_the_program_is_in_the_build_of_its_image() {
+    let image =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Dockerfile")).unwrap();
+    let copied: Vec<&str> = image
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY "))
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    let pages = fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/service/docs/pages.rs"),
+    );
+    let pages = pages.unwrap();
+    let named: Vec<&str> = pages
+        .split('"')
+        .filter(|text| text.ends_with(".md"))
+        .collect();
+    assert!(named.len() >= 20, "{named:?}");
+    for page in named {
+        let is_there = copied
+            .iter()
+            .any(|place| page == *place || page.starts_with(&format!("{place}/")));
+        assert!(is_there, "the Dockerfile leaves {page} out");
+    }
+}

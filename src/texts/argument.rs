@@ -1,6 +1,6 @@
 //! What a text speaks of, and how it is written for a reader.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use fluent_bundle::FluentValue;
 
 use super::catalogue::grouped;
@@ -16,8 +16,6 @@ pub enum Argument {
     Yen(i64),
     /// A moment (UTC), written in Japan time.
     Moment(DateTime<Utc>),
-    /// A day in Japan.
-    Day(NaiveDate),
     /// A name, a code: the same in every language.
     Name(String),
     /// Words, as (Japanese, English): the label of a state.
@@ -48,10 +46,6 @@ impl Argument {
                     Language::Japanese => there.format("%Y年%-m月%-d日 %H:%M").to_string(),
                 })
             }
-            Self::Day(day) => FluentValue::from(match language {
-                Language::English => day.format("%-d %B %Y").to_string(),
-                Language::Japanese => day.format("%Y年%-m月%-d日").to_string(),
-            }),
         }
     }
 }
@@ -77,12 +71,6 @@ impl From<Text> for Argument {
 impl From<DateTime<Utc>> for Argument {
     fn from(moment: DateTime<Utc>) -> Self {
         Self::Moment(moment)
-    }
-}
-
-impl From<NaiveDate> for Argument {
-    fn from(day: NaiveDate) -> Self {
-        Self::Day(day)
     }
 }
 

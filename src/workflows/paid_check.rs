@@ -98,12 +98,7 @@ pub async fn check(
         Some((buyer, number)) => trial.money(buyer, &number).await,
         None => {
             for assumption in [FIX_DATE, REGISTER, FOUND, DUPLICATE, UPDATE, CANCEL] {
-                trial.tell(
-                    assumption,
-                    Verdict::NotTried,
-                    "it moves money".to_owned(),
-                    None,
-                );
+                trial.not_tried(assumption, "it moves money");
             }
         }
     }
@@ -368,7 +363,7 @@ impl<T: Told> Trial<'_, T> {
     ) {
         if !self.app.config.paid.capabilities.inquiry {
             let said = "Paid agreed, and cannot be asked whether it is so";
-            return self.tell(assumption, Verdict::Holds, said.to_owned(), None);
+            return self.holds(assumption, said);
         }
         let fits =
             |sale: &Sale| sale.status == status && price.is_none_or(|price| sale.price == price);
